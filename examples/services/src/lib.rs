@@ -1,0 +1,1 @@
+//! The four gRPC microservices of the demo.

@@ -1,0 +1,1 @@
+//! The Weft host: a backend-for-frontend platform with sandboxed plugins.

@@ -1,0 +1,1 @@
+//! Build helper of the Rust SDK: typed clients from .proto files.

@@ -1,0 +1,1 @@
+//! Merging and splitting of protobuf messages on the wire, without decoding them.
