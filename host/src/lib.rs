@@ -1,1 +1,7 @@
-//! The Weft host: a backend-for-frontend platform with sandboxed plugins.
+//! The Weft host.
+pub mod fanout;
+pub mod model;
+pub mod settings;
+pub mod store;
+pub mod telemetry;
+pub mod upstream;

@@ -1,0 +1,36 @@
+//! The fan-out engine: what happens between a plugin's exchange and the backends.
+//!
+//! In the order of a call's way: a [`Session`] takes an exchange ([`session`]), looks up the [`Plan`] of each method ([`plan`]),
+//! finds who may share the reply ([`scope`]), asks the entity cache ([`cache`]), joins or starts a load ([`flight`]), which travels
+//! alone or in a batch ([`lane`]) through the backend's transport, and puts the outcome into the [`inbox`] of all who wait for it.
+//!
+//! Invariants:
+//! - a call that is not safe is sent exactly once, alone, as asked: it meets neither cache nor flight nor lane;
+//! - what is forwarded to a backend follows from the scope alone, and every key holds the scope, so no reply and no credential
+//!   crosses from one scope to another;
+//! - a load belongs to nobody: it ends when it is done or when the last one who waits for it has left.
+
+mod arena;
+mod cache;
+mod call;
+mod config;
+mod engine;
+mod flight;
+mod inbox;
+mod lane;
+mod plan;
+mod rule;
+mod scope;
+mod session;
+mod stats;
+mod transcode;
+
+pub use arena::{Arena, Completion};
+pub use call::{Origin, Outcome};
+pub use config::{BackendConfig, BatchConfig, CacheConfig, Config, MethodConfig};
+pub use engine::Engine;
+pub use plan::{Plan, PlanError, Plans};
+pub use rule::propose;
+pub use scope::{Caller, Forward};
+pub use session::{Head, JsonOrProto, Limits, Session};
+pub use stats::Stats;

@@ -1,0 +1,220 @@
+//! `[cache]` and `[backend.NAME]` of `weft.toml`, as written. Names of fields are looked up when a release is loaded, because only
+//! artifacts know the messages.
+
+use crate::{
+    model::Scope,
+    settings::{ByteSize, FromValue, Place, Table},
+    upstream,
+};
+use std::{collections::BTreeMap, time::Duration};
+use toml::de::DeValue;
+
+/// Everything that the engine is told by the operator.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `[cache] max-bytes`: what all cached entities may weigh together.
+    pub cache_bytes: ByteSize,
+    pub backends: Vec<BackendConfig>,
+}
+
+/// `[backend.NAME]`.
+#[derive(Debug, Clone)]
+pub struct BackendConfig {
+    pub name: String,
+    /// Full names of the gRPC services that it serves.
+    pub services: Vec<String>,
+    /// Bounds every call; a method may say otherwise.
+    pub timeout: Duration,
+    pub upstream: upstream::Config,
+    pub methods: BTreeMap<String, MethodConfig>,
+    pub place: Place,
+}
+
+/// `[backend.NAME.method."pkg.Service/Method"]`.
+#[derive(Debug, Clone)]
+pub struct MethodConfig {
+    /// `Some`: declared; `None`: judged by the proto's idempotency level and the method's name.
+    pub safe: Option<bool>,
+    pub scope: Scope,
+    pub timeout: Option<Duration>,
+    pub cache: Option<CacheConfig>,
+    pub batch: Option<BatchConfig>,
+    pub place: Place,
+}
+
+/// `cache = { ttl = "60s", … }`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheConfig {
+    pub ttl: Duration,
+    /// How long NOT_FOUND is remembered; zero: not at all.
+    pub negative_ttl: Duration,
+}
+
+/// `batch = { via = "BatchGetFilms", … }`. Field names are those of the protos; a dot steps into a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchConfig {
+    /// The coarse-grained method of the same service.
+    pub via: String,
+    /// The fields of the single request that are the key: one, or several for a composite key.
+    pub key: Vec<String>,
+    /// The repeated field of the batch request that takes the keys.
+    pub keys: String,
+    /// The repeated (or map) field of the batch reply that holds the items.
+    pub items: String,
+    /// The field of an item that is its key; `None`: items stand in the order of the keys.
+    pub item_key: Option<Vec<String>>,
+    /// The field of an element that holds the item, where elements are wrappers.
+    pub item: Option<String>,
+    /// The field of such an element that holds a `google.rpc.Status` for this item alone.
+    pub status: Option<String>,
+    /// The field of the single reply that holds the item, where the reply is not the item itself.
+    pub wrap: Option<String>,
+    pub missing: Missing,
+    /// The repeated field of the batch reply that lists the keys without an item; goes before `missing`.
+    pub missing_list: Option<String>,
+    /// Most keys of one batch.
+    pub max: usize,
+    /// Most bytes of one batch request.
+    pub max_bytes: usize,
+    pub place: Place,
+}
+
+crate::choice! {
+    /// What a batch does about a key that has no item.
+    pub enum Missing {
+        /// It leaves the item out.
+        Omitted = "omitted",
+        /// It puts an empty item in its place.
+        Empty = "empty",
+        /// It fails as a whole with NOT_FOUND or INVALID_ARGUMENT (AIP-231); it is then tried again in halves.
+        Fails = "fails",
+    }
+}
+
+impl Config {
+    /// Reads `[cache]` and `[backend.*]` of the whole file's table.
+    pub fn read(root: &Table<'_>) -> Self {
+        let cache = root.table("cache");
+        let cache_bytes = cache.within("max-bytes", ByteSize(256 << 20), ByteSize(0), ByteSize(1 << 40));
+        let mut backends = Vec::new();
+        let mut served: BTreeMap<String, String> = BTreeMap::new();
+        for (name, table) in root.table("backend").named_tables() {
+            let Some(backend) = BackendConfig::read(name, &table) else { continue };
+            for service in &backend.services {
+                if let Some(other) = served.insert(service.clone(), backend.name.clone()) {
+                    table.mistake("services", format!("`{service}` is served by backend `{other}` already"));
+                }
+            }
+            backends.push(backend);
+        }
+        Self { cache_bytes, backends }
+    }
+
+    /// The backend that serves `service`.
+    pub fn backend_of(&self, service: &str) -> Option<&BackendConfig> {
+        self.backends.iter().find(|backend| backend.services.iter().any(|s| s == service))
+    }
+}
+
+impl BackendConfig {
+    fn read(name: String, table: &Table<'_>) -> Option<Self> {
+        let services: Option<Vec<String>> = table.required("services");
+        let timeout = table.within("timeout", Duration::from_secs(1), Duration::from_millis(1), Duration::from_mins(5));
+        let upstream = upstream::Config::read(table);
+        let services = services.unwrap_or_default();
+        let mut methods = BTreeMap::new();
+        for (method, section) in table.table("method").named_tables() {
+            let service = method.split_once('/').map(|(service, _)| service);
+            if !service.is_some_and(|service| services.iter().any(|s| s == service)) {
+                section.mistake("", format!("expected \"SERVICE/METHOD\" with a service of backend `{name}`: {}", services.join(", ")));
+            }
+            let config = MethodConfig::read(&section);
+            methods.insert(method, config);
+        }
+        Some(Self { name, services, timeout, upstream: upstream?, methods, place: table.place("") })
+    }
+}
+
+impl MethodConfig {
+    fn read(table: &Table<'_>) -> Self {
+        let declared: Option<Scope> = table.optional("scope");
+        let section = table.table("cache");
+        let cache_scope: Option<Scope> = section.optional("scope");
+        if declared.is_some() && cache_scope.is_some() && declared != cache_scope {
+            section.mistake("scope", "differs from the method's own `scope`; write it once");
+        }
+        let cache = section.exists().then(|| CacheConfig::read(&section)).flatten();
+        let scope = declared.or(cache_scope).unwrap_or(Scope::Principal);
+        let safe: Option<bool> = table.optional("safe");
+        let section = table.table("batch");
+        let batch = section.exists().then(|| BatchConfig::read(&section)).flatten();
+        if table.or("forward", scope == Scope::Principal) && scope != Scope::Principal {
+            let message = format!(
+                "identity can't be forwarded on calls of scope \"{}\", because their replies are shared: \
+                 set scope = \"principal\", or remove `forward`",
+                scope.as_str()
+            );
+            table.mistake("forward", message);
+        }
+        if safe == Some(false) && (cache.is_some() || batch.is_some()) {
+            table.mistake("safe", "a method that is not safe is sent once and alone: remove `cache` and `batch`, or `safe = false`");
+        }
+        let timeout = table.optional("timeout");
+        Self { safe, scope, timeout, cache, batch, place: table.place("") }
+    }
+}
+
+impl CacheConfig {
+    fn read(table: &Table<'_>) -> Option<Self> {
+        let negative_ttl = table.or("negative-ttl", Duration::ZERO);
+        Some(Self { ttl: table.required("ttl")?, negative_ttl })
+    }
+}
+
+impl BatchConfig {
+    fn read(table: &Table<'_>) -> Option<Self> {
+        let (via, key, keys, items) = (
+            table.required("via"),
+            table.required::<Names>("key"),
+            table.required("keys"),
+            table.required("items"),
+        );
+        let max = table.within("max", 100_usize, 2, 10_000);
+        let max_bytes = table.within("max-bytes", ByteSize(1 << 20), ByteSize(64), ByteSize(64 << 20)).as_usize();
+        let (item_key, item, status) =
+            (table.optional::<Names>("item-key").map(|names| names.0), table.optional("item"), table.optional("status"));
+        let (wrap, missing, missing_list) =
+            (table.optional("wrap"), table.or("missing", Missing::Omitted), table.optional("missing-list"));
+        let place = table.place("");
+        Some(Self {
+            via: via?,
+            key: key?.0,
+            keys: keys?,
+            items: items?,
+            item_key,
+            item,
+            status,
+            wrap,
+            missing,
+            missing_list,
+            max,
+            max_bytes,
+            place,
+        })
+    }
+}
+
+/// One field name, or a list of them.
+struct Names(Vec<String>);
+
+impl FromValue for Names {
+    fn expected() -> String {
+        "a field name, or a list of them".into()
+    }
+    fn from_value(value: &DeValue<'_>) -> Option<Result<Self, String>> {
+        match value.as_str() {
+            Some(name) => Some(Ok(Self(vec![name.to_owned()]))),
+            None => Some(Vec::from_value(value)?.map(Self)),
+        }
+    }
+}

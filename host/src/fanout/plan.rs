@@ -1,0 +1,224 @@
+//! What the engine knows of one method: worked out when a release is loaded, from the artifact's descriptors and the operator's
+//! configuration, so that a call only looks it up.
+
+use super::{
+    call::Origin,
+    config::{BackendConfig, CacheConfig, MethodConfig, Missing},
+    engine::Engine,
+    lane::Lanes,
+    rule,
+};
+use crate::{
+    model::Scope,
+    settings::Place,
+    telemetry::{CallLabels, Counter, Metrics},
+    upstream::Transport,
+};
+use http::uri::PathAndQuery;
+use prost_reflect::{DescriptorPool, MethodDescriptor, prost_types::method_options::IdempotencyLevel};
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
+
+/// One method as the engine treats it. Plans that come out equal are shared by all releases, and with them flights, lanes and
+/// cached replies.
+#[derive(Debug)]
+pub struct Plan {
+    pub(super) id: u32,
+    /// `catalog.v1.Films/GetFilm`.
+    pub(super) name: Arc<str>,
+    pub(super) path: PathAndQuery,
+    pub(super) backend: Arc<dyn Transport>,
+    pub(super) safe: bool,
+    pub(super) scope: Scope,
+    pub(super) timeout: Duration,
+    pub(super) cache: Option<CacheConfig>,
+    pub(super) batch: Option<Batch>,
+    pub(super) calls: CallCounts,
+}
+
+/// The method's part of `weft_calls_total`.
+#[derive(Debug)]
+pub(super) struct CallCounts {
+    upstream: Counter,
+    coalesced: Counter,
+    cache: Counter,
+}
+
+impl CallCounts {
+    fn new(metrics: &Metrics, method: &str) -> Self {
+        let counter = |origin: Origin| {
+            let labels = CallLabels { method: method.to_owned(), origin: origin.as_str().to_owned() };
+            metrics.calls.get_or_create_owned(&labels)
+        };
+        Self { upstream: counter(Origin::Upstream), coalesced: counter(Origin::Coalesced), cache: counter(Origin::Cache) }
+    }
+
+    pub(super) fn of(&self, origin: Origin) -> &Counter {
+        match origin {
+            Origin::Upstream => &self.upstream,
+            Origin::Coalesced => &self.coalesced,
+            Origin::Cache => &self.cache,
+        }
+    }
+}
+
+/// How calls of a method travel together.
+#[derive(Debug)]
+pub(super) struct Batch {
+    /// What the rule was made of; equal specs make equal plans.
+    pub(super) spec: weft_wire::Spec,
+    pub(super) rule: weft_wire::Rule,
+    pub(super) path: PathAndQuery,
+    pub(super) missing: Missing,
+    pub(super) max: usize,
+    pub(super) max_bytes: usize,
+    pub(super) lanes: Lanes,
+    /// Average answer time of batches, in seconds, as the bits of an f64.
+    pub(super) round_trip: AtomicU64,
+}
+
+/// The methods of one release, by the numbers of its own method table.
+#[derive(Debug, Default)]
+pub struct Plans {
+    entries: Vec<Planned>,
+    by_name: HashMap<String, u32>,
+}
+
+/// One line of a release's method table.
+#[derive(Debug)]
+pub(super) struct Planned {
+    pub(super) plan: Arc<Plan>,
+    /// The messages as this artifact knows them, for calls in JSON.
+    pub(super) descriptor: MethodDescriptor,
+}
+
+/// Why a release's methods can't be called through this host.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    #[error("`{0}` is not in the artifact's descriptors; build it again with the protos that it calls")]
+    Unknown(String),
+    #[error("no backend serves `{service}`, which `{method}` needs: add it to `services` of a [backend.NAME] in the host's configuration")]
+    NoBackend { service: String, method: String },
+    #[error("`{0}` streams; only unary methods can be called")]
+    Streams(String),
+    #[error("{file}:{line}: {key}: {message}", file = at.file, line = at.line, key = at.key)]
+    Rule { at: Place, message: String },
+}
+
+impl Plans {
+    /// Looks up every method of the table. All errors are found at once.
+    pub(super) fn resolve(engine: &Engine, methods: &[String], pool: &DescriptorPool) -> Result<Self, Vec<PlanError>> {
+        let mut plans = Self::default();
+        let mut errors = Vec::new();
+        for (number, name) in methods.iter().enumerate() {
+            match find_method(pool, name).and_then(|descriptor| resolve_one(engine, name, descriptor)) {
+                Ok(planned) => plans.entries.push(planned),
+                Err(error) => errors.push(error),
+            }
+            plans.by_name.insert(name.clone(), u32::try_from(number).unwrap_or(u32::MAX));
+        }
+        if errors.is_empty() { Ok(plans) } else { Err(errors) }
+    }
+
+    pub(super) fn get(&self, number: u32) -> Option<&Planned> {
+        self.entries.get(usize::try_from(number).ok()?)
+    }
+
+    pub(super) fn number_of(&self, name: &str) -> Option<(u32, &Planned)> {
+        let number = *self.by_name.get(name)?;
+        Some((number, self.get(number)?))
+    }
+}
+
+/// Finds `pkg.Service/Method`.
+pub(super) fn find_method(pool: &DescriptorPool, name: &str) -> Result<MethodDescriptor, PlanError> {
+    let unknown = || PlanError::Unknown(name.to_owned());
+    let (service, method) = name.split_once('/').ok_or_else(unknown)?;
+    let service = pool.get_service_by_name(service).ok_or_else(unknown)?;
+    service.methods().find(|m| m.name() == method).ok_or_else(unknown)
+}
+
+fn resolve_one(engine: &Engine, name: &str, descriptor: MethodDescriptor) -> Result<Planned, PlanError> {
+    if descriptor.is_client_streaming() || descriptor.is_server_streaming() {
+        return Err(PlanError::Streams(name.to_owned()));
+    }
+    let service = descriptor.parent_service().full_name().to_owned();
+    let Some((config, transport)) = engine.backend_of(&service) else {
+        return Err(PlanError::NoBackend { service, method: name.to_owned() });
+    };
+    let method = config.methods.get(name);
+    let safe = method.and_then(|m| m.safe).unwrap_or_else(|| looks_safe(&descriptor));
+    if let Some(method) = method.filter(|m| !safe && (m.cache.is_some() || m.batch.is_some())) {
+        let message = "nothing says that this method is safe (NO_SIDE_EFFECTS in its proto, a name like GetX or ListX), so it is \
+                       neither cached nor batched: set `safe = true` if it is";
+        return Err(PlanError::Rule { at: method.place.clone(), message: message.to_owned() });
+    }
+    let resolved = match method.and_then(|m| m.batch.as_ref()) {
+        Some(batch) => Some(
+            rule::resolve(batch, &descriptor).map_err(|message| PlanError::Rule { at: batch.place.clone(), message })?,
+        ),
+        None => None,
+    };
+    let plan = match engine.known_plan(name, safe, resolved.as_ref()) {
+        Some(plan) => plan,
+        None => engine.add_plan(new_plan(engine, name, transport, config, method, safe, resolved)),
+    };
+    Ok(Planned { plan, descriptor })
+}
+
+fn new_plan(
+    engine: &Engine,
+    name: &str,
+    backend: Arc<dyn Transport>,
+    config: &BackendConfig,
+    method: Option<&MethodConfig>,
+    safe: bool,
+    spec: Option<weft_wire::Spec>,
+) -> Plan {
+    let batch = method.and_then(|m| m.batch.as_ref()).zip(spec).and_then(|(batch, spec)| {
+        let service = name.split_once('/').map_or("", |(service, _)| service);
+        Some(Batch {
+            // `rule::resolve` has made this rule once already.
+            rule: weft_wire::Rule::new(spec.clone()).ok()?,
+            spec,
+            path: path_of(&format!("{service}/{}", batch.via)),
+            missing: batch.missing,
+            max: batch.max,
+            max_bytes: batch.max_bytes,
+            lanes: Lanes::default(),
+            round_trip: AtomicU64::new(0),
+        })
+    });
+    Plan {
+        id: engine.plan_id(),
+        name: name.into(),
+        path: path_of(name),
+        backend,
+        safe,
+        scope: method.map_or(Scope::Principal, |m| m.scope),
+        timeout: method.and_then(|m| m.timeout).unwrap_or(config.timeout),
+        cache: method.and_then(|m| m.cache),
+        batch,
+        calls: CallCounts::new(&engine.metrics, name),
+    }
+}
+
+/// Names come out of descriptors, which hold identifiers only; anything else can't be called.
+fn path_of(name: &str) -> PathAndQuery {
+    PathAndQuery::try_from(format!("/{name}")).unwrap_or_else(|_| PathAndQuery::from_static("/"))
+}
+
+/// Whether a method may be coalesced, cached, batched and tried again by what its proto says or, in the standard methods of
+/// <https://google.aip.dev/130>, by its name.
+fn looks_safe(method: &MethodDescriptor) -> bool {
+    let options = method.method_descriptor_proto().options.clone().unwrap_or_default();
+    if options.idempotency_level() == IdempotencyLevel::NoSideEffects {
+        return true;
+    }
+    ["BatchGet", "Get", "List", "Search"].iter().any(|verb| {
+        method.name().strip_prefix(verb).is_some_and(|rest| rest.is_empty() || rest.starts_with(|c: char| c.is_ascii_uppercase()))
+    })
+}

@@ -1,0 +1,210 @@
+//! Who may share a reply, and what a backend is told about the caller. The second follows from the first.
+//!
+//! `public` carries nothing of the caller, `tenant` the tenant alone, `principal` what `[identity.forward]` names. A key of scope
+//! `principal` holds issuer, subject and everything forwarded, so two callers share only where the backend could not tell them apart.
+
+use crate::{
+    model::{Identity, Scope, TraceContext},
+    settings::Table,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
+use percent_encoding::AsciiSet;
+use std::{sync::Arc, time::SystemTime};
+
+/// `[identity.forward]`: the metadata keys under which backends are told about the caller.
+#[derive(Debug, Clone, Default)]
+pub struct Forward {
+    pub subject: Option<HeaderName>,
+    pub tenant: Option<HeaderName>,
+    /// The caller's own token, as `authorization`.
+    pub token: bool,
+    /// Claim and key.
+    pub claims: Vec<(String, HeaderName)>,
+}
+
+impl Forward {
+    pub fn read(table: &Table<'_>) -> Self {
+        let mut claims = Vec::new();
+        let section = table.table("claims");
+        for claim in section.names() {
+            if let Some(name) = header_name(&section, &claim) {
+                claims.push((claim, name));
+            }
+        }
+        Self {
+            subject: header_name(table, "subject"),
+            tenant: header_name(table, "tenant"),
+            token: table.or("token", false),
+            claims,
+        }
+    }
+}
+
+fn header_name(table: &Table<'_>, key: &str) -> Option<HeaderName> {
+    let text: String = table.optional(key)?;
+    match HeaderName::try_from(&text) {
+        Ok(name) if !name.as_str().starts_with("grpc-") && name != AUTHORIZATION => Some(name),
+        _ => {
+            table.mistake(key, format!("expected a metadata key such as \"x-md-global-{key}\", found {text:?}"));
+            None
+        }
+    }
+}
+
+/// On whose behalf a request's calls are made.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    pub identity: Option<Arc<Identity>>,
+    /// The verified `authorization` header.
+    pub token: Option<HeaderValue>,
+    pub request_id: HeaderValue,
+    pub trace: TraceContext,
+}
+
+/// The part of a key that keeps callers apart.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum ScopeKey {
+    Public,
+    /// Issuer and tenant: two issuers may use one name.
+    Tenant(Arc<str>, Arc<str>),
+    Principal(Arc<Principal>),
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct Principal {
+    issuer: Arc<str>,
+    subject: Arc<str>,
+    forwarded: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// What one request's calls carry in one scope.
+#[derive(Debug, Clone)]
+pub(super) struct Scoped {
+    /// `None`: nobody to share with (an anonymous caller, or one without a tenant), so the call travels alone.
+    pub(super) key: Option<ScopeKey>,
+    pub(super) metadata: HeaderMap,
+    /// When the caller's token ends; what was loaded with it is not kept longer.
+    pub(super) expires_at: Option<SystemTime>,
+}
+
+impl Caller {
+    pub(super) fn scoped(&self, scope: Scope, forward: &Forward) -> Scoped {
+        let mut metadata = HeaderMap::with_capacity(4);
+        if let Ok(trace) = HeaderValue::try_from(self.trace.to_string()) {
+            metadata.insert("traceparent", trace);
+        }
+        match (scope, &self.identity) {
+            (Scope::Public, _) => Scoped { key: Some(ScopeKey::Public), metadata, expires_at: None },
+            (_, None) => Scoped { key: None, metadata, expires_at: None },
+            (Scope::Tenant, Some(identity)) => {
+                if let (Some(name), Some(tenant)) = (&forward.tenant, &identity.tenant) {
+                    put(&mut metadata, name, tenant);
+                }
+                let key = identity.tenant.clone().map(|tenant| ScopeKey::Tenant(identity.issuer.clone(), tenant));
+                Scoped { key, metadata, expires_at: None }
+            }
+            (Scope::Principal, Some(identity)) => {
+                let forwarded = self.forwarded(identity, forward);
+                metadata.extend(forwarded.clone());
+                metadata.insert("x-request-id", self.request_id.clone());
+                let principal = Principal { issuer: identity.issuer.clone(), subject: identity.subject.clone(), forwarded };
+                let key = Some(ScopeKey::Principal(Arc::new(principal)));
+                Scoped { key, metadata, expires_at: Some(identity.expires_at) }
+            }
+        }
+    }
+
+    fn forwarded(&self, identity: &Identity, forward: &Forward) -> Vec<(HeaderName, HeaderValue)> {
+        let mut map = HeaderMap::new();
+        if let Some(name) = &forward.subject {
+            put(&mut map, name, &identity.subject);
+        }
+        if let (Some(name), Some(tenant)) = (&forward.tenant, &identity.tenant) {
+            put(&mut map, name, tenant);
+        }
+        for (claim, name) in &forward.claims {
+            match identity.claims.get(claim) {
+                Some(serde_json::Value::String(text)) => put(&mut map, name, text),
+                Some(value) => put(&mut map, name, &value.to_string()),
+                None => {}
+            }
+        }
+        if let (true, Some(token)) = (forward.token, &self.token) {
+            map.insert(AUTHORIZATION, token.clone());
+        }
+        let mut list: Vec<_> = map.into_iter().filter_map(|(name, value)| Some((name?, value))).collect();
+        list.sort_by(|a, b| a.0.as_str().cmp(b.0.as_str()));
+        list
+    }
+}
+
+/// What can't stand in a header is percent-encoded, and so is `%`: two callers never look alike to a backend.
+const ENCODED: &AsciiSet = &percent_encoding::CONTROLS.add(b'%');
+
+fn put(map: &mut HeaderMap, name: &HeaderName, value: &str) {
+    let encoded = percent_encoding::utf8_percent_encode(value, ENCODED).to_string();
+    if let Ok(value) = HeaderValue::try_from(encoded) {
+        map.insert(name.clone(), value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caller(subject: &str, token: &'static str) -> Caller {
+        let identity = Identity {
+            issuer: "iss".into(),
+            subject: subject.into(),
+            tenant: Some("acme".into()),
+            scopes: vec![],
+            claims: serde_json::Map::from_iter([("plan".to_owned(), "gold".into())]),
+            expires_at: SystemTime::now(),
+        };
+        Caller {
+            identity: Some(Arc::new(identity)),
+            token: Some(HeaderValue::from_static(token)),
+            request_id: HeaderValue::from_static("r1"),
+            trace: TraceContext::fresh(),
+        }
+    }
+
+    fn forward() -> Forward {
+        Forward {
+            subject: Some(HeaderName::from_static("x-subject")),
+            tenant: Some(HeaderName::from_static("x-tenant")),
+            token: true,
+            claims: vec![("plan".into(), HeaderName::from_static("x-plan"))],
+        }
+    }
+
+    #[test]
+    fn what_is_forwarded_follows_from_the_scope() {
+        let names = |scope| {
+            let scoped = caller("ann", "Bearer t").scoped(scope, &forward());
+            let mut names: Vec<_> = scoped.metadata.keys().map(|k| k.as_str().to_owned()).collect();
+            names.sort();
+            names.join(" ")
+        };
+        assert_eq!(names(Scope::Public), "traceparent");
+        assert_eq!(names(Scope::Tenant), "traceparent x-tenant");
+        assert_eq!(names(Scope::Principal), "authorization traceparent x-plan x-request-id x-subject x-tenant");
+    }
+
+    #[test]
+    fn principals_share_only_with_themselves() {
+        let key = |subject, token| caller(subject, token).scoped(Scope::Principal, &forward()).key;
+        assert_eq!(key("ann", "Bearer t"), key("ann", "Bearer t"));
+        assert_ne!(key("ann", "Bearer t"), key("bob", "Bearer t"));
+        assert_ne!(key("ann", "Bearer t"), key("ann", "Bearer u"), "another forwarded token may get another answer");
+        assert_ne!(key("a\u{7f}", "Bearer t"), key("a", "Bearer t"));
+    }
+
+    #[test]
+    fn an_anonymous_caller_shares_with_nobody_but_the_public() {
+        let anonymous = Caller { identity: None, ..caller("ann", "Bearer t") };
+        assert_eq!(anonymous.scoped(Scope::Principal, &forward()).key, None);
+        assert_eq!(anonymous.scoped(Scope::Tenant, &forward()).key, None);
+        assert_eq!(anonymous.scoped(Scope::Public, &forward()).key, Some(ScopeKey::Public));
+    }
+}

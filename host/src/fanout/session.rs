@@ -1,0 +1,369 @@
+//! The engine as one request sees it: tickets out, completions back.
+
+use super::{
+    arena::Arena,
+    call::{Key, Origin, Outcome},
+    engine::Engine,
+    flight::{Flight, Waiter},
+    inbox::Inbox,
+    lane::{LaneKey, Lanes, Passenger},
+    plan::{Plan, Planned, Plans},
+    scope::{Caller, Scoped},
+    stats::Stats,
+    transcode,
+};
+use crate::{
+    model::{Code, Deadline, Failure, Scope},
+    upstream::Outgoing,
+};
+use bytes::Bytes;
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{
+        Arc,
+        atomic::Ordering::Relaxed,
+    },
+    time::Duration,
+};
+use tokio::{task::AbortHandle, time::Instant};
+
+/// What one request may ask of the engine.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Calls of the whole request, before batching.
+    pub calls: u32,
+    /// Bytes of replies handed over in one exchange.
+    pub arena: usize,
+    /// Bytes of one request message.
+    pub message: usize,
+}
+
+/// One call of an exchange.
+#[derive(Debug, Clone)]
+pub struct Head {
+    /// Place in the artifact's method table.
+    pub method: u32,
+    /// The longest chain of calls that this one waited for, itself included.
+    pub depth: u16,
+    pub timeout: Option<Duration>,
+    pub message: Bytes,
+}
+
+/// What `call-batch` takes: a message in one of two encodings.
+#[derive(Debug, Clone)]
+pub enum JsonOrProto {
+    Json(Bytes),
+    Proto(Bytes),
+}
+
+/// The calls of one request. Dropping it cancels those under way.
+#[derive(Debug)]
+pub struct Session {
+    engine: Arc<Engine>,
+    plans: Arc<Plans>,
+    caller: Caller,
+    scoped: [Option<Arc<Scoped>>; 3],
+    deadline: Deadline,
+    limits: Limits,
+    inbox: Arc<Inbox>,
+    stats: Arc<Stats>,
+    /// By ticket.
+    calls: Vec<Option<UnderWay>>,
+    open: usize,
+    /// No call under way ends its wait before this.
+    next_deadline: Option<Instant>,
+    ready: VecDeque<(u32, Outcome)>,
+}
+
+#[derive(Debug)]
+struct UnderWay {
+    plan: Arc<Plan>,
+    deadline: Deadline,
+    load: Loading,
+}
+
+#[derive(Debug)]
+enum Loading {
+    Shared(Arc<Flight>),
+    Alone(AbortHandle),
+}
+
+/// Calls of one exchange that go into lanes, gathered so that each lane is entered once.
+type Boarding = HashMap<(u32, LaneKey), (Arc<Plan>, Arc<Scoped>, Vec<Passenger>)>;
+
+impl Session {
+    pub fn new(engine: Arc<Engine>, plans: Arc<Plans>, caller: Caller, deadline: Deadline, limits: Limits) -> Self {
+        Self {
+            engine,
+            plans,
+            caller,
+            scoped: [None, None, None],
+            deadline,
+            limits,
+            inbox: Arc::default(),
+            stats: Arc::default(),
+            calls: Vec::new(),
+            open: 0,
+            next_deadline: None,
+            ready: VecDeque::new(),
+        }
+    }
+
+    pub fn stats(&self) -> &Arc<Stats> {
+        &self.stats
+    }
+
+    /// The body of the contract's `exchange`: cancels, starts, waits until something has ended or `wait` has passed, hands over.
+    pub async fn exchange(&mut self, calls: Vec<Head>, cancel: &[u32], wait: Option<Duration>) -> Arena {
+        let until = wait.map(|wait| Instant::now() + wait);
+        for ticket in cancel {
+            self.cancel(*ticket);
+        }
+        self.start(calls);
+        loop {
+            self.collect();
+            let idle = self.open == 0 && until.is_none();
+            if idle || !self.ready.is_empty() || until.is_some_and(|end| end <= Instant::now()) {
+                return Arena::fill(&mut self.ready, self.limits.arena);
+            }
+            self.wait(until).await;
+        }
+    }
+
+    /// The body of the contract's `call-batch`: all calls at once, all answers in the order of the calls.
+    pub async fn call_batch(&mut self, calls: Vec<(String, JsonOrProto, Option<Duration>)>) -> Vec<Outcome> {
+        let first = self.calls.len();
+        let mut heads = Vec::with_capacity(calls.len());
+        let mut answers: Vec<Option<Outcome>> = Vec::with_capacity(calls.len());
+        let mut order = Vec::new();
+        for (place, (method, message, timeout)) in calls.iter().enumerate() {
+            match self.prepare(method, message, *timeout) {
+                Ok(head) => {
+                    order.push(place);
+                    heads.push(head);
+                    answers.push(None);
+                }
+                Err(failure) => answers.push(Some(Outcome::failed(failure))),
+            }
+        }
+        self.start(heads);
+        while answers.iter().any(Option::is_none) {
+            self.collect();
+            for (ticket, outcome) in std::mem::take(&mut self.ready) {
+                let place = (ticket as usize).checked_sub(first).and_then(|at| order.get(at)).copied();
+                match place.and_then(|place| answers.get_mut(place).zip(calls.get(place))) {
+                    Some((answer, (method, message, _))) => *answer = Some(self.in_encoding(method, message, outcome)),
+                    None => {}
+                }
+            }
+            if answers.iter().any(Option::is_none) {
+                self.wait(None).await;
+            }
+        }
+        answers.into_iter().flatten().collect()
+    }
+
+    fn prepare(&self, method: &str, message: &JsonOrProto, timeout: Option<Duration>) -> Result<Head, Failure> {
+        let Some((number, planned)) = self.plans.number_of(method) else { return Err(not_granted(method)) };
+        let message = match message {
+            JsonOrProto::Proto(bytes) => bytes.clone(),
+            JsonOrProto::Json(json) => transcode::to_protobuf(planned.descriptor.input(), json)?,
+        };
+        Ok(Head { method: number, depth: 1, timeout, message })
+    }
+
+    fn in_encoding(&self, method: &str, asked: &JsonOrProto, outcome: Outcome) -> Outcome {
+        let (JsonOrProto::Json(_), Ok(reply), Some((_, planned))) = (asked, &outcome.result, self.plans.number_of(method)) else {
+            return outcome;
+        };
+        let result = transcode::to_json(planned.descriptor.output(), reply).map_err(Arc::new);
+        Outcome { result, ..outcome }
+    }
+
+    fn cancel(&mut self, ticket: u32) {
+        if let Some(under_way) = self.calls.get_mut(ticket as usize).and_then(Option::take) {
+            self.open -= 1;
+            self.leave(ticket, &under_way.load);
+        }
+        self.ready.retain(|(other, _)| *other != ticket);
+    }
+
+    fn leave(&self, ticket: u32, load: &Loading) {
+        match load {
+            Loading::Shared(flight) => self.engine.flights.leave(flight, &self.inbox, ticket),
+            Loading::Alone(task) => task.abort(),
+        }
+    }
+
+    fn start(&mut self, calls: Vec<Head>) {
+        let mut boarding = Boarding::new();
+        for head in calls {
+            let ticket = u32::try_from(self.calls.len()).unwrap_or(u32::MAX);
+            self.calls.push(None);
+            self.stats.calls.fetch_add(1, Relaxed);
+            self.stats.depth.fetch_max(u32::from(head.depth), Relaxed);
+            if let Err(failure) = self.start_one(ticket, head, &mut boarding) {
+                self.end(ticket, None, Outcome::failed(failure));
+            }
+        }
+        for ((_, lane), (plan, scoped, passengers)) in boarding {
+            Lanes::enter(&self.engine, &plan, lane, &scoped.metadata, passengers);
+        }
+    }
+
+    fn start_one(&mut self, ticket: u32, head: Head, boarding: &mut Boarding) -> Result<(), Failure> {
+        let plans = self.plans.clone();
+        let planned = plans.get(head.method).ok_or_else(|| not_granted(&format!("number {}", head.method)))?;
+        self.check_limits(ticket, &head, &planned.plan.name)?;
+        let deadline = self.deadline.capped(head.timeout.unwrap_or(planned.plan.timeout).min(planned.plan.timeout));
+        let scoped = self.scoped(planned.plan.scope);
+        let load = match scoped.key.clone().filter(|_| planned.plan.safe) {
+            None => Loading::Alone(self.send_alone(ticket, planned, &scoped, head.message, deadline)),
+            Some(scope) => {
+                let key = Key { plan: planned.plan.id, scope, request: head.message };
+                if let Some((result, age)) = planned.plan.cache.and_then(|_| self.engine.cache.get(&key)) {
+                    self.stats.cached.fetch_add(1, Relaxed);
+                    self.end(ticket, Some(&planned.plan), Outcome { result, origin: Origin::Cache, age });
+                    return Ok(());
+                }
+                Loading::Shared(self.share(ticket, planned, &scoped, key, deadline, boarding))
+            }
+        };
+        if let Some(place) = self.calls.get_mut(ticket as usize) {
+            *place = Some(UnderWay { plan: planned.plan.clone(), deadline, load });
+            self.open += 1;
+            self.next_deadline = Some(self.next_deadline.map_or(deadline.instant(), |next| next.min(deadline.instant())));
+        }
+        Ok(())
+    }
+
+    fn check_limits(&self, ticket: u32, head: &Head, method: &str) -> Result<(), Failure> {
+        if ticket >= self.limits.calls {
+            let text = format!(
+                "{method}: the request has made its {} calls; ask for many items in one call, or raise `calls` in [limits] of plugin.toml",
+                self.limits.calls
+            );
+            return Err(Failure::new(Code::ResourceExhausted, text));
+        }
+        if head.message.len() > self.limits.message {
+            let text = format!("{method}: a message of {} bytes is over the bound of {}", head.message.len(), self.limits.message);
+            return Err(Failure::new(Code::ResourceExhausted, text));
+        }
+        Ok(())
+    }
+
+    fn scoped(&mut self, scope: Scope) -> Arc<Scoped> {
+        let [principal, tenant, public] = &mut self.scoped;
+        let place = match scope {
+            Scope::Principal => principal,
+            Scope::Tenant => tenant,
+            Scope::Public => public,
+        };
+        place.get_or_insert_with(|| Arc::new(self.caller.scoped(scope, &self.engine.forward))).clone()
+    }
+
+    /// A call that nobody shares: not safe, or nobody to share it with.
+    fn send_alone(&self, ticket: u32, planned: &Planned, scoped: &Scoped, message: Bytes, deadline: Deadline) -> AbortHandle {
+        let (plan, inbox, stats) = (planned.plan.clone(), self.inbox.clone(), self.stats.clone());
+        let metadata = scoped.metadata.clone();
+        let task = tokio::spawn(async move {
+            stats.count_upstream();
+            let result = plan.backend.call(Outgoing { path: plan.path.clone(), message, metadata, deadline }).await;
+            inbox.put(ticket, Outcome::upstream(result.map_err(Arc::new)));
+        });
+        task.abort_handle()
+    }
+
+    fn share(
+        &self,
+        ticket: u32,
+        planned: &Planned,
+        scoped: &Arc<Scoped>,
+        key: Key,
+        deadline: Deadline,
+        boarding: &mut Boarding,
+    ) -> Arc<Flight> {
+        let plan = &planned.plan;
+        let (inbox, stats) = (self.inbox.clone(), self.stats.clone());
+        let waiter = Waiter { inbox, ticket, deadline, stats, origin: Origin::Upstream };
+        let (flight, is_new) = self.engine.flights.join_or_start(key, plan, scoped.expires_at, waiter);
+        if !is_new {
+            return flight;
+        }
+        let single = plan.batch.as_ref().and_then(|batch| batch.rule.split_request(&flight.key.request).ok());
+        match single {
+            Some(single) => {
+                let lane = LaneKey { scope: flight.key.scope.clone(), rest: single.rest };
+                let entry = boarding.entry((plan.id, lane)).or_insert_with(|| (plan.clone(), scoped.clone(), Vec::new()));
+                entry.2.push(Passenger { key: single.key, flight: flight.clone() });
+            }
+            None => self.engine.load(flight.clone(), scoped),
+        }
+        flight
+    }
+
+    fn end(&mut self, ticket: u32, plan: Option<&Plan>, outcome: Outcome) {
+        if outcome.result.is_err() {
+            self.stats.failed.fetch_add(1, Relaxed);
+        }
+        if let Some(plan) = plan {
+            plan.calls.of(outcome.origin).inc();
+        }
+        self.ready.push_back((ticket, outcome));
+    }
+
+    /// Takes in what has arrived, and gives up what is past its time.
+    fn collect(&mut self) {
+        for (ticket, outcome) in self.inbox.take() {
+            if let Some(under_way) = self.calls.get_mut(ticket as usize).and_then(Option::take) {
+                self.open -= 1;
+                self.end(ticket, Some(&under_way.plan), outcome);
+            }
+        }
+        let now = Instant::now();
+        if self.next_deadline.is_none_or(|next| next > now) {
+            return;
+        }
+        self.next_deadline = None;
+        for ticket in 0..self.calls.len() {
+            let Some(place) = self.calls.get_mut(ticket) else { continue };
+            match place {
+                Some(under_way) if under_way.deadline.instant() <= now => {
+                    let Some(under_way) = place.take() else { continue };
+                    let ticket = ticket as u32;
+                    self.open -= 1;
+                    self.leave(ticket, &under_way.load);
+                    let failure = Failure::new(Code::DeadlineExceeded, "no answer in time");
+                    self.end(ticket, Some(&under_way.plan), Outcome::failed(failure));
+                }
+                Some(under_way) => {
+                    let deadline = under_way.deadline.instant();
+                    self.next_deadline = Some(self.next_deadline.map_or(deadline, |next| next.min(deadline)));
+                }
+                None => {}
+            }
+        }
+    }
+
+    async fn wait(&self, until: Option<Instant>) {
+        let next = [self.next_deadline, until].into_iter().flatten().min().unwrap_or(self.deadline.instant());
+        tokio::select! {
+            () = self.inbox.rung() => {}
+            () = tokio::time::sleep_until(next) => {}
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        for ticket in 0..self.calls.len() {
+            if let Some(under_way) = self.calls.get_mut(ticket).and_then(Option::take) {
+                self.leave(ticket as u32, &under_way.load);
+            }
+        }
+    }
+}
+
+fn not_granted(method: &str) -> Failure {
+    Failure::new(Code::PermissionDenied, format!("method {method} is not granted: add it to [calls] in plugin.toml and build again"))
+}

@@ -1,0 +1,13 @@
+//! The words of DESIGN.md as types: who calls, how far a reply may be shared, how long a request may take, what went wrong.
+
+mod code;
+mod deadline;
+mod fault;
+mod identity;
+mod trace;
+
+pub use code::{Code, Failure};
+pub use deadline::Deadline;
+pub use fault::{Blame, Fault};
+pub use identity::{Identity, Scope};
+pub use trace::TraceContext;

@@ -1,0 +1,160 @@
+//! Typed values out of TOML: durations, sizes, shares, addresses.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use toml::de::DeValue;
+
+/// A value that can stand in a TOML file.
+pub trait FromValue: Sized {
+    /// What a reader of a message is told to write instead: `a duration such as "300ms"`.
+    fn expected() -> String;
+    /// `None`: not of this kind at all; `Some(Err)`: of this kind, but wrong for the reason given.
+    fn from_value(value: &DeValue<'_>) -> Option<Result<Self, String>>;
+}
+
+/// A number of bytes, written `"32MiB"`, `"64KiB"`, `"1GiB"` or as a plain integer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ByteSize(pub u64);
+
+impl ByteSize {
+    /// For sizes of things in memory.
+    pub fn as_usize(self) -> usize {
+        usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+}
+
+/// A share, written `"20%"`; held as 0.0 to 1.0.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct Percent(pub f64);
+
+impl FromValue for String {
+    fn expected() -> String {
+        "a string".into()
+    }
+    fn from_value(value: &DeValue<'_>) -> Option<Result<Self, String>> {
+        value.as_str().map(|s| Ok(s.to_owned()))
+    }
+}
+
+impl FromValue for bool {
+    fn expected() -> String {
+        "true or false".into()
+    }
+    fn from_value(value: &DeValue<'_>) -> Option<Result<Self, String>> {
+        value.as_bool().map(Ok)
+    }
+}
+
+fn integer(value: &DeValue<'_>) -> Option<i128> {
+    let number = value.as_integer()?;
+    i128::from_str_radix(number.as_str(), number.radix()).ok()
+}
+
+macro_rules! integers {
+    ($($kind:ty),+) => {$(
+        impl FromValue for $kind {
+            fn expected() -> String {
+                format!("an integer from {} to {}", <$kind>::MIN, <$kind>::MAX)
+            }
+            fn from_value(value: &DeValue<'_>) -> Option<Result<Self, String>> {
+                <$kind>::try_from(integer(value)?).ok().map(Ok)
+            }
+        }
+    )+};
+}
+integers!(u16, u32, u64, usize);
+
+impl FromValue for f64 {
+    fn expected() -> String {
+        "a number".into()
+    }
+    fn from_value(value: &DeValue<'_>) -> Option<Result<Self, String>> {
+        let parsed = match value.as_float() {
+            Some(float) => float.as_str().parse().ok()?,
+            None => integer(value)? as f64,
+        };
+        Some(Ok(parsed))
+    }
+}
+
+impl FromValue for PathBuf {
+    fn expected() -> String {
+        "a path".into()
+    }
+    fn from_value(value: &DeValue<'_>) -> Option<Result<Self, String>> {
+        value.as_str().map(|s| Ok(s.into()))
+    }
+}
+
+impl FromValue for SocketAddr {
+    fn expected() -> String {
+        "an address with a port, such as \"127.0.0.1:8080\"".into()
+    }
+    fn from_value(value: &DeValue<'_>) -> Option<Result<Self, String>> {
+        value.as_str()?.parse().ok().map(Ok)
+    }
+}
+
+/// Splits `"300ms"` into 300.0 and `ms`.
+fn split_unit(text: &str) -> Option<(f64, &str)> {
+    let at = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+    let (number, unit) = text.split_at(at);
+    Some((number.parse().ok()?, unit.trim()))
+}
+
+impl FromValue for Duration {
+    fn expected() -> String {
+        "a duration such as \"300ms\", \"2s\", \"5m\" or \"1h\"".into()
+    }
+    fn from_value(value: &DeValue<'_>) -> Option<Result<Self, String>> {
+        let (number, unit) = split_unit(value.as_str()?)?;
+        let seconds = match unit {
+            "us" => number / 1e6,
+            "ms" => number / 1e3,
+            "s" => number,
+            "m" => number * 60.0,
+            "h" => number * 3600.0,
+            "d" => number * 86_400.0,
+            _ => return None,
+        };
+        Duration::try_from_secs_f64(seconds).ok().map(Ok)
+    }
+}
+
+impl FromValue for ByteSize {
+    fn expected() -> String {
+        "a size such as \"64KiB\", \"32MiB\" or \"1GiB\"".into()
+    }
+    fn from_value(value: &DeValue<'_>) -> Option<Result<Self, String>> {
+        if let Some(bytes) = integer(value) {
+            return u64::try_from(bytes).ok().map(|b| Ok(ByteSize(b)));
+        }
+        let (number, unit) = split_unit(value.as_str()?)?;
+        let factor: u64 = match unit {
+            "B" => 1,
+            "KiB" => 1 << 10,
+            "MiB" => 1 << 20,
+            "GiB" => 1 << 30,
+            _ => return None,
+        };
+        Some(Ok(ByteSize((number * factor as f64) as u64)))
+    }
+}
+
+impl FromValue for Percent {
+    fn expected() -> String {
+        "a share from \"0%\" to \"100%\"".into()
+    }
+    fn from_value(value: &DeValue<'_>) -> Option<Result<Self, String>> {
+        let number: f64 = value.as_str()?.strip_suffix('%')?.trim().parse().ok()?;
+        (0.0..=100.0).contains(&number).then_some(Ok(Percent(number / 100.0)))
+    }
+}
+
+impl<T: FromValue> FromValue for Vec<T> {
+    fn expected() -> String {
+        format!("a list, each item {}", T::expected())
+    }
+    fn from_value(value: &DeValue<'_>) -> Option<Result<Self, String>> {
+        value.as_array()?.iter().map(|item| T::from_value(item.get_ref())).collect()
+    }
+}

@@ -1,0 +1,114 @@
+//! All metrics of the host, by the names that dashboards rely on. Hot paths keep the handles that they need.
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+use std::{fmt, sync::Arc};
+
+/// Seconds, after the semantic conventions for HTTP and RPC durations.
+const SECONDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+const CPU_SECONDS: [f64; 10] = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1];
+const COUNTS: [f64; 12] = [0.0, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
+
+macro_rules! labels {
+    ($(#[$meta:meta])* $name:ident { $($field:ident),+ }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+        pub struct $name { $(pub $field: String),+ }
+    };
+}
+
+labels!(/** One endpoint of one plugin version, and the answer's status. */ RequestLabels { client, endpoint, plugin, version, status });
+labels!(/** One endpoint of one plugin version. */ EndpointLabels { client, endpoint, plugin, version });
+labels!(/** One plugin version. */ PluginLabels { plugin, version });
+labels!(/** One method and where its reply came from. */ CallLabels { method, origin });
+labels!(/** One method of a backend and the gRPC status. */ UpstreamLabels { backend, method, code });
+labels!(/** Endpoints of a backend in one state. */ BackendLabels { backend, state });
+
+type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
+
+/// The registry and every family in it. Cheap to clone: all clones count into the same metrics.
+#[derive(Clone)]
+pub struct Metrics {
+    registry: Arc<Registry>,
+    pub requests: Family<RequestLabels, Counter>,
+    pub request_seconds: Histograms<EndpointLabels>,
+    pub requests_active: Gauge,
+    pub guest_cpu: Histograms<PluginLabels>,
+    pub guest_traps: Family<PluginLabels, Counter>,
+    pub calls: Family<CallLabels, Counter>,
+    pub upstream_calls: Family<UpstreamLabels, Counter>,
+    pub upstream_seconds: Histograms<UpstreamLabels>,
+    /// Upstream calls that one request caused.
+    pub amplification: Histograms<EndpointLabels>,
+    pub batch_size: Histogram,
+    pub cache_entries: Gauge,
+    pub cache_bytes: Gauge,
+    pub releases: Family<PluginLabels, Gauge>,
+    pub releases_refused: Counter,
+    pub endpoints: Family<BackendLabels, Gauge>,
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut metrics = Self {
+            registry: Arc::default(),
+            requests: Family::default(),
+            request_seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
+            requests_active: Gauge::default(),
+            guest_cpu: Family::new_with_constructor(|| Histogram::new(CPU_SECONDS)),
+            guest_traps: Family::default(),
+            calls: Family::default(),
+            upstream_calls: Family::default(),
+            upstream_seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
+            amplification: Family::new_with_constructor(|| Histogram::new(COUNTS)),
+            batch_size: Histogram::new(COUNTS),
+            cache_entries: Gauge::default(),
+            cache_bytes: Gauge::default(),
+            releases: Family::default(),
+            releases_refused: Counter::default(),
+            endpoints: Family::default(),
+        };
+        metrics.registry = Arc::new(metrics.register());
+        metrics
+    }
+}
+
+impl Metrics {
+    fn register(&self) -> Registry {
+        let mut root = Registry::with_prefix("weft");
+        let r = &mut root;
+        r.register("requests", "Requests answered", self.requests.clone());
+        r.register_with_unit("request_duration", "Time from head to answer", Unit::Seconds, self.request_seconds.clone());
+        r.register("requests_active", "Requests under way", self.requests_active.clone());
+        r.register_with_unit("guest_cpu", "CPU time of the guest, a request", Unit::Seconds, self.guest_cpu.clone());
+        r.register("guest_traps", "Requests that ended in a trap", self.guest_traps.clone());
+        r.register("calls", "Calls that plugins made, by where the reply came from", self.calls.clone());
+        r.register("upstream_calls", "Calls that left the host", self.upstream_calls.clone());
+        r.register_with_unit("upstream_duration", "Time of calls that left the host", Unit::Seconds, self.upstream_seconds.clone());
+        r.register("amplification_ratio", "Upstream calls that one request caused", self.amplification.clone());
+        r.register("batch_size", "Calls that travelled in one batch", self.batch_size.clone());
+        r.register("cache_entries", "Entities in the cache", self.cache_entries.clone());
+        r.register_with_unit("cache", "Size of the entity cache", Unit::Bytes, self.cache_bytes.clone());
+        r.register("release_live", "1 for each release in service", self.releases.clone());
+        r.register("release_refused", "Artifacts refused", self.releases_refused.clone());
+        r.register("endpoints", "Endpoints of a backend by state", self.endpoints.clone());
+        root
+    }
+
+    /// The Prometheus text exposition.
+    pub fn encode(&self) -> String {
+        let mut out = String::new();
+        // Writing to a string can't fail.
+        let _ = text::encode(&mut out, &self.registry);
+        out
+    }
+}

@@ -1,0 +1,139 @@
+//! One channel to one endpoint, and truthful status codes.
+//!
+//! tonic reads the body of any HTTP answer as gRPC frames, reports its own timeouts as CANCELLED and leaves the choice of endpoint
+//! to a balancer that doesn't know the dead from the living. So each endpoint has a channel of its own behind a thin service that
+//! turns answers which are not gRPC into the status that the gRPC specification names for them.
+
+use super::{Outgoing, codec::RawCodec, config::TlsFiles};
+use crate::model::{Code, Failure};
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, Uri};
+use std::{
+    task::{Context, Poll},
+    time::Duration,
+};
+use tonic::{
+    Status, TimeoutExpired,
+    body::Body,
+    client::Grpc,
+    metadata::MetadataMap,
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
+};
+use tower::Service;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Connects when the first call comes, and again whenever the connection is lost.
+pub(super) fn connect(uri: &Uri, connect_timeout: Duration, tls: Option<&TlsFiles>) -> Result<Channel, BoxError> {
+    let mut endpoint = Endpoint::from(uri.clone())
+        .connect_timeout(connect_timeout)
+        .tcp_nodelay(true)
+        .tcp_keepalive(Some(Duration::from_secs(30)))
+        .http2_keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(5))
+        .initial_stream_window_size(1 << 20)
+        .initial_connection_window_size(8 << 20)
+        .user_agent(concat!("weft/", env!("CARGO_PKG_VERSION")))?;
+    if let Some(files) = tls {
+        endpoint = endpoint.tls_config(tls_config(files)?)?;
+    }
+    Ok(endpoint.connect_lazy())
+}
+
+fn tls_config(files: &TlsFiles) -> Result<ClientTlsConfig, BoxError> {
+    let read = |path: &std::path::Path| std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()));
+    let mut config = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(&files.ca)?));
+    if let Some(name) = &files.server_name {
+        config = config.domain_name(name);
+    }
+    if let Some((certificate, key)) = &files.identity {
+        config = config.identity(Identity::from_pem(read(certificate)?, read(key)?));
+    }
+    Ok(config)
+}
+
+/// One unary call on one endpoint. Ends when the trailers are in.
+pub(super) async fn unary(channel: Channel, outgoing: Outgoing, max_reply: usize) -> Result<Bytes, Failure> {
+    let mut client = Grpc::new(GrpcOnly(channel)).max_decoding_message_size(max_reply);
+    client.ready().await.map_err(|error| failure(&Status::from_error(error)))?;
+    let mut request = tonic::Request::new(outgoing.message);
+    *request.metadata_mut() = MetadataMap::from_headers(outgoing.metadata);
+    match client.unary(request, outgoing.path, RawCodec).await {
+        Ok(response) => Ok(response.into_inner()),
+        Err(status) => Err(failure(&status)),
+    }
+}
+
+fn failure(status: &Status) -> Failure {
+    let code = match status.code() as u32 {
+        // A status of OK without a message is no answer.
+        0 => Code::Internal,
+        number => Code::from_number(number),
+    };
+    let mut message = status.message().to_owned();
+    let mut source = std::error::Error::source(status);
+    while let Some(error) = source {
+        let text = error.to_string();
+        if !message.contains(&text) {
+            message = if message.is_empty() { text } else { format!("{message}: {text}") };
+        }
+        source = error.source();
+    }
+    Failure { code, message, details: Bytes::copy_from_slice(status.details()) }
+}
+
+/// The status for an HTTP answer without a gRPC status
+/// (<https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md>).
+fn code_of_http(status: StatusCode) -> tonic::Code {
+    match status.as_u16() {
+        400 => tonic::Code::Internal,
+        401 => tonic::Code::Unauthenticated,
+        403 => tonic::Code::PermissionDenied,
+        404 => tonic::Code::Unimplemented,
+        429 | 502 | 503 | 504 => tonic::Code::Unavailable,
+        _ => tonic::Code::Unknown,
+    }
+}
+
+#[derive(Debug, Clone)]
+struct GrpcOnly(Channel);
+
+impl Service<Request<Body>> for GrpcOnly {
+    type Response = Response<Body>;
+    type Error = BoxError;
+    type Future = futures_util::future::BoxFuture<'static, Result<Response<Body>, BoxError>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.0.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let answer = self.0.call(request);
+        Box::pin(async move {
+            let response = answer.await.map_err(timeout_is_deadline)?;
+            let is_grpc = response.headers().contains_key("grpc-status")
+                || response
+                    .headers()
+                    .get(http::header::CONTENT_TYPE)
+                    .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
+            if response.status() == StatusCode::OK && is_grpc {
+                return Ok(response);
+            }
+            let text = format!("the backend answered HTTP {} without a gRPC status", response.status().as_u16());
+            let code = if response.status() == StatusCode::OK { tonic::Code::Unknown } else { code_of_http(response.status()) };
+            Err(Status::new(code, text).into())
+        })
+    }
+}
+
+/// The channel's own timer, set by `grpc-timeout`, may end a call just before ours does.
+fn timeout_is_deadline(error: tonic::transport::Error) -> BoxError {
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+    while let Some(inner) = source {
+        if inner.is::<TimeoutExpired>() {
+            return Status::deadline_exceeded("no answer in time").into();
+        }
+        source = inner.source();
+    }
+    error.into()
+}

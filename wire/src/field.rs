@@ -1,0 +1,241 @@
+//! The protobuf wire format: a message is a run of fields, each a tag (field number and wire type) and a value.
+//!
+//! Source: <https://protobuf.dev/programming-guides/encoding/>.
+
+/// How deep groups may nest, as in protobuf's own parsers.
+const MAX_GROUPS: u32 = 100;
+/// The largest field number, 2^29 - 1.
+pub(crate) const MAX_NUMBER: u32 = (1 << 29) - 1;
+
+pub(crate) const VARINT: u8 = 0;
+pub(crate) const I64: u8 = 1;
+pub(crate) const LEN: u8 = 2;
+const GROUP: u8 = 3;
+const END_GROUP: u8 = 4;
+pub(crate) const I32: u8 = 5;
+
+/// Bytes that are no protobuf message, or not one of the type that the rule speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// A value or a group runs past the end.
+    #[error("the message ends inside a field")]
+    Truncated,
+    /// A varint of more than 10 bytes, or of more than 64 bits.
+    #[error("a varint has more than 64 bits")]
+    Varint,
+    /// Field number 0 or above 2^29 - 1.
+    #[error("a field number is out of range")]
+    Number,
+    /// Wire types 6 and 7 don't exist.
+    #[error("unknown wire type {0}")]
+    WireType(u8),
+    /// A group's end without its start, or of another number.
+    #[error("a group ends that did not start")]
+    Group,
+    /// Groups nested more than 100 deep.
+    #[error("groups are nested too deeply")]
+    Depth,
+    /// A field that the rule reads came with another wire type than its kind has.
+    #[error("field {0} has a wire type other than its declaration's")]
+    Type(u32),
+}
+
+/// A field's value as the wire tells it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Value<'a> {
+    Varint(u64),
+    I64(u64),
+    Len(&'a [u8]),
+    Group,
+    I32(u32),
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Field<'a> {
+    pub(crate) number: u32,
+    pub(crate) value: Value<'a>,
+    /// The whole field: tag, length prefix if it has one, value.
+    pub(crate) raw: &'a [u8],
+    /// `raw` without the tag.
+    pub(crate) body: &'a [u8],
+}
+
+impl<'a> Field<'a> {
+    /// The payload of a field that must be length-delimited.
+    pub(crate) fn payload(&self) -> Result<&'a [u8], Malformed> {
+        match self.value {
+            Value::Len(payload) => Ok(payload),
+            _ => Err(Malformed::Type(self.number)),
+        }
+    }
+
+    pub(crate) fn is_group(&self) -> bool {
+        matches!(self.value, Value::Group)
+    }
+
+    /// Writes this field under another number. Not for groups, whose end carries the number too.
+    pub(crate) fn put_as(&self, number: u32, out: &mut Vec<u8>) {
+        let wire = match self.value {
+            Value::Varint(_) => VARINT,
+            Value::I64(_) => I64,
+            Value::Len(_) => LEN,
+            Value::Group => GROUP,
+            Value::I32(_) => I32,
+        };
+        put_tag(out, number, wire);
+        out.extend_from_slice(self.body);
+    }
+}
+
+/// The fields of a message, in the order of the wire. Ends after the first error.
+#[derive(Debug, Clone)]
+pub(crate) struct Fields<'a> {
+    left: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
+    pub(crate) fn of(message: &'a [u8]) -> Self {
+        Self { left: message }
+    }
+
+    fn field(&mut self) -> Result<Field<'a>, Malformed> {
+        let start = self.left;
+        let (number, wire) = self.tag()?;
+        let body = self.left;
+        let value = self.value(number, wire, 1)?;
+        Ok(Field { number, value, raw: before(start, self.left), body: before(body, self.left) })
+    }
+
+    fn tag(&mut self) -> Result<(u32, u8), Malformed> {
+        let tag = u32::try_from(self.varint()?).map_err(|_| Malformed::Number)?;
+        match tag >> 3 {
+            0 => Err(Malformed::Number),
+            number => Ok((number, (tag & 7) as u8)),
+        }
+    }
+
+    fn value(&mut self, number: u32, wire: u8, depth: u32) -> Result<Value<'a>, Malformed> {
+        match wire {
+            VARINT => self.varint().map(Value::Varint),
+            I64 => self.array().map(u64::from_le_bytes).map(Value::I64),
+            LEN => self.delimited().map(Value::Len),
+            GROUP => self.skip_group(number, depth).map(|()| Value::Group),
+            END_GROUP => Err(Malformed::Group),
+            I32 => self.array().map(u32::from_le_bytes).map(Value::I32),
+            _ => Err(Malformed::WireType(wire)),
+        }
+    }
+
+    fn skip_group(&mut self, number: u32, depth: u32) -> Result<(), Malformed> {
+        if depth > MAX_GROUPS {
+            return Err(Malformed::Depth);
+        }
+        loop {
+            match self.tag()? {
+                (end, END_GROUP) if end == number => return Ok(()),
+                (inner, wire) => self.value(inner, wire, depth + 1)?,
+            };
+        }
+    }
+
+    fn delimited(&mut self) -> Result<&'a [u8], Malformed> {
+        let len = usize::try_from(self.varint()?).map_err(|_| Malformed::Truncated)?;
+        let (payload, left) = self.left.split_at_checked(len).ok_or(Malformed::Truncated)?;
+        self.left = left;
+        Ok(payload)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
+        let (array, left) = self.left.split_first_chunk().ok_or(Malformed::Truncated)?;
+        self.left = left;
+        Ok(*array)
+    }
+
+    fn byte(&mut self) -> Result<u8, Malformed> {
+        let (byte, left) = self.left.split_first().ok_or(Malformed::Truncated)?;
+        self.left = left;
+        Ok(*byte)
+    }
+
+    fn varint(&mut self) -> Result<u64, Malformed> {
+        let mut value = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            if shift == 63 && byte > 1 {
+                return Err(Malformed::Varint);
+            }
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Ok(value);
+            }
+        }
+        Err(Malformed::Varint)
+    }
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = Result<Field<'a>, Malformed>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.left.is_empty() {
+            return None;
+        }
+        let field = self.field();
+        if field.is_err() {
+            self.left = &[];
+        }
+        Some(field)
+    }
+}
+
+/// The values of one packed field; `wire` is what each would have alone.
+pub(crate) fn packed(payload: &[u8], wire: u8) -> impl Iterator<Item = Result<Value<'_>, Malformed>> {
+    let mut values = Fields::of(payload);
+    std::iter::from_fn(move || {
+        if values.left.is_empty() {
+            return None;
+        }
+        let value = values.value(0, wire, 1);
+        if value.is_err() {
+            values.left = &[];
+        }
+        Some(value)
+    })
+}
+
+/// `start` up to where its tail `left` begins.
+fn before<'a>(start: &'a [u8], left: &[u8]) -> &'a [u8] {
+    start.get(..start.len() - left.len()).unwrap_or_default()
+}
+
+pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+pub(crate) fn put_tag(out: &mut Vec<u8>, number: u32, wire: u8) {
+    put_varint(out, u64::from(number << 3 | u32::from(wire)));
+}
+
+/// A length-delimited field's tag and length.
+pub(crate) fn put_head(out: &mut Vec<u8>, number: u32, len: usize) {
+    put_tag(out, number, LEN);
+    put_varint(out, len as u64);
+}
+
+pub(crate) fn varint_len(value: u64) -> usize {
+    // 7 bits to a byte, and at least one byte
+    (64 - (value | 1).leading_zeros()).div_ceil(7) as usize
+}
+
+pub(crate) fn tag_len(number: u32) -> usize {
+    varint_len(u64::from(number) << 3)
+}
+
+/// The length of a length-delimited field with a payload of `len` bytes.
+pub(crate) fn delimited_len(number: u32, len: usize) -> usize {
+    tag_len(number) + varint_len(len as u64) + len
+}
