@@ -27,9 +27,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         .iter()
         .flat_map(|file| {
             file.service.iter().flat_map(move |service| {
-                service.method.iter().map(move |method| {
-                    format!("{}.{}/{}", file.package(), service.name(), method.name())
-                })
+                service
+                    .method
+                    .iter()
+                    .map(move |method| format!("{}.{}/{}", file.package(), service.name(), method.name()))
             })
         })
         .collect();

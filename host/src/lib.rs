@@ -1,4 +1,5 @@
 //! The Weft host.
+pub mod artifact;
 pub mod fanout;
 pub mod model;
 pub mod settings;

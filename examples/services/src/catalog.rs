@@ -7,8 +7,8 @@ use tonic::{Request, Response, Status};
 use crate::data::{Data, Page};
 use crate::proto::catalog::v1::films_server::Films;
 use crate::proto::catalog::v1::{
-    BatchGetFilmsRequest, BatchGetFilmsResponse, Film, GetFilmRequest, ListFilmsRequest,
-    ListFilmsResponse, SearchFilmsRequest, SearchFilmsResponse,
+    BatchGetFilmsRequest, BatchGetFilmsResponse, Film, GetFilmRequest, ListFilmsRequest, ListFilmsResponse,
+    SearchFilmsRequest, SearchFilmsResponse,
 };
 use crate::request::{check_batch, page_size};
 
@@ -25,8 +25,7 @@ impl Catalog {
 
     fn film(&self, id: u32) -> Result<Film, Status> {
         let film = self.data.film(id);
-        film.cloned()
-            .ok_or_else(|| Status::not_found(format!("no film has the id {id}")))
+        film.cloned().ok_or_else(|| Status::not_found(format!("no film has the id {id}")))
     }
 }
 
@@ -46,17 +45,12 @@ impl Films for Catalog {
         Ok(Response::new(BatchGetFilmsResponse { films: films? }))
     }
 
-    async fn list_films(
-        &self,
-        request: Request<ListFilmsRequest>,
-    ) -> Result<Response<ListFilmsResponse>, Status> {
+    async fn list_films(&self, request: Request<ListFilmsRequest>) -> Result<Response<ListFilmsResponse>, Status> {
         let asked = request.get_ref();
         let filter = page_filter(asked);
         let offset = read_token(&asked.page_token, filter)?;
         let size = page_size(asked.page_size, 20, 500);
-        let Page { films, next } =
-            self.data
-                .list_films(&asked.genre, asked.person_id, offset, size);
+        let Page { films, next } = self.data.list_films(&asked.genre, asked.person_id, offset, size);
         Ok(Response::new(ListFilmsResponse {
             films,
             next_page_token: next.map_or_else(String::new, |next| write_token(next, filter)),

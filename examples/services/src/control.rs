@@ -58,11 +58,7 @@ struct Trouble {
 #[derive(Debug, thiserror::Error)]
 pub enum BehaviourError {
     #[error("{service} has no method {method:?}; say it as {example}")]
-    UnknownMethod {
-        service: Service,
-        method: String,
-        example: String,
-    },
+    UnknownMethod { service: Service, method: String, example: String },
     #[error("fail_percent is {0}; 0 to 100 are allowed")]
     Percent(u32),
     #[error("code is {0}; gRPC status codes are 1 to 16")]
@@ -78,14 +74,8 @@ impl Control {
         let methods = proto::METHODS.iter().filter(own);
         let methods = methods.map(|name| (*name, Mutex::default())).collect();
         let closing = watch::Sender::new(false);
-        let inner = Inner {
-            service,
-            methods,
-            closing,
-        };
-        Self {
-            inner: Arc::new(inner),
-        }
+        let inner = Inner { service, methods, closing };
+        Self { inner: Arc::new(inner) }
     }
 
     pub fn service(&self) -> Service {
@@ -106,10 +96,7 @@ impl Control {
     /// The methods that were called, by full name.
     pub fn counts(&self) -> BTreeMap<&'static str, u64> {
         let methods = self.inner.methods.iter();
-        methods
-            .map(|(name, method)| (*name, lock(method).count))
-            .filter(|(_, count)| *count > 0)
-            .collect()
+        methods.map(|(name, method)| (*name, lock(method).count)).filter(|(_, count)| *count > 0).collect()
     }
 
     /// The request metadata of the last [`KEPT`] calls of one method, oldest first.
@@ -181,12 +168,7 @@ impl Control {
 
     fn calls(&self) -> Vec<demo::v1::Call> {
         let counts = self.counts().into_iter();
-        counts
-            .map(|(method, count)| demo::v1::Call {
-                method: method.to_owned(),
-                count,
-            })
-            .collect()
+        counts.map(|(method, count)| demo::v1::Call { method: method.to_owned(), count }).collect()
     }
 
     /// Takes note of a call. `path` is that of the request, with its leading slash.

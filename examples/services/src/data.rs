@@ -49,10 +49,7 @@ pub struct Data {
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
     #[error("cannot read {}: {source}", path.display())]
-    Unreadable {
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    Unreadable { path: PathBuf, source: std::io::Error },
     #[error("the data is not in the form of films.json: {0}")]
     Malformed(#[from] serde_json::Error),
     #[error("the data contradicts itself: {0}")]
@@ -80,18 +77,12 @@ impl Tally {
     }
 
     pub(crate) fn plus(self, other: Self) -> Self {
-        Self {
-            count: self.count.saturating_add(other.count),
-            stars: self.stars.saturating_add(other.stars),
-        }
+        Self { count: self.count.saturating_add(other.count), stars: self.stars.saturating_add(other.stars) }
     }
 
     /// 0 where there are no ratings.
     pub(crate) fn average(self) -> f64 {
-        #[allow(
-            clippy::cast_precision_loss,
-            reason = "a sum of stars is far below 2^52"
-        )]
+        #[allow(clippy::cast_precision_loss, reason = "a sum of stars is far below 2^52")]
         let stars = self.stars as f64;
         stars / f64::from(self.count.max(1))
     }
@@ -105,10 +96,8 @@ impl Data {
 
     /// A file in the form of `data/films.json`.
     pub fn read(path: &Path) -> Result<Self, DataError> {
-        let text = std::fs::read_to_string(path).map_err(|source| DataError::Unreadable {
-            path: path.to_owned(),
-            source,
-        })?;
+        let text =
+            std::fs::read_to_string(path).map_err(|source| DataError::Unreadable { path: path.to_owned(), source })?;
         Self::parse(&text)
     }
 
@@ -182,17 +171,13 @@ impl Data {
     /// Titles that begin with the query first, then those that contain it, each in alphabetical order.
     pub(crate) fn search_films(&self, query: &str, size: usize) -> Vec<Film> {
         let found = search(&self.titles, query, size);
-        found
-            .filter_map(|place| self.films.get(place).cloned())
-            .collect()
+        found.filter_map(|place| self.films.get(place).cloned()).collect()
     }
 
     /// As [`Self::search_films`], by name.
     pub(crate) fn search_people(&self, query: &str, size: usize) -> Vec<Person> {
         let found = search(&self.names, query, size);
-        found
-            .filter_map(|place| self.people.get(place).cloned())
-            .collect()
+        found.filter_map(|place| self.people.get(place).cloned()).collect()
     }
 
     /// Of one film, or (0) of all; newest first.
@@ -202,16 +187,12 @@ impl Data {
         }
         let places = self.reviews_of_film.get(&film_id);
         let places = places.into_iter().flatten().take(size);
-        places
-            .filter_map(|place| self.reviews.get(*place).cloned())
-            .collect()
+        places.filter_map(|place| self.reviews.get(*place).cloned()).collect()
     }
 
     /// Best loved first.
     pub(crate) fn popular(&self) -> impl Iterator<Item = &Film> {
-        self.popular
-            .iter()
-            .filter_map(|place| self.films.get(*place))
+        self.popular.iter().filter_map(|place| self.films.get(*place))
     }
 
     /// Every genre with the positions of its films, best loved first.
@@ -231,11 +212,7 @@ impl Data {
     }
 }
 
-fn search<'a>(
-    index: &'a [(String, usize)],
-    query: &str,
-    size: usize,
-) -> impl Iterator<Item = usize> + use<'a> {
+fn search<'a>(index: &'a [(String, usize)], query: &str, size: usize) -> impl Iterator<Item = usize> + use<'a> {
     let query = query.to_lowercase();
     let mut first = Vec::new();
     let mut then = Vec::new();

@@ -1,7 +1,7 @@
 //! `demo-services`: one of the demo's microservices as a process.
 
 use std::fmt::Display;
-use std::io::Write as _;
+use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -56,10 +56,7 @@ struct Arguments {
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error("cannot listen on {address}: {source}\nchoose another address with --listen; port 0 takes any free port")]
-    Listen {
-        address: SocketAddr,
-        source: std::io::Error,
-    },
+    Listen { address: SocketAddr, source: std::io::Error },
     #[error("cannot wait for signals: {0}")]
     Signals(std::io::Error),
     #[error(transparent)]
@@ -111,7 +108,7 @@ fn load(arguments: &Arguments) -> Result<Data, DataError> {
 }
 
 /// The only place that prints. Nobody may be reading any more; that is no reason to stop.
-fn say(to: &mut dyn std::io::Write, line: impl Display) {
+fn say(to: &mut dyn Write, line: impl Display) {
     let _ = writeln!(to, "{line}");
     let _ = to.flush();
 }

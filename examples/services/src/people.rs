@@ -7,8 +7,7 @@ use tonic::{Request, Response, Status};
 use crate::data::Data;
 use crate::proto::people::v1::people_server;
 use crate::proto::people::v1::{
-    BatchGetPeopleRequest, BatchGetPeopleResponse, GetPersonRequest, Person, SearchPeopleRequest,
-    SearchPeopleResponse,
+    BatchGetPeopleRequest, BatchGetPeopleResponse, GetPersonRequest, Person, SearchPeopleRequest, SearchPeopleResponse,
 };
 use crate::request::{check_batch, page_size};
 
@@ -26,10 +25,7 @@ impl People {
 
 #[tonic::async_trait]
 impl people_server::People for People {
-    async fn get_person(
-        &self,
-        request: Request<GetPersonRequest>,
-    ) -> Result<Response<Person>, Status> {
+    async fn get_person(&self, request: Request<GetPersonRequest>) -> Result<Response<Person>, Status> {
         let id = request.get_ref().id;
         match self.data.person(id) {
             Some(person) => Ok(Response::new(person.clone())),
@@ -47,9 +43,7 @@ impl people_server::People for People {
         ids.sort_unstable_by(|a, b| b.cmp(a));
         ids.dedup();
         let people = ids.iter().filter_map(|id| self.data.person(*id)).cloned();
-        Ok(Response::new(BatchGetPeopleResponse {
-            people: people.collect(),
-        }))
+        Ok(Response::new(BatchGetPeopleResponse { people: people.collect() }))
     }
 
     async fn search_people(

@@ -26,9 +26,7 @@ impl Recommend {
 
     fn popular(&self, limit: usize) -> Vec<Recommendation> {
         let films = self.data.popular().take(limit);
-        films
-            .map(|film| recommendation(film.id, "Popular with everybody".to_owned()))
-            .collect()
+        films.map(|film| recommendation(film.id, "Popular with everybody".to_owned())).collect()
     }
 
     /// The caller's hash names a few genres and where to begin in each; films of those alternate. What is popular fills up.
@@ -49,20 +47,13 @@ impl Recommend {
                     continue;
                 };
                 if seen.insert(film.id) {
-                    chosen.push(recommendation(
-                        film.id,
-                        format!("Because you like {genre}"),
-                    ));
+                    chosen.push(recommendation(film.id, format!("Because you like {genre}")));
                 }
             }
         }
         let room = limit - chosen.len();
         let others = self.data.popular().filter(|film| !seen.contains(&film.id));
-        chosen.extend(
-            others
-                .take(room)
-                .map(|film| recommendation(film.id, "Popular with everybody".to_owned())),
-        );
+        chosen.extend(others.take(room).map(|film| recommendation(film.id, "Popular with everybody".to_owned())));
         chosen
     }
 }
@@ -73,10 +64,7 @@ fn recommendation(film_id: u32, reason: String) -> Recommendation {
 
 #[tonic::async_trait]
 impl recommend_server::Recommend for Recommend {
-    async fn for_user(
-        &self,
-        request: Request<ForUserRequest>,
-    ) -> Result<Response<ForUserResponse>, Status> {
+    async fn for_user(&self, request: Request<ForUserRequest>) -> Result<Response<ForUserResponse>, Status> {
         let limit = page_size(request.get_ref().limit, 10, 100);
         let films = match subject(request.metadata()) {
             Some(caller) => self.liked_by(caller, limit),

@@ -8,8 +8,8 @@ use tonic::{Request, Response, Status};
 use crate::data::{Data, Tally};
 use crate::proto::reviews::v1::reviews_server;
 use crate::proto::reviews::v1::{
-    BatchGetSummariesRequest, BatchGetSummariesResponse, GetSummaryRequest, ListReviewsRequest,
-    ListReviewsResponse, RateFilmRequest, Rating, Summary,
+    BatchGetSummariesRequest, BatchGetSummariesResponse, GetSummaryRequest, ListReviewsRequest, ListReviewsResponse,
+    RateFilmRequest, Rating, Summary,
 };
 use crate::request::{SUBJECT, check_batch, page_size, subject};
 
@@ -39,11 +39,7 @@ impl Reviews {
         let written = self.data.tally(film_id);
         let rated = ratings.of_film.get(&film_id).copied().unwrap_or_default();
         let all = written.plus(rated);
-        Summary {
-            film_id,
-            count: all.count,
-            average: all.average(),
-        }
+        Summary { film_id, count: all.count, average: all.average() }
     }
 
     fn rate(&self, caller: &str, film_id: u32, stars: u32) -> Result<Rating, Status> {
@@ -59,12 +55,7 @@ impl Reviews {
         let your_ratings = *mine;
         let tally = ratings.of_film.entry(film_id).or_default();
         *tally = tally.plus(Tally::of(stars));
-        Ok(Rating {
-            film_id,
-            stars,
-            your_ratings,
-            summary: Some(self.summary(&ratings, film_id)),
-        })
+        Ok(Rating { film_id, stars, your_ratings, summary: Some(self.summary(&ratings, film_id)) })
     }
 }
 
@@ -80,10 +71,7 @@ impl reviews_server::Reviews for Reviews {
         Ok(Response::new(ListReviewsResponse { reviews }))
     }
 
-    async fn get_summary(
-        &self,
-        request: Request<GetSummaryRequest>,
-    ) -> Result<Response<Summary>, Status> {
+    async fn get_summary(&self, request: Request<GetSummaryRequest>) -> Result<Response<Summary>, Status> {
         let ratings = self.ratings.read().unwrap_or_else(PoisonError::into_inner);
         let summary = self.summary(&ratings, request.get_ref().film_id);
         Ok(Response::new(summary))
@@ -100,17 +88,12 @@ impl reviews_server::Reviews for Reviews {
         Ok(Response::new(BatchGetSummariesResponse { summaries }))
     }
 
-    async fn rate_film(
-        &self,
-        request: Request<RateFilmRequest>,
-    ) -> Result<Response<Rating>, Status> {
+    async fn rate_film(&self, request: Request<RateFilmRequest>) -> Result<Response<Rating>, Status> {
         let caller = subject(request.metadata())
             .ok_or_else(|| Status::unauthenticated(format!("no caller: {SUBJECT} is missing")))?;
         let RateFilmRequest { film_id, stars } = *request.get_ref();
         if !(1..=5).contains(&stars) {
-            return Err(Status::invalid_argument(format!(
-                "{stars} stars; 1 to 5 are allowed"
-            )));
+            return Err(Status::invalid_argument(format!("{stars} stars; 1 to 5 are allowed")));
         }
         if self.data.film(film_id).is_none() {
             return Err(Status::not_found(format!("no film has the id {film_id}")));

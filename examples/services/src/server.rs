@@ -17,12 +17,12 @@ use crate::catalog::Catalog;
 use crate::control::Control;
 use crate::data::Data;
 use crate::people::People;
+use crate::proto;
 use crate::proto::catalog::v1::films_server::FilmsServer;
 use crate::proto::demo::v1::control_server::{self, ControlServer};
 use crate::proto::people::v1::people_server::PeopleServer;
 use crate::proto::recommend::v1::recommend_server::RecommendServer;
 use crate::proto::reviews::v1::reviews_server::ReviewsServer;
-use crate::proto::{self};
 use crate::recommend::Recommend;
 use crate::reviews::Reviews;
 use crate::service::Service;
@@ -92,23 +92,15 @@ fn server() -> Server {
 
 fn add_business(router: Router, control: &Control, data: Arc<Data>) -> Router {
     match control.service() {
-        Service::Catalog => {
-            router.add_service(control.watch(FilmsServer::new(Catalog::new(data))))
-        }
+        Service::Catalog => router.add_service(control.watch(FilmsServer::new(Catalog::new(data)))),
         Service::People => router.add_service(control.watch(PeopleServer::new(People::new(data)))),
-        Service::Reviews => {
-            router.add_service(control.watch(ReviewsServer::new(Reviews::new(data))))
-        }
-        Service::Recommend => {
-            router.add_service(control.watch(RecommendServer::new(Recommend::new(data))))
-        }
+        Service::Reviews => router.add_service(control.watch(ReviewsServer::new(Reviews::new(data)))),
+        Service::Recommend => router.add_service(control.watch(RecommendServer::new(Recommend::new(data)))),
     }
 }
 
 /// Lists what is served here, not all that the descriptors hold.
-fn reflection(
-    service: Service,
-) -> Result<tonic_reflection::server::Builder<'static>, tonic_reflection::server::Error> {
+fn reflection(service: Service) -> Result<tonic_reflection::server::Builder<'static>, tonic_reflection::server::Error> {
     Ok(tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -138,11 +130,7 @@ impl Running {
         Self::start_on(TcpListener::bind("127.0.0.1:0").await?, service, data)
     }
 
-    pub fn start_on(
-        listener: TcpListener,
-        service: Service,
-        data: Arc<Data>,
-    ) -> std::io::Result<Self> {
+    pub fn start_on(listener: TcpListener, service: Service, data: Arc<Data>) -> std::io::Result<Self> {
         let address = listener.local_addr()?;
         let control = Control::new(service);
         let (stop, stopped) = oneshot::channel();
@@ -151,12 +139,7 @@ impl Running {
             let _ = stopped.await;
         };
         let task = tokio::spawn(serve(control.clone(), listener, data, shutdown));
-        Ok(Self {
-            address,
-            control,
-            stop,
-            task,
-        })
+        Ok(Self { address, control, stop, task })
     }
 
     pub fn address(&self) -> SocketAddr {

@@ -149,13 +149,13 @@ mod tests {
         let loads = [Load::default(), Load::default(), Load::default()];
         loads[0].begin().end(true);
         assert_eq!(share_of_first(Balance::P2cEwma, &loads), 0.0);
+        tokio::time::advance(Duration::from_mins(2)).await;
         for load in &loads[1..] {
+            let call = load.begin();
             tokio::time::advance(Duration::from_millis(20)).await;
-            load.begin().end(false);
+            call.end(false);
         }
-        tokio::time::advance(Duration::from_mins(5)).await;
-        let _busy = [loads[1].begin(), loads[2].begin(), loads[1].begin(), loads[2].begin()];
-        assert!(share_of_first(Balance::P2cEwma, &loads) > 0.5, "the average has faded, and the others are busy");
+        assert!(share_of_first(Balance::P2cEwma, &loads) > 0.5, "the failure has faded, so the endpoint is tried again");
     }
 
     #[tokio::test(start_paused = true)]

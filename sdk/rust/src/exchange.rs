@@ -1,40 +1,41 @@
 //! What crosses the plugin boundary: calls go out, completions come back.
 
-#[cfg(all(target_family = "wasm", not(feature = "describe")))]
-pub use crate::export::bindings::weft::bff::backend::{CallHead, Completion};
-
-/// One call on its way out. Its message is `messages[offset .. offset + len]` of the [`Exchange`].
-#[cfg(not(all(target_family = "wasm", not(feature = "describe"))))]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CallHead {
-    /// Place in the plugin's method table.
-    pub method: u32,
-    /// Bits 0 to 15: the depth of this call.
-    pub flags: u32,
-    /// 0: the method's own timeout; else a tighter bound.
-    pub timeout_ms: u32,
-    /// Where the request message starts.
-    pub offset: u32,
-    /// How long the request message is.
-    pub len: u32,
+in_component! {
+    pub use crate::export::bindings::weft::bff::backend::{CallHead, Completion};
 }
 
-/// One finished call. Its bytes are `arena[offset .. offset + len]`.
-#[cfg(not(all(target_family = "wasm", not(feature = "describe"))))]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Completion {
-    /// Which call: tickets count up from 0 through the request, in the order in which the calls went out.
-    pub ticket: u32,
-    /// 0: the bytes are the reply; else a gRPC status code, and the bytes are a `google.rpc.Status`.
-    pub code: u32,
-    /// 0 upstream, 1 coalesced, 2 cache, 3 stale, 4 fallback.
-    pub origin: u32,
-    /// How old the reply is.
-    pub age_ms: u32,
-    /// Where the bytes start.
-    pub offset: u32,
-    /// How many bytes there are.
-    pub len: u32,
+elsewhere! {
+    /// One call on its way out. Its message is `messages[offset .. offset + len]` of the [`Exchange`].
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct CallHead {
+        /// Place in the plugin's method table.
+        pub method: u32,
+        /// Bits 0 to 15: the depth of this call.
+        pub flags: u32,
+        /// 0: the method's own timeout; else a tighter bound.
+        pub timeout_ms: u32,
+        /// Where the request message starts.
+        pub offset: u32,
+        /// How long the request message is.
+        pub len: u32,
+    }
+
+    /// One finished call. Its bytes are `arena[offset .. offset + len]`.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+    pub struct Completion {
+        /// Which call: tickets count up from 0 through the request, in the order in which the calls went out.
+        pub ticket: u32,
+        /// 0: the bytes are the reply; else a gRPC status code, and the bytes are a `google.rpc.Status`.
+        pub code: u32,
+        /// 0 upstream, 1 coalesced, 2 cache, 3 stale, 4 fallback.
+        pub origin: u32,
+        /// How old the reply is.
+        pub age_ms: u32,
+        /// Where the bytes start.
+        pub offset: u32,
+        /// How many bytes there are.
+        pub len: u32,
+    }
 }
 
 /// What a request wants from its driver, in this order: cancel `cancel`, start `calls`, wait until a call under way has finished

@@ -42,8 +42,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 pub use crate::exchange::{CallHead, Completion, Exchange};
-#[cfg(not(all(target_family = "wasm", not(feature = "describe"))))]
-pub use crate::host::{Host, NoHost};
+elsewhere! {
+    pub use crate::host::{Access, Host, NoHost};
+}
 pub use task::{JoinHandle, spawn};
 pub use time::{Elapsed, Sleep, sleep, timeout};
 

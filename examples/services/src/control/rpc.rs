@@ -5,24 +5,17 @@ use tonic::{Request, Response, Status};
 use super::Control;
 use crate::proto::demo::v1::control_server;
 use crate::proto::demo::v1::{
-    GetCallsRequest, GetCallsResponse, ResetCallsRequest, ResetCallsResponse, SetBehaviourRequest,
-    SetBehaviourResponse,
+    GetCallsRequest, GetCallsResponse, ResetCallsRequest, ResetCallsResponse, SetBehaviourRequest, SetBehaviourResponse,
 };
 
 #[tonic::async_trait]
 impl control_server::Control for Control {
-    async fn get_calls(
-        &self,
-        _: Request<GetCallsRequest>,
-    ) -> Result<Response<GetCallsResponse>, Status> {
+    async fn get_calls(&self, _: Request<GetCallsRequest>) -> Result<Response<GetCallsResponse>, Status> {
         let calls = self.calls();
         Ok(Response::new(GetCallsResponse { calls }))
     }
 
-    async fn reset_calls(
-        &self,
-        _: Request<ResetCallsRequest>,
-    ) -> Result<Response<ResetCallsResponse>, Status> {
+    async fn reset_calls(&self, _: Request<ResetCallsRequest>) -> Result<Response<ResetCallsResponse>, Status> {
         self.reset();
         Ok(Response::new(ResetCallsResponse {}))
     }

@@ -9,17 +9,8 @@ use crate::proto::people::v1::Person;
 use crate::proto::reviews::v1::Review;
 
 impl Data {
-    pub(super) fn assemble(
-        films: Vec<Film>,
-        people: Vec<Person>,
-        reviews: Vec<Review>,
-    ) -> Result<Self, DataError> {
-        let mut data = Self {
-            films,
-            people,
-            reviews,
-            ..Self::default()
-        };
+    pub(super) fn assemble(films: Vec<Film>, people: Vec<Person>, reviews: Vec<Review>) -> Result<Self, DataError> {
+        let mut data = Self { films, people, reviews, ..Self::default() };
         data.films.sort_by_key(|film| Reverse((film.year, film.id)));
         data.people.sort_by_key(|person| person.id);
         let newest = |review: &Review| Reverse((review.written_at, review.id));
@@ -45,8 +36,7 @@ impl Data {
             }
         }
         for review in &self.reviews {
-            let known = self.film_at.contains_key(&review.film_id)
-                && self.person_at.contains_key(&review.author_id);
+            let known = self.film_at.contains_key(&review.film_id) && self.person_at.contains_key(&review.author_id);
             if !known || !(1..=5).contains(&review.stars) {
                 return Err(DataError::Inconsistent(format!(
                     "review {} has a film, an author or a number of stars that does not exist",
@@ -117,16 +107,11 @@ fn everybody(film: &Film) -> impl Iterator<Item = u32> {
     film.director_ids.iter().copied().chain(cast)
 }
 
-fn unique(
-    what: &str,
-    ids: impl Iterator<Item = u32>,
-) -> Result<HashMap<u32, usize>, DataError> {
+fn unique(what: &str, ids: impl Iterator<Item = u32>) -> Result<HashMap<u32, usize>, DataError> {
     let mut places = HashMap::new();
     for (place, id) in ids.enumerate() {
         if id == 0 || places.insert(id, place).is_some() {
-            return Err(DataError::Inconsistent(format!(
-                "the id {id} of a {what} is 0 or used twice"
-            )));
+            return Err(DataError::Inconsistent(format!("the id {id} of a {what} is 0 or used twice")));
         }
     }
     Ok(places)

@@ -56,23 +56,12 @@ impl File {
     }
 
     pub(super) fn into_data(self) -> Result<Data, DataError> {
-        let ids: HashMap<&str, u32> = self
-            .people
-            .iter()
-            .map(|person| (person.name.as_str(), person.id))
-            .collect();
-        let films: Result<Vec<Film>, DataError> =
-            self.films.iter().map(|film| film.message(&ids)).collect();
+        let ids: HashMap<&str, u32> = self.people.iter().map(|person| (person.name.as_str(), person.id)).collect();
+        let films: Result<Vec<Film>, DataError> = self.films.iter().map(|film| film.message(&ids)).collect();
         let films = films?;
         let reviewers: Vec<u32> = self.reviewers.iter().map(|person| person.id).collect();
         let mut random = Random::new(REVIEWS_SEED);
-        let reviews = write_reviews(
-            &films,
-            &reviewers,
-            &self.remarks,
-            self.reviews,
-            &mut random,
-        );
+        let reviews = write_reviews(&films, &reviewers, &self.remarks, self.reviews, &mut random);
         let people = self.people.iter().chain(&self.reviewers);
         let people = people.map(PersonEntry::message).collect();
         Data::assemble(films, people, reviews)
@@ -82,16 +71,14 @@ impl File {
 impl FilmEntry {
     fn message(&self, ids: &HashMap<&str, u32>) -> Result<Film, DataError> {
         let id_of = |name: &String| {
-            ids.get(name.as_str()).copied().ok_or_else(|| {
-                DataError::Inconsistent(format!("{:?} names {name:?}, not in people", self.title))
-            })
+            ids.get(name.as_str())
+                .copied()
+                .ok_or_else(|| DataError::Inconsistent(format!("{:?} names {name:?}, not in people", self.title)))
         };
-        let cast = self.cast.iter().map(|(name, character)| {
-            Ok(Role {
-                person_id: id_of(name)?,
-                character: character.clone(),
-            })
-        });
+        let cast = self
+            .cast
+            .iter()
+            .map(|(name, character)| Ok(Role { person_id: id_of(name)?, character: character.clone() }));
         Ok(Film {
             id: self.id,
             title: self.title.clone(),
@@ -108,12 +95,7 @@ impl FilmEntry {
 
 impl PersonEntry {
     pub(super) fn message(&self) -> Person {
-        Person {
-            id: self.id,
-            name: self.name.clone(),
-            born: self.born,
-            portrait_url: portrait_url(self.id),
-        }
+        Person { id: self.id, name: self.name.clone(), born: self.born, portrait_url: portrait_url(self.id) }
     }
 }
 

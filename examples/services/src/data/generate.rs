@@ -10,28 +10,100 @@ use crate::proto::catalog::v1::{Film, Role};
 use crate::proto::people::v1::Person;
 
 const GENRES: [&str; 12] = [
-    "Action", "Adventure", "Comedy", "Crime", "Drama", "Fantasy", "Horror", "Mystery", "Romance",
-    "Science Fiction", "Thriller", "Western",
+    "Action",
+    "Adventure",
+    "Comedy",
+    "Crime",
+    "Drama",
+    "Fantasy",
+    "Horror",
+    "Mystery",
+    "Romance",
+    "Science Fiction",
+    "Thriller",
+    "Western",
 ];
 const ADJECTIVES: [&str; 24] = [
-    "Silent", "Last", "Golden", "Broken", "Hidden", "Northern", "Patient", "Burning", "Second",
-    "Paper", "Empty", "Distant", "Crooked", "Borrowed", "Winter", "Glass", "Honest", "Forgotten",
-    "Restless", "Blue", "Long", "Quiet", "Iron", "Early",
+    "Silent",
+    "Last",
+    "Golden",
+    "Broken",
+    "Hidden",
+    "Northern",
+    "Patient",
+    "Burning",
+    "Second",
+    "Paper",
+    "Empty",
+    "Distant",
+    "Crooked",
+    "Borrowed",
+    "Winter",
+    "Glass",
+    "Honest",
+    "Forgotten",
+    "Restless",
+    "Blue",
+    "Long",
+    "Quiet",
+    "Iron",
+    "Early",
 ];
 const NOUNS: [&str; 24] = [
-    "Harbour", "Orchard", "Signal", "Garden", "Summer", "Ferry", "Witness", "Mountain", "Letter",
-    "Station", "Violin", "Kingdom", "Weaver", "Border", "Lighthouse", "Promise", "Carousel",
-    "Tailor", "River", "Stranger", "Archive", "Bridge", "Shadow", "Feast",
+    "Harbour",
+    "Orchard",
+    "Signal",
+    "Garden",
+    "Summer",
+    "Ferry",
+    "Witness",
+    "Mountain",
+    "Letter",
+    "Station",
+    "Violin",
+    "Kingdom",
+    "Weaver",
+    "Border",
+    "Lighthouse",
+    "Promise",
+    "Carousel",
+    "Tailor",
+    "River",
+    "Stranger",
+    "Archive",
+    "Bridge",
+    "Shadow",
+    "Feast",
 ];
 const FIRST_NAMES: [&str; 24] = [
-    "Alma", "Boris", "Celia", "Dario", "Edith", "Fatou", "Goran", "Helga", "Imran", "Jelena",
-    "Kofi", "Lucia", "Marek", "Nadia", "Oskar", "Priya", "Quentin", "Rosa", "Stefan", "Tomoko",
-    "Ursula", "Viktor", "Wanda", "Yusuf",
+    "Alma", "Boris", "Celia", "Dario", "Edith", "Fatou", "Goran", "Helga", "Imran", "Jelena", "Kofi", "Lucia", "Marek",
+    "Nadia", "Oskar", "Priya", "Quentin", "Rosa", "Stefan", "Tomoko", "Ursula", "Viktor", "Wanda", "Yusuf",
 ];
 const LAST_NAMES: [&str; 24] = [
-    "Abara", "Bergström", "Castillo", "Dimitrov", "Eriksen", "Fontaine", "Grünwald", "Horvat",
-    "Ito", "Jansen", "Kowalski", "Laurent", "Mensah", "Nowak", "Oduya", "Petrov", "Quispe",
-    "Rossi", "Sharma", "Takeda", "Ueda", "Varga", "Watanabe", "Zimmer",
+    "Abara",
+    "Bergström",
+    "Castillo",
+    "Dimitrov",
+    "Eriksen",
+    "Fontaine",
+    "Grünwald",
+    "Horvat",
+    "Ito",
+    "Jansen",
+    "Kowalski",
+    "Laurent",
+    "Mensah",
+    "Nowak",
+    "Oduya",
+    "Petrov",
+    "Quispe",
+    "Rossi",
+    "Sharma",
+    "Takeda",
+    "Ueda",
+    "Varga",
+    "Watanabe",
+    "Zimmer",
 ];
 
 /// How much is made. As text: `films=1000,people=500,reviews=10000`; what is left out is as in the default.
@@ -45,11 +117,7 @@ pub struct Sizes {
 
 impl Default for Sizes {
     fn default() -> Self {
-        Self {
-            films: 1000,
-            people: 500,
-            reviews: 10_000,
-        }
+        Self { films: 1000, people: 500, reviews: 10_000 }
     }
 }
 
@@ -84,9 +152,8 @@ const MOST: u32 = 10_000_000;
 
 impl Sizes {
     fn check(self) -> Result<(), DataError> {
-        let possible = (1..=MOST).contains(&self.films)
-            && (FEWEST_PEOPLE..=MOST).contains(&self.people)
-            && self.reviews <= MOST;
+        let possible =
+            (1..=MOST).contains(&self.films) && (FEWEST_PEOPLE..=MOST).contains(&self.people) && self.reviews <= MOST;
         possible.then_some(()).ok_or_else(|| {
             DataError::Inconsistent(format!(
                 "there must be 1 film and {FEWEST_PEOPLE} people at least, and {MOST} of each at most"
@@ -105,9 +172,7 @@ pub(super) fn generate(sizes: Sizes, seed: u64, demo: &File) -> Result<Data, Dat
         .zip(0..makers)
         .map(|(id, number)| person(id, number, &mut random))
         .collect();
-    let films: Vec<Film> = (1..=sizes.films)
-        .map(|id| film(id, &people, &mut random))
-        .collect();
+    let films: Vec<Film> = (1..=sizes.films).map(|id| film(id, &people, &mut random)).collect();
     people.extend(demo.reviewers.iter().map(PersonEntry::message));
     let count = usize::try_from(sizes.reviews).unwrap_or(usize::MAX);
     let reviews = write_reviews(&films, &reviewers, &demo.remarks, count, &mut random);
@@ -134,10 +199,8 @@ fn film(id: u32, people: &[Person], random: &mut Random) -> Film {
         }
     }
     let director_ids = makers.pop().into_iter().collect();
-    let cast = makers.into_iter().map(|person_id| Role {
-        person_id,
-        character: pick(random, &FIRST_NAMES),
-    });
+    let role = |person_id| Role { person_id, character: pick(random, &FIRST_NAMES) };
+    let cast = makers.into_iter().map(role).collect();
     let mut genres: Vec<String> = (0..=random.below(3)).map(|_| pick(random, &GENRES)).collect();
     genres.sort_unstable();
     genres.dedup();
@@ -146,7 +209,7 @@ fn film(id: u32, people: &[Person], random: &mut Random) -> Film {
         year: 1950 + small(random, 76),
         minutes: 80 + small(random, 100),
         director_ids,
-        cast: cast.collect(),
+        cast,
         genres,
         synopsis: synopsis(&title, random),
         poster_url: poster_url(id),

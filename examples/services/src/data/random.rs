@@ -39,8 +39,7 @@ fn mix(mut z: u64) -> u64 {
 
 /// FNV-1a, mixed once more. It does not change between versions, unlike the standard library's hasher.
 pub(crate) fn hash(bytes: &[u8]) -> u64 {
-    let fnv = bytes.iter().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3)
-    });
+    let fnv =
+        bytes.iter().fold(0xCBF2_9CE4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3));
     mix(fnv)
 }

@@ -66,11 +66,7 @@ pub(super) fn write_reviews(
 }
 
 /// One of `from`, if possible one that is `wanted`.
-fn draw<'a, T>(
-    from: &'a [T],
-    random: &mut Random,
-    wanted: impl Fn(&&'a T) -> bool,
-) -> Option<&'a T> {
+fn draw<'a, T>(from: &'a [T], random: &mut Random, wanted: impl Fn(&&'a T) -> bool) -> Option<&'a T> {
     let mut drawn = random.pick(from)?;
     for _ in 0..TRIES {
         if wanted(&drawn) {
@@ -88,8 +84,7 @@ fn opinion<'a>(
     random: &mut Random,
     unsaid: impl Fn(&&'a Remark) -> bool,
 ) -> Option<&'a Remark> {
-    let drawn: Vec<&Remark> = (0..=hash(&film.id.to_le_bytes()) % 3)
-        .filter_map(|_| draw(remarks, random, &unsaid))
-        .collect();
+    let drawn: Vec<&Remark> =
+        (0..=hash(&film.id.to_le_bytes()) % 3).filter_map(|_| draw(remarks, random, &unsaid)).collect();
     drawn.into_iter().max_by_key(|remark| remark.stars)
 }

@@ -1,0 +1,200 @@
+//! What `weft build` asks a plugin about itself: its endpoints with JSON Schemas, its method table, its descriptors.
+//!
+//! See `wit/world.wit` for the world `describer`. Nothing of this is linked into the component that serves requests.
+
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema};
+use serde_json::{Map, Value, json};
+
+use crate::{Plugin, Status};
+
+/// The version of the contract in `wit/`.
+const CONTRACT: &str = "0.1.0";
+
+/// What is known of one endpoint's input and output, gathered from the types of its function.
+#[derive(Debug, Default)]
+pub struct Description {
+    path: Option<Value>,
+    query: Option<Value>,
+    request: Option<Value>,
+    response: Option<Value>,
+    status: Option<Status>,
+    identity: Option<&'static str>,
+}
+
+impl Description {
+    /// It answers with `T` as JSON.
+    pub fn json_response<T: JsonSchema>(&mut self) {
+        self.response = Some(schema::<T>(SchemaSettings::draft2020_12().for_serialize()));
+    }
+
+    /// It takes `T` as a JSON body.
+    pub fn json_request<T: JsonSchema>(&mut self) {
+        self.request = Some(schema::<T>(SchemaSettings::draft2020_12().for_deserialize()));
+    }
+
+    /// It takes `T` from the query.
+    pub fn query<T: JsonSchema>(&mut self) {
+        self.query = Some(schema::<T>(SchemaSettings::draft2020_12().for_deserialize()));
+    }
+
+    /// It takes `T` from the path.
+    pub fn path<T: JsonSchema>(&mut self) {
+        // Inlined, so that each parameter's schema can stand alone.
+        let settings = SchemaSettings::draft2020_12().for_deserialize().with(|settings| settings.inline_subschemas = true);
+        self.path = Some(schema::<T>(settings));
+    }
+
+    /// The status of a good answer; `None`: the code decides.
+    pub fn status(&mut self, status: Option<Status>) {
+        self.status = status;
+    }
+
+    /// Whether it takes the caller's identity: `required` or `optional`.
+    pub fn identity(&mut self, need: &'static str) {
+        self.identity = Some(need);
+    }
+
+    /// The template's parameters, in order, with their schemas where the types tell.
+    fn params(&self, names: &[&str], faults: &mut Vec<String>) -> Value {
+        let path = self.path.as_ref();
+        let properties = path.and_then(|path| path.get("properties")?.as_object());
+        let items = path.and_then(|path| path.get("prefixItems")?.as_array());
+        if let Some(properties) = properties {
+            let unknown = properties.keys().filter(|key| !names.contains(&key.as_str()));
+            faults.extend(unknown.map(|key| format!("`Path` has `{key}`, which the path template does not have")));
+        }
+        let count = items.map_or(usize::from(path.is_some()), Vec::len);
+        if path.is_some() && properties.is_none() && count != names.len() {
+            faults.push(format!("`Path` takes {count} values, the path template has {}", names.len()));
+        }
+        let schema = |index: usize, name: &str| match (properties, items) {
+            (Some(properties), _) => properties.get(name).cloned(),
+            (_, Some(items)) => items.get(index).cloned(),
+            _ => path.cloned(),
+        };
+        let params = names.iter().enumerate();
+        params.map(|(index, name)| json!({"name": name, "schema": schema(index, name).map(bare)})).collect()
+    }
+}
+
+fn schema<T: JsonSchema>(settings: SchemaSettings) -> Value {
+    Schema::to_value(settings.into_generator().into_root_schema_for::<T>())
+}
+
+/// Without what only a whole document needs.
+fn bare(mut schema: Value) -> Value {
+    if let Some(members) = schema.as_object_mut() {
+        members.remove("$schema");
+        members.remove("title");
+    }
+    schema
+}
+
+in_component! {
+    /// Nothing, so that the schemas are not linked.
+    #[derive(Debug, Clone, Copy)]
+    pub(crate) struct Describe;
+
+    impl Describe {
+        pub(crate) const fn new(_: fn(&mut Description)) -> Self {
+            Self
+        }
+
+        fn run(self, _: &mut Description) {}
+    }
+}
+
+elsewhere! {
+    /// How an endpoint describes itself.
+    #[derive(Debug, Clone, Copy)]
+    pub(crate) struct Describe(fn(&mut Description));
+
+    impl Describe {
+        pub(crate) const fn new(describe: fn(&mut Description)) -> Self {
+            Self(describe)
+        }
+
+        fn run(self, description: &mut Description) {
+            (self.0)(description);
+        }
+    }
+}
+
+impl Plugin {
+    /// Endpoints, schemas, method table and descriptors as JSON. The same code gives the same text.
+    pub fn describe(&self) -> String {
+        let mut faults = Vec::new();
+        let endpoints: Vec<Value> = self.endpoints().iter().map(|endpoint| describe(endpoint, &mut faults)).collect();
+        let description = json!({
+            "contract": CONTRACT,
+            "sdk": concat!("rust/", env!("CARGO_PKG_VERSION")),
+            "endpoints": endpoints,
+            "methods": self.methods(),
+            "descriptors": base64(self.descriptors()),
+            "faults": faults,
+        });
+        sorted(description).to_string()
+    }
+}
+
+fn describe(endpoint: &crate::Endpoint, faults: &mut Vec<String>) -> Value {
+    let mut description = Description { status: Some(Status::OK), ..Description::default() };
+    endpoint.describe.run(&mut description);
+    let names: Vec<&str> = endpoint.params().collect();
+    let mut own_faults = Vec::new();
+    let params = description.params(&names, &mut own_faults);
+    faults.extend(own_faults.into_iter().map(|fault| format!("{}: {fault}", endpoint.name)));
+    json!({
+        "method": endpoint.method,
+        "path": endpoint.path,
+        "summary": endpoint.summary(),
+        "description": endpoint.description(),
+        "params": params,
+        "query": description.query,
+        "request": description.request,
+        "response": description.response,
+        "status": description.status.map(Status::number),
+        "identity": description.identity,
+    })
+}
+
+/// Members in the order of their names, whatever map serde_json has been built with.
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let mut members: Vec<(String, Value)> = members.into_iter().map(|(name, it)| (name, sorted(it))).collect();
+            members.sort_by(|a, b| a.0.cmp(&b.0));
+            Value::Object(members.into_iter().collect::<Map<_, _>>())
+        }
+        Value::Array(items) => items.into_iter().map(sorted).collect(),
+        other => other,
+    }
+}
+
+/// Standard alphabet, padded.
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let bits = chunk.iter().fold(0u32, |bits, &byte| bits << 8 | u32::from(byte)) << (8 * (3 - chunk.len()));
+        for place in 0..4 {
+            let digit = ALPHABET.get((bits >> (18 - 6 * place)) as usize & 63);
+            match digit {
+                Some(&digit) if place <= chunk.len() => text.push(char::from(digit)),
+                _ => text.push('='),
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn base64_pads() {
+        for (bytes, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
+            assert_eq!(super::base64(bytes.as_bytes()), text);
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The component's side of `wit/`: bindings, and the exports that `plugin!` makes of a [`Plugin`].
+//!
+//! The bindings are generated here, so that plugin crates need no WIT files. All of the SDK's `unsafe` is in what wit-bindgen
+//! generates; exports exist on wasm32 only, so that many plugins link into one native test.
+
+in_component! {
+    #[allow(missing_docs, missing_debug_implementations, unsafe_code, reason = "generated from wit/")]
+    pub mod bindings {
+        wit_bindgen::generate!({
+            path: "../../wit",
+            world: "plugin",
+            pub_export_macro: true,
+            export_macro_name: "__export_component",
+            default_bindings_module: "weft_sdk::export::bindings",
+        });
+    }
+
+    mod handle;
+    pub use handle::handle;
+
+    #[doc(hidden)]
+    #[macro_export]
+    macro_rules! __export {
+        ($plugin:path) => {
+            const _: () = {
+                struct Component;
+                impl $crate::export::bindings::Guest for Component {
+                    fn handle(
+                        request: $crate::export::bindings::Request,
+                    ) -> ::std::result::Result<$crate::export::bindings::Response, $crate::export::bindings::Problem>
+                    {
+                        $crate::export::handle(&$plugin(), request)
+                    }
+                }
+                $crate::export::bindings::__export_component!(Component with_types_in $crate::export::bindings);
+            };
+        };
+    }
+}
+
+#[cfg(all(target_family = "wasm", feature = "describe"))]
+#[allow(missing_docs, missing_debug_implementations, unsafe_code, reason = "generated from wit/")]
+pub mod bindings {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        world: "describer",
+        pub_export_macro: true,
+        export_macro_name: "__export_component",
+        default_bindings_module: "weft_sdk::export::bindings",
+    });
+}
+
+#[cfg(all(target_family = "wasm", feature = "describe"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __export {
+    ($plugin:path) => {
+        const _: () = {
+            struct Component;
+            impl $crate::export::bindings::Guest for Component {
+                fn describe() -> ::std::string::String {
+                    $plugin().describe()
+                }
+            }
+            $crate::export::bindings::__export_component!(Component with_types_in $crate::export::bindings);
+        };
+    };
+}
+
+#[cfg(not(target_family = "wasm"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __export {
+    ($plugin:path) => {};
+}
+
+in_component! {
+    /// The descriptors are for `describe` only.
+    #[doc(hidden)]
+    #[macro_export]
+    macro_rules! __descriptors {
+        ($($file:tt)+) => { &[] };
+    }
+}
+
+elsewhere! {
+    /// The descriptors are for `describe` only.
+    #[doc(hidden)]
+    #[macro_export]
+    macro_rules! __descriptors {
+        ($($file:tt)+) => { ::std::include_bytes!($($file)+) };
+    }
+}

@@ -1,0 +1,144 @@
+//! What endpoints take from a request, by the types of their arguments.
+
+mod json;
+mod pairs;
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+
+use crate::describe::Description;
+use crate::{Headers, Identity, Json, Problem, Request, Result, Status};
+
+/// Something that an endpoint can take as an argument.
+#[diagnostic::on_unimplemented(
+    message = "an endpoint can't take `{Self}`",
+    label = "not taken from a request",
+    note = "arguments are `Path<T>`, `Query<T>`, `Json<T>` (the last one), `Identity`, `Option<Identity>`, `Headers` or \
+            `Request`; `T` needs `Deserialize` and `JsonSchema`: put `#[data]` on it"
+)]
+pub trait Extract: Sized {
+    /// Whether it takes the body. Only the last argument may.
+    const TAKES_BODY: bool = false;
+
+    /// Takes it, or says what is wrong with the request.
+    fn extract(request: &mut Request) -> Result<Self>;
+
+    /// Says what it takes, for the schema.
+    fn describe(description: &mut Description) {
+        let _ = description;
+    }
+}
+
+/// The parameters of the path template: one value, a tuple in the template's order, or a struct with a field for each name.
+///
+/// ```
+/// # use weft_sdk::prelude::*;
+/// #[get("/films/{id}")]
+/// async fn film(Path(id): Path<u32>) -> String {
+///     format!("film {id}")
+/// }
+/// #[get("/films/{film}/cast/{person}")]
+/// async fn role(Path((film, person)): Path<(u32, u32)>) -> String {
+///     format!("{person} in {film}")
+/// }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Path<T>(pub T);
+
+impl<T: DeserializeOwned + JsonSchema> Extract for Path<T> {
+    fn extract(request: &mut Request) -> Result<Self> {
+        pairs::from_pairs(&request.params).map(Self).map_err(|fault| fault.into_problem("path"))
+    }
+
+    fn describe(description: &mut Description) {
+        description.path::<T>();
+    }
+}
+
+/// The query string, as a struct: a field for each name. Numbers are read from text, `Option` is for what may be missing, `Vec`
+/// takes all values of a repeated name. Names that the struct does not have are ignored.
+///
+/// ```
+/// # use weft_sdk::prelude::*;
+/// #[data]
+/// struct Search {
+///     q: String,
+///     page: Option<u32>,
+///     #[serde(default)]
+///     genre: Vec<String>,
+/// }
+/// #[get("/search")]
+/// async fn search(Query(search): Query<Search>) -> String {
+///     search.q
+/// }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned + JsonSchema> Extract for Query<T> {
+    fn extract(request: &mut Request) -> Result<Self> {
+        pairs::from_pairs(&request.query).map(Self).map_err(|fault| fault.into_problem("query"))
+    }
+
+    fn describe(description: &mut Description) {
+        description.query::<T>();
+    }
+}
+
+impl<T: DeserializeOwned + JsonSchema> Extract for Json<T> {
+    const TAKES_BODY: bool = true;
+
+    fn extract(request: &mut Request) -> Result<Self> {
+        if let Some(content_type) = request.headers.get("content-type")
+            && !is_json(content_type)
+        {
+            let detail = format_args!("the body has to be JSON, but is `{content_type}`");
+            return Err(Problem::new(Status::UNSUPPORTED_MEDIA_TYPE, detail).with("field", "body"));
+        }
+        serde_json::from_slice(&request.body).map(Self).map_err(|error| json::problem(&request.body, &error))
+    }
+
+    fn describe(description: &mut Description) {
+        description.json_request::<T>();
+    }
+}
+
+/// `application/json`, or anything that ends in `+json`, with or without parameters.
+fn is_json(content_type: &str) -> bool {
+    let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    media_type == "application/json" || media_type.ends_with("+json")
+}
+
+impl Extract for Identity {
+    fn extract(request: &mut Request) -> Result<Self> {
+        request.identity.take().ok_or_else(|| Problem::unauthorized("this endpoint needs to know who is calling"))
+    }
+
+    fn describe(description: &mut Description) {
+        description.identity("required");
+    }
+}
+
+impl Extract for Option<Identity> {
+    fn extract(request: &mut Request) -> Result<Self> {
+        Ok(request.identity.take())
+    }
+
+    fn describe(description: &mut Description) {
+        description.identity("optional");
+    }
+}
+
+impl Extract for Headers {
+    fn extract(request: &mut Request) -> Result<Self> {
+        Ok(request.headers.clone())
+    }
+}
+
+impl Extract for Request {
+    const TAKES_BODY: bool = true;
+
+    fn extract(request: &mut Request) -> Result<Self> {
+        Ok(std::mem::take(request))
+    }
+}
