@@ -78,11 +78,8 @@ impl<'a> Gathered<'a> {
 
     fn visit(&mut self, path: &[u32], message: &'a [u8]) -> Result<(), Malformed> {
         let [number, inner @ ..] = path else { return Ok(()) };
-        for field in Fields::of(message) {
-            let field = field?;
-            if field.number != *number {
-                continue;
-            }
+        let mut fields = Fields::of(message);
+        while let Some(field) = fields.find(|other| other == *number)? {
             let payload = field.payload()?;
             match self {
                 _ if !inner.is_empty() => self.visit(inner, payload)?,

@@ -98,14 +98,23 @@ impl<'a> Fields<'a> {
         Self { left: message }
     }
 
-    fn field(&mut self) -> Result<Field<'a>, Malformed> {
-        let start = self.left;
-        let (number, wire) = self.tag()?;
-        let body = self.left;
-        let value = self.value(number, wire, 1)?;
-        Ok(Field { number, value, raw: before(start, self.left), body: before(body, self.left) })
+    /// The next field with a number that is `wanted`. Passing over the others is cheaper than looking at each.
+    #[inline]
+    pub(crate) fn find(&mut self, wanted: impl Fn(u32) -> bool) -> Result<Option<Field<'a>>, Malformed> {
+        while !self.left.is_empty() {
+            let start = self.left;
+            let (number, wire) = self.tag()?;
+            let body = self.left;
+            let value = self.value(number, wire, 1)?;
+            if wanted(number) {
+                let (raw, body) = (before(start, self.left), before(body, self.left));
+                return Ok(Some(Field { number, value, raw, body }));
+            }
+        }
+        Ok(None)
     }
 
+    #[inline]
     fn tag(&mut self) -> Result<(u32, u8), Malformed> {
         let tag = u32::try_from(self.varint()?).map_err(|_| Malformed::Number)?;
         match tag >> 3 {
@@ -114,6 +123,7 @@ impl<'a> Fields<'a> {
         }
     }
 
+    #[inline]
     fn value(&mut self, number: u32, wire: u8, depth: u32) -> Result<Value<'a>, Malformed> {
         match wire {
             VARINT => self.varint().map(Value::Varint),
@@ -138,6 +148,7 @@ impl<'a> Fields<'a> {
         }
     }
 
+    #[inline]
     fn delimited(&mut self) -> Result<&'a [u8], Malformed> {
         let len = usize::try_from(self.varint()?).map_err(|_| Malformed::Truncated)?;
         let (payload, left) = self.left.split_at_checked(len).ok_or(Malformed::Truncated)?;
@@ -151,40 +162,45 @@ impl<'a> Fields<'a> {
         Ok(*array)
     }
 
-    fn byte(&mut self) -> Result<u8, Malformed> {
-        let (byte, left) = self.left.split_first().ok_or(Malformed::Truncated)?;
-        self.left = left;
-        Ok(*byte)
+    #[inline]
+    fn varint(&mut self) -> Result<u64, Malformed> {
+        match self.left {
+            [byte @ ..0x80, left @ ..] => {
+                self.left = left;
+                Ok(u64::from(*byte))
+            }
+            _ => self.long_varint(),
+        }
     }
 
-    fn varint(&mut self) -> Result<u64, Malformed> {
+    fn long_varint(&mut self) -> Result<u64, Malformed> {
         let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            if shift == 63 && byte > 1 {
+        let mut shift = 0;
+        while let [byte, left @ ..] = self.left {
+            self.left = left;
+            if shift == 63 && *byte > 1 {
                 return Err(Malformed::Varint);
             }
             value |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
+            if *byte < 0x80 {
                 return Ok(value);
             }
+            shift += 7;
         }
-        Err(Malformed::Varint)
+        Err(Malformed::Truncated)
     }
 }
 
 impl<'a> Iterator for Fields<'a> {
     type Item = Result<Field<'a>, Malformed>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        if self.left.is_empty() {
-            return None;
-        }
-        let field = self.field();
+        let field = self.find(|_| true);
         if field.is_err() {
             self.left = &[];
         }
-        Some(field)
+        field.transpose()
     }
 }
 

@@ -97,8 +97,9 @@ impl Layout {
     /// Reads the key of a whole message; what else stands there is ignored.
     pub(crate) fn read<'a>(&self, message: &'a [u8]) -> Result<Found<'a>, Malformed> {
         let mut found = Found::default();
-        for field in Fields::of(message) {
-            match self.take(&field?, Others::Ignored, &mut found) {
+        let mut fields = Fields::of(message);
+        while let Some(field) = fields.find(|number| self.holds(number))? {
+            match self.take(&field, Others::Ignored, &mut found) {
                 Ok(_) | Err(Unread::Other(_)) => {}
                 Err(Unread::Malformed(malformed)) => return Err(malformed),
             }

@@ -84,6 +84,14 @@ enum Order {
 impl Splitter {
     pub(crate) fn new(reply: Reply, key: &Layout) -> Result<Self, BadRule> {
         let Reply { items, shape, mut item, mut status, missing, wrap } = reply;
+        check_number(items)?;
+        wrap.map_or(Ok(()), check_number)?;
+        check_element(&item, status.as_deref())?;
+        let listed = listed(&missing, items, key)?;
+        let leaves_out = listed.is_some() || missing == Missing::Omitted && item.is_empty();
+        if shape == Shape::Aligned && leaves_out {
+            return Err(BadRule::AlignedMissing);
+        }
         let absent_is_empty = matches!(shape, Shape::Map(_)) && item.is_empty();
         let order = match shape {
             Shape::Aligned => Order::Aligned,
@@ -95,28 +103,6 @@ impl Splitter {
                 Order::Keyed { key: element_key(&[KeyPath { path: vec![1], kind }], key)?, last_wins: true }
             }
         };
-        check_number(items)?;
-        wrap.map_or(Ok(()), check_number)?;
-        if !item.is_empty() {
-            check_path(&item)?;
-        }
-        if let Some(status) = &status {
-            check_path(status)?;
-            if *status == item {
-                return Err(BadRule::Overlap(status.last().copied().unwrap_or_default()));
-            }
-        }
-        let listed = match &missing {
-            Missing::Listed(list) => Some(List::new(list.clone(), key, Kind::compares)?),
-            _ => None,
-        };
-        if listed.as_ref().is_some_and(|list| list.field == items) {
-            return Err(BadRule::Overlap(items));
-        }
-        let leaves_out = listed.is_some() || missing == Missing::Omitted && item.is_empty();
-        if matches!(order, Order::Aligned) && leaves_out {
-            return Err(BadRule::AlignedMissing);
-        }
         let element = Element { item, status, absent_is_empty, missing, wrap };
         Ok(Self { items, order, element, listed })
     }
@@ -179,19 +165,15 @@ impl Rule {
         let splitter = &self.splitter;
         let mut places = Places { keys, cursor: 0, index: None };
         let mut answers = vec![None; keys.len()];
-        for field in Fields::of(reply) {
-            let field = field?;
-            if field.number == splitter.items {
-                splitter.element(&field, reply, &mut places, &mut answers)?;
-            }
+        let mut fields = Fields::of(reply);
+        while let Some(element) = fields.find(|number| number == splitter.items)? {
+            splitter.element(&element, reply, &mut places, &mut answers)?;
         }
         if let Some(list) = &splitter.listed {
             places.cursor = 0;
-            for field in Fields::of(reply) {
-                let field = field?;
-                if field.number == list.field {
-                    Splitter::missing(list, &field, reply, &mut places, &mut answers)?;
-                }
+            let mut fields = Fields::of(reply);
+            while let Some(field) = fields.find(|number| number == list.field)? {
+                Splitter::missing(list, &field, reply, &mut places, &mut answers)?;
             }
         }
         splitter.finish(answers, &places)
@@ -202,6 +184,24 @@ fn element_key(paths: &[KeyPath], key: &Layout) -> Result<Layout, BadRule> {
     let layout = Layout::new(paths)?;
     check_kinds(key, layout.kinds(), Kind::compares)?;
     Ok(layout)
+}
+
+fn listed(missing: &Missing, items: u32, key: &Layout) -> Result<Option<List>, BadRule> {
+    let Missing::Listed(list) = missing else { return Ok(None) };
+    let list = List::new(list.clone(), key, Kind::compares)?;
+    if list.field == items { Err(BadRule::Overlap(items)) } else { Ok(Some(list)) }
+}
+
+fn check_element(item: &[u32], status: Option<&[u32]>) -> Result<(), BadRule> {
+    if !item.is_empty() {
+        check_path(item)?;
+    }
+    let Some(status) = status else { return Ok(()) };
+    check_path(status)?;
+    match status.last() {
+        Some(number) if status == item => Err(BadRule::Overlap(*number)),
+        _ => Ok(()),
+    }
 }
 
 fn settle(answers: &mut [Option<Item>], place: usize, answer: Item, last_wins: bool) -> Result<(), BadReply> {

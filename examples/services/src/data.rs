@@ -82,7 +82,6 @@ impl Tally {
 
     /// 0 where there are no ratings.
     pub(crate) fn average(self) -> f64 {
-        #[allow(clippy::cast_precision_loss, reason = "a sum of stars is far below 2^52")]
         let stars = self.stars as f64;
         stars / f64::from(self.count.max(1))
     }

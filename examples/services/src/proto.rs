@@ -8,7 +8,13 @@ pub const METHODS: &[&str] = include!(concat!(env!("OUT_DIR"), "/methods.rs"));
 
 macro_rules! package {
     ($name:ident, $package:literal) => {
-        #[allow(clippy::all, unused_qualifications, reason = "generated code")]
+        #[allow(
+            clippy::all,
+            clippy::allow_attributes_without_reason,
+            clippy::too_many_lines,
+            unused_qualifications,
+            reason = "generated code"
+        )]
         pub mod $name {
             pub mod v1 {
                 tonic::include_proto!($package);

@@ -4,7 +4,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
-use proptest::{collection::btree_map, prelude::*, sample::select};
+use proptest::{
+    collection::{btree_map, hash_map, hash_set},
+    prelude::*,
+    sample::select,
+};
 use prost::Message;
 use weft_wire::{Item, KeyList, KeyPath, Kind, Missing, Request, Rule, Shape, Spec};
 
@@ -182,7 +186,9 @@ fn wrapped_book(single: Bytes) -> Book {
 
 prop_compose! {
     /// Distinct names in any order, what the backend knows, and the view asked for.
-    fn cases()(names in proptest::collection::hash_set(names(), 1..12), shelves in shelves(), view in 0..3u32) -> (Vec<Name>, Shelves, u32) {
+    fn cases()(
+        names in hash_set(names(), 1..12), shelves in shelves(), view in 0..3u32,
+    ) -> (Vec<Name>, Shelves, u32) {
         (names.into_iter().collect(), shelves, view)
     }
 }
@@ -194,7 +200,9 @@ fn without_errors(shelves: Shelves) -> Shelves {
 
 proptest! {
     #[test]
-    fn keyed_with_a_list_of_the_missing((names, shelves, view) in cases(), in_field in any::<bool>(), whole in any::<bool>()) {
+    fn keyed_with_a_list_of_the_missing(
+        (names, shelves, view) in cases(), in_field in any::<bool>(), whole in any::<bool>(),
+    ) {
         let shelves = without_errors(shelves);
         let request = if whole { Request::Requests { field: 8 } } else { by_keys() };
         let list = KeyList::Messages { field: 2, paths: paths(&[1], &[4]) };
@@ -278,7 +286,7 @@ struct OutcomeMap {
 
 proptest! {
     #[test]
-    fn a_map_of_items(known in proptest::collection::hash_map(-9..9i32, "[a-z]{0,2}", 0..12), in_field in any::<bool>()) {
+    fn a_map_of_items(known in hash_map(-9..9i32, "[a-z]{0,2}", 0..12), in_field in any::<bool>()) {
         let mut spec = spec(films().request, Shape::Map(Kind::Sint32), Missing::Omitted);
         spec.key = vec![path(&[4], Kind::Sint32)];
         spec.request = Request::Requests { field: 1 };
@@ -291,12 +299,13 @@ proptest! {
         let items = rule.split_reply(&BookMap { books }.encode_to_vec().into(), &keys).unwrap();
         let decode = if in_field { wrapped_book } else { book };
         for (item, number) in items.iter().zip(-9..9) {
-            prop_assert_eq!(said(item, decode), known.get(&number).map_or(Said::Nothing, |title| Said::Book(value(title))));
+            let expected = known.get(&number).map_or(Said::Nothing, |title| Said::Book(value(title)));
+            prop_assert_eq!(said(item, decode), expected);
         }
     }
 
     #[test]
-    fn a_map_of_outcomes(known in proptest::collection::hash_map("[a-c]{0,1}", any::<bool>(), 0..4)) {
+    fn a_map_of_outcomes(known in hash_map("[a-c]{0,1}", any::<bool>(), 0..4)) {
         let mut spec = spec(films().request, Shape::Map(Kind::String), Missing::Omitted);
         spec.key = vec![path(&[1], Kind::String)];
         spec.request = Request::Requests { field: 1 };

@@ -54,6 +54,11 @@ fn field() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// A film, or what was meant to be one.
+fn film() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![vec(field(), 0..4).prop_map(|fields| fields.concat()), (0..4u8).prop_map(|id| int(1, id))]
+}
+
 fn soup() -> impl Strategy<Value = Bytes> {
     vec(field(), 0..8).prop_map(|fields| message(&fields))
 }
@@ -134,7 +139,9 @@ proptest! {
     }
 
     #[test]
-    fn a_reply_with_one_bit_off_or_cut_short(ids in vec(0..4u32, 0..6), place in any::<prop::sample::Index>(), bit in 0..8u8, cut in any::<bool>()) {
+    fn a_reply_with_one_bit_off_or_cut_short(
+        ids in vec(0..4u32, 0..6), place in any::<prop::sample::Index>(), bit in 0..8u8, cut in any::<bool>(),
+    ) {
         let film = |id| Film { id, title: b"title".to_vec() };
         let mut reply = Films { films: ids.into_iter().map(film).collect() }.encode_to_vec();
         if !reply.is_empty() {
@@ -172,7 +179,7 @@ proptest! {
 
     /// Where prost reads a batch reply, each key gets the film that stands there for it.
     #[test]
-    fn a_reply_means_what_prost_reads(films in vec(prop_oneof![vec(field(), 0..4).prop_map(|fields| fields.concat()), (0..4u8).prop_map(|id| int(1, id))], 0..4)) {
+    fn a_reply_means_what_prost_reads(films in vec(film(), 0..4)) {
         let rule = films_with(|_| {});
         let keys = ids(&rule, &[0, 1, 2, 3]);
         let reply = message(&films.iter().map(|film| len(1, film.get(..127).unwrap_or(film))).collect::<Vec<_>>());

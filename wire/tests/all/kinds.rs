@@ -166,4 +166,8 @@ fn one_number_has_one_form() {
     assert_ne!(split(Kind::Fixed32, b"\x15\xff\xff\xff\xff"), minus_one);
     assert_ne!(split(Kind::Uint64, ten_bytes), minus_one);
     assert_eq!(split(Kind::Bool, b"\x10\x02"), split(Kind::Bool, b"\x10\x01"));
+    let upper_bits_too = b"\x10\xff\xff\xff\xff\x1f";
+    assert_eq!(split(Kind::Int32, upper_bits_too), minus_one);
+    assert_eq!(split(Kind::Uint32, upper_bits_too), split(Kind::Fixed32, b"\x15\xff\xff\xff\xff"));
+    assert_eq!(split(Kind::Sint32, upper_bits_too), split(Kind::Int32, b"\x10\x80\x80\x80\x80\x08"));
 }

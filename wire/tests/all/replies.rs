@@ -162,14 +162,15 @@ fn a_wrapper_without_item_is_missing_only_by_rule() {
         spec.reply.missing = Missing::Omitted;
     });
     assert_eq!(split(&omitted, &reply).unwrap(), [found(&film(7)), Item::Missing, found(b"")]);
+    assert_eq!(split(&omitted, &reply[..2]), Err(BadReply::Count { keys: 3, items: 2 }), "the wrapper itself stays");
 }
 
 #[test]
 fn pieces_of_one_message_are_put_together() {
     let rule = films_with(results);
-    let pieces = [len(1, &int(1, 7)), len(1, &len(2, b"title"))].concat();
+    let pieces = [len(1, &int(1, 7)), int(3, 1), len(1, &len(2, b"title")), len(1, &int(3, 1))].concat();
     let reply = [len(1, &pieces), len(1, &len(1, b"")), len(1, &len(1, b""))];
-    assert_eq!(split(&rule, &reply).unwrap()[0], found(&film(7)));
+    assert_eq!(split(&rule, &reply).unwrap()[0], found(&[film(7), int(3, 1)].concat()));
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! Single requests in, a batch request out: the wire rules one by one.
 
 use bytes::Bytes;
-use weft_wire::{Alone, KeyList, Kind, Malformed, Request, Rule};
+use weft_wire::{Alone, KeyList, KeyValue, Kind, Malformed, Request, Rule, Shape};
 
 use crate::support::{films_with, int, len, message, path, scalars};
 
-fn split(rule: &Rule, request: &'static [u8]) -> Result<(weft_wire::KeyValue, Bytes), Alone> {
+fn split(rule: &Rule, request: &'static [u8]) -> Result<(KeyValue, Bytes), Alone> {
     rule.split_request(&Bytes::from_static(request)).map(|single| (single.key, single.rest))
 }
 
@@ -16,6 +16,16 @@ fn with_locale(carry: &[(u32, u32)]) -> Rule {
 
 fn nested() -> Rule {
     films_with(|spec| spec.key = vec![path(&[2, 1], Kind::Uint32)])
+}
+
+/// `message Name { uint32 id = 1; string shelf = 2; }` in field 2.
+fn composite(key_required: bool) -> Rule {
+    films_with(|spec| {
+        let paths = vec![path(&[2, 1], Kind::Uint32), path(&[2, 2], Kind::String)];
+        (spec.key, spec.key_required) = (paths.clone(), key_required);
+        spec.request = Request::Keys { keys: KeyList::Messages { field: 1, paths: paths.clone() }, carry: vec![] };
+        spec.reply.shape = Shape::Keyed(paths);
+    })
 }
 
 #[test]
@@ -35,6 +45,8 @@ fn where_zero_and_absent_differ_an_absent_key_goes_alone() {
     let rule = films_with(|spec| spec.key_required = true);
     assert_eq!(split(&rule, b""), Err(Alone::NoKey));
     assert!(split(&rule, b"\x08\x00").is_ok());
+    assert_eq!(split(&composite(true), b"\x12\x02\x08\x07"), Err(Alone::NoKey), "each part counts");
+    assert!(split(&composite(true), b"\x12\x04\x08\x07\x12\x00").is_ok());
 }
 
 #[test]
@@ -71,12 +83,7 @@ fn a_field_without_a_place_goes_alone() {
 
 #[test]
 fn parts_of_a_nested_key_may_come_in_pieces() {
-    let rule = films_with(|spec| {
-        spec.key = vec![path(&[2, 1], Kind::Uint32), path(&[2, 2], Kind::String)];
-        let paths = spec.key.clone();
-        spec.request = Request::Keys { keys: KeyList::Messages { field: 1, paths: paths.clone() }, carry: vec![] };
-        spec.reply.shape = weft_wire::Shape::Keyed(paths);
-    });
+    let rule = composite(false);
     let whole = split(&rule, b"\x12\x05\x08\x07\x12\x01a").unwrap();
     assert_eq!(split(&rule, b"\x12\x02\x08\x07\x12\x03\x12\x01a").unwrap(), whole, "occurrences of a message merge");
     assert_eq!(split(&rule, b"\x12\x07\x12\x01a\x08\x05\x08\x07").unwrap(), whole);
@@ -97,7 +104,7 @@ fn a_request_that_the_backend_would_refuse_goes_alone() {
     let text = films_with(|spec| {
         spec.key = vec![path(&[1], Kind::String)];
         spec.request = Request::Keys { keys: scalars(1, Kind::Bytes), carry: vec![] };
-        spec.reply.shape = weft_wire::Shape::Keyed(vec![path(&[1], Kind::String)]);
+        spec.reply.shape = Shape::Keyed(vec![path(&[1], Kind::String)]);
     });
     assert_eq!(split(&text, b"\x0a\x01\xff"), Err(Alone::NotUtf8));
     assert!(split(&text, b"\x0a\x02\xc3\xa9").is_ok());
@@ -138,7 +145,7 @@ fn numbers_are_sent_packed_and_strings_one_by_one() {
     let text = films_with(|spec| {
         spec.key = vec![path(&[1], Kind::String)];
         spec.request = Request::Keys { keys: scalars(3, Kind::String), carry: vec![] };
-        spec.reply.shape = weft_wire::Shape::Keyed(spec.key.clone());
+        spec.reply.shape = Shape::Keyed(spec.key.clone());
     });
     let keys = [split(&text, b"\x0a\x01a").unwrap().0, split(&text, b"").unwrap().0];
     assert_eq!(text.merge(b"", &keys), b"\x1a\x01a\x1a\x00"[..]);
@@ -154,6 +161,6 @@ fn whole_requests_travel_with_their_rest() {
 
 #[test]
 fn a_key_takes_little_room() {
-    assert!(size_of::<weft_wire::KeyValue>() <= 40);
+    assert!(size_of::<KeyValue>() <= 40);
     assert!(size_of::<weft_wire::Item>() <= 40);
 }

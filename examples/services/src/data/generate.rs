@@ -220,7 +220,7 @@ fn film(id: u32, people: &[Person], random: &mut Random) -> Film {
 fn synopsis(title: &str, random: &mut Random) -> String {
     let [who, whom] = [0, 0].map(|_| pick(random, &FIRST_NAMES));
     let what = pick(random, &NOUNS).to_lowercase();
-    format!("{who} and {whom} look for a {what}, and find out what {title} stands for.")
+    format!("{who} and {whom} look for the {what}, and find out what {title} stands for.")
 }
 
 /// A combination of two words for every number: all different, with a numeral where the words are used up.

@@ -1,6 +1,6 @@
 //! Writes the reviews: who says which remark of which film, and when. The same for the same random numbers.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 
 use serde::Deserialize;
 
@@ -14,6 +14,8 @@ const NEWEST: i64 = 1_767_225_600;
 const APART: usize = 5 * 3600;
 /// So often something new is looked for before a repetition is accepted.
 const TRIES: usize = 24;
+/// A remark is not made again within so many reviews, so that a page does not repeat itself.
+const LATELY: usize = 6;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -22,8 +24,8 @@ pub(super) struct Remark {
     text: String,
 }
 
-/// `count` reviews, newest first. The reviewers take turns in shuffled rounds, so ten reviewers show up in any ten
-/// reviews from the newest on; nobody reviews a film twice as long as there is another one.
+/// `count` reviews, newest first. The reviewers take turns in shuffled rounds, so all of them show up in each
+/// round from the newest on; nobody reviews a film twice while others are easily found.
 pub(super) fn write_reviews(
     films: &[Film],
     reviewers: &[u32],
@@ -34,6 +36,7 @@ pub(super) fn write_reviews(
     let mut round: Vec<u32> = Vec::new();
     let mut written = HashSet::new();
     let mut said = HashSet::new();
+    let mut lately = VecDeque::new();
     let mut written_at = NEWEST;
     let mut reviews = Vec::with_capacity(count);
     for id in (1..=u32::try_from(count).unwrap_or(u32::MAX)).rev() {
@@ -47,11 +50,18 @@ pub(super) fn write_reviews(
             break;
         };
         written.insert((film.id, author_id));
-        let unsaid = |remark: &&Remark| !said.contains(&(film.id, remark.text.as_str()));
+        let unsaid = |remark: &&Remark| {
+            let text = remark.text.as_str();
+            !said.contains(&(film.id, text)) && !lately.contains(&text)
+        };
         let Some(remark) = opinion(film, remarks, random, unsaid) else {
             break;
         };
         said.insert((film.id, remark.text.as_str()));
+        lately.push_back(remark.text.as_str());
+        if lately.len() > LATELY {
+            lately.pop_front();
+        }
         reviews.push(Review {
             id,
             film_id: film.id,

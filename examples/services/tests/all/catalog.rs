@@ -8,7 +8,7 @@ use demo_services::proto::catalog::v1::{
 use tonic::Code;
 use tonic::transport::Channel;
 
-use crate::{DEMO, start};
+use crate::support::{DEMO, start};
 
 async fn client() -> (demo_services::Running, FilmsClient<Channel>) {
     let (running, channel) = start(Service::Catalog).await;

@@ -11,7 +11,7 @@ use demo_services::{Running, Service};
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
-use crate::start;
+use crate::support::start;
 
 const GET: &str = "catalog.v1.Films/GetFilm";
 const BATCH: &str = "catalog.v1.Films/BatchGetFilms";
@@ -126,6 +126,19 @@ async fn a_stalled_call_is_never_answered_but_lets_the_service_stop() {
     running.stop().await.unwrap();
     let error = stalled.await.unwrap().unwrap_err();
     assert_eq!(error.code(), Code::Unavailable);
+}
+
+#[tokio::test]
+async fn a_call_under_way_is_finished_before_the_service_stops() {
+    let (running, mut films) = client().await;
+    let behaviour = Behaviour { delay_ms: 200, ..Default::default() };
+    running.control().set(GET, behaviour).unwrap();
+    let slow = tokio::spawn(async move { get(&mut films).await });
+    while running.control().count(GET) == 0 {
+        tokio::task::yield_now().await;
+    }
+    running.stop().await.unwrap();
+    slow.await.unwrap().unwrap();
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use demo_services::{Data, Sizes};
 
-use crate::DEMO;
+use crate::support::DEMO;
 
 fn authors_of_newest(data: &Data, count: usize) -> HashSet<u32> {
     let newest = data.reviews().iter().take(count);

@@ -1,32 +1,20 @@
 //! The services over real sockets: what each method promises, what the control sees and does, how the process behaves.
 
+#[cfg(test)]
 mod catalog;
+#[cfg(test)]
 mod control;
+#[cfg(test)]
 mod data;
+#[cfg(test)]
 mod people;
+#[cfg(test)]
 mod process;
+#[cfg(test)]
 mod recommend;
+#[cfg(test)]
 mod reviews;
+#[cfg(test)]
 mod server;
-
-use std::sync::{Arc, LazyLock};
-
-use demo_services::{Data, Running, SUBJECT, Service};
-use tonic::Request;
-use tonic::transport::Channel;
-
-static DEMO: LazyLock<Arc<Data>> = LazyLock::new(|| Arc::new(Data::demo().unwrap()));
-
-async fn start(service: Service) -> (Running, Channel) {
-    let running = Running::start(service, DEMO.clone()).await.unwrap();
-    let channel = Channel::from_shared(running.uri()).unwrap();
-    let channel = channel.connect().await.unwrap();
-    (running, channel)
-}
-
-fn from<T>(caller: &'static str, message: T) -> Request<T> {
-    let mut request = Request::new(message);
-    let metadata = request.metadata_mut();
-    metadata.insert(SUBJECT, caller.parse().unwrap());
-    request
-}
+#[cfg(test)]
+mod support;

@@ -5,7 +5,7 @@ use demo_services::proto::people::v1::people_client::PeopleClient;
 use demo_services::proto::people::v1::{BatchGetPeopleRequest, GetPersonRequest, SearchPeopleRequest};
 use tonic::Code;
 
-use crate::start;
+use crate::support::start;
 
 #[tokio::test]
 async fn a_person_is_found_or_the_error_names_the_id() {

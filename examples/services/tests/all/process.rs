@@ -36,8 +36,8 @@ async fn it_says_where_it_listens_serves_and_stops_on_sigterm() {
     let asked = ListFilmsRequest { page_size, ..Default::default() };
     let page = films.list_films(asked).await.unwrap();
     assert_eq!(page.get_ref().films.len(), 30);
-    let id = child.id().unwrap().to_string();
-    let kill = Command::new("kill").args(["-TERM", &id]).status().await;
+    let id = child.id().unwrap();
+    let kill = Command::new("sh").args(["-c", &format!("kill -TERM {id}")]).status().await;
     assert!(kill.unwrap().success());
     assert_eq!(child.wait().await.unwrap().code(), Some(0));
 }

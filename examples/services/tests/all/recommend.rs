@@ -8,7 +8,7 @@ use demo_services::{Running, Service};
 use tonic::Request;
 use tonic::transport::Channel;
 
-use crate::{DEMO, from, start};
+use crate::support::{DEMO, from, start};
 
 async fn ask(client: &mut RecommendClient<Channel>, request: Request<ForUserRequest>) -> Vec<Recommendation> {
     client.for_user(request).await.unwrap().into_inner().films

@@ -10,7 +10,7 @@ use demo_services::{Running, Service};
 use tonic::transport::Channel;
 use tonic::{Code, Request};
 
-use crate::{DEMO, from, start};
+use crate::support::{DEMO, from, start};
 
 async fn client() -> (Running, ReviewsClient<Channel>) {
     let (running, channel) = start(Service::Reviews).await;

@@ -11,7 +11,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_reflection::pb::{v1, v1alpha};
 
-use crate::start;
+use crate::support::start;
 
 #[tokio::test]
 async fn every_service_is_healthy_by_its_name_and_as_a_whole() {
