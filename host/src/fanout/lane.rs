@@ -235,7 +235,10 @@ impl Lane {
             let result = match item {
                 Item::Found(bytes) => Ok(bytes),
                 Item::Missing => Err(Failure::new(Code::NotFound, format!("{}: no such item", self.plan.name))),
-                Item::Failed(failure) => Err(Failure::new(Code::from_number(failure.code), failure.message)),
+                Item::Failed(failure) => {
+                    let code = Code::from_number(failure.code);
+                    Err(Failure { code, message: failure.message, details: failure.status })
+                }
             };
             settle_all(engine, group, &result);
         }

@@ -33,10 +33,14 @@ fn method(service: &ServiceDescriptor, name: &str) -> Result<MethodDescriptor, S
 }
 
 fn field(message: &MessageDescriptor, name: &str, role: &str) -> Result<FieldDescriptor, String> {
-    message.get_field_by_name(name).ok_or_else(|| {
+    let Some(found) = message.get_field_by_name(name) else {
         let known: Vec<_> = message.fields().map(|field| field.name().to_owned()).collect();
-        format!("{role}: `{}` has no field `{name}`; it has: {}", message.full_name(), known.join(", "))
-    })
+        return Err(format!("{role}: `{}` has no field `{name}`; it has: {}", message.full_name(), known.join(", ")));
+    };
+    if found.is_group() {
+        return Err(format!("{role}: `{}` is encoded as a group, which batches don't support", found.full_name()));
+    }
+    Ok(found)
 }
 
 fn repeated(message: &MessageDescriptor, name: &str, role: &str) -> Result<FieldDescriptor, String> {
@@ -156,6 +160,7 @@ fn reply(batch: &BatchConfig, single: &MethodDescriptor, via: &MethodDescriptor,
             return Err(format!("item-key: has {} parts, but `key` has {}", found.len(), key.len()));
         }
     }
+    let holder_of_item = element.clone();
     let mut item = Vec::new();
     if let Some(name) = &batch.item {
         let holder = field(&element, name, "item")?;
@@ -166,16 +171,15 @@ fn reply(batch: &BatchConfig, single: &MethodDescriptor, via: &MethodDescriptor,
         element = inner;
     }
     let status = match &batch.status {
-        Some(name) => Some(vec![status_field(&items, name)?]),
+        Some(name) => Some(vec![status_field(&holder_of_item, name)?]),
         None => None,
     };
     let missing = missing(batch, &output)?;
     Ok(Reply { items: items.number(), shape, item, status, missing, wrap: wrap(batch, single, &element)? })
 }
 
-fn status_field(items: &FieldDescriptor, name: &str) -> Result<u32, String> {
-    let Kind::Message(element) = items.kind() else { return Err("status: items are no messages".to_owned()) };
-    let found = field(&element, name, "status")?;
+fn status_field(element: &MessageDescriptor, name: &str) -> Result<u32, String> {
+    let found = field(element, name, "status")?;
     match found.kind() {
         Kind::Message(message) if message.full_name() == "google.rpc.Status" => Ok(found.number()),
         _ => Err(format!("status: `{}` is no google.rpc.Status", found.full_name())),

@@ -1,0 +1,117 @@
+//! Every way in which a token may be wrong, against a real key.
+
+use super::{config::Algorithm, config::Trust, *};
+use jsonwebtoken::{EncodingKey, Header, encode, jwk::Jwk};
+use serde_json::{Value, json};
+use std::io::Write;
+
+/// An Ed25519 private key in PKCS#8 (RFC 8410, section 7), used in tests only.
+const PRIVATE: [u8; 48] = [
+    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20, 0xd4, 0xee, 0x72, 0xdb, 0xf9,
+    0x13, 0x58, 0x4a, 0xd5, 0xb6, 0xd8, 0xf1, 0xf7, 0x69, 0xf8, 0xad, 0x3a, 0xfe, 0x7c, 0x28, 0xcb, 0xf1, 0xd4, 0xfb, 0xe0, 0x97,
+    0xa8, 0x8f, 0x44, 0x75, 0x58, 0x42,
+];
+
+fn signing_key() -> EncodingKey {
+    EncodingKey::from_ed_der(&PRIVATE)
+}
+
+fn verifier() -> Verifier {
+    let mut jwk = Jwk::from_encoding_key(&signing_key(), jsonwebtoken::Algorithm::EdDSA).unwrap();
+    jwk.common.key_id = Some("k1".into());
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    write!(file, "{}", json!({ "keys": [jwk] })).unwrap();
+    let config = Config {
+        trust: Trust::Half,
+        issuers: vec!["https://iss.test".into()],
+        audiences: vec!["bff".into()],
+        algorithms: vec![Algorithm::EdDsa, Algorithm::Rs256],
+        jwks: None,
+        leeway: Duration::from_secs(30),
+        tenant_claim: "tenant".into(),
+        scope_claim: "scope".into(),
+    };
+    Verifier::new(config, Arc::new(KeyFile::read(file.path()).unwrap()))
+}
+
+fn now() -> i64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() as i64
+}
+
+fn claims() -> Value {
+    json!({ "iss": "https://iss.test", "aud": "bff", "sub": "ann", "exp": now() + 600, "scope": "films.read films.rate", "tenant": "acme" })
+}
+
+fn header() -> Header {
+    Header { kid: Some("k1".into()), ..Header::new(jsonwebtoken::Algorithm::EdDSA) }
+}
+
+fn sign(header: &Header, claims: &Value) -> String {
+    encode(header, claims, &signing_key()).unwrap()
+}
+
+async fn verify(token: &str) -> Result<Option<Arc<Identity>>, String> {
+    let headers = HeaderMap::from_iter([(header::AUTHORIZATION, HeaderValue::try_from(format!("Bearer {token}")).unwrap())]);
+    let found = verifier().verify(&headers).await;
+    found.map(|found| found.map(|(identity, _)| identity)).map_err(|refusal| refusal.to_string())
+}
+
+async fn refusal(change: impl FnOnce(&mut Value)) -> String {
+    let mut claims = claims();
+    change(&mut claims);
+    verify(&sign(&header(), &claims)).await.unwrap_err()
+}
+
+#[tokio::test]
+async fn a_good_token_makes_an_identity() {
+    let identity = verify(&sign(&header(), &claims())).await.unwrap().unwrap();
+    assert_eq!((&*identity.subject, identity.tenant.as_deref()), ("ann", Some("acme")));
+    assert_eq!(identity.scopes, ["films.read", "films.rate"]);
+}
+
+#[tokio::test]
+async fn claims_that_are_checked_have_to_be_there_and_right() {
+    for claim in ["exp", "iss", "aud", "sub"] {
+        let text = refusal(|c| drop(c.as_object_mut().unwrap().remove(claim))).await;
+        assert_eq!(text, format!("the token has no `{claim}`"));
+    }
+    assert_eq!(refusal(|c| c["exp"] = json!(now() - 31)).await, "the token has expired");
+    assert_eq!(refusal(|c| c["nbf"] = json!(now() + 31)).await, "the token is not valid yet");
+    assert_eq!(refusal(|c| c["iss"] = json!("https://evil.test")).await, "the token is from another issuer");
+    assert_eq!(refusal(|c| c["aud"] = json!(["other"])).await, "the token is for another audience");
+    assert_eq!(refusal(|c| c["sub"] = json!("")).await, "the token has no `sub`");
+    for bad in [json!("soon"), json!(-1), json!(1e300), json!({})] {
+        assert!(refusal(|c| c["exp"] = bad.clone()).await.starts_with("the token "), "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn a_clock_may_be_half_a_minute_off() {
+    let mut claims = claims();
+    claims["exp"] = json!(now() - 20);
+    assert!(verify(&sign(&header(), &claims)).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn the_header_of_a_token_decides_nothing() {
+    let unknown = Header { kid: Some("../../k1".into()), ..header() };
+    assert_eq!(verify(&sign(&unknown, &claims())).await.unwrap_err(), "the token is signed with an unknown key");
+    let other_type = Header { typ: Some("id+jwt".into()), ..header() };
+    assert_eq!(verify(&sign(&other_type, &claims())).await.unwrap_err(), "the token is of another type than an access token");
+    let whole = sign(&header(), &claims());
+    let (_, rest) = whole.split_once('.').unwrap();
+    for forged in ["eyJhbGciOiJub25lIn0", "eyJhbGciOiJIUzI1NiIsImtpZCI6ImsxIn0", "eyJhbGciOiJSUzI1NiIsImtpZCI6ImsxIn0"] {
+        assert!(verify(&format!("{forged}.{rest}")).await.is_err(), "{forged}");
+    }
+    let tampered = whole.replace(rest.split_once('.').unwrap().1, "AAAA");
+    assert!(verify(&tampered).await.is_err());
+    assert_eq!(verify(&"x".repeat(LONGEST_TOKEN + 1)).await.unwrap_err(), "the token is too long");
+}
+
+#[tokio::test]
+async fn a_refusal_is_a_challenge() {
+    let fault = Fault::from(Refusal::Token("has expired"));
+    assert_eq!(fault.status, StatusCode::UNAUTHORIZED);
+    let (name, value) = &fault.headers[0];
+    assert_eq!((name, value.to_str().unwrap()), (&header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\", error_description=\"the token has expired\""));
+}

@@ -1,0 +1,175 @@
+//! The serving engine: one for the process, made once, shared by all plugins.
+
+use super::{
+    Config, Senses,
+    bindings::{self, describer::Describer},
+    cache::PluginCache,
+    compile,
+    instance::State,
+    load,
+};
+use crate::artifact::Artifact;
+pub use compile::CompileError;
+use std::{
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::AtomicUsize},
+    time::Duration,
+};
+use tokio::sync::Semaphore;
+use wasmtime::{
+    Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Store,
+    component::{Component, InstancePre, Linker, ResourceTable},
+};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+/// How often running guests are interrupted to yield and to have their CPU time looked at.
+const TICK: Duration = Duration::from_millis(2);
+/// Memory of a slot that stays mapped between two instances. Rust guests dirty about 1.1 MiB.
+const KEEP_RESIDENT: usize = 2 << 20;
+
+/// What all instances share.
+pub(super) struct Shared {
+    pub(super) engine: Engine,
+    pub(super) config: Config,
+    pub(super) senses: Senses,
+    pub(super) cache: PluginCache,
+    /// Requests that may run at the same time.
+    pub(super) permits: Semaphore,
+    /// Instances that lie idle, over all plugins.
+    pub(super) idle: AtomicUsize,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// Loads and runs plugins.
+#[derive(Clone)]
+pub struct Runtime {
+    pub(super) shared: Arc<Shared>,
+    linker: Linker<State>,
+    compiled: PathBuf,
+}
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runtime").field("compiled", &self.compiled).finish_non_exhaustive()
+    }
+}
+
+/// What makes code compatible with the serving engine.
+pub(super) fn configuration() -> wasmtime::Config {
+    let mut config = wasmtime::Config::new();
+    config
+        .cranelift_opt_level(OptLevel::Speed)
+        .epoch_interruption(true)
+        .concurrency_support(false)
+        .memory_init_cow(true)
+        .native_unwind_info(false)
+        .wasm_backtrace_max_frames(NonZeroUsize::new(20))
+        .max_wasm_stack(512 << 10)
+        .async_stack_size(1 << 20)
+        .wasm_memory64(false)
+        .wasm_tail_call(false)
+        .wasm_relaxed_simd(false);
+    config
+}
+
+fn pool(config: &Config) -> PoolingAllocationConfig {
+    let slots = config.requests + config.idle;
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(slots)
+        .total_core_instances(slots * 4)
+        .total_memories(slots * 2)
+        .total_tables(slots * 4)
+        .total_stacks(slots)
+        .max_memory_size(config.memory.as_usize())
+        .table_elements(20_000)
+        .max_core_instances_per_component(32)
+        .max_memories_per_component(4)
+        .max_tables_per_component(16)
+        .max_component_instance_size(2 << 20)
+        .linear_memory_keep_resident(KEEP_RESIDENT)
+        .table_keep_resident(64 << 10)
+        .max_unused_warm_slots(100);
+    pool
+}
+
+impl Runtime {
+    /// `compiled` is the folder for compiled code; it is made, private, when first needed.
+    pub fn new(config: Config, senses: Senses, compiled: PathBuf) -> Result<Self, String> {
+        let mut settings = configuration();
+        settings.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(&config)));
+        let engine = Engine::new(&settings).map_err(|error| format!("the sandbox can't be set up: {error:#}"))?;
+        tick(&engine);
+        let linker = linker(&engine).map_err(|error| format!("the sandbox can't be linked: {error:#}"))?;
+        let cache = PluginCache::new(config.plugin_cache.0);
+        let permits = Semaphore::new(config.requests as usize);
+        let idle = AtomicUsize::new(0);
+        Ok(Self { shared: Arc::new(Shared { engine, config, senses, cache, permits, idle }), linker, compiled })
+    }
+
+    /// Compiles the artifact, or finds it compiled, and links it. Takes seconds: not for a request's thread.
+    pub(super) fn link(&self, artifact: &Artifact) -> Result<InstancePre<State>, CompileError> {
+        let file = compile::compiled_file(artifact, &self.compiled, &self.shared.engine)?;
+        let invalid = |error: wasmtime::Error| CompileError::Invalid(format!("{error:#}"));
+        let component = load::map(&self.shared.engine, &file).map_err(invalid)?;
+        self.linker.instantiate_pre(&component).map_err(invalid)
+    }
+
+    /// Requests that run in guests now.
+    pub fn requests_under_way(&self) -> usize {
+        (self.shared.config.requests as usize).saturating_sub(self.shared.permits.available_permits())
+    }
+}
+
+fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    bindings::Plugin::add_to_linker::<_, wasmtime::component::HasSelf<State>>(&mut linker, |state| state)?;
+    Ok(linker)
+}
+
+/// Ticks from a thread of the operating system: a busy async runtime must not delay what keeps guests from hogging it.
+fn tick(engine: &Engine) {
+    let engine = engine.weak();
+    std::thread::spawn(move || {
+        while let Some(engine) = engine.upgrade() {
+            engine.increment_epoch();
+            drop(engine);
+            std::thread::sleep(TICK);
+        }
+    });
+}
+
+/// A guest that only describes itself: it may import WASI, and nothing is granted.
+struct Description {
+    wasi: WasiCtx,
+    table: ResourceTable,
+}
+
+impl WasiView for Description {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+/// Runs the `describe` export of a component of world `describer`.
+pub async fn describe(component: &Path) -> Result<String, String> {
+    let run = async {
+        let mut settings = wasmtime::Config::new();
+        settings.concurrency_support(false).cranelift_opt_level(OptLevel::None);
+        let engine = Engine::new(&settings)?;
+        let component = Component::from_file(&engine, component)?;
+        let mut linker = Linker::<Description>::new(&engine);
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+        let state = Description { wasi: WasiCtx::builder().inherit_stderr().build(), table: ResourceTable::new() };
+        let mut store = Store::new(&engine, state);
+        let describer = Describer::instantiate_async(&mut store, &component, &linker).await?;
+        describer.call_describe(&mut store).await
+    };
+    run.await.map_err(|error: wasmtime::Error| format!("{error:#}"))
+}

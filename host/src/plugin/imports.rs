@@ -1,0 +1,166 @@
+//! What the guest asks of the host, answered.
+
+use super::{
+    bindings::weft::bff::{backend, cache, config, log, types},
+    instance::State,
+};
+use crate::{
+    fanout::{Head, JsonOrProto, Outcome},
+    model::Scope,
+};
+use bytes::Bytes;
+use std::time::Duration;
+use wasmtime::{Result, bail, error::format_err};
+
+/// What a guest gets when it calls although its request is over or never began (during start-up).
+fn outside_a_request() -> wasmtime::Error {
+    format_err!("the guest called a backend outside of a request")
+}
+
+impl types::Host for State {}
+
+impl backend::Host for State {
+    async fn call_batch(
+        &mut self,
+        calls: Vec<backend::Call>,
+    ) -> Result<Vec<core::result::Result<backend::Reply, backend::Failure>>> {
+        self.count_crossing()?;
+        let session = self.session.as_mut().ok_or_else(outside_a_request)?;
+        let calls = calls.into_iter().map(|call| {
+            let message = Bytes::from(call.message);
+            let message = match call.encoding {
+                backend::Encoding::Json => JsonOrProto::Json(message),
+                backend::Encoding::Protobuf => JsonOrProto::Proto(message),
+            };
+            (call.method, message, call.timeout_ms.map(|ms| Duration::from_millis(ms.into())))
+        });
+        let outcomes = session.call_batch(calls.collect()).await;
+        Ok(outcomes.into_iter().map(reply).collect())
+    }
+
+    async fn exchange(
+        &mut self,
+        calls: Vec<backend::CallHead>,
+        messages: Vec<u8>,
+        cancel: Vec<u32>,
+        wait_ms: Option<u32>,
+    ) -> Result<(Vec<backend::Completion>, Vec<u8>)> {
+        self.count_crossing()?;
+        let session = self.session.as_mut().ok_or_else(outside_a_request)?;
+        let heads = heads(&calls, Bytes::from(messages))?;
+        let wait = wait_ms.map(|ms| Duration::from_millis(ms.into()));
+        let arena = session.exchange(heads, &cancel, wait).await;
+        let completions = arena.completions.into_iter().map(|c| backend::Completion {
+            ticket: c.ticket,
+            code: c.code,
+            origin: c.origin,
+            age_ms: c.age_ms,
+            offset: c.offset,
+            len: c.len,
+        });
+        Ok((completions.collect(), arena.bytes))
+    }
+}
+
+fn heads(calls: &[backend::CallHead], messages: Bytes) -> Result<Vec<Head>> {
+    let mut heads = Vec::with_capacity(calls.len());
+    for call in calls {
+        let (offset, end) = (call.offset as usize, call.offset as usize + call.len as usize);
+        if end > messages.len() {
+            bail!("exchange: a message from {offset} to {end} is outside of the {} bytes handed over", messages.len());
+        }
+        if call.flags > 0xffff {
+            bail!("exchange: unknown flags {:#x}; the plugin was built for a newer host", call.flags);
+        }
+        heads.push(Head {
+            method: call.method,
+            depth: call.flags as u16,
+            timeout: (call.timeout_ms > 0).then(|| Duration::from_millis(call.timeout_ms.into())),
+            message: messages.slice(offset..end),
+        });
+    }
+    Ok(heads)
+}
+
+fn reply(outcome: Outcome) -> core::result::Result<backend::Reply, backend::Failure> {
+    match outcome.result {
+        Ok(message) => Ok(backend::Reply {
+            message: message.to_vec(),
+            origin: outcome.origin as u32,
+            age_ms: u32::try_from(outcome.age.as_millis()).unwrap_or(u32::MAX),
+        }),
+        Err(failure) => Err(backend::Failure {
+            code: failure.code as u32,
+            message: failure.message.clone(),
+            details: failure.details.to_vec(),
+        }),
+    }
+}
+
+impl From<cache::Scope> for Scope {
+    fn from(scope: cache::Scope) -> Self {
+        match scope {
+            cache::Scope::Principal => Self::Principal,
+            cache::Scope::Tenant => Self::Tenant,
+            cache::Scope::Public => Self::Public,
+        }
+    }
+}
+
+impl cache::Host for State {
+    fn get(&mut self, key: String, scope: cache::Scope) -> Result<Option<Vec<u8>>> {
+        let found = self.shared.cache.get(self.artifact, scope.into(), self.identity.as_deref(), key);
+        Ok(found.map(|bytes| bytes.to_vec()))
+    }
+
+    fn set(&mut self, key: String, value: Vec<u8>, ttl_ms: u32, scope: cache::Scope, tags: Vec<String>) -> Result<()> {
+        let ttl = Duration::from_millis(ttl_ms.into());
+        self.shared.cache.set(self.artifact, scope.into(), self.identity.as_deref(), key, value, ttl, tags);
+        Ok(())
+    }
+
+    fn delete(&mut self, key: String, scope: cache::Scope) -> Result<()> {
+        self.shared.cache.delete(self.artifact, scope.into(), self.identity.as_deref(), key);
+        Ok(())
+    }
+
+    fn invalidate_tag(&mut self, tag: String) -> Result<()> {
+        self.shared.cache.invalidate_tag(self.artifact, tag);
+        Ok(())
+    }
+}
+
+impl log::Host for State {
+    fn threshold(&mut self) -> Result<log::Level> {
+        // The filter may have changed; what it lets through is asked of the target that plugins log under.
+        Ok(if tracing::enabled!(target: "plugin", tracing::Level::TRACE) {
+            log::Level::Trace
+        } else if tracing::enabled!(target: "plugin", tracing::Level::DEBUG) {
+            log::Level::Debug
+        } else if tracing::enabled!(target: "plugin", tracing::Level::INFO) {
+            log::Level::Info
+        } else if tracing::enabled!(target: "plugin", tracing::Level::WARN) {
+            log::Level::Warn
+        } else {
+            log::Level::Error
+        })
+    }
+
+    fn write(&mut self, level: log::Level, message: String, fields: Vec<(String, String)>) -> Result<()> {
+        let level = match level {
+            log::Level::Trace => tracing::Level::TRACE,
+            log::Level::Debug => tracing::Level::DEBUG,
+            log::Level::Info => tracing::Level::INFO,
+            log::Level::Warn => tracing::Level::WARN,
+            log::Level::Error => tracing::Level::ERROR,
+        };
+        self.speech.say(level, &message, &fields);
+        Ok(())
+    }
+}
+
+impl config::Host for State {
+    fn get(&mut self, key: String) -> Result<Option<String>> {
+        Ok(self.config.get(&key).cloned())
+    }
+}

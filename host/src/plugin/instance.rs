@@ -1,0 +1,177 @@
+//! One instance of a plugin, and what the host keeps for it.
+
+use super::{
+    bindings, engine::Shared, limiter::Limiter, meter::Meter, senses::Senses, speech::{Pipe, Speech},
+};
+use crate::{artifact::Digest, fanout::Session, model::Identity};
+use rand::Rng;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use wasmtime::{
+    CallHook, Store, StoreContextMut, UpdateDeadline,
+    component::ResourceTable,
+};
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+
+/// Handles (streams, pollables) that one instance may hold.
+const MOST_HANDLES: usize = 1_000;
+/// Bytes that one call of the host may take from the guest beside its own bounds.
+const HOSTCALL_FUEL: usize = 8 << 20;
+
+/// Why the host stopped a guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Stop {
+    #[error("the guest used up its CPU time of {0:?}")]
+    Cpu(Duration),
+    #[error("the guest crossed into the host more than {0} times")]
+    Crossings(u32),
+}
+
+/// What stands behind one instance: all that its imports need.
+pub(super) struct State {
+    pub(super) shared: Arc<Shared>,
+    pub(super) artifact: Digest,
+    pub(super) config: Arc<BTreeMap<String, String>>,
+    pub(super) speech: Arc<Speech>,
+    pub(super) limiter: Limiter,
+    pub(super) meter: Arc<Meter>,
+    /// The calls of the request that runs now.
+    pub(super) session: Option<Session>,
+    pub(super) identity: Option<Arc<Identity>>,
+    crossings: u32,
+    max_cpu: Duration,
+    wasi: WasiCtx,
+    table: ResourceTable,
+}
+
+/// An instance and the number of requests that it may still serve.
+pub(super) struct Instance {
+    pub(super) store: Store<State>,
+    pub(super) exports: bindings::Plugin,
+    pub(super) left: u32,
+}
+
+/// What every instance of one plugin is made of.
+#[derive(Debug, Clone)]
+pub(super) struct Blueprint {
+    pub(super) shared: Arc<Shared>,
+    pub(super) artifact: Digest,
+    pub(super) name: Arc<str>,
+    pub(super) version: Arc<str>,
+    pub(super) config: Arc<BTreeMap<String, String>>,
+    pub(super) max_memory: usize,
+    pub(super) max_cpu: Duration,
+}
+
+impl State {
+    fn new(blueprint: &Blueprint) -> Self {
+        let speech = Speech::new(blueprint.name.clone(), blueprint.version.clone());
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(MOST_HANDLES);
+        Self {
+            shared: blueprint.shared.clone(),
+            artifact: blueprint.artifact,
+            config: blueprint.config.clone(),
+            limiter: Limiter::new(blueprint.max_memory),
+            meter: Arc::default(),
+            session: None,
+            identity: None,
+            crossings: 0,
+            max_cpu: blueprint.max_cpu,
+            wasi: wasi(blueprint.shared.senses, &speech),
+            speech,
+            table,
+        }
+    }
+
+    pub(super) fn count_crossing(&mut self) -> wasmtime::Result<()> {
+        self.crossings += 1;
+        if self.crossings > self.shared.config.crossings {
+            return Err(Stop::Crossings(self.shared.config.crossings).into());
+        }
+        Ok(())
+    }
+
+    /// Sets everything back for the next request.
+    pub(super) fn begin(&mut self, request_id: &str, session: Session, identity: Option<Arc<Identity>>) {
+        self.speech.begin(request_id, self.shared.config.log.as_usize());
+        self.meter.reset();
+        self.crossings = 0;
+        self.session = Some(session);
+        self.identity = identity;
+    }
+
+    fn check_cpu(&self) -> wasmtime::Result<()> {
+        if self.meter.spent() > self.max_cpu {
+            return Err(Stop::Cpu(self.max_cpu).into());
+        }
+        Ok(())
+    }
+}
+
+/// WASI with nothing granted: no files, no network, no environment.
+fn wasi(senses: Senses, speech: &Arc<Speech>) -> WasiCtx {
+    let mut random = senses.random();
+    let seed = u128::from(random.next_u64()) << 64 | u128::from(random.next_u64());
+    WasiCtxBuilder::new()
+        .stdout(Pipe::new(speech, tracing::Level::INFO))
+        .stderr(Pipe::new(speech, tracing::Level::WARN))
+        .wall_clock(senses.clock())
+        .monotonic_clock(senses.clock())
+        .insecure_random(senses.random())
+        .insecure_random_seed(seed)
+        .secure_random(random)
+        .max_random_size(64 << 10)
+        .build()
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl Blueprint {
+    /// A store whose guest is metered and limited from its first instruction on.
+    pub(super) fn store(&self) -> Store<State> {
+        let mut store = Store::new(&self.shared.engine, State::new(self));
+        store.limiter(|state| &mut state.limiter);
+        store.set_hostcall_fuel(HOSTCALL_FUEL);
+        store.set_max_component_handles(MOST_HANDLES);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|context| on_epoch(&context));
+        store.call_hook(on_crossing);
+        store
+    }
+}
+
+fn on_epoch(context: &StoreContextMut<'_, State>) -> wasmtime::Result<UpdateDeadline> {
+    let state = context.data();
+    state.meter.leave();
+    state.check_cpu()?;
+    let meter = state.meter.clone();
+    // tokio's own yield goes to the back of the queue; a plain one would be polled again at once.
+    let pause = async move {
+        tokio::task::yield_now().await;
+        meter.enter();
+    };
+    Ok(UpdateDeadline::YieldCustom(1, Box::pin(pause)))
+}
+
+fn on_crossing(context: StoreContextMut<'_, State>, hook: CallHook) -> wasmtime::Result<()> {
+    let state = context.data();
+    if hook.exiting_host() {
+        state.meter.enter();
+        return Ok(());
+    }
+    state.meter.leave();
+    match hook {
+        CallHook::CallingHost => state.check_cpu(),
+        _ => Ok(()),
+    }
+}
+
+impl std::fmt::Debug for Instance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Instance").field("left", &self.left).finish_non_exhaustive()
+    }
+}

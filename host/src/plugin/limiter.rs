@@ -1,0 +1,60 @@
+//! Memory and tables of one instance. wasmtime limits each memory by itself; here their sum is limited.
+
+use wasmtime::{ResourceLimiter, Result};
+
+/// Elements of all tables of one instance together.
+const TABLE_ELEMENTS: usize = 100_000;
+
+#[derive(Debug)]
+pub(super) struct Limiter {
+    max_memory: usize,
+    memory: usize,
+    table_elements: usize,
+    /// Set when a growth was refused, so that the trap that follows can be explained.
+    pub(super) refused: bool,
+}
+
+impl Limiter {
+    pub(super) fn new(max_memory: usize) -> Self {
+        Self { max_memory, memory: 0, table_elements: 0, refused: false }
+    }
+
+    /// Bytes of linear memory that the instance holds.
+    pub(super) fn memory(&self) -> usize {
+        self.memory
+    }
+}
+
+impl ResourceLimiter for Limiter {
+    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> Result<bool> {
+        let sum = self.memory.saturating_add(desired.saturating_sub(current));
+        if sum > self.max_memory {
+            self.refused = true;
+            return Ok(false);
+        }
+        self.memory = sum;
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> Result<bool> {
+        let sum = self.table_elements.saturating_add(desired.saturating_sub(current));
+        if sum > TABLE_ELEMENTS {
+            self.refused = true;
+            return Ok(false);
+        }
+        self.table_elements = sum;
+        Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        64
+    }
+
+    fn tables(&self) -> usize {
+        32
+    }
+
+    fn memories(&self) -> usize {
+        8
+    }
+}
