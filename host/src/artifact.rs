@@ -46,8 +46,9 @@ pub struct EndpointSchema {
     pub request: Option<serde_json::Value>,
     pub response: Option<serde_json::Value>,
     pub query: Option<serde_json::Value>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub params: Option<serde_json::Value>,
+    /// What else the SDK tells: parameters, status, whether it takes the caller's identity.
+    #[serde(flatten)]
+    pub more: serde_json::Map<String, serde_json::Value>,
 }
 
 /// Why a file is no artifact.

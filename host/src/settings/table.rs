@@ -123,6 +123,11 @@ impl<'a> Table<'a> {
         self.mistakes.add(self.place(key).mistake(message));
     }
 
+    /// Notes a mistake that stands somewhere else.
+    pub fn note(&self, mistake: Mistake) {
+        self.mistakes.add(mistake);
+    }
+
     /// The value of `key`, or `None` where it is absent or wrong; wrong is noted.
     pub fn optional<T: FromValue>(&self, key: &str) -> Option<T> {
         let (_, value) = self.find(key)?;

@@ -2,7 +2,10 @@
 
 use crate::settings::{ByteSize, Place, Table};
 use http::Uri;
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 crate::choice! {
     /// How an endpoint is picked for a call.
@@ -70,6 +73,17 @@ fn static_endpoints(table: &Table<'_>, text: &str, scheme: &str) -> Vec<Uri> {
 }
 
 impl TlsFiles {
+    /// Makes the paths relative to `folder`, and notes those that can't be read.
+    pub fn resolve(&mut self, folder: &Path, root: &Table<'_>) {
+        let (certificate, key) = self.identity.as_mut().map(|(certificate, key)| (certificate, key)).unzip();
+        for path in [Some(&mut self.ca), certificate, key].into_iter().flatten() {
+            *path = folder.join(&path);
+            if let Err(error) = std::fs::metadata(&path) {
+                root.note(self.place.mistake(format!("{}: {error}", path.display())));
+            }
+        }
+    }
+
     fn read(table: &Table<'_>) -> Option<Self> {
         if !table.exists() {
             return None;

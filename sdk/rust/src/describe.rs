@@ -41,7 +41,8 @@ impl Description {
     /// It takes `T` from the path.
     pub fn path<T: JsonSchema>(&mut self) {
         // Inlined, so that each parameter's schema can stand alone.
-        let settings = SchemaSettings::draft2020_12().for_deserialize().with(|settings| settings.inline_subschemas = true);
+        let settings =
+            SchemaSettings::draft2020_12().for_deserialize().with(|settings| settings.inline_subschemas = true);
         self.path = Some(schema::<T>(settings));
     }
 

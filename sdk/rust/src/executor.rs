@@ -42,8 +42,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 pub use crate::exchange::{CallHead, Completion, Exchange};
+pub use crate::host::Access;
 elsewhere! {
-    pub use crate::host::{Access, Host, NoHost};
+    pub use crate::host::{Host, NoHost};
 }
 pub use task::{JoinHandle, spawn};
 pub use time::{Elapsed, Sleep, sleep, timeout};
@@ -51,7 +52,6 @@ pub use time::{Elapsed, Sleep, sleep, timeout};
 pub(crate) use calls::Polled;
 
 use crate::exchange::RawReply;
-use crate::host::Access;
 use current::{Core, Depth, Entered};
 use task::{Handle, Ready, Spawned};
 
@@ -66,6 +66,8 @@ pub enum Turn<'a, T> {
     Stuck,
 }
 
+type Main<T> = (Handle, Pin<Box<dyn Future<Output = T> + Send>>);
+
 /// The tasks, calls and timers of one request.
 pub struct Executor<T> {
     core: Option<Box<Core>>,
@@ -73,7 +75,7 @@ pub struct Executor<T> {
     /// Woken tasks that this turn has still to poll; kept for its memory.
     batch: Vec<u32>,
     /// Task 0.
-    main: Option<(Handle, Pin<Box<dyn Future<Output = T> + Send>>)>,
+    main: Option<Main<T>>,
     /// Tasks 1 and up; numbers are never used twice, so that an old waker can wake nobody else.
     spawned: Vec<Option<(Handle, Spawned)>>,
 }
@@ -172,7 +174,7 @@ impl<T> Executor<T> {
     }
 }
 
-fn poll_main<T>(main: &mut Option<(Handle, Pin<Box<dyn Future<Output = T> + Send>>)>) -> Option<T> {
+fn poll_main<T>(main: &mut Option<Main<T>>) -> Option<T> {
     let (handle, future) = main.as_mut()?;
     let polled = poll(handle, future.as_mut());
     match polled {

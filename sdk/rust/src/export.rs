@@ -3,6 +3,9 @@
 //! The bindings are generated here, so that plugin crates need no WIT files. All of the SDK's `unsafe` is in what wit-bindgen
 //! generates; exports exist on wasm32 only, so that many plugins link into one native test.
 
+#[cfg(all(target_family = "wasm", not(feature = "describe")))]
+mod handle;
+
 in_component! {
     #[allow(missing_docs, missing_debug_implementations, unsafe_code, reason = "generated from wit/")]
     pub mod bindings {
@@ -15,7 +18,6 @@ in_component! {
         });
     }
 
-    mod handle;
     pub use handle::handle;
 
     #[doc(hidden)]
@@ -62,7 +64,7 @@ macro_rules! __export {
                     $plugin().describe()
                 }
             }
-            $crate::export::bindings::__export_component!(Component with_types_in $crate::export::bindings);
+    $crate::export::bindings::__export_component!(Component with_types_in $crate::export::bindings);
         };
     };
 }

@@ -20,6 +20,9 @@ pub trait Extract: Sized {
     /// Whether it takes the body. Only the last argument may.
     const TAKES_BODY: bool = false;
 
+    /// Whether it takes all of the request, for whatever is in it.
+    const WHOLE: bool = false;
+
     /// Takes it, or says what is wrong with the request.
     fn extract(request: &mut Request) -> Result<Self>;
 
@@ -137,6 +140,7 @@ impl Extract for Headers {
 
 impl Extract for Request {
     const TAKES_BODY: bool = true;
+    const WHOLE: bool = true;
 
     fn extract(request: &mut Request) -> Result<Self> {
         Ok(std::mem::take(request))

@@ -49,10 +49,10 @@
 //! is not granted does not compile. A call is a future. Whatever waits together leaves together, in one exchange with the host:
 //!
 //! ```ignore
-//! let film = films().get_film(GetFilmRequest { id }).await.or_not_found("film", id)?;
+//! let film = Films::get_film(GetFilmRequest { id }).await.or_not_found("film", id)?;
 //! let (reviews, cast) = try_join!(
-//!     reviews().list_reviews(ListReviewsRequest { film_id: id, page_size: 5 }),
-//!     try_join_all(film.cast.iter().map(|role| people().get_person(GetPersonRequest { id: role.person_id }))),
+//!     Reviews::list_reviews(ListReviewsRequest { film_id: id, page_size: 5 }),
+//!     try_join_all(film.cast.iter().map(|role| People::get_person(GetPersonRequest { id: role.person_id }))),
 //! )?;
 //! ```
 //!

@@ -7,6 +7,7 @@ pub use schemars::JsonSchema;
 pub use serde::{Deserialize, Serialize};
 
 pub use crate::{
-    CallError, CallResult, Code, Created, Headers, Identity, IntoResponse, Json, NoContent, Path, Problem, Query, Request,
-    Response, Result, Status, config, config_or, data, delete, get, log, patch, post, put, sleep, spawn, timeout,
+    CallError, CallResult, Code, Created, Headers, Identity, IntoResponse, Json, NoContent, Path, Problem, Query,
+    Request, Response, Result, Status, config, config_or, data, delete, get, log, patch, post, put, sleep, spawn,
+    timeout,
 };

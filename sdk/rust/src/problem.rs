@@ -17,7 +17,7 @@ pub type Result<T, E = Problem> = std::result::Result<T, E>;
 /// assert_eq!(problem.detail(), "there is no film `7`");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem(Box<Parts>);
+pub struct Problem(pub(crate) Box<Parts>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Parts {
@@ -107,13 +107,13 @@ impl Problem {
     }
 
     /// Sets `type`: a URI reference that names this kind of problem.
-    pub fn kind(mut self, uri: impl Into<String>) -> Self {
+    pub fn with_kind(mut self, uri: impl Into<String>) -> Self {
         self.0.kind = uri.into();
         self
     }
 
     /// Sets `title`, which is the words for the status otherwise.
-    pub fn title(mut self, title: impl Into<String>) -> Self {
+    pub fn with_title(mut self, title: impl Into<String>) -> Self {
         self.0.title = title.into();
         self
     }
@@ -121,6 +121,16 @@ impl Problem {
     /// The status that the caller gets.
     pub fn status(&self) -> Status {
         self.0.status
+    }
+
+    /// A URI reference that names the kind of problem; empty means `about:blank`.
+    pub fn kind(&self) -> &str {
+        &self.0.kind
+    }
+
+    /// The kind of problem in words.
+    pub fn title(&self) -> &str {
+        &self.0.title
     }
 
     /// What happened in this case.
@@ -133,8 +143,9 @@ impl Problem {
         self.0.extensions.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
     }
 
-    pub(crate) fn into_parts(self) -> Parts {
-        *self.0
+    /// All members that [`Problem::with`] has added.
+    pub fn extensions(&self) -> &[(String, String)] {
+        &self.0.extensions
     }
 }
 

@@ -146,11 +146,11 @@ pub struct Headers(pub(crate) Fields);
 impl Headers {
     /// The first value of a header. Names are compared without regard to case.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.get_all(name).next()
+        self.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
     /// All values of a header.
-    pub fn get_all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+    pub fn get_all(&self, name: &str) -> impl Iterator<Item = &str> {
         self.iter().filter(move |(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 

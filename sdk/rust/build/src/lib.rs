@@ -1,1 +1,129 @@
-//! Build helper of the Rust SDK: typed clients from .proto files.
+//! Build helper of the Rust SDK: typed clients from `.proto` files, for what `plugin.toml` grants and nothing else.
+//!
+//! ```no_run
+//! // build.rs
+//! fn main() -> Result<(), weft_build::Error> {
+//!     weft_build::protos(&["../../protos"])
+//! }
+//! ```
+//!
+//! It reads `[calls]` of the `plugin.toml` beside `build.rs`, and writes to `OUT_DIR`:
+//!
+//! | file | what |
+//! |---|---|
+//! | `weft.rs` | for `weft_sdk::clients!`: messages and clients, as modules named after the packages |
+//! | `weft.methods` | for `weft_sdk::plugin!`: the method table, sorted by name; a call's method number is a place in it |
+//! | `weft.binpb` | the `FileDescriptorSet` of the files that were needed |
+//!
+//! For a service `catalog.v1.Films` with `GetFilm` granted, `weft.rs` has:
+//!
+//! - `catalog::v1::Films::get_film`, which makes a call;
+//! - `catalog::v1::Films::GET_FILM`, the `Method`, for tests;
+//! - `catalog::v1::GetFilmRequest` and all other messages of the file.
+//!
+//! A method that exists but is not granted is there too, but using it is an error that says what to add to `plugin.toml`.
+
+#![warn(missing_docs)]
+
+mod calls;
+mod error;
+mod generate;
+mod protos;
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+pub use error::Error;
+
+/// Generates clients from all `.proto` files in these folders. Imports are relative to them.
+///
+/// Paths are relative to the crate's folder, in which `plugin.toml` lies.
+pub fn protos(folders: &[impl AsRef<Path>]) -> Result<(), Error> {
+    folders.iter().fold(Builder::new(), |builder, folder| builder.folder(folder)).build()
+}
+
+/// [`protos`], with more to choose.
+#[derive(Debug, Clone, Default)]
+pub struct Builder {
+    folders: Vec<PathBuf>,
+    manifest: Option<PathBuf>,
+    out: Option<PathBuf>,
+    bytes: Vec<String>,
+    attributes: Vec<(String, String)>,
+}
+
+impl Builder {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a folder with `.proto` files. Imports are relative to it.
+    pub fn folder(mut self, folder: impl AsRef<Path>) -> Self {
+        self.folders.push(folder.as_ref().to_owned());
+        self
+    }
+
+    /// Takes another file for `plugin.toml`.
+    pub fn manifest(mut self, file: impl Into<PathBuf>) -> Self {
+        self.manifest = Some(file.into());
+        self
+    }
+
+    /// Takes another folder for `OUT_DIR`.
+    pub fn out_dir(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.out = Some(folder.into());
+        self
+    }
+
+    /// Makes `bytes` fields with this path `bytes::Bytes`, which share the memory of the reply, instead of `Vec<u8>`. `"."` is all
+    /// of them. The plugin needs a dependency on `bytes` for nothing but naming the type.
+    pub fn bytes(mut self, path: impl Into<String>) -> Self {
+        self.bytes.push(path.into());
+        self
+    }
+
+    /// Adds an attribute, such as a derive, to the messages and enums with this path. `"."` is all of them.
+    pub fn type_attribute(mut self, path: impl Into<String>, attribute: impl Into<String>) -> Self {
+        self.attributes.push((path.into(), attribute.into()));
+        self
+    }
+
+    /// Generates.
+    pub fn build(self) -> Result<(), Error> {
+        let root = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).unwrap_or_default();
+        let manifest = root.join(self.manifest.as_deref().unwrap_or(Path::new("plugin.toml")));
+        let out = match self.out {
+            Some(out) => out,
+            None => env::var_os("OUT_DIR").map(PathBuf::from).ok_or_else(Error::no_out_dir)?,
+        };
+        let folders: Vec<PathBuf> = self.folders.iter().map(|folder| root.join(folder)).collect();
+        for path in folders.iter().chain([&manifest]) {
+            rerun_if_changed(path);
+        }
+
+        let wanted = calls::read(&manifest)?;
+        let sources = protos::Sources::parse(&folders)?;
+        let granted = calls::resolve(&manifest, wanted, &sources)?;
+        let descriptors = sources.compile(&folders, granted.services())?;
+        let clients = generate::clients(&descriptors, &granted, &self.bytes, &self.attributes)?;
+
+        write(&out.join("weft.rs"), clients.as_bytes())?;
+        write(&out.join("weft.methods"), granted.table().as_bytes())?;
+        write(&out.join("weft.binpb"), &protos::encode(descriptors))
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "this is how a build script talks to Cargo")]
+fn rerun_if_changed(path: &Path) {
+    println!("cargo::rerun-if-changed={}", path.display());
+}
+
+/// Leaves a file alone that has this content already, so that nothing is compiled again because of it.
+fn write(path: &Path, content: &[u8]) -> Result<(), Error> {
+    if fs::read(path).is_ok_and(|old| old == content) {
+        return Ok(());
+    }
+    fs::write(path, content).map_err(|error| Error::file(path, error))
+}

@@ -1,1 +1,97 @@
-//! The attribute and function macros of the Rust SDK.
+//! The macros of the Rust SDK. Use them through `weft-sdk`, which re-exports them.
+
+mod data;
+mod endpoint;
+mod plugin;
+mod template;
+
+use proc_macro::TokenStream;
+
+/// Makes an `async fn` the endpoint for `GET` on a path.
+///
+/// ```
+/// # use weft_sdk::prelude::*;
+/// # #[data] struct Film { id: u32 }
+/// /// A film.
+/// ///
+/// /// The first paragraph is the summary in the API's description, the rest its text.
+/// #[get("/films/{id}")]
+/// async fn film(Path(id): Path<u32>) -> Result<Json<Film>> {
+///     Ok(Json(Film { id }))
+/// }
+/// # fn main() {}
+/// ```
+///
+/// **Path.** Segments are fixed, or `{name}` for one segment, or, at the end, `{*name}` for all that is left.
+///
+/// **Arguments** are taken from the request by their types (`Extract`): `Path<T>`, `Query<T>`, `Identity`, `Option<Identity>`,
+/// `Headers`, and as the last one `Json<T>` or `Request`, which take the body. What does not fit is answered with a 400 that names
+/// the field; a missing `Identity` with a 401.
+///
+/// **Return** anything that is `IntoResponse`: `Json<T>`, `NoContent`, text, `(Status, T)`, `Response`, or a `Result` of these
+/// whose error becomes a `Problem`.
+///
+/// The function stays as it is and can be called as before. `plugin!` puts the endpoint into the plugin.
+#[proc_macro_attribute]
+pub fn get(path: TokenStream, item: TokenStream) -> TokenStream {
+    endpoint::expand("GET", path.into(), item.into()).into()
+}
+
+/// Makes an `async fn` the endpoint for `POST` on a path. See [`macro@get`].
+#[proc_macro_attribute]
+pub fn post(path: TokenStream, item: TokenStream) -> TokenStream {
+    endpoint::expand("POST", path.into(), item.into()).into()
+}
+
+/// Makes an `async fn` the endpoint for `PUT` on a path. See [`macro@get`].
+#[proc_macro_attribute]
+pub fn put(path: TokenStream, item: TokenStream) -> TokenStream {
+    endpoint::expand("PUT", path.into(), item.into()).into()
+}
+
+/// Makes an `async fn` the endpoint for `PATCH` on a path. See [`macro@get`].
+#[proc_macro_attribute]
+pub fn patch(path: TokenStream, item: TokenStream) -> TokenStream {
+    endpoint::expand("PATCH", path.into(), item.into()).into()
+}
+
+/// Makes an `async fn` the endpoint for `DELETE` on a path. See [`macro@get`].
+#[proc_macro_attribute]
+pub fn delete(path: TokenStream, item: TokenStream) -> TokenStream {
+    endpoint::expand("DELETE", path.into(), item.into()).into()
+}
+
+/// Makes a struct or enum one that crosses the wire: derives `Serialize`, `Deserialize`, `JsonSchema` and `Debug`, without `serde`
+/// and `schemars` in your `Cargo.toml`. Other derives go below it.
+///
+/// ```
+/// # use weft_sdk::prelude::*;
+/// #[data]
+/// #[derive(Clone, PartialEq)]
+/// #[serde(rename_all = "camelCase")]
+/// struct FilmCard {
+///     /// Doc comments become descriptions in the schema.
+///     poster_url: Option<String>,
+/// }
+/// # fn main() {}
+/// ```
+///
+/// `#[data(output)]` derives no `Deserialize`, `#[data(input)]` no `Serialize`.
+#[proc_macro_attribute]
+pub fn data(direction: TokenStream, item: TokenStream) -> TokenStream {
+    data::expand(direction.into(), item.into()).into()
+}
+
+/// Makes a plugin of endpoints, once in a crate: `weft_sdk::plugin!(home, films::film, films::rate);`
+///
+/// It defines `pub fn plugin() -> weft_sdk::Plugin`, for tests and native servers, and on wasm32 the component's export.
+#[proc_macro]
+pub fn plugin(endpoints: TokenStream) -> TokenStream {
+    plugin::expand(endpoints.into()).into()
+}
+
+/// Puts the modules that `weft_build` has generated here: messages and typed clients, in a tree of their packages.
+#[proc_macro]
+pub fn clients(nothing: TokenStream) -> TokenStream {
+    plugin::clients(nothing.into()).into()
+}

@@ -19,6 +19,10 @@ pub(crate) struct Core {
     pub(crate) depth: Depth,
     /// Spawned in this turn, not yet adopted by the executor.
     pub(crate) spawned: Vec<Spawned>,
+    #[cfg_attr(
+        all(target_family = "wasm", not(feature = "describe")),
+        expect(dead_code, reason = "imports need no handle")
+    )]
     pub(crate) host: Access,
     /// The host's log level, asked for once in a request.
     pub(crate) log_level: Option<Level>,
@@ -84,10 +88,7 @@ thread_local! {
 
 /// Runs `f` on the current request; `None` outside of one. `f` must not run foreign code (wakers and drops of futures included).
 pub(crate) fn with<T>(f: impl FnOnce(&mut Core) -> T) -> Option<T> {
-    CURRENT
-        .try_with(|current| current.try_borrow_mut().ok()?.as_deref_mut().map(f))
-        .ok()
-        .flatten()
+    CURRENT.try_with(|current| current.try_borrow_mut().ok()?.as_deref_mut().map(f)).ok().flatten()
 }
 
 /// As [`with`], but only if the current request is `id`.

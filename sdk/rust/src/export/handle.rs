@@ -64,7 +64,7 @@ fn taken(request: types::Request) -> Request {
 }
 
 fn given(problem: Problem) -> types::Problem {
-    let parts = problem.into_parts();
+    let parts = *problem.0;
     types::Problem {
         status: parts.status.number(),
         kind: parts.kind,

@@ -23,7 +23,8 @@ pub(super) fn problem(body: &[u8], error: &serde_json::Error) -> Problem {
 
 /// serde's `invalid type: A, expected B`, the other way round.
 fn expected_found(message: &str) -> String {
-    let invalid = ["invalid type: ", "invalid value: ", "invalid length "].iter().find_map(|it| message.strip_prefix(it));
+    let invalid =
+        ["invalid type: ", "invalid value: ", "invalid length "].iter().find_map(|it| message.strip_prefix(it));
     match invalid.and_then(|rest| rest.rsplit_once(", expected ")) {
         // The caller knows what it has sent: the beginning will do.
         Some((found, expected)) => format!("expected {expected}, found {found:.100}"),

@@ -168,7 +168,9 @@ impl<'de> SeqAccess<'de> for Seq<'_> {
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Fault> {
         let wanted = self.name;
-        let Some(pair) = self.pairs.find(|(name, _)| wanted.is_none_or(|wanted| wanted == name)) else { return Ok(None) };
+        let Some(pair) = self.pairs.find(|(name, _)| wanted.is_none_or(|wanted| wanted == name)) else {
+            return Ok(None);
+        };
         let values = Values { name: &pair.0, pairs: std::slice::from_ref(pair) };
         seed.deserialize(values).map(Some).map_err(|fault| fault.at(&pair.0))
     }

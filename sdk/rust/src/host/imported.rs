@@ -10,7 +10,7 @@ use crate::log::Level;
 pub type Access = ();
 
 pub(crate) fn log_level() -> Level {
-    match log::level() {
+    match log::threshold() {
         log::Level::Trace => Level::Trace,
         log::Level::Debug => Level::Debug,
         log::Level::Info => Level::Info,

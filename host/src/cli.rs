@@ -1,0 +1,96 @@
+//! The command line: arguments to commands, errors to messages and exit codes (0 done, 1 failed, 2 wrong usage).
+
+mod build;
+mod check;
+mod inspect;
+mod new;
+mod serve;
+
+use crate::settings::Mistake;
+use clap::{Parser, Subcommand};
+use std::{io::Write, process::ExitCode};
+
+/// A backend for each of your frontends: aggregation logic as sandboxed WebAssembly plugins over gRPC microservices.
+#[derive(Debug, Parser)]
+#[command(name = "weft", version, max_term_width = 100, after_help = EXAMPLES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+To write a plugin:
+  weft new greeter --client web     make a plugin that builds and tests
+  weft build                        compile it into one artifact, in the plugin's folder
+  weft inspect FILE                 show what an artifact holds
+
+To run a host:
+  weft check --config weft.toml     find every mistake, and see what could be batched
+  weft serve --config weft.toml     serve the plugins of a folder until SIGTERM or Ctrl-C";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Arguments),
+    Check(check::Arguments),
+    New(new::Arguments),
+    Build(build::Arguments),
+    Inspect(inspect::Arguments),
+}
+
+/// How a command ended without doing its work.
+#[derive(Debug)]
+enum Failure {
+    /// Exit code 1.
+    Failed(anyhow::Error),
+    /// Exit code 2: the user's files have mistakes.
+    Mistakes(Vec<Mistake>),
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+type Result<T = ()> = std::result::Result<T, Failure>;
+
+/// Runs the command of the process's arguments.
+pub fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::New(arguments) => new::run(&arguments),
+        Command::Build(arguments) => build::run(&arguments),
+        Command::Inspect(arguments) => inspect::run(&arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Failed(error)) => {
+            tell(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+        Err(Failure::Mistakes(mistakes)) => {
+            for mistake in &mistakes {
+                tell(&format!("error: {mistake}"));
+            }
+            let count = mistakes.len();
+            tell(&format!("{count} mistake{} found; nothing was started", if count == 1 { "" } else { "s" }));
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// A line for a person, on standard error.
+fn tell(line: &str) {
+    // With nowhere to write to there is nobody to tell.
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// The command's result, on standard output. A reader that went away (`| head`) is no failure.
+fn print(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}

@@ -1,0 +1,178 @@
+//! `weft build`: from a plugin's folder to one file.
+
+use super::{Failure, Result, print, runtime, tell};
+use crate::{
+    artifact::{Artifact, CONTRACT, EndpointSchema, Sections, read_manifest},
+    plugin,
+};
+use anyhow::{Context, anyhow, bail};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+const TARGET: &str = "wasm32-wasip2";
+
+/// Compile the plugin in this folder into one artifact
+///
+/// Compiles for wasm32-wasip2 (adding the target when it is missing), checks the manifest against the code and the protos, embeds
+/// manifest, method table, descriptors, schemas and mocks, and writes `target/weft/NAME-VERSION.wasm`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The plugin's folder: the one with `plugin.toml` and `Cargo.toml`
+    #[arg(default_value = ".")]
+    folder: PathBuf,
+    /// Where to put the artifact, instead of `target/weft`
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+    /// Say nothing but what went wrong
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// What the `describe` export returns.
+#[derive(Debug, Deserialize)]
+struct Description {
+    contract: String,
+    endpoints: Vec<EndpointSchema>,
+    methods: Vec<String>,
+    /// Base64 of a FileDescriptorSet.
+    #[serde(default)]
+    descriptors: String,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result {
+    let say = |line: &str| {
+        if !arguments.quiet {
+            tell(line);
+        }
+    };
+    let manifest_file = arguments.folder.join("plugin.toml");
+    let text = fs::read_to_string(&manifest_file)
+        .with_context(|| format!("{} can't be read; is {} a plugin's folder?", manifest_file.display(), arguments.folder.display()))?;
+    let manifest = read_manifest(&manifest_file, &text, None, None).map_err(Failure::Mistakes)?;
+    add_target()?;
+
+    say(&format!("describing {} {}", manifest.name, manifest.version));
+    let describer = compile(arguments, &["--features", "weft-sdk/describe"])?;
+    let described = runtime()?.block_on(plugin::describe(&describer)).map_err(|error| anyhow!("the plugin can't describe itself: {error}"))?;
+    let description: Description = serde_json::from_str(&described).context("the plugin's description can't be read; is its SDK too old?")?;
+    let descriptors = BASE64_STANDARD.decode(&description.descriptors).context("the plugin's descriptors can't be read")?;
+    check(&manifest_file, &text, &description, &descriptors)?;
+
+    say(&format!("compiling {} {}", manifest.name, manifest.version));
+    let component = compile(arguments, &[])?;
+    let code = fs::read(&component).with_context(|| format!("{} can't be read", component.display()))?;
+    let sections = Sections {
+        manifest: text,
+        methods: description.methods,
+        descriptors,
+        schema: serde_json::to_vec(&description.endpoints)?,
+        mocks: serde_json::to_vec(&mocks(&arguments.folder.join("mocks"))?)?,
+        contract: description.contract,
+    };
+    let bytes = sections.append_to(&code);
+    let artifact = Artifact::parse(bytes.clone().into()).context("what was built is no whole artifact")?;
+    let file = write(arguments, &component, &format!("{}-{}.wasm", manifest.name, manifest.version), &bytes)?;
+    say(&format!("{} ({} KiB, {} endpoints, {})", file.display(), bytes.len() / 1024, manifest.endpoints.len(), artifact.digest.short()));
+    if arguments.quiet {
+        print(&file.display().to_string());
+    }
+    Ok(())
+}
+
+/// Code, manifest and protos have to agree before anything else is made.
+fn check(file: &Path, text: &str, description: &Description, descriptors: &[u8]) -> Result {
+    if description.contract != CONTRACT {
+        let (theirs, ours) = (&description.contract, CONTRACT);
+        return Err(anyhow!("the plugin's SDK speaks contract {theirs}, and this weft speaks {ours}: use the SDK of the same release").into());
+    }
+    let pool = prost_reflect::DescriptorPool::decode(descriptors).context("the plugin's descriptors can't be read")?;
+    read_manifest(file, text, Some(&description.endpoints), Some(&pool)).map_err(Failure::Mistakes)?;
+    Ok(())
+}
+
+fn add_target() -> anyhow::Result<()> {
+    let listed = Command::new("rustc").args(["--print", "target-libdir", "--target", TARGET]).output();
+    let there = listed.is_ok_and(|out| Path::new(String::from_utf8_lossy(&out.stdout).trim()).exists());
+    if there {
+        return Ok(());
+    }
+    tell(&format!("adding the Rust target {TARGET}"));
+    let added = Command::new("rustup").args(["target", "add", TARGET]).stdout(Stdio::null()).status();
+    match added {
+        Ok(status) if status.success() => Ok(()),
+        _ => bail!("the Rust target {TARGET} is missing and could not be added: run `rustup target add {TARGET}`"),
+    }
+}
+
+/// Compiles the plugin's library for wasm and returns the component's path.
+fn compile(arguments: &Arguments, more: &[&str]) -> anyhow::Result<PathBuf> {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command
+        .current_dir(&arguments.folder)
+        .args(["build", "--lib", "--target", TARGET, "--message-format", "json-render-diagnostics"])
+        // Plugins are small and run hot: optimised as a whole, with the names that make a trap's backtrace readable.
+        .args(["--profile", "weft", "--config", "profile.weft.inherits=\"release\"", "--config", "profile.weft.lto=true"])
+        .args(["--config", "profile.weft.codegen-units=1", "--config", "profile.weft.strip=\"debuginfo\""])
+        .args(more)
+        .stdout(Stdio::piped());
+    if arguments.quiet {
+        command.arg("--quiet");
+    }
+    let output = command.spawn().context("cargo can't be run; is Rust installed?")?.wait_with_output()?;
+    if !output.status.success() {
+        bail!("the plugin does not compile; see above");
+    }
+    let own = fs::canonicalize(arguments.folder.join("Cargo.toml")).context("the plugin's folder has no Cargo.toml")?;
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let files = messages.lines().filter_map(|line| component_of(line, &own));
+    files.last().ok_or_else(|| anyhow!("the plugin's crate makes no component: set crate-type = [\"cdylib\", \"rlib\"] under [lib] in its Cargo.toml"))
+}
+
+/// The `.wasm` file, if this line of cargo's output tells of the plugin's own library.
+fn component_of(line: &str, manifest: &Path) -> Option<PathBuf> {
+    let message: Value = serde_json::from_str(line).ok()?;
+    let path = message.get("manifest_path")?.as_str()?;
+    if message.get("reason")? != "compiler-artifact" || fs::canonicalize(path).ok()? != manifest {
+        return None;
+    }
+    let files = message.get("filenames")?.as_array()?;
+    files.iter().filter_map(Value::as_str).find(|file| file.ends_with(".wasm")).map(PathBuf::from)
+}
+
+/// All JSON files of the mocks folder, by name.
+fn mocks(folder: &Path) -> anyhow::Result<Map<String, Value>> {
+    let mut mocks = Map::new();
+    if !folder.exists() {
+        return Ok(mocks);
+    }
+    for entry in fs::read_dir(folder).with_context(|| format!("{} can't be read", folder.display()))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "json") {
+            let text = fs::read_to_string(&path).with_context(|| format!("{} can't be read", path.display()))?;
+            let value = serde_json::from_str(&text).with_context(|| format!("{} is no JSON", path.display()))?;
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            mocks.insert(name, value);
+        }
+    }
+    Ok(mocks)
+}
+
+/// Written under another name and renamed, so that a host that watches the folder never sees half of it.
+fn write(arguments: &Arguments, component: &Path, name: &str, bytes: &[u8]) -> anyhow::Result<PathBuf> {
+    // component: TARGET_DIR/wasm32-wasip2/weft/NAME.wasm
+    let target = component.ancestors().nth(3).map_or_else(|| PathBuf::from("target"), Path::to_owned);
+    let folder = arguments.out.clone().unwrap_or_else(|| target.join("weft"));
+    let file = folder.join(name);
+    let temporary = folder.join(format!(".{name}.part"));
+    let written = fs::create_dir_all(&folder)
+        .and_then(|()| fs::write(&temporary, bytes))
+        .and_then(|()| fs::rename(&temporary, &file));
+    written.with_context(|| format!("{} can't be written", file.display()))?;
+    Ok(file)
+}

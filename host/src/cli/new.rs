@@ -1,0 +1,157 @@
+//! `weft new`: a plugin that builds and tests, to go on from.
+
+use super::{Result, print};
+use anyhow::{Context, bail};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Make a new plugin that builds and tests
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The plugin's name; also the folder that is made
+    name: String,
+    /// The kind of frontend that it serves, as in the host's [[client]]
+    #[arg(long)]
+    client: String,
+    /// Where the folder is made
+    #[arg(long = "in", value_name = "FOLDER", default_value = ".")]
+    parent: PathBuf,
+    /// The Weft repository to take the SDK from, where it is not the one that this program was built in
+    #[arg(long, value_name = "FOLDER")]
+    weft: Option<PathBuf>,
+}
+
+const REPOSITORY: &str = env!("CARGO_PKG_REPOSITORY");
+
+pub(super) fn run(arguments: &Arguments) -> Result {
+    let name = &arguments.name;
+    let fits = name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    if !fits {
+        return Err(anyhow::anyhow!("`{name}` is no plugin name: lower-case letters, digits and `-`, beginning with a letter").into());
+    }
+    let folder = arguments.parent.join(name);
+    if folder.exists() {
+        return Err(anyhow::anyhow!("{} is there already", folder.display()).into());
+    }
+    let files = [
+        ("Cargo.toml", cargo_toml(arguments)?),
+        ("plugin.toml", plugin_toml(arguments)),
+        ("build.rs", BUILD.to_owned()),
+        ("src/lib.rs", SOURCE.to_owned()),
+        ("tests/greet.rs", test(name)),
+        (".gitignore", "/target\n".to_owned()),
+    ];
+    for (file, text) in files {
+        write(&folder.join(file), &text)?;
+    }
+    print(&format!(
+        "{} is ready:\n  cd {}\n  cargo test      # runs the handlers natively, without a host\n  weft build      # makes target/weft/{name}-0.1.0.wasm",
+        folder.display(),
+        folder.display()
+    ));
+    Ok(())
+}
+
+fn write(file: &Path, text: &str) -> anyhow::Result<()> {
+    let folder = file.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).and_then(|()| fs::write(file, text)).with_context(|| format!("{} can't be written", file.display()))
+}
+
+/// Where the SDK's crates are found: in a repository on this machine, or by git.
+fn sdk(arguments: &Arguments) -> anyhow::Result<[String; 2]> {
+    let built_in = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
+    let root = match &arguments.weft {
+        Some(root) if !root.join("sdk/rust/Cargo.toml").exists() => bail!("{} is no Weft repository: it has no sdk/rust", root.display()),
+        Some(root) => Some(fs::canonicalize(root)?),
+        None => built_in.join("sdk/rust/Cargo.toml").exists().then(|| built_in.to_owned()),
+    };
+    Ok(["", "/build"].map(|part| match &root {
+        Some(root) => format!("{{ path = {:?} }}", root.join(format!("sdk/rust{part}"))),
+        None => format!("{{ git = {REPOSITORY:?} }}"),
+    }))
+}
+
+fn cargo_toml(arguments: &Arguments) -> anyhow::Result<String> {
+    let [sdk, build] = sdk(arguments)?;
+    // A crate inside another workspace's folder belongs to it; elsewhere it is a workspace of its own.
+    let parent = fs::canonicalize(&arguments.parent).with_context(|| format!("{} can't be found", arguments.parent.display()))?;
+    let enclosed = parent.ancestors().any(|folder| fs::read_to_string(folder.join("Cargo.toml")).is_ok_and(|text| text.contains("[workspace]")));
+    let workspace = if enclosed { "" } else { "\n[workspace]\n" };
+    Ok(format!(
+        "[package]\nname = \"{}\"\nversion = \"0.1.0\"\nedition = \"2024\"\npublish = false\n\n\
+         [lib]\ncrate-type = [\"cdylib\", \"rlib\"]\n\n\
+         [dependencies]\nweft-sdk = {sdk}\n\n[build-dependencies]\nweft-build = {build}\n{workspace}",
+        arguments.name
+    ))
+}
+
+fn plugin_toml(arguments: &Arguments) -> String {
+    format!(
+        r#"# What the host is told about this plugin. Which endpoints there are stands in the code; how they are treated stands here.
+
+[plugin]
+name = "{}"
+version = "0.1.0"
+client = "{}"
+
+[endpoint."GET /greetings/{{name}}"]
+auth = "none"                 # required (the default) | optional | none
+timeout = "800ms"
+
+# All that the plugin may call. Put the protos into protos/ and name methods here; then there are typed clients for them.
+[calls]
+# "catalog.v1.Films" = ["GetFilm"]
+"#,
+        arguments.name, arguments.client
+    )
+}
+
+const BUILD: &str = r#"//! Makes typed clients for what `[calls]` in plugin.toml grants.
+
+fn main() -> Result<(), weft_build::Error> {
+    weft_build::protos(&["protos"])
+}
+"#;
+
+const SOURCE: &str = r#"//! Greets whoever calls.
+
+use weft_sdk::prelude::*;
+
+weft_sdk::clients!();
+
+#[data]
+pub struct Greeting {
+    pub text: String,
+}
+
+/// Greets the one who is named in the path.
+#[get("/greetings/{name}")]
+async fn greet(Path(name): Path<String>) -> Result<Json<Greeting>> {
+    if name.len() > 100 {
+        return Err(Problem::invalid("path.name", "is longer than 100 bytes"));
+    }
+    Ok(Json(Greeting { text: format!("Hello, {name}!") }))
+}
+
+weft_sdk::plugin!(greet);
+"#;
+
+fn test(name: &str) -> String {
+    let module = name.replace('-', "_");
+    format!(
+        r#"//! The plugin as its clients see it, run natively.
+
+use weft_sdk::test::App;
+
+#[test]
+fn greets_by_name() {{
+    let app = App::new({module}::plugin());
+    let response = app.get("/greetings/ann").send();
+    assert_eq!(response.status, 200);
+    assert_eq!(response.json::<serde_json::Value>()["text"], "Hello, ann!");
+}}
+"#
+    )
+}

@@ -1,0 +1,42 @@
+//! `weft serve`.
+
+use super::{Failure, Result, runtime, tell};
+use crate::{app, config::Config, plugin::Senses, telemetry};
+use std::path::PathBuf;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Serve the plugins of a folder until SIGTERM or Ctrl-C
+///
+/// The folder is watched: a new or changed artifact is verified, compiled beside the traffic and swapped in; a bad one is refused
+/// with a reason, and what served before goes on. On SIGTERM requests under way are finished first; a second signal ends at once.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The configuration; relative paths in it are relative to its folder
+    #[arg(long, default_value = "weft.toml")]
+    config: PathBuf,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result {
+    let config = Config::load(&arguments.config).map_err(Failure::Mistakes)?;
+    telemetry::init_logs(&config.telemetry);
+    runtime()?.block_on(async {
+        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let running = tokio::select! {
+            running = app::start(config, Senses::Real) => running?,
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+        };
+        tell(&format!("weft serves on http://{} (admin on http://{})", running.http, running.admin));
+        let name = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "Ctrl-C",
+        };
+        tracing::info!("{name}: finishing what is under way");
+        tokio::select! {
+            () = running.stop() => {}
+            _ = terminate.recv() => tell("a second signal: ending at once"),
+            _ = interrupt.recv() => tell("a second signal: ending at once"),
+        }
+        Ok(())
+    })
+}

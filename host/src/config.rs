@@ -1,0 +1,90 @@
+//! `weft.toml` as a whole: each module reads its own table; here they are put together, and every mistake is found before anything
+//! starts.
+
+use crate::{
+    admin, edge, fanout, gateway, identity, plugin, release,
+    settings::{Document, Mistake, Mistakes, Table},
+    telemetry,
+};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// A configuration without mistakes.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub http: edge::Config,
+    pub admin: admin::Config,
+    pub identity: identity::Config,
+    /// The keys of `[identity] jwks`; `None` without an `[identity]`.
+    pub keys: Option<Arc<identity::KeyFile>>,
+    pub forward: fanout::Forward,
+    pub clients: gateway::Clients,
+    pub plugins: release::Config,
+    pub limits: plugin::Config,
+    pub fanout: fanout::Config,
+    pub telemetry: telemetry::Config,
+}
+
+impl Config {
+    /// Reads a file. Relative paths in it are relative to its folder.
+    pub fn load(file: &Path) -> Result<Self, Vec<Mistake>> {
+        let unreadable = |error: std::io::Error| {
+            let message = format!("can't be read: {error}");
+            vec![Mistake { file: file.display().to_string().into(), line: 0, key: String::new(), message }]
+        };
+        let text = std::fs::read_to_string(file).map_err(unreadable)?;
+        Self::parse(file, &text)
+    }
+
+    /// As [`Config::load`], with the text given.
+    pub fn parse(file: &Path, text: &str) -> Result<Self, Vec<Mistake>> {
+        let mistakes = Mistakes::new();
+        let folder = file.parent().unwrap_or(Path::new(""));
+        let config = {
+            let document = Document::parse(file, text, &mistakes);
+            Self::read(&document.table(&mistakes), folder)
+        };
+        let found = mistakes.into_sorted();
+        if found.is_empty() { Ok(config) } else { Err(found) }
+    }
+
+    fn read(root: &Table<'_>, folder: &Path) -> Self {
+        let identity = root.table("identity");
+        let mut config = Self {
+            http: edge::Config::read(&root.table("http")),
+            admin: admin::Config::read(&root.table("admin")),
+            identity: identity::Config::read(&identity),
+            keys: None,
+            forward: fanout::Forward::read(&identity.table("forward")),
+            clients: gateway::Clients::read(root),
+            plugins: release::Config::read(&root.table("plugins")),
+            limits: plugin::Config::read(&root.table("limits")),
+            fanout: fanout::Config::read(root),
+            telemetry: telemetry::Config::read(&root.table("telemetry")),
+        };
+        config.plugins.folder = folder.join(&config.plugins.folder);
+        config.plugins.compiled = folder.join(&config.plugins.compiled);
+        config.keys = read_keys(&identity, config.identity.jwks.as_ref().map(|path| folder.join(path)));
+        for backend in &mut config.fanout.backends {
+            if let Some(tls) = &mut backend.upstream.tls {
+                tls.resolve(folder, root);
+            }
+        }
+        config
+    }
+}
+
+fn read_keys(table: &Table<'_>, path: Option<PathBuf>) -> Option<Arc<identity::KeyFile>> {
+    match identity::KeyFile::read(&path?) {
+        Ok(keys) => Some(Arc::new(keys)),
+        Err(reason) => {
+            table.mistake("jwks", reason);
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

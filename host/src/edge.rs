@@ -1,0 +1,73 @@
+//! The open side of the host: connections in, requests to the gateway, answers out.
+//!
+//! The accept loop is our own: the usual one waits for ever for a client that sends nothing, and can hang at shutdown.
+//! hyper and axum are named here and in `admin` only.
+
+mod accept;
+mod answer;
+mod config;
+mod request;
+
+pub use accept::{Bounds, serve};
+pub use config::Config;
+
+use crate::{
+    gateway::{Gateway, Trail},
+    model::{Blame, Fault},
+    telemetry::Metrics,
+};
+use axum::{Router, body::Body, extract::State, routing::any};
+use futures_util::FutureExt;
+use http::{Request, Response, StatusCode};
+use std::{panic::AssertUnwindSafe, sync::Arc};
+use tokio::time::Instant;
+
+/// What the one handler needs.
+#[derive(Debug)]
+struct Edge {
+    gateway: Arc<Gateway>,
+    max_body: usize,
+    metrics: Metrics,
+}
+
+/// The public router: every path leads to the gateway, which knows the endpoints.
+pub fn router(gateway: Arc<Gateway>, config: &Config, metrics: &Metrics) -> Router {
+    let edge = Edge { gateway, max_body: config.max_body.as_usize(), metrics: metrics.clone() };
+    Router::new().fallback(any(entry)).with_state(Arc::new(edge))
+}
+
+/// One request: in, through, out, and one line in the log.
+async fn entry(State(edge): State<Arc<Edge>>, request: Request<Body>) -> Response<Body> {
+    let since = Instant::now();
+    let _active = Active::new(&edge.metrics);
+    let (head, request) = request::take_in(request, edge.max_body);
+    let mut trail = Trail::default();
+    let handled = async {
+        let request = request?;
+        edge.gateway.handle(request, &mut trail).await
+    };
+    // A panic is a bug of the host; it costs this request only, and the caller still gets an answer.
+    let result = AssertUnwindSafe(handled).catch_unwind().await.unwrap_or_else(|_| {
+        let text = "the host failed while it handled this request";
+        Err(Fault::new(Blame::Host, StatusCode::INTERNAL_SERVER_ERROR, "host", text).because("a panic"))
+    });
+    let (response, fault) = answer::give_out(&head, result, &trail, since.elapsed());
+    answer::record(&head, response.status(), fault.as_ref(), &trail, since.elapsed());
+    response
+}
+
+/// Counts a request for as long as it is under way.
+struct Active(Metrics);
+
+impl Active {
+    fn new(metrics: &Metrics) -> Self {
+        metrics.requests_active.inc();
+        Self(metrics.clone())
+    }
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        self.0.requests_active.dec();
+    }
+}

@@ -1,0 +1,129 @@
+//! Answers as they go out: every error a problem document (RFC 9457), every answer with its id, trace and timing.
+
+use super::request::Head;
+use crate::{
+    gateway::{self, Reply, Trail},
+    model::{Blame, Fault},
+};
+use axum::body::Body;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use serde_json::{Map, Value, json};
+use std::{fmt::Write, time::Duration};
+
+const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+/// The HTTP response, and the fault if it was one.
+pub(super) fn give_out(
+    head: &Head,
+    result: Result<Reply, Fault>,
+    trail: &Trail,
+    took: Duration,
+) -> (Response<Body>, Option<Fault>) {
+    let (status, mut headers, body, fault) = match result {
+        Ok(reply) => {
+            let mut headers = reply.headers;
+            let body = match reply.body {
+                gateway::Body::Bytes(bytes) => bytes,
+                gateway::Body::Problem { kind, title, detail, members } => {
+                    headers.insert(header::CONTENT_TYPE, PROBLEM);
+                    let kind = if kind.is_empty() { "about:blank".to_owned() } else { kind };
+                    let members = members.into_iter().map(|(name, value)| (name, Value::String(value)));
+                    problem(head, reply.status, &kind, &title, &detail, members).into()
+                }
+            };
+            (reply.status, headers, body, None)
+        }
+        Err(fault) => {
+            let mut headers: HeaderMap = fault.headers.iter().cloned().collect();
+            headers.insert(header::CONTENT_TYPE, PROBLEM);
+            let kind = format!("urn:weft:problem:{}", fault.kind);
+            let members = fault.members.iter().map(|(name, value)| ((*name).to_owned(), Value::String(value.clone())));
+            let body = problem(head, fault.status, &kind, "", &fault.detail, members).into();
+            (fault.status, headers, body, Some(fault))
+        }
+    };
+    headers.insert("x-request-id", head.request_id.clone());
+    insert(&mut headers, "traceparent", &head.trace.to_string());
+    insert(&mut headers, "server-timing", &timing(trail, took));
+    let length = body.len();
+    let body = if head.method == Method::HEAD { Body::empty() } else { Body::from(body) };
+    if head.method == Method::HEAD {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    (response, fault)
+}
+
+fn insert(headers: &mut HeaderMap, name: &'static str, value: &str) {
+    if let Ok(value) = HeaderValue::try_from(value) {
+        headers.insert(HeaderName::from_static(name), value);
+    }
+}
+
+fn problem(
+    head: &Head,
+    status: StatusCode,
+    kind: &str,
+    title: &str,
+    detail: &str,
+    members: impl Iterator<Item = (String, Value)>,
+) -> Vec<u8> {
+    let title = if title.is_empty() { status.canonical_reason().unwrap_or("Error") } else { title };
+    let mut document: Map<String, Value> = members.collect();
+    // The standard members go last: nothing that a plugin adds replaces them.
+    let request_id = head.request_id.to_str().unwrap_or_default();
+    let standard = json!({
+        "type": kind, "title": title, "status": status.as_u16(), "detail": detail, "instance": head.path, "request_id": request_id,
+    });
+    if let Value::Object(standard) = standard {
+        document.extend(standard);
+    }
+    Value::Object(document).to_string().into_bytes()
+}
+
+/// `total;dur=12.3, guest;dur=0.8, calls;desc="102 calls, 2 upstream, depth 2"` (<https://www.w3.org/TR/server-timing/>).
+fn timing(trail: &Trail, took: Duration) -> String {
+    let millis = |time: Duration| time.as_secs_f64() * 1e3;
+    let mut text = format!("total;dur={:.2}", millis(took));
+    if let Some(stats) = &trail.stats {
+        // Writing to a string can't fail.
+        let _ = write!(
+            text,
+            ", guest;dur={:.2}, calls;desc=\"{} calls, {} upstream, {} cached, depth {}\"",
+            millis(trail.guest_cpu),
+            stats.calls(),
+            stats.upstream(),
+            stats.cached(),
+            stats.depth()
+        );
+    }
+    text
+}
+
+/// Counts the request, and writes its one line.
+pub(super) fn record(head: &Head, status: StatusCode, fault: Option<&Fault>, trail: &Trail, took: Duration) {
+    let upstream = trail.stats.as_ref().map_or(0, |stats| stats.upstream());
+    let (mut plugin, mut version, mut endpoint) = ("", String::new(), "");
+    if let Some(found) = &trail.endpoint {
+        found.observe(status, took, upstream);
+        (plugin, version, endpoint) = (&found.release.name, found.release.version.to_string(), &found.name);
+    }
+    let request_id = head.request_id.to_str().unwrap_or_default();
+    let trace_id = format_args!("{:032x}", head.trace.trace_id);
+    let (method, path, status) = (&head.method, head.path.as_str(), status.as_u16());
+    let took_ms = took.as_secs_f64() * 1e3;
+    let blame = fault.map_or("", |fault| fault.blame.as_str());
+    let cause = fault.and_then(|fault| fault.cause.as_deref()).unwrap_or_default();
+    match fault.map(|fault| fault.blame) {
+        None | Some(Blame::Client) => {
+            tracing::info!(target: "access", %method, path, status, took_ms, plugin, version, endpoint, request_id, %trace_id);
+        }
+        Some(_) => {
+            let detail = fault.map_or("", |fault| fault.detail.as_str());
+            tracing::error!(target: "access", %method, path, status, took_ms, plugin, version, endpoint, request_id, %trace_id, blame,
+                cause, "{detail}");
+        }
+    }
+}

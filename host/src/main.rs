@@ -1,0 +1,7 @@
+//! The `weft` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    weft::cli::main()
+}

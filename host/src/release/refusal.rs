@@ -1,0 +1,33 @@
+//! Why an artifact is not in service.
+
+use crate::{artifact::ArtifactError, fanout::PlanError, plugin::CompileError};
+use std::io;
+
+/// A reason for the operator, complete in itself.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    #[error("can't be read: {0}")]
+    Unreadable(#[from] io::Error),
+    #[error("{0} bytes are more than an artifact may have")]
+    TooLarge(u64),
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
+    #[error("its calls don't fit this host:\n{}", lines(.0))]
+    Calls(Vec<PlanError>),
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    #[error("it is for client `{client}`, which the configuration doesn't have; it has: {known}")]
+    NoClient { client: String, known: String },
+    #[error("{plugin} {version} is in service with another digest, from {file}; raise `version`, or remove that file first")]
+    SameVersion { plugin: String, version: String, file: String },
+    #[error("{endpoint} of client `{client}` belongs to plugin `{owner}` already")]
+    EndpointTaken { endpoint: String, client: String, owner: String },
+    #[error("the path of {endpoint} can't stand beside another one of client `{client}`: {reason}")]
+    PathClash { endpoint: String, client: String, reason: String },
+    #[error("the host failed while loading it: {0}")]
+    Host(String),
+}
+
+fn lines(errors: &[PlanError]) -> String {
+    errors.iter().map(|error| format!("  {error}")).collect::<Vec<_>>().join("\n")
+}

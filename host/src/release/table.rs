@@ -1,0 +1,175 @@
+//! The releases in service and the way to them.
+
+use super::{Refusal, routes::Routes};
+use crate::{
+    artifact::{Artifact, Digest, EndpointPolicy, Limits},
+    fanout::Plans,
+    plugin::Plugin,
+    telemetry::{Counter, EndpointLabels, Histogram, Metrics, PluginLabels, RequestLabels},
+};
+use http::StatusCode;
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
+
+/// One artifact, ready to serve.
+#[derive(Debug)]
+pub struct Release {
+    pub name: String,
+    pub version: semver::Version,
+    pub client: String,
+    pub digest: Digest,
+    pub file: PathBuf,
+    pub loaded_at: SystemTime,
+    pub limits: Limits,
+    pub plugin: Plugin,
+    pub plans: Arc<Plans>,
+    pub endpoints: Vec<EndpointPolicy>,
+    metrics: ReleaseMetrics,
+}
+
+#[derive(Debug)]
+struct ReleaseMetrics {
+    cpu: Histogram,
+    traps: Counter,
+}
+
+/// One endpoint of one release. Requests hold it, and with it the release, until they are done.
+#[derive(Debug)]
+pub struct Endpoint {
+    pub release: Arc<Release>,
+    pub policy: EndpointPolicy,
+    /// `GET /films/{id}`.
+    pub name: String,
+    metrics: Metrics,
+    seconds: Histogram,
+    amplification: Histogram,
+    by_status: Mutex<HashMap<u16, Counter>>,
+}
+
+/// Everything that requests look up. Immutable; a change makes a new one.
+#[derive(Debug, Default)]
+pub struct Table {
+    clients: HashMap<String, Routes<Arc<Endpoint>>>,
+    releases: Vec<Arc<Release>>,
+}
+
+impl Release {
+    pub(super) fn new(artifact: &Artifact, file: PathBuf, plugin: Plugin, plans: Plans, metrics: &Metrics) -> Self {
+        let manifest = &artifact.manifest;
+        let labels = PluginLabels { plugin: manifest.name.clone(), version: manifest.version.to_string() };
+        Self {
+            name: manifest.name.clone(),
+            version: manifest.version.clone(),
+            client: manifest.client.clone(),
+            digest: artifact.digest,
+            file,
+            loaded_at: SystemTime::now(),
+            limits: manifest.limits,
+            plugin,
+            plans: Arc::new(plans),
+            endpoints: manifest.endpoints.clone(),
+            metrics: ReleaseMetrics {
+                cpu: metrics.guest_cpu.get_or_create_owned(&labels),
+                traps: metrics.guest_traps.get_or_create_owned(&labels),
+            },
+        }
+    }
+
+    pub fn observe_cpu(&self, cpu: std::time::Duration) {
+        self.metrics.cpu.observe(cpu.as_secs_f64());
+    }
+
+    pub fn count_trap(&self) {
+        self.metrics.traps.inc();
+    }
+
+    pub(super) fn labels(&self) -> PluginLabels {
+        PluginLabels { plugin: self.name.clone(), version: self.version.to_string() }
+    }
+}
+
+impl Endpoint {
+    fn new(release: &Arc<Release>, policy: &EndpointPolicy, metrics: &Metrics) -> Self {
+        let name = policy.name.to_string();
+        let labels = EndpointLabels {
+            client: release.client.clone(),
+            endpoint: name.clone(),
+            plugin: release.name.clone(),
+            version: release.version.to_string(),
+        };
+        Self {
+            release: release.clone(),
+            policy: policy.clone(),
+            name,
+            metrics: metrics.clone(),
+            seconds: metrics.request_seconds.get_or_create_owned(&labels),
+            amplification: metrics.amplification.get_or_create_owned(&labels),
+            by_status: Mutex::default(),
+        }
+    }
+
+    /// Counts one answered request.
+    pub fn observe(&self, status: StatusCode, took: std::time::Duration, upstream_calls: u32) {
+        self.seconds.observe(took.as_secs_f64());
+        self.amplification.observe(f64::from(upstream_calls));
+        let mut by_status = self.by_status.lock().unwrap_or_else(PoisonError::into_inner);
+        by_status.entry(status.as_u16()).or_insert_with(|| self.counter(status)).inc();
+    }
+
+    fn counter(&self, status: StatusCode) -> Counter {
+        let labels = RequestLabels {
+            client: self.release.client.clone(),
+            endpoint: self.name.clone(),
+            plugin: self.release.name.clone(),
+            version: self.release.version.to_string(),
+            status: status.as_u16().to_string(),
+        };
+        self.metrics.requests.get_or_create_owned(&labels)
+    }
+}
+
+impl Table {
+    /// Puts together all releases that can stand beside each other; for each plugin the highest version. `releases` come in the
+    /// order of their claim: an endpoint belongs to the first that declares it.
+    pub(super) fn build(releases: Vec<Arc<Release>>, metrics: &Metrics) -> (Self, Vec<(Arc<Release>, Refusal)>) {
+        let mut newest: BTreeMap<&str, &semver::Version> = BTreeMap::new();
+        for release in &releases {
+            let version = newest.entry(&release.name).or_insert(&release.version);
+            *version = (*version).max(&release.version);
+        }
+        let serving = releases.iter().filter(|release| newest.get(release.name.as_str()) == Some(&&release.version));
+        let mut table = Self::default();
+        let mut refused = Vec::new();
+        for release in serving {
+            match table.add(release, metrics) {
+                Ok(()) => table.releases.push(release.clone()),
+                Err(reason) => refused.push((release.clone(), reason)),
+            }
+        }
+        (table, refused)
+    }
+
+    /// All endpoints of the release, or none.
+    fn add(&mut self, release: &Arc<Release>, metrics: &Metrics) -> Result<(), Refusal> {
+        let mut routes = self.clients.get(&release.client).cloned().unwrap_or_default();
+        for policy in &release.endpoints {
+            let endpoint = Arc::new(Endpoint::new(release, policy, metrics));
+            routes.add(&release.client, &policy.name, &release.name, endpoint)?;
+        }
+        self.clients.insert(release.client.clone(), routes);
+        Ok(())
+    }
+
+    /// The endpoints of one client.
+    pub fn routes(&self, client: &str) -> Option<&Routes<Arc<Endpoint>>> {
+        self.clients.get(client)
+    }
+
+    pub fn releases(&self) -> &[Arc<Release>] {
+        &self.releases
+    }
+}

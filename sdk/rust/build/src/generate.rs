@@ -1,0 +1,177 @@
+//! Writes messages and clients as Rust.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use heck::ToShoutySnakeCase;
+use prost_build::{Config, Method, Module, Service, ServiceGenerator};
+use prost_types::FileDescriptorSet;
+
+use crate::Error;
+use crate::calls::Granted;
+
+/// A tree of modules, named after the packages, with messages and clients.
+pub(crate) fn clients(
+    descriptors: &FileDescriptorSet,
+    granted: &Granted,
+    bytes: &[String],
+    attributes: &[(String, String)],
+) -> Result<String, Error> {
+    let mut config = Config::new();
+    config.prost_path("::weft_sdk::prost").prost_types_path("::weft_sdk::prost_types").bytes(bytes);
+    for (path, attribute) in attributes {
+        config.type_attribute(path, attribute);
+    }
+    let clients = Clients { granted: numbers(descriptors, granted) };
+    config.service_generator(Box::new(clients));
+
+    let files = descriptors.file.iter().cloned().map(|mut file| {
+        // Services that are not in [calls] only cost compile time.
+        let package = file.package().to_owned();
+        file.service.retain(|service| granted.has_service(&full_name(&package, service.name())));
+        (Module::from_protobuf_package_name(&package), file)
+    });
+    let modules = config.generate(files.collect()).map_err(|error| Error::new(error.to_string()))?;
+
+    let mut tree = Tree::default();
+    for (module, content) in modules {
+        let node = module.parts().fold(&mut tree, |node, part| node.children.entry(part.to_owned()).or_default());
+        node.content = content;
+    }
+    let mut text = String::from("// Made by weft-build from the .proto files and plugin.toml.\n");
+    tree.write(&mut text, 0);
+    Ok(text)
+}
+
+/// The method numbers of everything that is granted, by full name.
+fn numbers(descriptors: &FileDescriptorSet, granted: &Granted) -> BTreeMap<String, usize> {
+    let mut numbers = BTreeMap::new();
+    for file in &descriptors.file {
+        for service in &file.service {
+            let service_name = full_name(file.package(), service.name());
+            for method in &service.method {
+                if let Some(number) = granted.number(&service_name, method.name()) {
+                    numbers.insert(format!("{service_name}/{}", method.name()), number);
+                }
+            }
+        }
+    }
+    numbers
+}
+
+fn full_name(package: &str, service: &str) -> String {
+    if package.is_empty() { service.to_owned() } else { format!("{package}.{service}") }
+}
+
+#[derive(Default)]
+struct Tree {
+    content: String,
+    children: BTreeMap<String, Tree>,
+}
+
+impl Tree {
+    fn write(&self, text: &mut String, depth: usize) {
+        text.push_str(&self.content);
+        for (name, child) in &self.children {
+            if depth == 0 {
+                text.push_str(
+                    "#[allow(warnings, missing_docs, missing_debug_implementations, unreachable_pub, unused_qualifications, \
+                     clippy::all, clippy::pedantic, clippy::allow_attributes_without_reason, reason = \"generated\")]\n",
+                );
+            }
+            let _ = writeln!(text, "pub mod {name} {{");
+            child.write(text, depth + 1);
+            text.push_str("}\n");
+        }
+    }
+}
+
+/// Writes the clients. prost calls it for each service, in the module of the service's package.
+struct Clients {
+    granted: BTreeMap<String, usize>,
+}
+
+impl ServiceGenerator for Clients {
+    fn generate(&mut self, service: Service, text: &mut String) {
+        let name = full_name(&service.package, &service.proto_name);
+        let client = &service.name;
+        let (mut consts, mut methods, mut missing) = (String::new(), String::new(), String::new());
+        for method in &service.methods {
+            let method_name = format!("{name}/{}", method.proto_name);
+            if method.client_streaming || method.server_streaming {
+                let _ = writeln!(missing, "/// - `{}` streams, which a plugin can't call", method.proto_name);
+            } else if let Some(number) = self.granted.get(&method_name) {
+                granted(&mut consts, &mut methods, client, method, &method_name, *number);
+            } else {
+                let _ = writeln!(missing, "/// - `{}` is not granted", method.proto_name);
+                not_granted(&mut methods, client, method, &name);
+            }
+        }
+        if !missing.is_empty() {
+            let head = "///\n/// There is more in its proto:\n///\n";
+            let tail =
+                format!("/// To grant a method, add it under `[calls]` in plugin.toml: `\"{name}\" = [\"..\"]`.");
+            missing = format!("{head}{missing}///\n{tail}\n");
+        }
+        let comments = docs(&service.comments.leading, "");
+        let _ = write!(
+            text,
+            "/// The client of `{name}`.\n{comments}{missing}\
+             #[derive(Debug, Clone, Copy)]\n\
+             pub struct {client};\n\n\
+             impl {client} {{\n{consts}}}\n\n{methods}"
+        );
+    }
+}
+
+fn granted(consts: &mut String, methods: &mut String, client: &str, method: &Method, full_name: &str, number: usize) {
+    let Method { name, input_type: input, output_type: output, .. } = method;
+    let constant = method.proto_name.to_shouty_snake_case();
+    let comments = docs(&method.comments.leading, "    ");
+    let _ = write!(
+        consts,
+        "    /// `{full_name}`\n    \
+         pub const {constant}: ::weft_sdk::Method<{input}, {output}> = ::weft_sdk::Method::new({number}, \"{full_name}\");\n"
+    );
+    let _ = write!(
+        methods,
+        "impl {client} {{\n    \
+             /// Calls `{full_name}`.\n{comments}    \
+             pub fn {name}<R: ::core::borrow::Borrow<{input}>>(request: R) -> ::weft_sdk::Call<{input}, {output}, R> {{\n        \
+                 Self::{constant}.call(request)\n    \
+             }}\n\
+         }}\n\n",
+    );
+}
+
+/// A method whose use is an error that says how to grant it: nothing implements its trait.
+fn not_granted(methods: &mut String, client: &str, method: &Method, service: &str) {
+    let Method { name, proto_name, input_type: input, output_type: output, .. } = method;
+    let _ = write!(
+        methods,
+        "const _: () = {{\n    \
+             #[diagnostic::on_unimplemented(\n        \
+                 message = \"`{service}/{proto_name}` is not granted to this plugin\",\n        \
+                 label = \"this call is not granted\",\n        \
+                 note = \"to grant it, add it under [calls] in plugin.toml: \\\"{service}\\\" = [\\\"{proto_name}\\\", ..]\"\n    \
+             )]\n    \
+             pub trait Granted {{}}\n    \
+             impl {client} {{\n        \
+                 /// **Not granted.** Add `\"{proto_name}\"` to `\"{service}\"` under `[calls]` in plugin.toml.\n        \
+                 pub fn {name}<R>(request: R) -> ::weft_sdk::Call<{input}, {output}, R>\n        \
+                 where\n            \
+                     R: ::core::borrow::Borrow<{input}> + Granted,\n        \
+                 {{\n            \
+                     ::weft_sdk::Method::new(u32::MAX, \"\").call(request)\n        \
+                 }}\n    \
+             }}\n\
+         }};\n\n",
+    );
+}
+
+/// A proto comment as the rest of a doc comment. Indented lines would be taken for code, and tested.
+fn docs(lines: &[String], indent: &str) -> String {
+    let lines = lines.iter().map(|line| format!("{indent}/// {}\n", line.trim().replace("```", "`")));
+    let text: String = lines.collect();
+    if text.is_empty() { text } else { format!("{indent}///\n{text}") }
+}

@@ -1,0 +1,194 @@
+//! `#[get]` and its siblings.
+
+use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::{format_ident, quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{
+    Error, Expr, ExprLit, FnArg, GenericArgument, Ident, ItemFn, Lit, LitStr, Meta, PathArguments, ReturnType, Type,
+};
+
+use crate::template;
+
+pub(crate) fn expand(method: &str, path: TokenStream, item: TokenStream) -> TokenStream {
+    let endpoint = check(method, path, item.clone()).map(|(path, function)| generate(method, &path, &function));
+    // The function stays in any case, so that one mistake does not cause a second error.
+    match endpoint {
+        Ok(endpoint) => quote!(#item #endpoint),
+        Err(error) => {
+            let error = error.into_compile_error();
+            quote!(#item #error)
+        }
+    }
+}
+
+/// The name of the item that stands for the endpoint of a function. `plugin!` uses it too.
+pub(crate) fn endpoint_name(function: &Ident) -> Ident {
+    format_ident!("weft_endpoint_{}", function)
+}
+
+fn check(method: &str, path: TokenStream, item: TokenStream) -> syn::Result<(LitStr, ItemFn)> {
+    let attribute = method.to_lowercase();
+    let path: LitStr = syn::parse2(path).map_err(|error| {
+        Error::new(error.span(), format!("expected a path, as in #[{attribute}(\"/films/{{id}}\")]"))
+    })?;
+    let names = template::params(&path.value()).map_err(|message| Error::new(path.span(), message))?;
+    let function: ItemFn = syn::parse2(item)?;
+    let signature = &function.sig;
+    if signature.asyncness.is_none() {
+        return Err(Error::new(signature.fn_token.span, "an endpoint is an `async fn`"));
+    }
+    if !signature.generics.params.is_empty() {
+        return Err(Error::new(signature.generics.span(), "an endpoint has no type parameters and no lifetimes"));
+    }
+    for input in &signature.inputs {
+        match input {
+            FnArg::Receiver(receiver) => {
+                return Err(Error::new(receiver.span(), "an endpoint is a function of its own"));
+            }
+            FnArg::Typed(argument) => check_path(&argument.ty, &names)?,
+        }
+    }
+    if let ReturnType::Type(_, ty) = &signature.output
+        && let Some(span) = find_impl(quote!(#ty))
+    {
+        return Err(Error::new(span, "name the type: the API's schema is made from it"));
+    }
+    Ok((path, function))
+}
+
+/// Where `impl` stands in a type, if it does.
+fn find_impl(tokens: TokenStream) -> Option<Span> {
+    tokens.into_iter().find_map(|token| match token {
+        TokenTree::Ident(ident) if ident == "impl" => Some(ident.span()),
+        TokenTree::Group(group) => find_impl(group.stream()),
+        _ => None,
+    })
+}
+
+/// Compares `Path<..>` with the template, as far as the type's spelling tells.
+fn check_path(ty: &Type, names: &[String]) -> syn::Result<()> {
+    let Type::Path(path) = ty else { return Ok(()) };
+    let Some(segment) = path.path.segments.last() else { return Ok(()) };
+    let PathArguments::AngleBracketed(arguments) = &segment.arguments else { return Ok(()) };
+    let (true, Some(GenericArgument::Type(inner))) = (segment.ident == "Path", arguments.args.first()) else {
+        return Ok(());
+    };
+    if names.is_empty() {
+        return Err(Error::new(ty.span(), "the path template has no parameters to take"));
+    }
+    let count = match inner {
+        Type::Tuple(tuple) => tuple.elems.len(),
+        Type::Path(path) if path.path.segments.last().is_some_and(|last| is_scalar(&last.ident)) => 1,
+        _ => return Ok(()),
+    };
+    if count == names.len() {
+        return Ok(());
+    }
+    let listed = names.join("`, `");
+    let message = format!("this takes {count}, but the path template has {} (`{listed}`)", names.len());
+    Err(Error::new(inner.span(), message))
+}
+
+fn is_scalar(ident: &Ident) -> bool {
+    let scalars = ["u8", "u16", "u32", "u64", "i8", "i16", "i32", "i64", "f32", "f64", "bool", "char", "String"];
+    scalars.iter().any(|scalar| ident == scalar)
+}
+
+fn generate(method: &str, path: &LitStr, function: &ItemFn) -> TokenStream {
+    let ItemFn { attrs, vis, sig, .. } = function;
+    let name = &sig.ident;
+    let endpoint = endpoint_name(name);
+    let full_name = format!("{method} {}", path.value());
+    let (summary, description) = documentation(attrs);
+    let types: Vec<&Type> = sig
+        .inputs
+        .iter()
+        .filter_map(|input| match input {
+            FnArg::Typed(argument) => Some(&*argument.ty),
+            FnArg::Receiver(_) => None,
+        })
+        .collect();
+    let values: Vec<Ident> = (0..types.len()).map(|index| format_ident!("argument_{index}")).collect();
+    let extracts = types.iter().zip(&values).map(
+        |(ty, value)| quote_spanned!(ty.span()=> let #value = <#ty as ::weft_sdk::Extract>::extract(&mut request)?;),
+    );
+    let describes =
+        types.iter().map(|ty| quote_spanned!(ty.span()=> <#ty as ::weft_sdk::Extract>::describe(description);));
+    let output = match &sig.output {
+        ReturnType::Default => quote!(()),
+        ReturnType::Type(_, ty) => quote!(#ty),
+    };
+    let bodies = body_checks(method, &types);
+    // Errors about the returned type belong where it stands; that a future is not `Send` belongs to the function's name.
+    let returned = quote_spanned!(output.span()=> <#output as ::weft_sdk::IntoResponse>::into_response(output));
+    let described = quote_spanned!(output.span()=> <#output as ::weft_sdk::IntoResponse>::describe(description););
+    let boxed = quote_spanned!(name.span()=> ::std::boxed::Box::pin(future));
+    quote! {
+        #[doc(hidden)]
+        #[allow(non_camel_case_types, reason = "named after the function")]
+        #[derive(Debug)]
+        #vis struct #endpoint;
+
+        const _: () = {
+            #(#bodies)*
+
+            impl #endpoint {
+                #[doc(hidden)]
+                #vis const ENDPOINT: ::weft_sdk::Endpoint = ::weft_sdk::Endpoint::new(
+                    [#method, #path, #full_name, #summary, #description],
+                    run,
+                    describe,
+                );
+            }
+
+            #[allow(unused_mut, unused_variables, reason = "there may be no arguments")]
+            fn run(mut request: ::weft_sdk::Request) -> ::weft_sdk::Running {
+                let future = async move {
+                    #(#extracts)*
+                    let output = #name(#(#values),*).await;
+                    #returned
+                };
+                #boxed
+            }
+
+            fn describe(description: &mut ::weft_sdk::Description) {
+                #(#describes)*
+                #described
+            }
+        };
+    }
+}
+
+/// Checks that the compiler does once types are known: who takes the body.
+fn body_checks(method: &str, types: &[&Type]) -> Vec<TokenStream> {
+    let last = types.len().saturating_sub(1);
+    let check = |(index, ty): (usize, &&Type)| {
+        let message = if index != last {
+            "what takes the body (`Json`, `Request`) has to be the last argument"
+        } else if method == "GET" {
+            "a GET has no body: take `Query<T>` or `Path<T>` instead of `Json<T>`"
+        } else {
+            return None;
+        };
+        let takes = quote_spanned!(ty.span()=> <#ty as ::weft_sdk::Extract>::TAKES_BODY);
+        // `Request` is fine with a GET: it is there for the rest of the request.
+        let takes = if index == last { quote!(#takes && !<#ty as ::weft_sdk::Extract>::WHOLE) } else { takes };
+        Some(quote_spanned!(ty.span()=> const _: () = ::std::assert!(!(#takes), #message);))
+    };
+    types.iter().enumerate().filter_map(check).collect()
+}
+
+/// The first paragraph of a doc comment, and the rest.
+fn documentation(attrs: &[syn::Attribute]) -> (String, String) {
+    let lines = attrs.iter().filter_map(|attribute| match &attribute.meta {
+        Meta::NameValue(meta) if meta.path.is_ident("doc") => match &meta.value {
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
+            _ => None,
+        },
+        _ => None,
+    });
+    let text =
+        lines.map(|line| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned()).collect::<Vec<_>>().join("\n");
+    let (summary, description) = text.trim().split_once("\n\n").unwrap_or((text.trim(), ""));
+    (summary.replace('\n', " "), description.trim().to_owned())
+}

@@ -1,0 +1,137 @@
+//! A plugin together with the backends of a test.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use prost::Message;
+
+use super::host::{Line, Shared};
+use super::request::TestRequest;
+use super::response::SentCall;
+use crate::{CallError, Method, Origin, Plugin};
+
+type Answer = Box<dyn Fn(&[u8]) -> Result<Vec<u8>, CallError> + Send + Sync>;
+
+/// How one method behaves.
+#[derive(Default)]
+pub(super) struct Backend {
+    pub(super) answer: Option<Answer>,
+    pub(super) latency: Duration,
+    pub(super) stalls: bool,
+    pub(super) origin: Option<Origin>,
+}
+
+/// A plugin with backends in memory. See the [module](super).
+pub struct App {
+    pub(super) plugin: Plugin,
+    pub(super) backends: BTreeMap<&'static str, Backend>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) sent: Mutex<Vec<Vec<SentCall>>>,
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App").field("plugin", &self.plugin).finish_non_exhaustive()
+    }
+}
+
+impl App {
+    /// The plugin, without any backend.
+    pub fn new(plugin: Plugin) -> Self {
+        Self { plugin, backends: BTreeMap::new(), shared: Arc::default(), sent: Mutex::default() }
+    }
+
+    /// Answers calls of `method`. A call of a method that has no backend ends the test.
+    pub fn backend<Req, Resp>(
+        mut self,
+        method: Method<Req, Resp>,
+        answer: impl Fn(Req) -> Result<Resp, CallError> + Send + Sync + 'static,
+    ) -> Self
+    where
+        Req: Message + Default,
+        Resp: Message,
+    {
+        let answer: Answer = Box::new(move |bytes| {
+            let request =
+                Req::decode(bytes).map_err(|error| CallError::new(crate::Code::Internal, error.to_string()))?;
+            answer(request).map(|reply| reply.encode_to_vec())
+        });
+        self.entry(method).answer = Some(answer);
+        self
+    }
+
+    /// Lets calls of `method` take this long, in virtual time.
+    pub fn latency<Req, Resp>(mut self, method: Method<Req, Resp>, latency: Duration) -> Self {
+        self.entry(method).latency = latency;
+        self
+    }
+
+    /// Lets calls of `method` never finish. Those without a timeout last until the request's deadline.
+    pub fn stall<Req, Resp>(mut self, method: Method<Req, Resp>) -> Self {
+        self.entry(method).stalls = true;
+        self
+    }
+
+    /// Lets replies to `method` say that they come from there, as `Call::with_meta` shows it.
+    pub fn origin<Req, Resp>(mut self, method: Method<Req, Resp>, origin: Origin) -> Self {
+        self.entry(method).origin = Some(origin);
+        self
+    }
+
+    /// Sets a value of `[config]`.
+    pub fn config(self, key: &str, value: &str) -> Self {
+        lock(&self.shared.config).insert(key.to_owned(), value.to_owned());
+        self
+    }
+
+    /// A GET request. A query may be part of the path.
+    pub fn get(&self, path: &str) -> TestRequest<'_> {
+        self.request("GET", path)
+    }
+
+    /// A POST request.
+    pub fn post(&self, path: &str) -> TestRequest<'_> {
+        self.request("POST", path)
+    }
+
+    /// A PUT request.
+    pub fn put(&self, path: &str) -> TestRequest<'_> {
+        self.request("PUT", path)
+    }
+
+    /// A PATCH request.
+    pub fn patch(&self, path: &str) -> TestRequest<'_> {
+        self.request("PATCH", path)
+    }
+
+    /// A DELETE request.
+    pub fn delete(&self, path: &str) -> TestRequest<'_> {
+        self.request("DELETE", path)
+    }
+
+    /// A request of any method.
+    pub fn request(&self, method: &str, path: &str) -> TestRequest<'_> {
+        TestRequest::new(self, method, path)
+    }
+
+    /// The exchanges of all requests so far, each with its calls. [`TestResponse::exchanges`](super::TestResponse::exchanges) has
+    /// those of one request.
+    pub fn exchanges(&self) -> Vec<Vec<SentCall>> {
+        lock(&self.sent).clone()
+    }
+
+    /// What has been logged so far.
+    pub fn logs(&self) -> Vec<Line> {
+        lock(&self.shared.logs).clone()
+    }
+
+    fn entry<Req, Resp>(&mut self, method: Method<Req, Resp>) -> &mut Backend {
+        self.backends.entry(method.name()).or_default()
+    }
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

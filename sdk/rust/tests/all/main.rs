@@ -1,0 +1,13 @@
+//! The SDK as plugin authors and drivers see it.
+
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests")]
+
+mod calls;
+mod depth;
+mod describe;
+mod endpoints;
+mod executor;
+mod extract;
+mod problems;
+mod support;
+mod time;
