@@ -117,8 +117,8 @@ fn compile(arguments: &Arguments, more: &[&str]) -> anyhow::Result<PathBuf> {
         .current_dir(&arguments.folder)
         .args(["build", "--lib", "--target", TARGET, "--message-format", "json-render-diagnostics"])
         // Plugins are small and run hot: optimised as a whole, with the names that make a trap's backtrace readable.
-        .args(["--profile", "weft", "--config", "profile.weft.inherits=\"release\"", "--config", "profile.weft.lto=true"])
-        .args(["--config", "profile.weft.codegen-units=1", "--config", "profile.weft.strip=\"debuginfo\""])
+        .args(["--profile", "plugin", "--config", "profile.plugin.inherits=\"release\"", "--config", "profile.plugin.lto=true"])
+        .args(["--config", "profile.plugin.codegen-units=1", "--config", "profile.plugin.strip=\"debuginfo\""])
         .args(more)
         .stdout(Stdio::piped());
     if arguments.quiet {
@@ -165,7 +165,7 @@ fn mocks(folder: &Path) -> anyhow::Result<Map<String, Value>> {
 
 /// Written under another name and renamed, so that a host that watches the folder never sees half of it.
 fn write(arguments: &Arguments, component: &Path, name: &str, bytes: &[u8]) -> anyhow::Result<PathBuf> {
-    // component: TARGET_DIR/wasm32-wasip2/weft/NAME.wasm
+    // component: TARGET_DIR/wasm32-wasip2/plugin/NAME.wasm
     let target = component.ancestors().nth(3).map_or_else(|| PathBuf::from("target"), Path::to_owned);
     let folder = arguments.out.clone().unwrap_or_else(|| target.join("weft"));
     let file = folder.join(name);

@@ -56,26 +56,33 @@ impl Description {
         self.identity = Some(need);
     }
 
-    /// The template's parameters, in order, with their schemas where the types tell.
-    fn params(&self, names: &[&str], faults: &mut Vec<String>) -> Value {
+    /// The template's parameters, in order, with their schemas where the types tell; and what does not fit.
+    fn params(&self, names: &[&str]) -> (Value, Vec<String>) {
         let path = self.path.as_ref();
         let properties = path.and_then(|path| path.get("properties")?.as_object());
         let items = path.and_then(|path| path.get("prefixItems")?.as_array());
-        if let Some(properties) = properties {
-            let unknown = properties.keys().filter(|key| !names.contains(&key.as_str()));
-            faults.extend(unknown.map(|key| format!("`Path` has `{key}`, which the path template does not have")));
-        }
-        let count = items.map_or(usize::from(path.is_some()), Vec::len);
-        if path.is_some() && properties.is_none() && count != names.len() {
-            faults.push(format!("`Path` takes {count} values, the path template has {}", names.len()));
-        }
         let schema = |index: usize, name: &str| match (properties, items) {
             (Some(properties), _) => properties.get(name).cloned(),
             (_, Some(items)) => items.get(index).cloned(),
             _ => path.cloned(),
         };
         let params = names.iter().enumerate();
-        params.map(|(index, name)| json!({"name": name, "schema": schema(index, name).map(bare)})).collect()
+        let params =
+            params.map(|(index, name)| json!({"name": name, "schema": schema(index, name).map(bare)})).collect();
+
+        let mut faults = Vec::new();
+        if let Some(properties) = properties {
+            let unknown = properties.keys().filter(|key| !names.contains(&key.as_str()));
+            faults.extend(unknown.map(|key| format!("`Path` has `{key}`, which the path template does not have")));
+        } else if let Some(path) = path {
+            // Maps and lists take what comes.
+            let any = matches!(path.get("type").and_then(Value::as_str), Some("object" | "array")) && items.is_none();
+            let count = items.map_or(1, Vec::len);
+            if !any && count != names.len() {
+                faults.push(format!("`Path` takes {count} values, the path template has {}", names.len()));
+            }
+        }
+        (params, faults)
     }
 }
 
@@ -125,8 +132,7 @@ elsewhere! {
 impl Plugin {
     /// Endpoints, schemas, method table and descriptors as JSON. The same code gives the same text.
     pub fn describe(&self) -> String {
-        let mut faults = Vec::new();
-        let endpoints: Vec<Value> = self.endpoints().iter().map(|endpoint| describe(endpoint, &mut faults)).collect();
+        let (endpoints, faults) = describe(self);
         let description = json!({
             "contract": CONTRACT,
             "sdk": concat!("rust/", env!("CARGO_PKG_VERSION")),
@@ -137,27 +143,36 @@ impl Plugin {
         });
         sorted(description).to_string()
     }
+
+    /// What is wrong with the plugin and could not be seen by the compiler: a `Path` that does not fit its template.
+    pub fn faults(&self) -> Vec<String> {
+        describe(self).1
+    }
 }
 
-fn describe(endpoint: &crate::Endpoint, faults: &mut Vec<String>) -> Value {
-    let mut description = Description { status: Some(Status::OK), ..Description::default() };
-    endpoint.describe.run(&mut description);
-    let names: Vec<&str> = endpoint.params().collect();
-    let mut own_faults = Vec::new();
-    let params = description.params(&names, &mut own_faults);
-    faults.extend(own_faults.into_iter().map(|fault| format!("{}: {fault}", endpoint.name)));
-    json!({
-        "method": endpoint.method,
-        "path": endpoint.path,
-        "summary": endpoint.summary(),
-        "description": endpoint.description(),
-        "params": params,
-        "query": description.query,
-        "request": description.request,
-        "response": description.response,
-        "status": description.status.map(Status::number),
-        "identity": description.identity,
-    })
+/// The endpoints, and what is wrong with them.
+fn describe(plugin: &Plugin) -> (Vec<Value>, Vec<String>) {
+    let mut faults = Vec::new();
+    let endpoints = plugin.endpoints().iter().map(|endpoint| {
+        let mut description = Description { status: Some(Status::OK), ..Description::default() };
+        endpoint.describe.run(&mut description);
+        let names: Vec<&str> = endpoint.params().collect();
+        let (params, wrong) = description.params(&names);
+        faults.extend(wrong.into_iter().map(|fault| format!("{}: {fault}", endpoint.name)));
+        json!({
+            "method": endpoint.method,
+            "path": endpoint.path,
+            "summary": endpoint.summary(),
+            "description": endpoint.description(),
+            "params": params,
+            "query": description.query,
+            "request": description.request,
+            "response": description.response,
+            "status": description.status.map(Status::number),
+            "identity": description.identity,
+        })
+    });
+    (endpoints.collect(), faults)
 }
 
 /// Members in the order of their names, whatever map serde_json has been built with.

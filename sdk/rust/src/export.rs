@@ -1,4 +1,4 @@
-//! The component's side of `wit/`: bindings, and the exports that `plugin!` makes of a [`Plugin`].
+//! The component's side of `wit/`: bindings, and the exports that `plugin!` makes of a plugin.
 //!
 //! The bindings are generated here, so that plugin crates need no WIT files. All of the SDK's `unsafe` is in what wit-bindgen
 //! generates; exports exist on wasm32 only, so that many plugins link into one native test.

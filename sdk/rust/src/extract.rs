@@ -14,7 +14,7 @@ use crate::{Headers, Identity, Json, Problem, Request, Result, Status};
     message = "an endpoint can't take `{Self}`",
     label = "not taken from a request",
     note = "arguments are `Path<T>`, `Query<T>`, `Json<T>` (the last one), `Identity`, `Option<Identity>`, `Headers` or \
-            `Request`; `T` needs `Deserialize` and `JsonSchema`: put `#[data]` on it"
+            `Request`"
 )]
 pub trait Extract: Sized {
     /// Whether it takes the body. Only the last argument may.
@@ -32,6 +32,17 @@ pub trait Extract: Sized {
     }
 }
 
+/// A type that can be read from a request. `#[data]` makes one; so does deriving `Deserialize` and `JsonSchema`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be read from a request",
+    label = "needs `#[data]`",
+    note = "put `#[data]` on the type, or derive `Deserialize` and `JsonSchema` with `serde` and `schemars` in Cargo.toml"
+)]
+pub trait Input: DeserializeOwned + JsonSchema {}
+
+#[diagnostic::do_not_recommend]
+impl<T: DeserializeOwned + JsonSchema> Input for T {}
+
 /// The parameters of the path template: one value, a tuple in the template's order, or a struct with a field for each name.
 ///
 /// ```
@@ -48,7 +59,7 @@ pub trait Extract: Sized {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Path<T>(pub T);
 
-impl<T: DeserializeOwned + JsonSchema> Extract for Path<T> {
+impl<T: Input> Extract for Path<T> {
     fn extract(request: &mut Request) -> Result<Self> {
         pairs::from_pairs(&request.params).map(Self).map_err(|fault| fault.into_problem("path"))
     }
@@ -78,7 +89,7 @@ impl<T: DeserializeOwned + JsonSchema> Extract for Path<T> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Query<T>(pub T);
 
-impl<T: DeserializeOwned + JsonSchema> Extract for Query<T> {
+impl<T: Input> Extract for Query<T> {
     fn extract(request: &mut Request) -> Result<Self> {
         pairs::from_pairs(&request.query).map(Self).map_err(|fault| fault.into_problem("query"))
     }
@@ -88,7 +99,7 @@ impl<T: DeserializeOwned + JsonSchema> Extract for Query<T> {
     }
 }
 
-impl<T: DeserializeOwned + JsonSchema> Extract for Json<T> {
+impl<T: Input> Extract for Json<T> {
     const TAKES_BODY: bool = true;
 
     fn extract(request: &mut Request) -> Result<Self> {

@@ -40,7 +40,7 @@
 //! | call a backend | [`clients!`], [`Call`], [`CallError`], [`CallResult`] |
 //! | do things side by side | [`futures`], [`spawn`], [`sleep`], [`timeout`] |
 //! | log, read configuration, cache | [`log`], [`config()`], [`cache`] |
-//! | test | [`test`] |
+//! | test | [`mod@test`] |
 //! | run plugins in a server of your own | [`executor`], [`Plugin`] |
 //!
 //! # Calls
@@ -57,7 +57,7 @@
 //! ```
 //!
 //! That is two exchanges, however large the cast. A loop that awaits each call in turn would take one for each: the tests see it
-//! ([`test::App::exchanges`]), and the host bounds it.
+//! ([`App::exchanges`](test::App::exchanges())), and the host bounds it.
 //!
 //! Handlers are `Send`, as in other Rust servers, so that the same plugin also runs natively. Nothing but calls and timers can wake
 //! a request: one that waits for anything else is answered with a 500 that says `deadlock`.
@@ -101,12 +101,12 @@ pub use call_error::{CallError, CallResult, Code};
 pub use config::{config, config_or};
 pub use describe::Description;
 pub use executor::{Elapsed, JoinHandle, Sleep, sleep, spawn, timeout};
-pub use extract::{Extract, Path, Query};
+pub use extract::{Extract, Input, Path, Query};
 pub use identity::Identity;
 pub use plugin::{Endpoint, Outcome, Plugin, Running};
 pub use problem::{Problem, Result};
 pub use request::{Fields, Headers, Request};
-pub use response::{Created, IntoResponse, Json, NoContent, Response, WithHeaders};
+pub use response::{Created, IntoResponse, Json, NoContent, Output, Response, WithHeaders};
 pub use status::Status;
 pub use weft_sdk_macros::{clients, data, delete, get, patch, plugin, post, put};
 

@@ -15,7 +15,7 @@ use crate::{Problem, Result, Status};
 #[diagnostic::on_unimplemented(
     message = "an endpoint can't return `{Self}`",
     label = "no response",
-    note = "return `Json<T>` where `T: Serialize + JsonSchema`, `NoContent`, text or a `Response`; \
+    note = "return `Json<T>`, `NoContent`, text or a `Response`; \
             also as `(Status, ..)`, and as `Result<..>`, whose error becomes a `Problem`"
 )]
 pub trait IntoResponse: Sized {
@@ -88,7 +88,18 @@ impl IntoResponse for Response {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Json<T>(pub T);
 
-impl<T: Serialize + JsonSchema> IntoResponse for Json<T> {
+/// A type that can be written into a response. `#[data]` makes one; so does deriving `Serialize` and `JsonSchema`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be written into a response",
+    label = "needs `#[data]`",
+    note = "put `#[data]` on the type, or derive `Serialize` and `JsonSchema` with `serde` and `schemars` in Cargo.toml"
+)]
+pub trait Output: Serialize + JsonSchema {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + JsonSchema> Output for T {}
+
+impl<T: Output> IntoResponse for Json<T> {
     fn into_response(self) -> Result<Response> {
         let mut body = Vec::with_capacity(1024);
         match serde_json::to_writer(&mut body, &self.0) {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use heck::ToShoutySnakeCase;
 use prost_build::{Config, Method, Module, Service, ServiceGenerator};
-use prost_types::FileDescriptorSet;
+use prost_types::{FileDescriptorProto, FileDescriptorSet};
 
 use crate::Error;
 use crate::calls::Granted;
@@ -29,6 +29,7 @@ pub(crate) fn clients(
         // Services that are not in [calls] only cost compile time.
         let package = file.package().to_owned();
         file.service.retain(|service| granted.has_service(&full_name(&package, service.name())));
+        flatten_comments(&mut file);
         (Module::from_protobuf_package_name(&package), file)
     });
     let modules = config.generate(files.collect()).map_err(|error| Error::new(error.to_string()))?;
@@ -41,6 +42,18 @@ pub(crate) fn clients(
     let mut text = String::from("// Made by weft-build from the .proto files and plugin.toml.\n");
     tree.write(&mut text, 0);
     Ok(text)
+}
+
+/// Takes indentation and fences out of comments: rustdoc would take them for code, and test it.
+fn flatten_comments(file: &mut FileDescriptorProto) {
+    let flat = |text: &mut String| {
+        let lines = text.lines().map(|line| line.trim().replace("```", "`"));
+        *text = lines.collect::<Vec<_>>().join("\n");
+    };
+    for location in file.source_code_info.iter_mut().flat_map(|info| &mut info.location) {
+        location.leading_comments.as_mut().map(flat);
+        location.trailing_comments.as_mut().map(flat);
+    }
 }
 
 /// The method numbers of everything that is granted, by full name.
@@ -169,9 +182,9 @@ fn not_granted(methods: &mut String, client: &str, method: &Method, service: &st
     );
 }
 
-/// A proto comment as the rest of a doc comment. Indented lines would be taken for code, and tested.
+/// A proto comment as the rest of a doc comment.
 fn docs(lines: &[String], indent: &str) -> String {
-    let lines = lines.iter().map(|line| format!("{indent}/// {}\n", line.trim().replace("```", "`")));
+    let lines = lines.iter().map(|line| format!("{indent}/// {}\n", line.trim()));
     let text: String = lines.collect();
     if text.is_empty() { text } else { format!("{indent}///\n{text}") }
 }

@@ -31,7 +31,10 @@ service Unused {
   rpc Get(GetFilmRequest) returns (Film);
 }
 message GetFilmRequest { uint32 id = 1; }
+// A film:
+//     let film = Film::default();
 message Film {
+  // ```
   uint32 id = 1;
   google.protobuf.Timestamp since = 2;
   bytes poster = 3;
@@ -116,9 +119,11 @@ fn granted_methods_get_clients_and_numbers() {
         "`WatchFilms` streams, which a plugin can't call",
         "::core::option::Option<::weft_sdk::prost_types::Timestamp>",
         "pub poster: ::weft_sdk::prost::alloc::vec::Vec<u8>",
+        "/// A film:\n/// let film = Film::default();\n",
     ] {
         assert!(clients.contains(part), "{part}\n{clients}");
     }
+    assert!(!clients.contains("```"), "comments are not tested as code");
     assert!(!clients.contains("Unused"), "services that are not granted are left out");
     assert!(!clients.contains("Granted"), "everything that can be called is granted");
 }

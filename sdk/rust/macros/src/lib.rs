@@ -32,6 +32,21 @@ use proc_macro::TokenStream;
 /// whose error becomes a `Problem`.
 ///
 /// The function stays as it is and can be called as before. `plugin!` puts the endpoint into the plugin.
+///
+/// Mistakes that show in the code are errors of the compiler:
+///
+/// ```compile_fail
+/// # use weft_sdk::prelude::*;
+/// #[get("/films/{id}/cast/{person}")]
+/// async fn role(Path(id): Path<u32>) {} // this takes 1, but the path template has 2 (`id`, `person`)
+/// # fn main() {}
+/// ```
+/// ```compile_fail
+/// # use weft_sdk::prelude::*;
+/// #[post("/films")]
+/// async fn create(Json(name): Json<String>, caller: Identity) {} // what takes the body has to be the last argument
+/// # fn main() {}
+/// ```
 #[proc_macro_attribute]
 pub fn get(path: TokenStream, item: TokenStream) -> TokenStream {
     endpoint::expand("GET", path.into(), item.into()).into()

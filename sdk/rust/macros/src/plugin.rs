@@ -31,7 +31,7 @@ pub(crate) fn expand(endpoints: TokenStream) -> TokenStream {
         if let Some(last) = path.segments.last_mut() {
             last.ident = endpoint_name(&last.ident);
         }
-        quote!(#path::ENDPOINT)
+        quote!(<#path>::ENDPOINT)
     });
     // A plugin that calls nothing needs no build.rs.
     let (methods, descriptors) = if generated(METHODS) {

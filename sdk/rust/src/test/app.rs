@@ -39,7 +39,12 @@ impl fmt::Debug for App {
 
 impl App {
     /// The plugin, without any backend.
+    ///
+    /// # Panics
+    /// If the plugin has [faults](Plugin::faults), which `weft build` would refuse.
     pub fn new(plugin: Plugin) -> Self {
+        let faults = plugin.faults();
+        assert!(faults.is_empty(), "{}", faults.join("; "));
         Self { plugin, backends: BTreeMap::new(), shared: Arc::default(), sent: Mutex::default() }
     }
 

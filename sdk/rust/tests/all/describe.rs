@@ -123,7 +123,8 @@ fn the_same_code_gives_the_same_text() {
 
 #[test]
 fn a_struct_that_does_not_fit_the_template_is_a_fault() {
-    let description = description(Plugin::new(const { &[weft_endpoint_wrong::ENDPOINT] }, &[], &[]));
+    let plugin = Plugin::new(const { &[weft_endpoint_wrong::ENDPOINT] }, &[], &[]);
+    let description = description(plugin);
     assert_eq!(
         description["faults"],
         json!([
@@ -131,4 +132,6 @@ fn a_struct_that_does_not_fit_the_template_is_a_fault() {
             "GET /wrong/{line}: `Path` has `seat`, which the path template does not have",
         ])
     );
+    let refused = std::panic::catch_unwind(|| weft_sdk::test::App::new(plugin));
+    assert!(refused.is_err(), "a test would show it");
 }
