@@ -51,6 +51,18 @@ pub struct EndpointSchema {
     pub more: serde_json::Map<String, serde_json::Value>,
 }
 
+impl EndpointSchema {
+    /// Whether this is what the code says of the endpoint with that name.
+    pub fn is(&self, name: &EndpointName) -> bool {
+        name.method.as_str() == self.method && name.template() == self.path
+    }
+
+    /// Whether the code can't do without the caller's identity.
+    pub fn needs_identity(&self) -> bool {
+        self.more.get("identity").is_some_and(|need| need == "required")
+    }
+}
+
 /// Why a file is no artifact.
 #[derive(Debug, thiserror::Error)]
 pub enum ArtifactError {
@@ -60,7 +72,9 @@ pub enum ArtifactError {
     Missing(&'static str),
     #[error("section `{section}` can't be read: {reason}")]
     Bad { section: &'static str, reason: String },
-    #[error("built for contract {found}, and this host serves {CONTRACT}: build it again with an SDK for that contract")]
+    #[error(
+        "built for contract {found}, and this host serves {CONTRACT}: build it again with an SDK for that contract"
+    )]
     Contract { found: String },
     #[error("the manifest has mistakes:\n{}", lines(.0))]
     Manifest(Vec<Mistake>),
@@ -77,9 +91,14 @@ impl Artifact {
         if sections.contract != CONTRACT {
             return Err(ArtifactError::Contract { found: sections.contract });
         }
-        let bad = |section: &'static str, reason: &dyn std::fmt::Display| ArtifactError::Bad { section, reason: reason.to_string() };
-        let descriptors = DescriptorPool::decode(sections.descriptors.as_slice()).map_err(|e| bad("weft:descriptors", &e))?;
-        let schema: Vec<EndpointSchema> = serde_json::from_slice(&sections.schema).map_err(|e| bad("weft:schema", &e))?;
+        let bad = |section: &'static str, reason: &dyn std::fmt::Display| ArtifactError::Bad {
+            section,
+            reason: reason.to_string(),
+        };
+        let descriptors =
+            DescriptorPool::decode(sections.descriptors.as_slice()).map_err(|e| bad("weft:descriptors", &e))?;
+        let schema: Vec<EndpointSchema> =
+            serde_json::from_slice(&sections.schema).map_err(|e| bad("weft:schema", &e))?;
         let mocks = serde_json::from_slice(&sections.mocks).map_err(|e| bad("weft:mocks", &e))?;
         let manifest = read_manifest(Path::new("plugin.toml"), &sections.manifest, Some(&schema), Some(&descriptors))
             .map_err(ArtifactError::Manifest)?;

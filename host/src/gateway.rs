@@ -97,7 +97,8 @@ impl Gateway {
             deadline,
         };
         let body = tokio::time::timeout_at(deadline.instant(), request.body).await.map_err(|_| body_too_slow())??;
-        let caller = Caller { identity: identity.clone(), token, request_id: request.request_id.clone(), trace: request.trace };
+        let caller =
+            Caller { identity: identity.clone(), token, request_id: request.request_id.clone(), trace: request.trace };
         let limits = Limits {
             calls: release.limits.calls.min(self.ceilings.calls),
             arena: self.ceilings.arena,
@@ -117,7 +118,11 @@ impl Gateway {
     }
 
     /// By the endpoint's policy: a token that is needed has to be there, and one that is looked at has to be good.
-    async fn identify(&self, endpoint: &Endpoint, headers: &HeaderMap) -> Result<Option<(Arc<Identity>, HeaderValue)>, Fault> {
+    async fn identify(
+        &self,
+        endpoint: &Endpoint,
+        headers: &HeaderMap,
+    ) -> Result<Option<(Arc<Identity>, HeaderValue)>, Fault> {
         let found = match (&self.verifier, endpoint.policy.auth) {
             (_, Auth::None) => return Ok(None),
             (Some(verifier), _) => verifier.verify(headers).await?,
@@ -144,7 +149,11 @@ fn method_not_allowed(method: &Method, path: &str, methods: &[Method]) -> Fault 
         names.push("HEAD");
     }
     let allow = names.join(", ");
-    let fault = Fault::client(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", format!("{path} takes {allow}, not {method}"));
+    let fault = Fault::client(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method-not-allowed",
+        format!("{path} takes {allow}, not {method}"),
+    );
     match HeaderValue::try_from(allow) {
         Ok(allow) => fault.header(header::ALLOW, allow),
         Err(_) => fault,
@@ -159,10 +168,14 @@ fn body_too_slow() -> Fault {
 fn plugin_fault(release: &Release, error: PluginError) -> Fault {
     let (blame, status, detail) = match &error {
         PluginError::Busy(_) => (Blame::Host, StatusCode::SERVICE_UNAVAILABLE, "the host is full; try again soon"),
-        PluginError::Deadline => (Blame::Upstream, StatusCode::GATEWAY_TIMEOUT, "the endpoint's time was over before there was an answer"),
+        PluginError::Deadline => {
+            (Blame::Upstream, StatusCode::GATEWAY_TIMEOUT, "the endpoint's time was over before there was an answer")
+        }
         PluginError::Cpu(_) => (Blame::Guest, StatusCode::GATEWAY_TIMEOUT, "the plugin used up its CPU time"),
         PluginError::Memory(_) => (Blame::Guest, StatusCode::BAD_GATEWAY, "the plugin used up its memory"),
-        PluginError::TooLarge { .. } => (Blame::Guest, StatusCode::BAD_GATEWAY, "the plugin's response is over its limit"),
+        PluginError::TooLarge { .. } => {
+            (Blame::Guest, StatusCode::BAD_GATEWAY, "the plugin's response is over its limit")
+        }
         PluginError::Trapped(_) => (Blame::Guest, StatusCode::BAD_GATEWAY, "the plugin failed"),
         PluginError::Start(_) => (Blame::Guest, StatusCode::BAD_GATEWAY, "the plugin can't be started"),
     };

@@ -91,7 +91,8 @@ impl From<Refusal> for Fault {
             Refusal::Form => format!("Bearer error=\"invalid_request\", error_description=\"{text}\""),
             Refusal::Token(_) => format!("Bearer error=\"invalid_token\", error_description=\"{text}\""),
         };
-        let challenge = HeaderValue::try_from(challenge.replace('`', "'")).unwrap_or(HeaderValue::from_static("Bearer"));
+        let challenge =
+            HeaderValue::try_from(challenge.replace('`', "'")).unwrap_or(HeaderValue::from_static("Bearer"));
         Self::client(StatusCode::UNAUTHORIZED, "unauthorized", text).header(header::WWW_AUTHENTICATE, challenge)
     }
 }

@@ -86,13 +86,16 @@ impl Manifest {
         let version: Option<String> = plugin.required("version");
         let version = version.and_then(|text| {
             let parsed = Version::parse(&text);
-            parsed.map_err(|error| plugin.mistake("version", format!("expected a version such as \"1.4.0\": {error}"))).ok()
+            parsed
+                .map_err(|error| plugin.mistake("version", format!("expected a version such as \"1.4.0\": {error}")))
+                .ok()
         });
         let client: Option<String> = plugin.required("client");
         let endpoints = root.table("endpoint").named_tables();
         let endpoints = endpoints.iter().filter_map(|(name, table)| EndpointPolicy::read(name, table)).collect();
         let calls = root.table("calls");
-        let granted = calls.names().into_iter().map(|service| (service.clone(), calls.or(&service, Vec::new()))).collect();
+        let granted =
+            calls.names().into_iter().map(|service| (service.clone(), calls.or(&service, Vec::new()))).collect();
         let config = root.table("config");
         let values = config.names().into_iter().map(|key| (key.clone(), config.or(&key, String::new()))).collect();
         let limits = Limits::read(&root.table("limits"));
@@ -119,15 +122,22 @@ impl Manifest {
     /// Code says which endpoints exist, the manifest says how they are treated: both have to name the same ones.
     pub(super) fn check_endpoints(&self, schema: &[EndpointSchema], mistakes: &Mistakes) {
         for policy in &self.endpoints {
-            if !schema.iter().any(|e| policy.name.method.as_str() == e.method && policy.name.template() == e.path) {
+            let Some(declared) = schema.iter().find(|e| e.is(&policy.name)) else {
                 let known: Vec<_> = schema.iter().map(|e| format!("\"{} {}\"", e.method, e.path)).collect();
-                mistakes.add(policy.place.mistake(format!("the code has no such endpoint; it has: {}", known.join(", "))));
+                mistakes
+                    .add(policy.place.mistake(format!("the code has no such endpoint; it has: {}", known.join(", "))));
+                continue;
+            };
+            if declared.needs_identity() && policy.auth != Auth::Required {
+                let text = format!(
+                    "the code needs the caller's identity, but auth is \"{}\": set auth = \"required\"",
+                    policy.auth.as_str()
+                );
+                mistakes.add(policy.place.mistake(text));
             }
         }
         for declared in schema {
-            let has_policy =
-                self.endpoints.iter().any(|p| p.name.method.as_str() == declared.method && p.name.template() == declared.path);
-            if !has_policy {
+            if !self.endpoints.iter().any(|policy| declared.is(&policy.name)) {
                 let text = format!(
                     "the code declares \"{0} {1}\", which has no policy here: add [endpoint.\"{0} {1}\"]",
                     declared.method, declared.path

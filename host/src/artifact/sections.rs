@@ -39,7 +39,9 @@ impl Sections {
                 Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
                 Payload::End(_) => depth = depth.saturating_sub(1),
                 Payload::CustomSection(section) if depth == 0 => {
-                    if let Some(place) = NAMES.iter().position(|name| *name == section.name()).and_then(|at| found.get_mut(at)) {
+                    if let Some(place) =
+                        NAMES.iter().position(|name| *name == section.name()).and_then(|at| found.get_mut(at))
+                    {
                         *place = Some(section.data());
                     }
                 }
@@ -61,8 +63,14 @@ impl Sections {
     pub fn append_to(&self, component: &[u8]) -> Vec<u8> {
         let mut out = component.to_vec();
         let methods = self.methods.join("\n");
-        let parts: [&[u8]; 6] =
-            [self.manifest.as_bytes(), methods.as_bytes(), &self.descriptors, &self.schema, &self.mocks, self.contract.as_bytes()];
+        let parts: [&[u8]; 6] = [
+            self.manifest.as_bytes(),
+            methods.as_bytes(),
+            &self.descriptors,
+            &self.schema,
+            &self.mocks,
+            self.contract.as_bytes(),
+        ];
         for (name, data) in NAMES.into_iter().zip(parts) {
             let section = CustomSection { name: name.into(), data: data.into() };
             out.push(section.id());

@@ -35,7 +35,11 @@ fn a_whole_artifact_is_read() {
 fn a_file_that_was_cut_off_is_no_artifact() {
     let whole = sections().append_to(COMPONENT);
     for length in 0..whole.len() {
-        assert!(Artifact::parse(Bytes::copy_from_slice(&whole[..length])).is_err(), "{length} of {} bytes", whole.len());
+        assert!(
+            Artifact::parse(Bytes::copy_from_slice(&whole[..length])).is_err(),
+            "{length} of {} bytes",
+            whole.len()
+        );
     }
 }
 
@@ -44,7 +48,10 @@ fn code_and_manifest_have_to_name_the_same_endpoints() {
     let mut other = sections();
     other.manifest = other.manifest.replace("GET /home", "GET /hme");
     let error = parse(&other).unwrap_err().to_string();
-    assert!(error.contains("plugin.toml:5: endpoint.\"GET /hme\": the code has no such endpoint; it has: \"GET /home\""), "{error}");
+    assert!(
+        error.contains("plugin.toml:5: endpoint.\"GET /hme\": the code has no such endpoint; it has: \"GET /home\""),
+        "{error}"
+    );
     assert!(error.contains("add [endpoint.\"GET /home\"]"), "{error}");
 }
 
@@ -67,7 +74,8 @@ fn templates_are_normalized_by_place() {
     let normalized = |text: &str| text.parse::<EndpointName>().unwrap().normalized();
     assert_eq!(normalized("GET /films/{id}"), normalized("POST /films/{slug}"));
     assert_eq!(normalized("GET /a/{x}/b/{*rest}"), "/a/{0}/b/{*1}");
-    for bad in ["GET films", "GET /a//b", "GET /a/{b", "GET /{*rest}/x", "GET /{a}/{a}", "GET /x{a}", "FETCH /x", "GET"] {
+    for bad in ["GET films", "GET /a//b", "GET /a/{b", "GET /{*rest}/x", "GET /{a}/{a}", "GET /x{a}", "FETCH /x", "GET"]
+    {
         assert!(bad.parse::<EndpointName>().is_err(), "{bad}");
     }
 }

@@ -43,6 +43,9 @@ struct Description {
     /// Base64 of a FileDescriptorSet.
     #[serde(default)]
     descriptors: String,
+    /// What the SDK found to disagree within the code.
+    #[serde(default)]
+    faults: Vec<String>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result {
@@ -52,16 +55,21 @@ pub(super) fn run(arguments: &Arguments) -> Result {
         }
     };
     let manifest_file = arguments.folder.join("plugin.toml");
-    let text = fs::read_to_string(&manifest_file)
-        .with_context(|| format!("{} can't be read; is {} a plugin's folder?", manifest_file.display(), arguments.folder.display()))?;
+    let text = fs::read_to_string(&manifest_file).with_context(|| {
+        format!("{} can't be read; is {} a plugin's folder?", manifest_file.display(), arguments.folder.display())
+    })?;
     let manifest = read_manifest(&manifest_file, &text, None, None).map_err(Failure::Mistakes)?;
     add_target()?;
 
     say(&format!("describing {} {}", manifest.name, manifest.version));
     let describer = compile(arguments, &["--features", "weft-sdk/describe"])?;
-    let described = runtime()?.block_on(plugin::describe(&describer)).map_err(|error| anyhow!("the plugin can't describe itself: {error}"))?;
-    let description: Description = serde_json::from_str(&described).context("the plugin's description can't be read; is its SDK too old?")?;
-    let descriptors = BASE64_STANDARD.decode(&description.descriptors).context("the plugin's descriptors can't be read")?;
+    let described = runtime()?
+        .block_on(plugin::describe(&describer))
+        .map_err(|error| anyhow!("the plugin can't describe itself: {error}"))?;
+    let description: Description =
+        serde_json::from_str(&described).context("the plugin's description can't be read; is its SDK too old?")?;
+    let descriptors =
+        BASE64_STANDARD.decode(&description.descriptors).context("the plugin's descriptors can't be read")?;
     check(&manifest_file, &text, &description, &descriptors)?;
 
     say(&format!("compiling {} {}", manifest.name, manifest.version));
@@ -78,7 +86,13 @@ pub(super) fn run(arguments: &Arguments) -> Result {
     let bytes = sections.append_to(&code);
     let artifact = Artifact::parse(bytes.clone().into()).context("what was built is no whole artifact")?;
     let file = write(arguments, &component, &format!("{}-{}.wasm", manifest.name, manifest.version), &bytes)?;
-    say(&format!("{} ({} KiB, {} endpoints, {})", file.display(), bytes.len() / 1024, manifest.endpoints.len(), artifact.digest.short()));
+    say(&format!(
+        "{} ({} KiB, {} endpoints, {})",
+        file.display(),
+        bytes.len() / 1024,
+        manifest.endpoints.len(),
+        artifact.digest.short()
+    ));
     if arguments.quiet {
         print(&file.display().to_string());
     }
@@ -89,7 +103,13 @@ pub(super) fn run(arguments: &Arguments) -> Result {
 fn check(file: &Path, text: &str, description: &Description, descriptors: &[u8]) -> Result {
     if description.contract != CONTRACT {
         let (theirs, ours) = (&description.contract, CONTRACT);
-        return Err(anyhow!("the plugin's SDK speaks contract {theirs}, and this weft speaks {ours}: use the SDK of the same release").into());
+        return Err(anyhow!(
+            "the plugin's SDK speaks contract {theirs}, and this weft speaks {ours}: use the SDK of the same release"
+        )
+        .into());
+    }
+    if !description.faults.is_empty() {
+        return Err(anyhow!("the code disagrees with itself:\n  {}", description.faults.join("\n  ")).into());
     }
     let pool = prost_reflect::DescriptorPool::decode(descriptors).context("the plugin's descriptors can't be read")?;
     read_manifest(file, text, Some(&description.endpoints), Some(&pool)).map_err(Failure::Mistakes)?;
@@ -117,7 +137,14 @@ fn compile(arguments: &Arguments, more: &[&str]) -> anyhow::Result<PathBuf> {
         .current_dir(&arguments.folder)
         .args(["build", "--lib", "--target", TARGET, "--message-format", "json-render-diagnostics"])
         // Plugins are small and run hot: optimised as a whole, with the names that make a trap's backtrace readable.
-        .args(["--profile", "plugin", "--config", "profile.plugin.inherits=\"release\"", "--config", "profile.plugin.lto=true"])
+        .args([
+            "--profile",
+            "plugin",
+            "--config",
+            "profile.plugin.inherits=\"release\"",
+            "--config",
+            "profile.plugin.lto=true",
+        ])
         .args(["--config", "profile.plugin.codegen-units=1", "--config", "profile.plugin.strip=\"debuginfo\""])
         .args(more)
         .stdout(Stdio::piped());

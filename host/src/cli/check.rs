@@ -53,7 +53,9 @@ pub(super) fn run(arguments: &Arguments) -> Result {
         print(&format!("  {artifact}"));
     }
     for (method, rule) in &found.proposals {
-        print(&format!("\n{method} is called one by one, and could be batched. Add, if it is right:\n{method}\n{rule}"));
+        print(&format!(
+            "\n{method} is called one by one, and could be batched. Add, if it is right:\n{method}\n{rule}"
+        ));
     }
     Ok(())
 }
@@ -62,7 +64,8 @@ fn check(config: &Config) -> Result<Found> {
     // Channels to backends belong to a runtime, although nothing is connected here.
     let runtime = runtime()?;
     let _inside = runtime.enter();
-    let (engine, _) = Engine::new(config.fanout.clone(), config.forward.clone(), &Metrics::default()).map_err(anyhow::Error::msg)?;
+    let (engine, _) =
+        Engine::new(config.fanout.clone(), config.forward.clone(), &Metrics::default()).map_err(anyhow::Error::msg)?;
     let mut found = Found::default();
     let clients = config.clients.names();
     for file in artifacts(&config.plugins.folder) {
@@ -70,7 +73,10 @@ fn check(config: &Config) -> Result<Found> {
         let mut complain = |message: String| {
             found.mistakes.push(Mistake { file: name.as_str().into(), line: 0, key: String::new(), message });
         };
-        let artifact = match std::fs::read(&file).map_err(|e| e.to_string()).and_then(|b| Artifact::parse(b.into()).map_err(|e| e.to_string())) {
+        let artifact = match std::fs::read(&file)
+            .map_err(|e| e.to_string())
+            .and_then(|b| Artifact::parse(b.into()).map_err(|e| e.to_string()))
+        {
             Ok(artifact) => artifact,
             Err(reason) => {
                 complain(reason);
@@ -81,7 +87,13 @@ fn check(config: &Config) -> Result<Found> {
             complain(format!("it is for client `{}`, which the configuration doesn't have", artifact.manifest.client));
         }
         match engine.plans(&artifact.methods, &artifact.descriptors) {
-            Ok(_) => found.artifacts.push(format!("{} {} for {}, {} endpoints", artifact.manifest.name, artifact.manifest.version, artifact.manifest.client, artifact.manifest.endpoints.len())),
+            Ok(_) => found.artifacts.push(format!(
+                "{} {} for {}, {} endpoints",
+                artifact.manifest.name,
+                artifact.manifest.version,
+                artifact.manifest.client,
+                artifact.manifest.endpoints.len()
+            )),
             Err(errors) => found.mistakes.extend(errors.into_iter().map(|error| mistake(&name, error))),
         }
         propose(config, &artifact, &mut found.proposals);
@@ -93,7 +105,8 @@ fn check(config: &Config) -> Result<Found> {
 
 fn artifacts(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut files: Vec<_> = entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "wasm")).collect();
+    let mut files: Vec<_> =
+        entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "wasm")).collect();
     files.sort();
     files
 }
@@ -108,7 +121,9 @@ fn mistake(file: &str, error: PlanError) -> Mistake {
 /// Rules for methods that are called and have none yet.
 fn propose(config: &Config, artifact: &Artifact, proposals: &mut BTreeMap<String, String>) {
     for method in &artifact.methods {
-        let Some(backend) = method.split_once('/').and_then(|(service, _)| config.fanout.backend_of(service)) else { continue };
+        let Some(backend) = method.split_once('/').and_then(|(service, _)| config.fanout.backend_of(service)) else {
+            continue;
+        };
         if backend.methods.get(method).is_some_and(|configured| configured.batch.is_some()) {
             continue;
         }

@@ -31,7 +31,7 @@ pub(super) fn run(arguments: &Arguments) -> Result {
 fn as_json(artifact: &Artifact) -> Value {
     let manifest = &artifact.manifest;
     let endpoint = |policy: &EndpointPolicy| {
-        let schema = artifact.schema.iter().find(|s| s.method == policy.name.method.as_str() && s.path == policy.name.template());
+        let schema = artifact.schema.iter().find(|schema| schema.is(&policy.name));
         json!({
             "endpoint": policy.name.to_string(),
             "auth": policy.auth.as_str(),
@@ -84,12 +84,24 @@ fn as_text(artifact: &Artifact) -> String {
     );
     let _ = writeln!(out, "\nendpoints");
     for policy in &manifest.endpoints {
-        let schema = artifact.schema.iter().find(|s| s.method == policy.name.method.as_str() && s.path == policy.name.template());
+        let schema = artifact.schema.iter().find(|schema| schema.is(&policy.name));
         let summary = schema.map_or("", |schema| schema.summary.lines().next().unwrap_or_default());
-        let _ = writeln!(out, "  {:<32} auth {:<9} within {:<7} {summary}", policy.name.to_string(), policy.auth.as_str(), format!("{:?}", policy.timeout));
+        let _ = writeln!(
+            out,
+            "  {:<32} auth {:<9} within {:<7} {summary}",
+            policy.name.to_string(),
+            policy.auth.as_str(),
+            format!("{:?}", policy.timeout)
+        );
         if !policy.headers.is_empty() || !policy.claims.is_empty() {
             let headers: Vec<_> = policy.headers.iter().map(http::HeaderName::as_str).collect();
-            let _ = writeln!(out, "  {:<32} sees headers [{}] and claims [{}]", "", headers.join(", "), policy.claims.join(", "));
+            let _ = writeln!(
+                out,
+                "  {:<32} sees headers [{}] and claims [{}]",
+                "",
+                headers.join(", "),
+                policy.claims.join(", ")
+            );
         }
     }
     let _ = writeln!(out, "\nmay call");
@@ -102,8 +114,24 @@ fn as_text(artifact: &Artifact) -> String {
             let _ = writeln!(out, "  {key} = {value:?}");
         }
     }
-    let _ = writeln!(out, "\nprotos     {}", artifact.descriptors.files().map(|file| file.name().to_owned()).collect::<Vec<_>>().join(", "));
-    let _ = writeln!(out, "mocks      {}", if artifact.mocks.is_empty() { "none".to_owned() } else { artifact.mocks.keys().cloned().collect::<Vec<_>>().join(", ") });
-    let _ = writeln!(out, "schemas    {} (see --json)", artifact.schema.iter().filter(|schema| schema.response.is_some()).count());
+    let _ = writeln!(
+        out,
+        "\nprotos     {}",
+        artifact.descriptors.files().map(|file| file.name().to_owned()).collect::<Vec<_>>().join(", ")
+    );
+    let _ = writeln!(
+        out,
+        "mocks      {}",
+        if artifact.mocks.is_empty() {
+            "none".to_owned()
+        } else {
+            artifact.mocks.keys().cloned().collect::<Vec<_>>().join(", ")
+        }
+    );
+    let _ = writeln!(
+        out,
+        "schemas    {} (see --json)",
+        artifact.schema.iter().filter(|schema| schema.response.is_some()).count()
+    );
     out
 }

@@ -27,9 +27,13 @@ const REPOSITORY: &str = env!("CARGO_PKG_REPOSITORY");
 
 pub(super) fn run(arguments: &Arguments) -> Result {
     let name = &arguments.name;
-    let fits = name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    let fits = name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
     if !fits {
-        return Err(anyhow::anyhow!("`{name}` is no plugin name: lower-case letters, digits and `-`, beginning with a letter").into());
+        return Err(anyhow::anyhow!(
+            "`{name}` is no plugin name: lower-case letters, digits and `-`, beginning with a letter"
+        )
+        .into());
     }
     let folder = arguments.parent.join(name);
     if folder.exists() {
@@ -56,14 +60,18 @@ pub(super) fn run(arguments: &Arguments) -> Result {
 
 fn write(file: &Path, text: &str) -> anyhow::Result<()> {
     let folder = file.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).and_then(|()| fs::write(file, text)).with_context(|| format!("{} can't be written", file.display()))
+    fs::create_dir_all(folder)
+        .and_then(|()| fs::write(file, text))
+        .with_context(|| format!("{} can't be written", file.display()))
 }
 
 /// Where the SDK's crates are found: in a repository on this machine, or by git.
 fn sdk(arguments: &Arguments) -> anyhow::Result<[String; 2]> {
     let built_in = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
     let root = match &arguments.weft {
-        Some(root) if !root.join("sdk/rust/Cargo.toml").exists() => bail!("{} is no Weft repository: it has no sdk/rust", root.display()),
+        Some(root) if !root.join("sdk/rust/Cargo.toml").exists() => {
+            bail!("{} is no Weft repository: it has no sdk/rust", root.display())
+        }
         Some(root) => Some(fs::canonicalize(root)?),
         None => built_in.join("sdk/rust/Cargo.toml").exists().then(|| built_in.to_owned()),
     };
@@ -76,8 +84,11 @@ fn sdk(arguments: &Arguments) -> anyhow::Result<[String; 2]> {
 fn cargo_toml(arguments: &Arguments) -> anyhow::Result<String> {
     let [sdk, build] = sdk(arguments)?;
     // A crate inside another workspace's folder belongs to it; elsewhere it is a workspace of its own.
-    let parent = fs::canonicalize(&arguments.parent).with_context(|| format!("{} can't be found", arguments.parent.display()))?;
-    let enclosed = parent.ancestors().any(|folder| fs::read_to_string(folder.join("Cargo.toml")).is_ok_and(|text| text.contains("[workspace]")));
+    let parent = fs::canonicalize(&arguments.parent)
+        .with_context(|| format!("{} can't be found", arguments.parent.display()))?;
+    let enclosed = parent
+        .ancestors()
+        .any(|folder| fs::read_to_string(folder.join("Cargo.toml")).is_ok_and(|text| text.contains("[workspace]")));
     let workspace = if enclosed { "" } else { "\n[workspace]\n" };
     Ok(format!(
         "[package]\nname = \"{}\"\nversion = \"0.1.0\"\nedition = \"2024\"\npublish = false\n\n\

@@ -70,8 +70,13 @@ fn a_shared_scope_and_forwarded_identity_exclude_each_other() {
 
 #[test]
 fn a_service_has_one_backend_and_a_method_its_service() {
-    let text = format!("{GOOD}\n[backend.other]\nservices = [\"catalog.v1.Films\"]\nendpoints = \"static://h:1\"\n[backend.other.method.\"x.Y/Z\"]\n");
+    let text = format!(
+        "{GOOD}\n[backend.other]\nservices = [\"catalog.v1.Films\"]\nendpoints = \"static://h:1\"\n[backend.other.method.\"x.Y/Z\"]\n"
+    );
     let found = mistakes(&text);
     assert!(found.iter().any(|m| m.contains("`catalog.v1.Films` is served by backend `films` already")), "{found:#?}");
-    assert!(found.iter().any(|m| m.contains("expected \"SERVICE/METHOD\" with a service of backend `other`")), "{found:#?}");
+    assert!(
+        found.iter().any(|m| m.contains("expected \"SERVICE/METHOD\" with a service of backend `other`")),
+        "{found:#?}"
+    );
 }

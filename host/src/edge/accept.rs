@@ -62,11 +62,17 @@ pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds, mut st
     drop(listener);
     let finished = tokio::time::timeout(bounds.drain, async { while connections.join_next().await.is_some() {} }).await;
     if finished.is_err() {
-        tracing::warn!(connections = connections.len(), "connections were still open at the end of `drain` and are cut");
+        tracing::warn!(
+            connections = connections.len(),
+            "connections were still open at the end of `drain` and are cut"
+        );
     }
 }
 
-async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+async fn accept(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
     let slot = slots.clone().acquire_owned().await.ok()?;
     match listener.accept().await {
         Ok((stream, _)) => {

@@ -37,7 +37,12 @@ impl Config {
             listen: table.or("listen", SocketAddr::from(([127, 0, 0, 1], 8080))),
             max_body: table.within("max-body", ByteSize(1 << 20), ByteSize(0), ByteSize(1 << 30)),
             max_headers: table.within("max-headers", 100, 8, 1_000),
-            max_header_bytes: table.within("max-header-bytes", ByteSize(32 << 10), ByteSize(8 << 10), ByteSize(1 << 20)),
+            max_header_bytes: table.within(
+                "max-header-bytes",
+                ByteSize(32 << 10),
+                ByteSize(8 << 10),
+                ByteSize(1 << 20),
+            ),
             connections: table.within("connections", 10_000, 1, 1_000_000),
             streams: table.within("streams", 100, 1, 10_000),
             first_bytes: table.within("first-bytes", seconds(10), millis(10), seconds(300)),

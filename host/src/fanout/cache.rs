@@ -38,7 +38,13 @@ impl EntityCache {
     }
 
     /// Keeps what the rule says is worth keeping: replies, and NOT_FOUND where it has a lifetime. Never longer than `until`.
-    pub(super) fn keep(&self, key: &Key, result: &Result<Bytes, Arc<Failure>>, rule: CacheConfig, until: Option<SystemTime>) {
+    pub(super) fn keep(
+        &self,
+        key: &Key,
+        result: &Result<Bytes, Arc<Failure>>,
+        rule: CacheConfig,
+        until: Option<SystemTime>,
+    ) {
         let (ttl, size) = match result {
             Ok(bytes) => (rule.ttl, bytes.len()),
             Err(failure) if failure.code == Code::NotFound => (rule.negative_ttl, failure.message.len()),

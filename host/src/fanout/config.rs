@@ -126,7 +126,10 @@ impl BackendConfig {
         for (method, section) in table.table("method").named_tables() {
             let service = method.split_once('/').map(|(service, _)| service);
             if !service.is_some_and(|service| services.iter().any(|s| s == service)) {
-                section.mistake("", format!("expected \"SERVICE/METHOD\" with a service of backend `{name}`: {}", services.join(", ")));
+                section.mistake(
+                    "",
+                    format!("expected \"SERVICE/METHOD\" with a service of backend `{name}`: {}", services.join(", ")),
+                );
             }
             let config = MethodConfig::read(&section);
             methods.insert(method, config);
@@ -157,7 +160,10 @@ impl MethodConfig {
             table.mistake("forward", message);
         }
         if safe == Some(false) && (cache.is_some() || batch.is_some()) {
-            table.mistake("safe", "a method that is not safe is sent once and alone: remove `cache` and `batch`, or `safe = false`");
+            table.mistake(
+                "safe",
+                "a method that is not safe is sent once and alone: remove `cache` and `batch`, or `safe = false`",
+            );
         }
         let timeout = table.optional("timeout");
         Self { safe, scope, timeout, cache, batch, place: table.place("") }
@@ -173,16 +179,15 @@ impl CacheConfig {
 
 impl BatchConfig {
     fn read(table: &Table<'_>) -> Option<Self> {
-        let (via, key, keys, items) = (
-            table.required("via"),
-            table.required::<Names>("key"),
-            table.required("keys"),
-            table.required("items"),
-        );
+        let (via, key, keys, items) =
+            (table.required("via"), table.required::<Names>("key"), table.required("keys"), table.required("items"));
         let max = table.within("max", 100_usize, 2, 10_000);
         let max_bytes = table.within("max-bytes", ByteSize(1 << 20), ByteSize(64), ByteSize(64 << 20)).as_usize();
-        let (item_key, item, status) =
-            (table.optional::<Names>("item-key").map(|names| names.0), table.optional("item"), table.optional("status"));
+        let (item_key, item, status) = (
+            table.optional::<Names>("item-key").map(|names| names.0),
+            table.optional("item"),
+            table.optional("status"),
+        );
         let (wrap, missing, missing_list) =
             (table.optional("wrap"), table.or("missing", Missing::Omitted), table.optional("missing-list"));
         let place = table.place("");

@@ -21,10 +21,7 @@ use futures_util::future::{BoxFuture, FutureExt, join};
 use http::HeaderMap;
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::Ordering::Relaxed,
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
     time::Duration,
 };
 use tokio::time::Instant;
@@ -164,7 +161,8 @@ impl Lane {
                 wanted
             });
         }
-        let (keys, groups): (Vec<_>, Vec<_>) = keys.into_iter().zip(groups).filter(|(_, group)| !group.is_empty()).unzip();
+        let (keys, groups): (Vec<_>, Vec<_>) =
+            keys.into_iter().zip(groups).filter(|(_, group)| !group.is_empty()).unzip();
         if keys.is_empty() {
             return;
         }
@@ -179,9 +177,16 @@ impl Lane {
     }
 
     /// One batch out and back; in halves where it failed because of one item.
-    fn travel<'a>(&'a self, engine: &'a Engine, keys: Vec<KeyValue>, groups: Vec<Vec<Arc<Flight>>>) -> BoxFuture<'a, ()> {
+    fn travel<'a>(
+        &'a self,
+        engine: &'a Engine,
+        keys: Vec<KeyValue>,
+        groups: Vec<Vec<Arc<Flight>>>,
+    ) -> BoxFuture<'a, ()> {
         async move {
-            let (Some(batch), Some(first)) = (&self.plan.batch, groups.first().and_then(|group| group.first())) else { return };
+            let (Some(batch), Some(first)) = (&self.plan.batch, groups.first().and_then(|group| group.first())) else {
+                return;
+            };
             engine.metrics.batch_size.observe(keys.len() as f64);
             if keys.len() == 1 {
                 let result = engine.load_single(first, self.metadata.clone()).await;
@@ -278,10 +283,17 @@ impl Batch {
 
 /// Codes with which an atomic batch says that one of its items is at fault.
 fn is_about_an_item(code: Code) -> bool {
-    matches!(code, Code::NotFound | Code::InvalidArgument | Code::PermissionDenied | Code::FailedPrecondition | Code::OutOfRange)
+    matches!(
+        code,
+        Code::NotFound | Code::InvalidArgument | Code::PermissionDenied | Code::FailedPrecondition | Code::OutOfRange
+    )
 }
 
-fn settle_all<'a>(engine: &Engine, flights: impl IntoIterator<Item = &'a Arc<Flight>>, result: &Result<Bytes, Failure>) {
+fn settle_all<'a>(
+    engine: &Engine,
+    flights: impl IntoIterator<Item = &'a Arc<Flight>>,
+    result: &Result<Bytes, Failure>,
+) {
     for flight in flights {
         engine.settle(flight, result.clone());
     }

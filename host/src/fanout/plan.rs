@@ -53,7 +53,11 @@ impl CallCounts {
             let labels = CallLabels { method: method.to_owned(), origin: origin.as_str().to_owned() };
             metrics.calls.get_or_create_owned(&labels)
         };
-        Self { upstream: counter(Origin::Upstream), coalesced: counter(Origin::Coalesced), cache: counter(Origin::Cache) }
+        Self {
+            upstream: counter(Origin::Upstream),
+            coalesced: counter(Origin::Coalesced),
+            cache: counter(Origin::Cache),
+        }
     }
 
     pub(super) fn of(&self, origin: Origin) -> &Counter {
@@ -100,7 +104,9 @@ pub(super) struct Planned {
 pub enum PlanError {
     #[error("`{0}` is not in the artifact's descriptors; build it again with the protos that it calls")]
     Unknown(String),
-    #[error("no backend serves `{service}`, which `{method}` needs: add it to `services` of a [backend.NAME] in the host's configuration")]
+    #[error(
+        "no backend serves `{service}`, which `{method}` needs: add it to `services` of a [backend.NAME] in the host's configuration"
+    )]
     NoBackend { service: String, method: String },
     #[error("`{0}` streams; only unary methods can be called")]
     Streams(String),
@@ -158,7 +164,8 @@ fn resolve_one(engine: &Engine, name: &str, descriptor: MethodDescriptor) -> Res
     }
     let resolved = match method.and_then(|m| m.batch.as_ref()) {
         Some(batch) => Some(
-            rule::resolve(batch, &descriptor).map_err(|message| PlanError::Rule { at: batch.place.clone(), message })?,
+            rule::resolve(batch, &descriptor)
+                .map_err(|message| PlanError::Rule { at: batch.place.clone(), message })?,
         ),
         None => None,
     };
@@ -219,6 +226,9 @@ fn looks_safe(method: &MethodDescriptor) -> bool {
         return true;
     }
     ["BatchGet", "Get", "List", "Search"].iter().any(|verb| {
-        method.name().strip_prefix(verb).is_some_and(|rest| rest.is_empty() || rest.starts_with(|c: char| c.is_ascii_uppercase()))
+        method
+            .name()
+            .strip_prefix(verb)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(|c: char| c.is_ascii_uppercase()))
     })
 }

@@ -15,12 +15,8 @@ pub(super) fn resolve(batch: &BatchConfig, single: &MethodDescriptor) -> Result<
     let key = paths(&single.input(), &batch.key, "key")?;
     let key_required = key.iter().any(|(_, present)| *present);
     let key: Vec<KeyPath> = key.into_iter().map(|(path, _)| path).collect();
-    let spec = Spec {
-        request: request(batch, single, &via)?,
-        reply: reply(batch, single, &via, &key)?,
-        key,
-        key_required,
-    };
+    let spec =
+        Spec { request: request(batch, single, &via)?, reply: reply(batch, single, &via, &key)?, key, key_required };
     weft_wire::Rule::new(spec.clone()).map_err(|error| error.to_string())?;
     Ok(spec)
 }
@@ -94,8 +90,16 @@ fn scalar(kind: &Kind, field: &FieldDescriptor, role: &str) -> Result<weft_wire:
         Kind::Enum(_) => weft_wire::Kind::Enum,
         Kind::String => weft_wire::Kind::String,
         Kind::Bytes => weft_wire::Kind::Bytes,
-        Kind::Float | Kind::Double => return Err(format!("{role}: `{}` is a floating-point number, which is no key", field.full_name())),
-        Kind::Message(_) => return Err(format!("{role}: `{}` is a message; name a field in it: `{}.FIELD`", field.full_name(), field.name())),
+        Kind::Float | Kind::Double => {
+            return Err(format!("{role}: `{}` is a floating-point number, which is no key", field.full_name()));
+        }
+        Kind::Message(_) => {
+            return Err(format!(
+                "{role}: `{}` is a message; name a field in it: `{}.FIELD`",
+                field.full_name(),
+                field.name()
+            ));
+        }
     })
 }
 
@@ -115,7 +119,9 @@ fn request(batch: &BatchConfig, single: &MethodDescriptor, via: &MethodDescripto
         .filter(|field| !key_roots.contains(&field.name()))
         .filter_map(|field| {
             let twin = to.get_field_by_name(field.name())?;
-            let same = twin.kind() == field.kind() && twin.cardinality() == field.cardinality() && twin.number() != keys.number();
+            let same = twin.kind() == field.kind()
+                && twin.cardinality() == field.cardinality()
+                && twin.number() != keys.number();
             same.then_some((field.number(), twin.number()))
         })
         .collect();
@@ -133,7 +139,12 @@ fn key_list(field: &FieldDescriptor, names: &[String], role: &str) -> Result<Key
     }
 }
 
-fn reply(batch: &BatchConfig, single: &MethodDescriptor, via: &MethodDescriptor, key: &[KeyPath]) -> Result<Reply, String> {
+fn reply(
+    batch: &BatchConfig,
+    single: &MethodDescriptor,
+    via: &MethodDescriptor,
+    key: &[KeyPath],
+) -> Result<Reply, String> {
     let output = via.output();
     let items = repeated(&output, &batch.items, "items")?;
     let Kind::Message(mut element) = items.kind() else {
@@ -205,10 +216,22 @@ fn wrap(batch: &BatchConfig, single: &MethodDescriptor, item: &MessageDescriptor
         if *item == output {
             return Ok(None);
         }
-        let holders: Vec<_> =
-            output.fields().filter(|f| matches!(f.kind(), Kind::Message(m) if m == *item)).map(|f| f.name().to_owned()).collect();
-        let hint = if holders.is_empty() { String::new() } else { format!("; if it holds the item, set wrap = \"{}\"", holders.join("\" or \"")) };
-        return Err(format!("items: `{}` replies with `{}`, but the items are `{}`{hint}", single.name(), output.full_name(), item.full_name()));
+        let holders: Vec<_> = output
+            .fields()
+            .filter(|f| matches!(f.kind(), Kind::Message(m) if m == *item))
+            .map(|f| f.name().to_owned())
+            .collect();
+        let hint = if holders.is_empty() {
+            String::new()
+        } else {
+            format!("; if it holds the item, set wrap = \"{}\"", holders.join("\" or \""))
+        };
+        return Err(format!(
+            "items: `{}` replies with `{}`, but the items are `{}`{hint}",
+            single.name(),
+            output.full_name(),
+            item.full_name()
+        ));
     };
     let holder = field(&output, name, "wrap")?;
     match holder.kind() {
@@ -225,17 +248,20 @@ pub fn propose(pool: &DescriptorPool, method: &str) -> Option<String> {
     let noun = name.strip_prefix("Get").filter(|noun| !noun.is_empty())?;
     let via = service.methods().find(|m| {
         let plural = m.name().strip_prefix("BatchGet");
-        plural.is_some_and(|plural| plural.starts_with(noun.trim_end_matches('y')) || (noun == "Person" && plural == "People"))
+        plural.is_some_and(|plural| {
+            plural.starts_with(noun.trim_end_matches('y')) || (noun == "Person" && plural == "People")
+        })
     })?;
     let scalar_fields: Vec<_> = single.input().fields().filter(|f| !f.is_list() && !f.is_map()).collect();
     let list = via.input().fields().find(FieldDescriptor::is_list)?;
     let items = via.output().fields().find(FieldDescriptor::is_list)?;
     let Kind::Message(item) = items.kind() else { return None };
-    let key = scalar_fields.iter().find(|field| {
-        matches!(list.kind(), Kind::Message(m) if m == single.input()) || list.kind() == field.kind()
-    })?;
+    let key = scalar_fields
+        .iter()
+        .find(|field| matches!(list.kind(), Kind::Message(m) if m == single.input()) || list.kind() == field.kind())?;
     let item_key = item.fields().find(|f| f.name() == key.name() && f.kind() == key.kind());
-    let wrap = single.output().fields().find(|f| item != single.output() && matches!(f.kind(), Kind::Message(m) if m == item));
+    let wrap =
+        single.output().fields().find(|f| item != single.output() && matches!(f.kind(), Kind::Message(m) if m == item));
     let mut rule = format!(
         "batch = {{ via = \"{}\", key = \"{}\", keys = \"{}\", items = \"{}\"",
         via.name(),

@@ -107,7 +107,8 @@ impl Caller {
                 let forwarded = self.forwarded(identity, forward);
                 metadata.extend(forwarded.clone());
                 metadata.insert("x-request-id", self.request_id.clone());
-                let principal = Principal { issuer: identity.issuer.clone(), subject: identity.subject.clone(), forwarded };
+                let principal =
+                    Principal { issuer: identity.issuer.clone(), subject: identity.subject.clone(), forwarded };
                 let key = Some(ScopeKey::Principal(Arc::new(principal)));
                 Scoped { key, metadata, expires_at: Some(identity.expires_at) }
             }

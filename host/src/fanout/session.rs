@@ -19,10 +19,7 @@ use crate::{
 use bytes::Bytes;
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{
-        Arc,
-        atomic::Ordering::Relaxed,
-    },
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
 use tokio::{task::AbortHandle, time::Instant};
@@ -173,7 +170,9 @@ impl Session {
     }
 
     fn in_encoding(&self, method: &str, asked: &JsonOrProto, outcome: Outcome) -> Outcome {
-        let (JsonOrProto::Json(_), Ok(reply), Some((_, planned))) = (asked, &outcome.result, self.plans.number_of(method)) else {
+        let (JsonOrProto::Json(_), Ok(reply), Some((_, planned))) =
+            (asked, &outcome.result, self.plans.number_of(method))
+        else {
             return outcome;
         };
         let result = transcode::to_json(planned.descriptor.output(), reply).map_err(Arc::new);
@@ -232,7 +231,8 @@ impl Session {
         if let Some(place) = self.calls.get_mut(ticket as usize) {
             *place = Some(UnderWay { plan: planned.plan.clone(), deadline, load });
             self.open += 1;
-            self.next_deadline = Some(self.next_deadline.map_or(deadline.instant(), |next| next.min(deadline.instant())));
+            self.next_deadline =
+                Some(self.next_deadline.map_or(deadline.instant(), |next| next.min(deadline.instant())));
         }
         Ok(())
     }
@@ -246,7 +246,11 @@ impl Session {
             return Err(Failure::new(Code::ResourceExhausted, text));
         }
         if head.message.len() > self.limits.message {
-            let text = format!("{method}: a message of {} bytes is over the bound of {}", head.message.len(), self.limits.message);
+            let text = format!(
+                "{method}: a message of {} bytes is over the bound of {}",
+                head.message.len(),
+                self.limits.message
+            );
             return Err(Failure::new(Code::ResourceExhausted, text));
         }
         Ok(())
@@ -263,7 +267,14 @@ impl Session {
     }
 
     /// A call that nobody shares: not safe, or nobody to share it with.
-    fn send_alone(&self, ticket: u32, planned: &Planned, scoped: &Scoped, message: Bytes, deadline: Deadline) -> AbortHandle {
+    fn send_alone(
+        &self,
+        ticket: u32,
+        planned: &Planned,
+        scoped: &Scoped,
+        message: Bytes,
+        deadline: Deadline,
+    ) -> AbortHandle {
         let (plan, inbox, stats) = (planned.plan.clone(), self.inbox.clone(), self.stats.clone());
         let metadata = scoped.metadata.clone();
         let task = tokio::spawn(async move {
@@ -294,7 +305,8 @@ impl Session {
         match single {
             Some(single) => {
                 let lane = LaneKey { scope: flight.key.scope.clone(), rest: single.rest };
-                let entry = boarding.entry((plan.id, lane)).or_insert_with(|| (plan.clone(), scoped.clone(), Vec::new()));
+                let entry =
+                    boarding.entry((plan.id, lane)).or_insert_with(|| (plan.clone(), scoped.clone(), Vec::new()));
                 entry.2.push(Passenger { key: single.key, flight: flight.clone() });
             }
             None => self.engine.load(flight.clone(), scoped),
@@ -365,5 +377,8 @@ impl Drop for Session {
 }
 
 fn not_granted(method: &str) -> Failure {
-    Failure::new(Code::PermissionDenied, format!("method {method} is not granted: add it to [calls] in plugin.toml and build again"))
+    Failure::new(
+        Code::PermissionDenied,
+        format!("method {method} is not granted: add it to [calls] in plugin.toml and build again"),
+    )
 }

@@ -20,7 +20,8 @@ pub(super) fn to_protobuf(message: MessageDescriptor, json: &[u8]) -> Result<Byt
 /// Protobuf of `message` to JSON. Fields are named as in the proto's JSON mapping; zero values are written.
 pub(super) fn to_json(message: MessageDescriptor, reply: &Bytes) -> Result<Bytes, Failure> {
     let name = message.full_name().to_owned();
-    let bad = |error: &dyn std::fmt::Display| Failure::new(Code::Internal, format!("the reply is no `{name}`: {error}"));
+    let bad =
+        |error: &dyn std::fmt::Display| Failure::new(Code::Internal, format!("the reply is no `{name}`: {error}"));
     let parsed = DynamicMessage::decode(message, reply.clone()).map_err(|error| bad(&error))?;
     let mut out = Vec::with_capacity(reply.len() * 2);
     let options = SerializeOptions::new().skip_default_fields(false);

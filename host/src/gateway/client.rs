@@ -44,7 +44,10 @@ impl Clients {
             root.mistake("", "expected at least one [[client]] with a `name`");
         }
         if let (true, Some(_)) = (clients.len() > 1, clients.iter().find(|client| !client.has_rule())) {
-            root.mistake("client", "where there are several clients, each needs a `host`, a `prefix` or a `header` to be told by");
+            root.mistake(
+                "client",
+                "where there are several clients, each needs a `host`, a `prefix` or a `header` to be told by",
+            );
         }
         Self(clients)
     }
@@ -58,7 +61,11 @@ impl Clients {
     pub(super) fn recognise<'a>(&'a self, headers: &HeaderMap, uri: &'a Uri) -> Result<(&'a str, &'a str), Fault> {
         let path = uri.path();
         let by_header = self.0.iter().find(|client| client.has_header(headers));
-        let by_prefix = self.0.iter().filter(|client| client.strip(path).is_some()).max_by_key(|client| client.prefix.as_ref().map(String::len));
+        let by_prefix = self
+            .0
+            .iter()
+            .filter(|client| client.strip(path).is_some())
+            .max_by_key(|client| client.prefix.as_ref().map(String::len));
         let by_host = self.0.iter().find(|client| client.has_host(headers, uri));
         let only = self.0.first().filter(|client| self.0.len() == 1 && !client.has_rule());
         match by_header.or(by_prefix).or(by_host).or(only) {
@@ -117,7 +124,10 @@ impl Client {
         let Some(host) = &self.host else { return false };
         let from_header = || headers.get(header::HOST)?.to_str().ok();
         let authority = uri.authority().map(http::uri::Authority::as_str).or_else(from_header).unwrap_or("");
-        let name = authority.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit())).map_or(authority, |(name, _)| name);
+        let name = authority
+            .rsplit_once(':')
+            .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
+            .map_or(authority, |(name, _)| name);
         name.eq_ignore_ascii_case(host)
     }
 

@@ -8,7 +8,7 @@ use crate::{
     release::Endpoint,
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
 use percent_encoding::percent_decode_str;
 
 type Pairs = Vec<(String, String)>;
@@ -83,10 +83,12 @@ pub(super) fn query(query: Option<&str>) -> Result<Pairs, Fault> {
         .collect()
 }
 
-/// Only the headers that the manifest asks for, and none by which the parties inside speak.
+/// Only the headers that the manifest asks for, and none by which the parties inside speak. What the body is belongs to the body, so
+/// `content-type` is always given.
 pub(super) fn headers(policy: &EndpointPolicy, headers: &HeaderMap) -> Result<Pairs, Fault> {
     let mut given = Vec::new();
-    for name in policy.headers.iter().filter(|name| !is_internal(name)) {
+    let asked = policy.headers.iter().filter(|name| !is_internal(name) && **name != CONTENT_TYPE);
+    for name in asked.chain([&CONTENT_TYPE]) {
         for value in headers.get_all(name) {
             let text = std::str::from_utf8(value.as_bytes()).map_err(|_| not_utf8("header", name.as_str()))?;
             given.push((name.as_str().to_owned(), text.to_owned()));

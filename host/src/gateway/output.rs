@@ -65,13 +65,21 @@ fn is_allowed(name: &HeaderName, policy: &EndpointPolicy, granted: &[HeaderName]
     if is_never_a_plugins(name) {
         return false;
     }
-    let is_own = name.as_str().starts_with("x-") && !name.as_str().starts_with("x-frame") && !name.as_str().starts_with("x-xss");
+    let is_own =
+        name.as_str().starts_with("x-") && !name.as_str().starts_with("x-frame") && !name.as_str().starts_with("x-xss");
     USUAL.contains(name) || is_own || (policy.response_headers.contains(name) && granted.contains(name))
 }
 
 /// The guest's response, with only the headers that it may set.
-pub(super) fn reply(response: plugin::Response, policy: &EndpointPolicy, granted: &[HeaderName]) -> Result<Reply, Fault> {
-    let bad = |what: String| Fault::new(Blame::Guest, StatusCode::BAD_GATEWAY, "plugin-response", "the plugin's response is not valid").because(what);
+pub(super) fn reply(
+    response: plugin::Response,
+    policy: &EndpointPolicy,
+    granted: &[HeaderName],
+) -> Result<Reply, Fault> {
+    let bad = |what: String| {
+        Fault::new(Blame::Guest, StatusCode::BAD_GATEWAY, "plugin-response", "the plugin's response is not valid")
+            .because(what)
+    };
     let status = StatusCode::from_u16(response.status).ok().filter(|status| status.as_u16() >= 200);
     let status = status.ok_or_else(|| bad(format!("status {} is none that a response can have", response.status)))?;
     let size: usize = response.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
@@ -81,7 +89,8 @@ pub(super) fn reply(response: plugin::Response, policy: &EndpointPolicy, granted
     let mut headers = HeaderMap::with_capacity(response.headers.len() + 4);
     for (name, value) in &response.headers {
         let name = HeaderName::try_from(name.as_str()).map_err(|_| bad(format!("{name:?} is no header name")))?;
-        let value = HeaderValue::try_from(value.as_str()).map_err(|_| bad(format!("header {name} has a value that can't stand there")))?;
+        let value = HeaderValue::try_from(value.as_str())
+            .map_err(|_| bad(format!("header {name} has a value that can't stand there")))?;
         if is_allowed(&name, policy, granted) {
             headers.append(name, value);
         } else {
@@ -93,8 +102,10 @@ pub(super) fn reply(response: plugin::Response, policy: &EndpointPolicy, granted
 
 /// The guest's problem. A status that is no error is the guest's mistake.
 pub(super) fn problem(problem: plugin::Problem) -> Reply {
-    let status = StatusCode::from_u16(problem.status).ok().filter(|status| status.is_client_error() || status.is_server_error());
-    let body = Body::Problem { kind: problem.kind, title: problem.title, detail: problem.detail, members: problem.extensions };
+    let status =
+        StatusCode::from_u16(problem.status).ok().filter(|status| status.is_client_error() || status.is_server_error());
+    let body =
+        Body::Problem { kind: problem.kind, title: problem.title, detail: problem.detail, members: problem.extensions };
     Reply { status: status.unwrap_or(StatusCode::BAD_GATEWAY), headers: HeaderMap::new(), body }
 }
 
@@ -116,7 +127,12 @@ mod tests {
             response_headers: names(asked),
             place: document.table(&mistakes).place(""),
         };
-        let response = plugin::Response { status: 200, headers: vec![(name.into(), "v".into())], body: vec![], extensions: vec![] };
+        let response = plugin::Response {
+            status: 200,
+            headers: vec![(name.into(), "v".into())],
+            body: vec![],
+            extensions: vec![],
+        };
         !reply(response, &policy, &names(granted)).unwrap().headers.is_empty()
     }
 

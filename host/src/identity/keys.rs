@@ -39,7 +39,8 @@ impl KeyFile {
     pub fn read(path: &Path) -> Result<Self, String> {
         let at = path.display();
         let text = std::fs::read_to_string(path).map_err(|error| format!("{at}: {error}"))?;
-        let set: JwkSet = serde_json::from_str(&text).map_err(|error| format!("{at}: expected a JWKS document: {error}"))?;
+        let set: JwkSet =
+            serde_json::from_str(&text).map_err(|error| format!("{at}: expected a JWKS document: {error}"))?;
         let mut keys = Vec::new();
         for (place, jwk) in set.keys.iter().enumerate() {
             match key(jwk) {
@@ -72,15 +73,22 @@ fn key(jwk: &Jwk) -> Result<Option<Key>, String> {
         return Ok(None);
     }
     let family: &[Algorithm] = match &jwk.algorithm {
-        AlgorithmParameters::RSA(_) => {
-            &[Algorithm::Rs256, Algorithm::Rs384, Algorithm::Rs512, Algorithm::Ps256, Algorithm::Ps384, Algorithm::Ps512]
-        }
+        AlgorithmParameters::RSA(_) => &[
+            Algorithm::Rs256,
+            Algorithm::Rs384,
+            Algorithm::Rs512,
+            Algorithm::Ps256,
+            Algorithm::Ps384,
+            Algorithm::Ps512,
+        ],
         AlgorithmParameters::EllipticCurve(parameters) => match parameters.curve {
             EllipticCurve::P256 => &[Algorithm::Es256],
             EllipticCurve::P384 => &[Algorithm::Es384],
             _ => return Ok(None),
         },
-        AlgorithmParameters::OctetKeyPair(parameters) if parameters.curve == EllipticCurve::Ed25519 => &[Algorithm::EdDsa],
+        AlgorithmParameters::OctetKeyPair(parameters) if parameters.curve == EllipticCurve::Ed25519 => {
+            &[Algorithm::EdDsa]
+        }
         _ => return Ok(None),
     };
     let algorithms = match &jwk.common.key_algorithm {

@@ -7,9 +7,9 @@ use std::io::Write;
 
 /// An Ed25519 private key in PKCS#8 (RFC 8410, section 7), used in tests only.
 const PRIVATE: [u8; 48] = [
-    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20, 0xd4, 0xee, 0x72, 0xdb, 0xf9,
-    0x13, 0x58, 0x4a, 0xd5, 0xb6, 0xd8, 0xf1, 0xf7, 0x69, 0xf8, 0xad, 0x3a, 0xfe, 0x7c, 0x28, 0xcb, 0xf1, 0xd4, 0xfb, 0xe0, 0x97,
-    0xa8, 0x8f, 0x44, 0x75, 0x58, 0x42,
+    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20, 0xd4, 0xee, 0x72,
+    0xdb, 0xf9, 0x13, 0x58, 0x4a, 0xd5, 0xb6, 0xd8, 0xf1, 0xf7, 0x69, 0xf8, 0xad, 0x3a, 0xfe, 0x7c, 0x28, 0xcb, 0xf1,
+    0xd4, 0xfb, 0xe0, 0x97, 0xa8, 0x8f, 0x44, 0x75, 0x58, 0x42,
 ];
 
 fn signing_key() -> EncodingKey {
@@ -51,7 +51,8 @@ fn sign(header: &Header, claims: &Value) -> String {
 }
 
 async fn verify(token: &str) -> Result<Option<Arc<Identity>>, String> {
-    let headers = HeaderMap::from_iter([(header::AUTHORIZATION, HeaderValue::try_from(format!("Bearer {token}")).unwrap())]);
+    let headers =
+        HeaderMap::from_iter([(header::AUTHORIZATION, HeaderValue::try_from(format!("Bearer {token}")).unwrap())]);
     let found = verifier().verify(&headers).await;
     found.map(|found| found.map(|(identity, _)| identity)).map_err(|refusal| refusal.to_string())
 }
@@ -97,10 +98,14 @@ async fn the_header_of_a_token_decides_nothing() {
     let unknown = Header { kid: Some("../../k1".into()), ..header() };
     assert_eq!(verify(&sign(&unknown, &claims())).await.unwrap_err(), "the token is signed with an unknown key");
     let other_type = Header { typ: Some("id+jwt".into()), ..header() };
-    assert_eq!(verify(&sign(&other_type, &claims())).await.unwrap_err(), "the token is of another type than an access token");
+    assert_eq!(
+        verify(&sign(&other_type, &claims())).await.unwrap_err(),
+        "the token is of another type than an access token"
+    );
     let whole = sign(&header(), &claims());
     let (_, rest) = whole.split_once('.').unwrap();
-    for forged in ["eyJhbGciOiJub25lIn0", "eyJhbGciOiJIUzI1NiIsImtpZCI6ImsxIn0", "eyJhbGciOiJSUzI1NiIsImtpZCI6ImsxIn0"] {
+    for forged in ["eyJhbGciOiJub25lIn0", "eyJhbGciOiJIUzI1NiIsImtpZCI6ImsxIn0", "eyJhbGciOiJSUzI1NiIsImtpZCI6ImsxIn0"]
+    {
         assert!(verify(&format!("{forged}.{rest}")).await.is_err(), "{forged}");
     }
     let tampered = whole.replace(rest.split_once('.').unwrap().1, "AAAA");
@@ -113,5 +118,8 @@ async fn a_refusal_is_a_challenge() {
     let fault = Fault::from(Refusal::Token("has expired"));
     assert_eq!(fault.status, StatusCode::UNAUTHORIZED);
     let (name, value) = &fault.headers[0];
-    assert_eq!((name, value.to_str().unwrap()), (&header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\", error_description=\"the token has expired\""));
+    assert_eq!(
+        (name, value.to_str().unwrap()),
+        (&header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\", error_description=\"the token has expired\"")
+    );
 }

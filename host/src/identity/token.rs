@@ -22,7 +22,8 @@ pub(super) async fn verify(config: &Config, keys: &dyn KeySource, token: &str) -
     let mut refusal = Refusal::Token("is signed with an algorithm that is not accepted");
     for key in candidates {
         // From the configuration and the key, never from the token.
-        let allowed: Vec<_> = config.algorithms.iter().filter(|a| key.algorithms.contains(a)).map(|a| library_name(*a)).collect();
+        let allowed: Vec<_> =
+            config.algorithms.iter().filter(|a| key.algorithms.contains(a)).map(|a| library_name(*a)).collect();
         if !allowed.contains(&header.alg) {
             continue;
         }

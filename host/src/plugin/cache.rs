@@ -66,19 +66,28 @@ impl PluginCache {
         let scope = match (scope, identity) {
             (Scope::Public, _) => ScopeKey::Public,
             (Scope::Tenant, Some(identity)) => ScopeKey::Tenant(identity.issuer.clone(), identity.tenant.clone()?),
-            (Scope::Principal, Some(identity)) => ScopeKey::Principal(identity.issuer.clone(), identity.subject.clone()),
+            (Scope::Principal, Some(identity)) => {
+                ScopeKey::Principal(identity.issuer.clone(), identity.subject.clone())
+            }
             (_, None) => return None,
         };
         Some(Key { artifact, scope, key })
     }
 
-    pub(super) fn get(&self, artifact: Digest, scope: Scope, identity: Option<&Identity>, key: String) -> Option<Bytes> {
+    pub(super) fn get(
+        &self,
+        artifact: Digest,
+        scope: Scope,
+        identity: Option<&Identity>,
+        key: String,
+    ) -> Option<Bytes> {
         let entry = self.store.get(&Self::key(artifact, scope, identity, key)?)?;
         let tags = self.tags();
         let valid = entry.stored_at >= tags.all_before
-            && entry.tags.iter().all(|tag| {
-                tags.invalidated.get(&(artifact, tag.clone())).is_none_or(|at| *at <= entry.stored_at)
-            });
+            && entry
+                .tags
+                .iter()
+                .all(|tag| tags.invalidated.get(&(artifact, tag.clone())).is_none_or(|at| *at <= entry.stored_at));
         valid.then_some(entry.value)
     }
 

@@ -1,15 +1,17 @@
 //! One instance of a plugin, and what the host keeps for it.
 
 use super::{
-    bindings, engine::Shared, limiter::Limiter, meter::Meter, senses::Senses, speech::{Pipe, Speech},
+    bindings,
+    engine::Shared,
+    limiter::Limiter,
+    meter::Meter,
+    senses::Senses,
+    speech::{Pipe, Speech},
 };
 use crate::{artifact::Digest, fanout::Session, model::Identity};
 use rand::Rng;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
-use wasmtime::{
-    CallHook, Store, StoreContextMut, UpdateDeadline,
-    component::ResourceTable,
-};
+use wasmtime::{CallHook, Store, StoreContextMut, UpdateDeadline, component::ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 /// Handles (streams, pollables) that one instance may hold.

@@ -76,7 +76,11 @@ pub enum PluginError {
 
 impl Plugin {
     /// Compiles (or finds compiled) and links the artifact. Takes seconds: not for a request's thread.
-    pub fn load(runtime: &Runtime, artifact: &Artifact, overrides: &BTreeMap<String, String>) -> Result<Self, CompileError> {
+    pub fn load(
+        runtime: &Runtime,
+        artifact: &Artifact,
+        overrides: &BTreeMap<String, String>,
+    ) -> Result<Self, CompileError> {
         let linked = runtime.link(artifact)?;
         let exports = bindings::PluginPre::new(linked).map_err(|error| CompileError::Invalid(format!("{error:#}")))?;
         let (manifest, ceiling) = (&artifact.manifest, &runtime.shared.config);
@@ -128,7 +132,9 @@ impl Plugin {
         let mut store = self.blueprint.store();
         match self.exports.instantiate_async(&mut store).await {
             Ok(exports) => Ok(Instance { store, exports, left: rand::random_range(MOST_REUSES / 2..MOST_REUSES) }),
-            Err(error) if store.data().limiter.refused => Err(PluginError::Memory(self.blueprint.max_memory).tap(&error)),
+            Err(error) if store.data().limiter.refused => {
+                Err(PluginError::Memory(self.blueprint.max_memory).tap(&error))
+            }
             Err(error) => Err(stopped(&error).unwrap_or_else(|| PluginError::Start(format!("{error:?}")))),
         }
     }
@@ -145,7 +151,9 @@ impl Plugin {
         let (cpu, memory) = (state.meter.spent(), state.limiter.memory());
         let result = match outcome {
             Ok(result) => result,
-            Err(error) if state.limiter.refused => return Err(PluginError::Memory(self.blueprint.max_memory).tap(&error)),
+            Err(error) if state.limiter.refused => {
+                return Err(PluginError::Memory(self.blueprint.max_memory).tap(&error));
+            }
             Err(error) => return Err(stopped(&error).unwrap_or_else(|| PluginError::Trapped(format!("{error:?}")))),
         };
         match &result {

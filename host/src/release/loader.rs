@@ -111,7 +111,10 @@ impl Loader {
             Ok(release) => Candidate { stamp, good: Some(release), refused: None, clash: None, order },
             Err(reason) => {
                 self.metrics.releases_refused.inc();
-                let consequence = good.as_ref().map_or_else(|| "it is not served".to_owned(), |old| format!("{} {} goes on", old.name, old.version));
+                let consequence = good.as_ref().map_or_else(
+                    || "it is not served".to_owned(),
+                    |old| format!("{} {} goes on", old.name, old.version),
+                );
                 tracing::error!(file = %path.display(), "artifact refused, {consequence}: {reason}");
                 Candidate { stamp, good, refused: Some(Arc::new(reason)), clash: None, order }
             }
@@ -129,11 +132,17 @@ impl Loader {
         }
         let same = files.iter().find_map(|(other, candidate)| {
             let release = candidate.good.as_ref().filter(|_| other != path)?;
-            let is_same = release.name == manifest.name && release.version == manifest.version && release.digest != artifact.digest;
+            let is_same = release.name == manifest.name
+                && release.version == manifest.version
+                && release.digest != artifact.digest;
             is_same.then(|| other.display().to_string())
         });
         if let Some(file) = same {
-            return Err(Refusal::SameVersion { plugin: manifest.name.clone(), version: manifest.version.to_string(), file });
+            return Err(Refusal::SameVersion {
+                plugin: manifest.name.clone(),
+                version: manifest.version.to_string(),
+                file,
+            });
         }
         let plans = self.engine.plans(&artifact.methods, &artifact.descriptors).map_err(Refusal::Calls)?;
         let overrides = self.config.overrides.get(&manifest.name).cloned().unwrap_or_default();
@@ -146,7 +155,10 @@ impl Loader {
     /// The same bytes, loaded before under this or another name.
     fn known(&self, digest: Digest, path: &Path, files: &BTreeMap<PathBuf, Candidate>) -> Option<Arc<Release>> {
         let here = files.get(path).into_iter();
-        here.chain(files.values()).filter_map(|candidate| candidate.good.as_ref()).find(|release| release.digest == digest).cloned()
+        here.chain(files.values())
+            .filter_map(|candidate| candidate.good.as_ref())
+            .find(|release| release.digest == digest)
+            .cloned()
     }
 
     /// Makes a table of all that can serve, and swaps it in.
@@ -176,7 +188,8 @@ impl Loader {
     }
 
     fn announce(&self, before: &Table, after: &Table) {
-        let has = |table: &Table, release: &Release| table.releases().iter().any(|other| other.digest == release.digest);
+        let has =
+            |table: &Table, release: &Release| table.releases().iter().any(|other| other.digest == release.digest);
         for release in before.releases().iter().filter(|release| !has(after, release)) {
             self.metrics.releases.remove(&release.labels());
             tracing::info!(plugin = %release.name, version = %release.version, digest = %release.digest.short(), "release retired");

@@ -18,7 +18,9 @@ pub enum Refusal {
     Compile(#[from] CompileError),
     #[error("it is for client `{client}`, which the configuration doesn't have; it has: {known}")]
     NoClient { client: String, known: String },
-    #[error("{plugin} {version} is in service with another digest, from {file}; raise `version`, or remove that file first")]
+    #[error(
+        "{plugin} {version} is in service with another digest, from {file}; raise `version`, or remove that file first"
+    )]
     SameVersion { plugin: String, version: String, file: String },
     #[error("{endpoint} of client `{client}` belongs to plugin `{owner}` already")]
     EndpointTaken { endpoint: String, client: String, owner: String },

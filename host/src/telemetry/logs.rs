@@ -20,7 +20,10 @@ impl Config {
     pub fn read(table: &Table<'_>) -> Self {
         let filter: String = table.or("log-level", "info".to_owned());
         if let Err(error) = filter.parse::<EnvFilter>() {
-            table.mistake("log-level", format!("expected a level such as \"info\" or \"info,weft::fanout=debug\": {error}"));
+            table.mistake(
+                "log-level",
+                format!("expected a level such as \"info\" or \"info,weft::fanout=debug\": {error}"),
+            );
         }
         Self { format: table.or("log-format", LogFormat::Human), filter }
     }

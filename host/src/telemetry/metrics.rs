@@ -87,13 +87,23 @@ impl Metrics {
         let mut root = Registry::with_prefix("weft");
         let r = &mut root;
         r.register("requests", "Requests answered", self.requests.clone());
-        r.register_with_unit("request_duration", "Time from head to answer", Unit::Seconds, self.request_seconds.clone());
+        r.register_with_unit(
+            "request_duration",
+            "Time from head to answer",
+            Unit::Seconds,
+            self.request_seconds.clone(),
+        );
         r.register("requests_active", "Requests under way", self.requests_active.clone());
         r.register_with_unit("guest_cpu", "CPU time of the guest, a request", Unit::Seconds, self.guest_cpu.clone());
         r.register("guest_traps", "Requests that ended in a trap", self.guest_traps.clone());
         r.register("calls", "Calls that plugins made, by where the reply came from", self.calls.clone());
         r.register("upstream_calls", "Calls that left the host", self.upstream_calls.clone());
-        r.register_with_unit("upstream_duration", "Time of calls that left the host", Unit::Seconds, self.upstream_seconds.clone());
+        r.register_with_unit(
+            "upstream_duration",
+            "Time of calls that left the host",
+            Unit::Seconds,
+            self.upstream_seconds.clone(),
+        );
         r.register("amplification_ratio", "Upstream calls that one request caused", self.amplification.clone());
         r.register("batch_size", "Calls that travelled in one batch", self.batch_size.clone());
         r.register("cache_entries", "Entities in the cache", self.cache_entries.clone());

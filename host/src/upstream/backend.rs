@@ -98,7 +98,10 @@ impl Backend {
         if endpoint.answers.swap(!failed, Relaxed) == failed {
             self.count_endpoints();
         }
-        result.map_err(|failure| Failure { message: format!("{} ({}): {}", self.name, endpoint.address, failure.message), ..failure })
+        result.map_err(|failure| Failure {
+            message: format!("{} ({}): {}", self.name, endpoint.address, failure.message),
+            ..failure
+        })
     }
 
     fn count_endpoints(&self) {
@@ -132,14 +135,23 @@ impl Transport for Backend {
 
 /// Failures that say something of the endpoint, not of the request.
 fn is_endpoints_own(code: Code) -> bool {
-    matches!(code, Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted | Code::Internal | Code::Unknown | Code::DataLoss)
+    matches!(
+        code,
+        Code::Unavailable
+            | Code::DeadlineExceeded
+            | Code::ResourceExhausted
+            | Code::Internal
+            | Code::Unknown
+            | Code::DataLoss
+    )
 }
 
 /// What is left, less a margin for the way back, in the form of the gRPC specification: at most eight digits and a unit.
 fn grpc_timeout(remaining: Duration) -> HeaderValue {
     let margin = (remaining / 20).min(Duration::from_millis(10));
     let micros = (remaining - margin).as_micros().max(1);
-    let text = if micros < 100_000_000 { format!("{micros}u") } else { format!("{}m", (micros / 1000).min(99_999_999)) };
+    let text =
+        if micros < 100_000_000 { format!("{micros}u") } else { format!("{}m", (micros / 1000).min(99_999_999)) };
     HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("1S"))
 }
 

@@ -155,7 +155,10 @@ mod tests {
             tokio::time::advance(Duration::from_millis(20)).await;
             call.end(false);
         }
-        assert!(share_of_first(Balance::P2cEwma, &loads) > 0.5, "the failure has faded, so the endpoint is tried again");
+        assert!(
+            share_of_first(Balance::P2cEwma, &loads) > 0.5,
+            "the failure has faded, so the endpoint is tried again"
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -48,7 +48,12 @@ impl Config {
         let config = Self {
             endpoints: endpoints.map(|text| static_endpoints(table, &text, scheme)).unwrap_or_default(),
             balance: table.or("balance", Balance::P2cEwma),
-            connect_timeout: table.within("connect-timeout", Duration::from_secs(1), Duration::from_millis(1), Duration::from_mins(1)),
+            connect_timeout: table.within(
+                "connect-timeout",
+                Duration::from_secs(1),
+                Duration::from_millis(1),
+                Duration::from_mins(1),
+            ),
             max_reply: table.within("max-reply", ByteSize(4 << 20), ByteSize(1 << 10), ByteSize(256 << 20)),
             tls,
         };

@@ -120,7 +120,11 @@ impl Service<Request<Body>> for GrpcOnly {
                 return Ok(response);
             }
             let text = format!("the backend answered HTTP {} without a gRPC status", response.status().as_u16());
-            let code = if response.status() == StatusCode::OK { tonic::Code::Unknown } else { code_of_http(response.status()) };
+            let code = if response.status() == StatusCode::OK {
+                tonic::Code::Unknown
+            } else {
+                code_of_http(response.status())
+            };
             Err(Status::new(code, text).into())
         })
     }

@@ -73,7 +73,14 @@ async fn film(Path(id): Path<u32>) -> Result<Json<Hero>> {
     }));
     let (summary, rows) = join!(Reviews::get_summary(GetSummaryRequest { film_id: id }), rows);
     let line = format!("{:.1} stars · {} min · {}", summary?.average, film.minutes, film.genres.join(", "));
-    Ok(Json(Hero { title: film.title, year: film.year, image: film.poster_url, line, text: film.synopsis, rows: rows? }))
+    Ok(Json(Hero {
+        title: film.title,
+        year: film.year,
+        image: film.poster_url,
+        line,
+        text: film.synopsis,
+        rows: rows?,
+    }))
 }
 
 /// The films of one person.

@@ -75,7 +75,8 @@ async fn rate(Path(id): Path<u32>, _caller: Identity, Json(new): Json<NewRating>
     if !(1..=5).contains(&new.stars) {
         return Err(Problem::invalid("body.stars", "is not between 1 and 5"));
     }
-    let rating = Reviews::rate_film(RateFilmRequest { film_id: id, stars: new.stars }).await.or_not_found("film", id)?;
+    let rating =
+        Reviews::rate_film(RateFilmRequest { film_id: id, stars: new.stars }).await.or_not_found("film", id)?;
     let average = rating.summary.map_or(0.0, |summary| summary.average);
     Ok(Created(Json(Rated { stars: rating.stars, your_ratings: rating.your_ratings, average })))
 }

@@ -19,7 +19,10 @@ fn params(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
 fn two_plugins_may_name_one_path_differently_under_different_methods() {
     let routes = routes(&["GET /films/{id}", "POST /films/{slug}"]);
     assert_eq!(routes.find(&Method::GET, "/films/7"), Found::Endpoint(&"GET /films/{id}", params(&[("id", "7")])));
-    assert_eq!(routes.find(&Method::POST, "/films/7"), Found::Endpoint(&"POST /films/{slug}", params(&[("slug", "7")])));
+    assert_eq!(
+        routes.find(&Method::POST, "/films/7"),
+        Found::Endpoint(&"POST /films/{slug}", params(&[("slug", "7")]))
+    );
     assert_eq!(routes.find(&Method::PUT, "/films/7"), Found::OtherMethods(vec![Method::GET, Method::POST]));
     assert_eq!(routes.find(&Method::HEAD, "/films/7"), Found::Endpoint(&"GET /films/{id}", params(&[("id", "7")])));
     assert_eq!(routes.find(&Method::GET, "/films/7/cast"), Found::Nothing);
@@ -50,7 +53,8 @@ fn expected(templates: &[String], path: &str) -> Option<String> {
     let segments: Vec<&str> = path.split('/').collect();
     let fits = |template: &&String| {
         let parts: Vec<&str> = template.split('/').collect();
-        parts.len() == segments.len() && parts.iter().zip(&segments).all(|(part, s)| (part.starts_with('{') && !s.is_empty()) || part == s)
+        parts.len() == segments.len()
+            && parts.iter().zip(&segments).all(|(part, s)| (part.starts_with('{') && !s.is_empty()) || part == s)
     };
     let literalness = |template: &&String| template.split('/').map(|part| !part.starts_with('{')).collect::<Vec<_>>();
     templates.iter().filter(fits).max_by_key(literalness).cloned()
