@@ -42,6 +42,8 @@ enum Command {
 enum Failure {
     /// Exit code 1.
     Failed(anyhow::Error),
+    /// Exit code 2: an argument that can't be.
+    Usage(String),
     /// Exit code 2: the user's files have mistakes.
     Mistakes(Vec<Mistake>),
 }
@@ -68,6 +70,10 @@ pub fn main() -> ExitCode {
         Err(Failure::Failed(error)) => {
             tell(&format!("error: {error:#}"));
             ExitCode::FAILURE
+        }
+        Err(Failure::Usage(message)) => {
+            tell(&format!("error: {message}"));
+            ExitCode::from(2)
         }
         Err(Failure::Mistakes(mistakes)) => {
             for mistake in &mistakes {

@@ -1,4 +1,36 @@
-//! The Weft host.
+//! The Weft host: sandboxed plugins of frontend teams, served over HTTP, fanned out to microservices.
+//!
+//! The modules in the order in which a request meets them, then those that it never meets, then those under all others:
+//!
+//! | module | what it knows |
+//! |---|---|
+//! | [`edge`] | connections, HTTP, problem documents; the accept loop |
+//! | [`gateway`] | the way of one request, in one function |
+//! | [`identity`] | who calls: bearer tokens |
+//! | [`release`] | which plugin serves an endpoint; loading and swapping |
+//! | [`plugin`] | running a guest: sandbox, limits, CPU time |
+//! | [`fanout`] | calls: scope, cache, coalescing, batching |
+//! | [`upstream`] | backends: endpoints, balancing, gRPC |
+//! | [`app`] | puts the parts together, starts and stops them |
+//! | [`cli`], [`config`], [`admin`] | what the operator says and sees |
+//! | [`model`], [`artifact`], [`store`], [`settings`], [`telemetry`] | words, files and tools that all may use and that use none of the above |
+//!
+//! # The layer rule
+//!
+//! `main → cli → app → {edge, admin} → gateway → {identity, release} → plugin → fanout → upstream`, and no arrow points back;
+//! modules in one pair of braces don't import each other. `config` reads each module's own table and is read by `app` and `cli`.
+//! Each framework is named in one module: hyper and axum in `edge` and `admin`, wasmtime in `plugin`, tonic in `upstream`, moka in
+//! `store`, jsonwebtoken in `identity`. `tests/all/tidy.rs` keeps all this.
+//!
+//! # Invariants
+//!
+//! - Identity is verified before any guest code runs.
+//! - A guest can't name a backend, a method or a header that its manifest doesn't grant.
+//! - An instance that trapped, overran or was abandoned never serves again.
+//! - A call that is not safe is sent once, alone; no reply and no credential crosses from one scope to another.
+//! - Every queue, body, batch and wait has a bound in the configuration.
+//! - What serves goes on serving while something else fails to load.
+
 pub mod admin;
 pub mod app;
 pub mod artifact;

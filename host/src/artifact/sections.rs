@@ -29,6 +29,9 @@ impl Sections {
     /// off is found here.
     pub fn read(bytes: &[u8]) -> Result<Self, ArtifactError> {
         let not = |error: &dyn std::fmt::Display| ArtifactError::NotAComponent(error.to_string());
+        if !bytes.starts_with(b"\0asm") {
+            return Err(not(&"it does not begin as WebAssembly does"));
+        }
         let mut found: [Option<&[u8]>; 6] = [None; 6];
         let mut depth = 0_u32;
         for payload in Parser::new(0).parse_all(bytes) {

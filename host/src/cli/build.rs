@@ -157,8 +157,8 @@ fn compile(arguments: &Arguments, more: &[&str]) -> anyhow::Result<PathBuf> {
     }
     let own = fs::canonicalize(arguments.folder.join("Cargo.toml")).context("the plugin's folder has no Cargo.toml")?;
     let messages = String::from_utf8_lossy(&output.stdout);
-    let files = messages.lines().filter_map(|line| component_of(line, &own));
-    files.last().ok_or_else(|| anyhow!("the plugin's crate makes no component: set crate-type = [\"cdylib\", \"rlib\"] under [lib] in its Cargo.toml"))
+    let mut files = messages.lines().rev().filter_map(|line| component_of(line, &own));
+    files.next().ok_or_else(|| anyhow!("the plugin's crate makes no component: set crate-type = [\"cdylib\", \"rlib\"] under [lib] in its Cargo.toml"))
 }
 
 /// The `.wasm` file, if this line of cargo's output tells of the plugin's own library.

@@ -1,6 +1,6 @@
 //! `weft new`: a plugin that builds and tests, to go on from.
 
-use super::{Result, print};
+use super::{Failure, Result, print};
 use anyhow::{Context, bail};
 use std::{
     fs,
@@ -18,6 +18,9 @@ pub(super) struct Arguments {
     /// Where the folder is made
     #[arg(long = "in", value_name = "FOLDER", default_value = ".")]
     parent: PathBuf,
+    /// A folder with the protos of your services; without it, an empty `protos` is made
+    #[arg(long, value_name = "FOLDER")]
+    protos: Option<PathBuf>,
     /// The Weft repository to take the SDK from, where it is not the one that this program was built in
     #[arg(long, value_name = "FOLDER")]
     weft: Option<PathBuf>,
@@ -30,10 +33,7 @@ pub(super) fn run(arguments: &Arguments) -> Result {
     let fits = name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
     if !fits {
-        return Err(anyhow::anyhow!(
-            "`{name}` is no plugin name: lower-case letters, digits and `-`, beginning with a letter"
-        )
-        .into());
+        return Err(Failure::Usage(format!("`{name}` is no plugin name: lower-case letters, digits and `-`, beginning with a letter")));
     }
     let folder = arguments.parent.join(name);
     if folder.exists() {
@@ -42,11 +42,14 @@ pub(super) fn run(arguments: &Arguments) -> Result {
     let files = [
         ("Cargo.toml", cargo_toml(arguments)?),
         ("plugin.toml", plugin_toml(arguments)),
-        ("build.rs", BUILD.to_owned()),
+        ("build.rs", build_rs(arguments)?),
         ("src/lib.rs", SOURCE.to_owned()),
         ("tests/greet.rs", test(name)),
         (".gitignore", "/target\n".to_owned()),
     ];
+    if arguments.protos.is_none() {
+        write(&folder.join("protos/README.md"), "The `.proto` files of the services that the plugin calls.\n")?;
+    }
     for (file, text) in files {
         write(&folder.join(file), &text)?;
     }
@@ -111,7 +114,7 @@ client = "{}"
 auth = "none"                 # required (the default) | optional | none
 timeout = "800ms"
 
-# All that the plugin may call. Put the protos into protos/ and name methods here; then there are typed clients for them.
+# All that the plugin may call. For each method named here there is a typed client in the code.
 [calls]
 # "catalog.v1.Films" = ["GetFilm"]
 "#,
@@ -119,12 +122,20 @@ timeout = "800ms"
     )
 }
 
-const BUILD: &str = r#"//! Makes typed clients for what `[calls]` in plugin.toml grants.
+fn build_rs(arguments: &Arguments) -> anyhow::Result<String> {
+    let protos = match &arguments.protos {
+        Some(folder) => fs::canonicalize(folder).with_context(|| format!("{} can't be found", folder.display()))?,
+        None => PathBuf::from("protos"),
+    };
+    Ok(format!(
+        r#"//! Makes typed clients for what `[calls]` in plugin.toml grants.
 
-fn main() -> Result<(), weft_build::Error> {
-    weft_build::protos(&["protos"])
+fn main() -> Result<(), weft_build::Error> {{
+    weft_build::protos(&[{protos:?}])
+}}
+"#
+    ))
 }
-"#;
 
 const SOURCE: &str = r#"//! Greets whoever calls.
 
@@ -154,14 +165,15 @@ fn test(name: &str) -> String {
     format!(
         r#"//! The plugin as its clients see it, run natively.
 
+use {module}::Greeting;
 use weft_sdk::test::App;
 
 #[test]
 fn greets_by_name() {{
     let app = App::new({module}::plugin());
     let response = app.get("/greetings/ann").send();
-    assert_eq!(response.status, 200);
-    assert_eq!(response.json::<serde_json::Value>()["text"], "Hello, ann!");
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.json::<Greeting>().text, "Hello, ann!");
 }}
 "#
     )

@@ -148,9 +148,10 @@ impl Session {
             self.collect();
             for (ticket, outcome) in std::mem::take(&mut self.ready) {
                 let place = (ticket as usize).checked_sub(first).and_then(|at| order.get(at)).copied();
-                match place.and_then(|place| answers.get_mut(place).zip(calls.get(place))) {
-                    Some((answer, (method, message, _))) => *answer = Some(self.in_encoding(method, message, outcome)),
-                    None => {}
+                if let Some((answer, (method, message, _))) =
+                    place.and_then(|at| answers.get_mut(at).zip(calls.get(at)))
+                {
+                    *answer = Some(self.in_encoding(method, message, outcome));
                 }
             }
             if answers.iter().any(Option::is_none) {

@@ -42,12 +42,14 @@ fn is_access_token(typ: &str) -> bool {
 
 /// Every check on, and every claim that is checked required: the library's own defaults skip a check whose claim is absent.
 fn validation(config: &Config, allowed: Vec<jsonwebtoken::Algorithm>) -> Validation {
-    let mut validation = Validation::default();
-    validation.algorithms = allowed;
-    validation.leeway = config.leeway.as_secs();
-    validation.validate_exp = true;
-    validation.validate_nbf = true;
-    validation.validate_aud = true;
+    let mut validation = Validation {
+        algorithms: allowed,
+        leeway: config.leeway.as_secs(),
+        validate_exp: true,
+        validate_nbf: true,
+        validate_aud: true,
+        ..Validation::default()
+    };
     validation.set_issuer(&config.issuers);
     validation.set_audience(&config.audiences);
     validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
