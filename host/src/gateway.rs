@@ -22,7 +22,7 @@ use crate::{
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 /// A request as the edge hands it over. The body is read only when the way is clear.
 pub struct Request {
@@ -32,6 +32,7 @@ pub struct Request {
     pub body: BoxFuture<'static, Result<Bytes, Fault>>,
     pub request_id: HeaderValue,
     pub trace: TraceContext,
+    pub peer: Option<SocketAddr>,
 }
 
 impl std::fmt::Debug for Request {
@@ -97,8 +98,13 @@ impl Gateway {
             deadline,
         };
         let body = tokio::time::timeout_at(deadline.instant(), request.body).await.map_err(|_| body_too_slow())??;
-        let caller =
-            Caller { identity: identity.clone(), token, request_id: request.request_id.clone(), trace: request.trace };
+        let caller = Caller {
+            identity: identity.clone(),
+            token,
+            request_id: request.request_id.clone(),
+            trace: request.trace,
+            source: request.peer,
+        };
         let limits = Limits {
             calls: release.limits.calls.min(self.ceilings.calls),
             arena: self.ceilings.arena,

@@ -1,35 +1,73 @@
-//! The way out of the host: backends, their endpoints, which one is picked, and the transport (gRPC over HTTP/2).
+//! The way out of the host: backends, their endpoints, which one is picked, and what protects both sides.
 //!
-//! This module moves bytes: messages are neither decoded nor encoded here. tonic is named here only.
+//! In the order of a call's way: [`backend`] (throttle and concurrency limit), [`attempt`] (retries and hedges), [`balance`] (which
+//! endpoint), [`endpoint`] (its load and health), [`grpc`] (the wire). This module moves bytes: messages are neither decoded nor encoded
+//! here. tonic is named here only.
 
+mod attempt;
 mod backend;
 mod balance;
+mod budget;
 mod codec;
 mod config;
+mod endpoint;
 mod grpc;
+mod health;
+mod latency;
+mod limit;
+mod load;
+mod method;
+#[cfg(test)]
+mod scripted;
+mod throttle;
 
+pub use attempt::Answer;
 pub use backend::{Backend, EndpointState};
-pub use config::{Balance, Config, TlsFiles};
+pub use config::{Address, Balance, Canary, Config, Hedge, Retry, TlsFiles};
+pub use health::Outlier;
+pub use limit::Concurrency;
+pub use method::Method;
 
-use crate::model::{Deadline, Failure};
+use crate::model::Deadline;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, uri::PathAndQuery};
+use http::HeaderMap;
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    net::SocketAddr,
+    sync::Arc,
+};
 
 /// One call as it leaves the host.
 #[derive(Debug, Clone)]
 pub struct Outgoing {
-    /// `/catalog.v1.Films/GetFilm`.
-    pub path: PathAndQuery,
+    pub method: Arc<Method>,
     pub message: Bytes,
     /// What the backend is told beside the message.
     pub metadata: HeaderMap,
-    /// Bounds the whole exchange with the backend, from picking an endpoint to the trailers.
+    /// Bounds everything: the wait for a turn, all attempts, each to its trailers.
     pub deadline: Deadline,
+    /// The client's address, for the policies that stick to it.
+    pub source: Option<SocketAddr>,
+}
+
+impl Outgoing {
+    fn source_for(&self, balance: Balance) -> Option<u64> {
+        let mut hasher = DefaultHasher::new();
+        match balance {
+            Balance::SourceHash => self.source?.ip().hash(&mut hasher),
+            Balance::SourcePortHash => self.source?.hash(&mut hasher),
+            _ => return None,
+        }
+        Some(hasher.finish())
+    }
 }
 
 /// The seam between the fan-out engine and the network: one backend that answers unary calls.
 pub trait Transport: Send + Sync + std::fmt::Debug {
     /// Ends by `outgoing.deadline` with DEADLINE_EXCEEDED at the latest. Dropping the future cancels the call.
-    fn call(&self, outgoing: Outgoing) -> BoxFuture<'_, Result<Bytes, Failure>>;
+    fn call(&self, outgoing: Outgoing) -> BoxFuture<'_, Answer>;
+
+    /// How many calls it takes at once, as far as is known.
+    fn concurrency(&self) -> usize;
 }

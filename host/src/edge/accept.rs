@@ -1,17 +1,24 @@
 //! The accept loop: bounded in connections, in silence, and in the time it takes to stop.
 
 use axum::Router;
+use http::Request;
+use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
     service::TowerToHyperService,
 };
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::JoinSet,
 };
+use tower::ServiceExt;
+
+/// The other end of a request's connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer(pub(super) SocketAddr);
 
 /// What connections may take.
 #[derive(Debug, Clone, Copy)]
@@ -52,10 +59,10 @@ pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds, mut st
             stream = accept(&listener, &slots) => stream,
             () = stopped(&mut stop) => break,
         };
-        let Some((stream, slot)) = stream else { continue };
+        let Some((stream, peer, slot)) = stream else { continue };
         let (server, router, stop) = (server.clone(), router.clone(), stop.clone());
         connections.spawn(async move {
-            connection(&server, stream, router, bounds.first_bytes, stop).await;
+            connection(&server, stream, peer, router, bounds.first_bytes, stop).await;
             drop(slot);
         });
     }
@@ -72,13 +79,13 @@ pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds, mut st
 async fn accept(
     listener: &TcpListener,
     slots: &Arc<Semaphore>,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
     let slot = slots.clone().acquire_owned().await.ok()?;
     match listener.accept().await {
-        Ok((stream, _)) => {
+        Ok((stream, peer)) => {
             // Answers are written whole; waiting to fill packets would only delay them.
             let _ = stream.set_nodelay(true);
-            Some((stream, slot))
+            Some((stream, peer, slot))
         }
         Err(error) => {
             tracing::warn!(%error, "a connection could not be accepted");
@@ -112,6 +119,7 @@ fn server(bounds: Bounds) -> Builder<TokioExecutor> {
 async fn connection(
     server: &Builder<TokioExecutor>,
     stream: TcpStream,
+    peer: SocketAddr,
     router: Router,
     first_bytes: Duration,
     mut stop: watch::Receiver<bool>,
@@ -124,7 +132,11 @@ async fn connection(
     if !speaks {
         return;
     }
-    let connection = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let service = router.map_request(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
+        request
+    });
+    let connection = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     tokio::pin!(connection);
     let result = tokio::select! {
         result = connection.as_mut() => result,

@@ -1,5 +1,6 @@
 //! A request as it comes in: checked for what every request has to have, and given an id and a trace.
 
+use super::accept::Peer;
 use crate::{
     gateway,
     model::{Fault, TraceContext},
@@ -30,6 +31,7 @@ pub(super) fn take_in(request: Request<Body>, max_body: usize) -> (Head, Result<
     let head =
         Head { method: parts.method.clone(), path: parts.uri.path().to_owned(), request_id: request_id.clone(), trace };
     let checked = check_host(&parts).and_then(|()| check_length(&parts.headers, max_body));
+    let peer = parts.extensions.get::<Peer>().map(|peer| peer.0);
     let request = checked.map(|()| gateway::Request {
         method: parts.method,
         uri: parts.uri,
@@ -37,6 +39,7 @@ pub(super) fn take_in(request: Request<Body>, max_body: usize) -> (Head, Result<
         body: collect(body, max_body),
         request_id,
         trace,
+        peer,
     });
     (head, request)
 }

@@ -113,16 +113,16 @@ impl Engine {
     }
 
     /// Starts the load of one flight that travels alone.
-    pub(super) fn load(self: &Arc<Self>, flight: Arc<Flight>, scoped: &Scoped) {
+    pub(super) fn load(self: &Arc<Self>, flight: Arc<Flight>, scoped: &Arc<Scoped>) {
         let load = Load::new(1);
         if !flight.board(&load) {
             return;
         }
         let engine = self.clone();
-        let metadata = scoped.metadata.clone();
+        let scoped = scoped.clone();
         let task = tokio::spawn(async move {
             let boarded = Boarded { flights: &engine.flights, boarded: vec![flight.clone()] };
-            let result = engine.load_single(&flight, metadata).await;
+            let result = engine.load_single(&flight, &scoped).await;
             engine.settle(&flight, result);
             drop(boarded);
         });
@@ -130,7 +130,7 @@ impl Engine {
     }
 
     /// One call of the method itself, for one flight.
-    pub(super) async fn load_single(&self, flight: &Flight, metadata: http::HeaderMap) -> Result<Bytes, Failure> {
+    pub(super) async fn load_single(&self, flight: &Flight, scoped: &Scoped) -> Result<Bytes, Failure> {
         let plan = &flight.plan;
         let Some(deadline) = flight.latest_deadline() else {
             return Err(Failure::new(Code::Cancelled, "nobody waits for the reply"));
@@ -138,8 +138,14 @@ impl Engine {
         for stats in flight.stats() {
             stats.count_upstream();
         }
-        let (path, message) = (plan.path.clone(), flight.key.request.clone());
-        plan.backend.call(Outgoing { path, message, metadata, deadline: deadline.capped(plan.timeout) }).await
+        let outgoing = Outgoing {
+            method: plan.method.clone(),
+            message: flight.key.request.clone(),
+            metadata: scoped.metadata.clone(),
+            deadline: deadline.capped(plan.timeout),
+            source: scoped.source,
+        };
+        plan.backend.call(outgoing).await.result
     }
 
     /// Keeps the result where the plan says so, then hands it to all who wait. In this order, so that a call that comes

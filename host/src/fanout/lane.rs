@@ -9,7 +9,7 @@ use super::{
     engine::Engine,
     flight::{Boarded, Flight, Load},
     plan::{Batch, Plan},
-    scope::ScopeKey,
+    scope::{ScopeKey, Scoped},
     stats::Stats,
 };
 use crate::{
@@ -18,7 +18,6 @@ use crate::{
 };
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt, join};
-use http::HeaderMap;
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
@@ -54,7 +53,7 @@ pub(super) struct Passenger {
 pub(super) struct Lane {
     key: LaneKey,
     plan: Arc<Plan>,
-    metadata: HeaderMap,
+    scoped: Arc<Scoped>,
     state: Mutex<State>,
 }
 
@@ -75,14 +74,14 @@ impl Lanes {
         engine: &Arc<Engine>,
         plan: &Arc<Plan>,
         key: LaneKey,
-        metadata: &HeaderMap,
+        scoped: &Arc<Scoped>,
         passengers: Vec<Passenger>,
     ) {
         let Some(batch) = &plan.batch else { return };
         let lane = {
             let mut lanes = lock(&batch.lanes.0);
             let lane = lanes.entry(key.clone()).or_insert_with(|| {
-                Arc::new(Lane { key, plan: plan.clone(), metadata: metadata.clone(), state: Mutex::default() })
+                Arc::new(Lane { key, plan: plan.clone(), scoped: scoped.clone(), state: Mutex::default() })
             });
             let lane = lane.clone();
             // Under the map's lock, so that the lane can't be taken away as empty in between.
@@ -189,7 +188,7 @@ impl Lane {
             };
             engine.metrics.batch_size.observe(keys.len() as f64);
             if keys.len() == 1 {
-                let result = engine.load_single(first, self.metadata.clone()).await;
+                let result = engine.load_single(first, &self.scoped).await;
                 settle_all(engine, groups.iter().flatten(), &result);
                 return;
             }
@@ -216,21 +215,25 @@ impl Lane {
         let message = batch.rule.merge(&self.key.rest, keys);
         let since = Instant::now();
         let outgoing = Outgoing {
-            path: batch.path.clone(),
+            method: batch.method.clone(),
             message,
-            metadata: self.metadata.clone(),
+            metadata: self.scoped.metadata.clone(),
             deadline: deadline.capped(self.plan.timeout),
+            source: self.scoped.source,
         };
-        let result = self.plan.backend.call(outgoing).await;
+        let answer = self.plan.backend.call(outgoing).await;
         batch.observe_round_trip(since.elapsed());
-        result
+        answer.result
     }
 
     fn hand_out(&self, engine: &Engine, batch: &Batch, reply: &Bytes, keys: &[KeyValue], groups: &[Vec<Arc<Flight>>]) {
         let items = match batch.rule.split_reply(reply, keys) {
             Ok(items) => items,
             Err(error) => {
-                let text = format!("{} can't be split into replies of {}: {error}", batch.path, self.plan.name);
+                let text = format!(
+                    "the reply of {} can't be split into replies of {}: {error}",
+                    batch.method.name, self.plan.name
+                );
                 tracing::warn!(method = %self.plan.name, %error, "malformed batch reply");
                 settle_all(engine, groups.iter().flatten(), &Err(Failure::new(Code::Internal, text)));
                 return;

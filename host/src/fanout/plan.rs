@@ -12,9 +12,8 @@ use crate::{
     model::Scope,
     settings::Place,
     telemetry::{CallLabels, Counter, Metrics},
-    upstream::Transport,
+    upstream::{Method, Transport},
 };
-use http::uri::PathAndQuery;
 use prost_reflect::{DescriptorPool, MethodDescriptor, prost_types::method_options::IdempotencyLevel};
 use std::{
     collections::HashMap,
@@ -29,7 +28,7 @@ pub struct Plan {
     pub(super) id: u32,
     /// `catalog.v1.Films/GetFilm`.
     pub(super) name: Arc<str>,
-    pub(super) path: PathAndQuery,
+    pub(super) method: Arc<Method>,
     pub(super) backend: Arc<dyn Transport>,
     pub(super) safe: bool,
     pub(super) scope: Scope,
@@ -75,7 +74,7 @@ pub(super) struct Batch {
     /// What the rule was made of; equal specs make equal plans.
     pub(super) spec: weft_wire::Spec,
     pub(super) rule: weft_wire::Rule,
-    pub(super) path: PathAndQuery,
+    pub(super) method: Arc<Method>,
     pub(super) missing: Missing,
     pub(super) max: usize,
     pub(super) max_bytes: usize,
@@ -191,7 +190,7 @@ fn new_plan(
             // `rule::resolve` has made this rule once already.
             rule: weft_wire::Rule::new(spec.clone()).ok()?,
             spec,
-            path: path_of(&format!("{service}/{}", batch.via)),
+            method: Arc::new(Method::new(&config.name, &format!("{service}/{}", batch.via), safe, &engine.metrics)),
             missing: batch.missing,
             max: batch.max,
             max_bytes: batch.max_bytes,
@@ -202,7 +201,7 @@ fn new_plan(
     Plan {
         id: engine.plan_id(),
         name: name.into(),
-        path: path_of(name),
+        method: Arc::new(Method::new(&config.name, name, safe, &engine.metrics)),
         backend,
         safe,
         scope: method.map_or(Scope::Principal, |m| m.scope),
@@ -211,11 +210,6 @@ fn new_plan(
         batch,
         calls: CallCounts::new(&engine.metrics, name),
     }
-}
-
-/// Names come out of descriptors, which hold identifiers only; anything else can't be called.
-fn path_of(name: &str) -> PathAndQuery {
-    PathAndQuery::try_from(format!("/{name}")).unwrap_or_else(|_| PathAndQuery::from_static("/"))
 }
 
 /// Whether a method may be coalesced, cached, batched and tried again by what its proto says or, in the standard methods of

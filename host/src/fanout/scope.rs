@@ -9,7 +9,7 @@ use crate::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
 use percent_encoding::AsciiSet;
-use std::{sync::Arc, time::SystemTime};
+use std::{net::SocketAddr, sync::Arc, time::SystemTime};
 
 /// `[identity.forward]`: the metadata keys under which backends are told about the caller.
 #[derive(Debug, Clone, Default)]
@@ -59,6 +59,8 @@ pub struct Caller {
     pub token: Option<HeaderValue>,
     pub request_id: HeaderValue,
     pub trace: TraceContext,
+    /// The client's address, for balancers that stick to it.
+    pub source: Option<SocketAddr>,
 }
 
 /// The part of a key that keeps callers apart.
@@ -85,6 +87,7 @@ pub(super) struct Scoped {
     pub(super) metadata: HeaderMap,
     /// When the caller's token ends; what was loaded with it is not kept longer.
     pub(super) expires_at: Option<SystemTime>,
+    pub(super) source: Option<SocketAddr>,
 }
 
 impl Caller {
@@ -94,14 +97,16 @@ impl Caller {
             metadata.insert("traceparent", trace);
         }
         match (scope, &self.identity) {
-            (Scope::Public, _) => Scoped { key: Some(ScopeKey::Public), metadata, expires_at: None },
-            (_, None) => Scoped { key: None, metadata, expires_at: None },
+            (Scope::Public, _) => {
+                Scoped { key: Some(ScopeKey::Public), metadata, expires_at: None, source: self.source }
+            }
+            (_, None) => Scoped { key: None, metadata, expires_at: None, source: self.source },
             (Scope::Tenant, Some(identity)) => {
                 if let (Some(name), Some(tenant)) = (&forward.tenant, &identity.tenant) {
                     put(&mut metadata, name, tenant);
                 }
                 let key = identity.tenant.clone().map(|tenant| ScopeKey::Tenant(identity.issuer.clone(), tenant));
-                Scoped { key, metadata, expires_at: None }
+                Scoped { key, metadata, expires_at: None, source: self.source }
             }
             (Scope::Principal, Some(identity)) => {
                 let forwarded = self.forwarded(identity, forward);
@@ -110,7 +115,7 @@ impl Caller {
                 let principal =
                     Principal { issuer: identity.issuer.clone(), subject: identity.subject.clone(), forwarded };
                 let key = Some(ScopeKey::Principal(Arc::new(principal)));
-                Scoped { key, metadata, expires_at: Some(identity.expires_at) }
+                Scoped { key, metadata, expires_at: Some(identity.expires_at), source: self.source }
             }
         }
     }
@@ -167,6 +172,7 @@ mod tests {
             token: Some(HeaderValue::from_static(token)),
             request_id: HeaderValue::from_static("r1"),
             trace: TraceContext::fresh(),
+            source: None,
         }
     }
 

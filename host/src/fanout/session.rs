@@ -207,7 +207,7 @@ impl Session {
             }
         }
         for ((_, lane), (plan, scoped, passengers)) in boarding {
-            Lanes::enter(&self.engine, &plan, lane, &scoped.metadata, passengers);
+            Lanes::enter(&self.engine, &plan, lane, &scoped, passengers);
         }
     }
 
@@ -277,11 +277,12 @@ impl Session {
         deadline: Deadline,
     ) -> AbortHandle {
         let (plan, inbox, stats) = (planned.plan.clone(), self.inbox.clone(), self.stats.clone());
-        let metadata = scoped.metadata.clone();
+        let (metadata, source) = (scoped.metadata.clone(), scoped.source);
         let task = tokio::spawn(async move {
             stats.count_upstream();
-            let result = plan.backend.call(Outgoing { path: plan.path.clone(), message, metadata, deadline }).await;
-            inbox.put(ticket, Outcome::upstream(result.map_err(Arc::new)));
+            let outgoing = Outgoing { method: plan.method.clone(), message, metadata, deadline, source };
+            let answer = plan.backend.call(outgoing).await;
+            inbox.put(ticket, Outcome::upstream(answer.result.map_err(Arc::new)));
         });
         task.abort_handle()
     }

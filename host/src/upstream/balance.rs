@@ -1,170 +1,141 @@
 //! Which endpoint takes the next call.
 //!
-//! `p2c-ewma` is the power of two choices over peak EWMA, as Finagle and linkerd have it: cost = average answer time × (calls
-//! under way + 1). The average jumps up to a slow answer at once and sinks with a half-life, so a slow endpoint is left quickly
-//! and tried again slowly. A failed call counts as a slow one; else an endpoint that fails at once would attract all calls.
+//! Every policy sees the same candidates: the endpoints of the subset that the call belongs to, without those that were tried already
+//! or are ejected; where too many are ejected, the ejections are taken for a mistake and all count again (`panic`).
 
-use super::Balance;
+use super::{Balance, endpoint::Endpoint};
 use std::{
+    hash::{DefaultHasher, Hash, Hasher},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
-    time::Duration,
 };
-use tokio::time::Instant;
 
-/// Assumed until the first answer.
-const FIRST_GUESS: f64 = 0.030;
-/// The time constant with which old answers fade, in seconds.
-const DECAY: f64 = 10.0;
-/// What a failure that is the endpoint's own counts as, in seconds.
-const FAILURE_COST: f64 = 5.0;
-
-/// What is known of one endpoint.
-#[derive(Debug)]
-pub(super) struct Load {
-    under_way: AtomicUsize,
-    average: Mutex<Average>,
-}
-
-#[derive(Debug)]
-struct Average {
-    seconds: f64,
-    at: Instant,
-}
-
-impl Default for Load {
-    fn default() -> Self {
-        let average = Average { seconds: FIRST_GUESS, at: Instant::now() };
-        Self { under_way: AtomicUsize::new(0), average: Mutex::new(average) }
-    }
-}
-
-impl Load {
-    /// Counts a call until the guard is dropped. A guard that never learns how it ended (a cancelled call) leaves the average alone.
-    pub(super) fn begin(&self) -> UnderWay<'_> {
-        self.under_way.fetch_add(1, Relaxed);
-        UnderWay { load: self, since: Instant::now() }
-    }
-
-    fn observe(&self, seconds: f64) {
-        let mut average = self.average.lock().unwrap_or_else(PoisonError::into_inner);
-        average.decay(Instant::now());
-        if seconds > average.seconds {
-            average.seconds = seconds;
-        } else {
-            // What decays is the distance to the newest answer; `decay` has weighed the time since the last one.
-            average.seconds = average.seconds.mul_add(0.9, seconds * 0.1);
-        }
-    }
-
-    fn cost(&self) -> f64 {
-        let mut average = self.average.lock().unwrap_or_else(PoisonError::into_inner);
-        average.decay(Instant::now());
-        average.seconds * (self.under_way.load(Relaxed) as f64 + 1.0)
-    }
-}
-
-impl Average {
-    fn decay(&mut self, now: Instant) {
-        let passed = now.saturating_duration_since(self.at).as_secs_f64();
-        self.seconds *= (-passed / DECAY).exp();
-        self.at = now;
-    }
-}
-
-/// One call under way to an endpoint.
-#[derive(Debug)]
-pub(super) struct UnderWay<'a> {
-    load: &'a Load,
-    since: Instant,
-}
-
-impl UnderWay<'_> {
-    pub(super) fn elapsed(&self) -> Duration {
-        self.since.elapsed()
-    }
-
-    /// `failed`: the endpoint itself could not answer.
-    pub(super) fn end(self, failed: bool) {
-        let seconds = self.elapsed().as_secs_f64();
-        self.load.observe(if failed { seconds.max(FAILURE_COST) } else { seconds });
-    }
-}
-
-impl Drop for UnderWay<'_> {
-    fn drop(&mut self) {
-        self.load.under_way.fetch_sub(1, Relaxed);
-    }
-}
-
-/// Picks by the backend's policy. Remembers only whose turn it is.
+/// Picks by the backend's policy. Remembers whose turn it is.
 #[derive(Debug)]
 pub(super) struct Picker {
     policy: Balance,
+    /// Below this share of available endpoints, ejections are disregarded.
+    panic: f64,
     turn: AtomicUsize,
+    /// Current weights of the smooth weighted round robin, by place.
+    smooth: Mutex<Vec<f64>>,
+}
+
+/// What a call brings along for the choice.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Wish<'a> {
+    /// Places that were tried before.
+    pub(super) tried: &'a [usize],
+    /// Whether the call belongs to the canary subset.
+    pub(super) canary: bool,
+    /// Hash of the caller's address, for the policies that stick to it.
+    pub(super) source: Option<u64>,
 }
 
 impl Picker {
-    pub(super) fn new(policy: Balance) -> Self {
-        Self { policy, turn: AtomicUsize::new(0) }
+    pub(super) fn new(policy: Balance, panic: f64, endpoints: usize) -> Self {
+        Self { policy, panic, turn: AtomicUsize::new(0), smooth: Mutex::new(vec![0.0; endpoints]) }
     }
 
-    /// `None` only where there are no endpoints.
-    pub(super) fn pick<'a, E>(&self, endpoints: &'a [E], load: impl Fn(&E) -> &Load) -> Option<&'a E> {
-        let count = endpoints.len();
-        if count < 2 {
-            return endpoints.first();
+    /// The place of the endpoint. `None` only where there is none that was not tried.
+    pub(super) fn pick(&self, endpoints: &[Endpoint], wish: Wish<'_>) -> Option<usize> {
+        let in_subset = |e: &Endpoint| e.canary == wish.canary;
+        let any_in_subset = endpoints.iter().any(in_subset);
+        let belongs = |(_, e): &(usize, &Endpoint)| !any_in_subset || in_subset(e);
+        let untried = |(place, _): &(usize, &Endpoint)| !wish.tried.contains(place);
+        let members = || endpoints.iter().enumerate().filter(belongs);
+        let available = members().filter(|(_, e)| e.health.is_available()).count();
+        let panics = (available as f64) < self.panic * members().count() as f64;
+        let mut candidates: Vec<(usize, &Endpoint)> =
+            members().filter(untried).filter(|(_, e)| panics || e.health.is_available()).collect();
+        if candidates.is_empty() {
+            candidates = members().filter(untried).collect();
         }
+        match candidates.as_slice() {
+            [] => None,
+            [(only, _)] => Some(*only),
+            several => self.choose(several, wish.source),
+        }
+    }
+
+    fn choose(&self, candidates: &[(usize, &Endpoint)], source: Option<u64>) -> Option<usize> {
+        let random = || candidates.get(rand::random_range(0..candidates.len())).map(|(place, _)| *place);
         match self.policy {
-            Balance::RoundRobin => endpoints.get(self.turn.fetch_add(1, Relaxed) % count),
+            Balance::RoundRobin => {
+                candidates.get(self.turn.fetch_add(1, Relaxed) % candidates.len()).map(|(place, _)| *place)
+            }
+            Balance::WeightedRoundRobin => self.smooth(candidates),
+            Balance::Random => random(),
+            Balance::WeightedRandom => weighted_random(candidates),
+            Balance::LeastRequests => best(candidates, |e| -(e.load.under_way() as f64)),
+            Balance::WeightedLeastRequests => best(candidates, |e| e.weight() / (e.load.under_way() as f64 + 1.0)),
+            Balance::SourceHash | Balance::SourcePortHash => match source {
+                Some(source) => best(candidates, |e| rendezvous(source, e)),
+                None => random(),
+            },
             Balance::P2cEwma => {
-                let first = rand::random_range(0..count);
-                let second = (first + rand::random_range(1..count)) % count;
-                let (first, second) = (endpoints.get(first)?, endpoints.get(second)?);
-                Some(if load(second).cost() < load(first).cost() { second } else { first })
+                let first = rand::random_range(0..candidates.len());
+                let second = (first + rand::random_range(1..candidates.len())) % candidates.len();
+                let (first, second) = (candidates.get(first)?, candidates.get(second)?);
+                let cost = |(_, e): &(usize, &Endpoint)| e.load.cost() / e.weight();
+                Some(if cost(second) < cost(first) { second.0 } else { first.0 })
             }
         }
     }
+
+    /// nginx's smooth weighted round robin: everyone gains their weight, the richest is picked and pays for all.
+    fn smooth(&self, candidates: &[(usize, &Endpoint)]) -> Option<usize> {
+        let mut current = self.smooth.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut total = 0.0;
+        let mut richest: Option<(usize, f64)> = None;
+        for (place, endpoint) in candidates {
+            let weight = endpoint.weight();
+            total += weight;
+            let Some(own) = current.get_mut(*place) else { continue };
+            *own += weight;
+            if richest.is_none_or(|(_, most)| *own > most) {
+                richest = Some((*place, *own));
+            }
+        }
+        let (place, _) = richest?;
+        if let Some(own) = current.get_mut(place) {
+            *own -= total;
+        }
+        Some(place)
+    }
+}
+
+/// The highest score; of equal ones a random one.
+fn best(candidates: &[(usize, &Endpoint)], score: impl Fn(&Endpoint) -> f64) -> Option<usize> {
+    let offset = rand::random_range(0..candidates.len());
+    let rotated = candidates.iter().skip(offset).chain(candidates.iter().take(offset));
+    rotated.map(|(place, e)| (*place, score(e))).reduce(|a, b| if b.1 > a.1 { b } else { a }).map(|(place, _)| place)
+}
+
+fn weighted_random(candidates: &[(usize, &Endpoint)]) -> Option<usize> {
+    let total: f64 = candidates.iter().map(|(_, e)| e.weight()).sum();
+    let mut left = rand::random_range(0.0..total.max(f64::MIN_POSITIVE));
+    for (place, endpoint) in candidates {
+        left -= endpoint.weight();
+        if left < 0.0 {
+            return Some(*place);
+        }
+    }
+    candidates.last().map(|(place, _)| *place)
+}
+
+/// Weighted rendezvous hashing: each endpoint draws a number for the source, the highest wins. When an endpoint comes or goes, only the
+/// sources that it wins or had won move.
+fn rendezvous(source: u64, endpoint: &Endpoint) -> f64 {
+    let mut hasher = DefaultHasher::new();
+    (source, &endpoint.address).hash(&mut hasher);
+    // Uniform in (0, 1), of which the logarithm exists.
+    let uniform = ((hasher.finish() >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;
+    // The configured weight: one that changes with slow start would move sources back and forth.
+    -endpoint.base_weight / uniform.ln()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn share_of_first(policy: Balance, loads: &[Load]) -> f64 {
-        let picker = Picker::new(policy);
-        let first = (0..1000).filter(|_| std::ptr::eq(picker.pick(loads, |l| l).unwrap(), &raw const loads[0])).count();
-        first as f64 / 1000.0
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn round_robin_is_even() {
-        assert_eq!(share_of_first(Balance::RoundRobin, &[Load::default(), Load::default()]), 0.5);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn p2c_leaves_an_endpoint_that_fails_and_comes_back_to_it() {
-        let loads = [Load::default(), Load::default(), Load::default()];
-        loads[0].begin().end(true);
-        assert_eq!(share_of_first(Balance::P2cEwma, &loads), 0.0);
-        tokio::time::advance(Duration::from_mins(2)).await;
-        for load in &loads[1..] {
-            let call = load.begin();
-            tokio::time::advance(Duration::from_millis(20)).await;
-            call.end(false);
-        }
-        assert!(
-            share_of_first(Balance::P2cEwma, &loads) > 0.5,
-            "the failure has faded, so the endpoint is tried again"
-        );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn p2c_prefers_the_idle() {
-        let loads = [Load::default(), Load::default()];
-        let _busy = loads[0].begin();
-        assert_eq!(share_of_first(Balance::P2cEwma, &loads), 0.0);
-    }
-}
+mod tests;

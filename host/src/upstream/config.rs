@@ -1,8 +1,13 @@
 //! The part of `[backend.NAME]` that says where the backend is and how it is reached.
 
-use crate::settings::{ByteSize, Place, Table};
+use super::{health::Outlier, limit::Concurrency};
+use crate::{
+    model::Code,
+    settings::{ByteSize, Percent, Place, Table},
+};
 use http::Uri;
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -13,7 +18,55 @@ crate::choice! {
         /// The better of two random ones, by the peak-sensitive average of their answer times and their calls under way.
         P2cEwma = "p2c-ewma",
         RoundRobin = "round-robin",
+        WeightedRoundRobin = "weighted-round-robin",
+        LeastRequests = "least-requests",
+        WeightedLeastRequests = "weighted-least-requests",
+        Random = "random",
+        WeightedRandom = "weighted-random",
+        /// By the client's address: one client stays with one endpoint.
+        SourceHash = "source-hash",
+        /// By the client's address and port: one connection stays with one endpoint.
+        SourcePortHash = "source-port-hash",
     }
+}
+
+/// One endpoint as configured.
+#[derive(Debug, Clone)]
+pub struct Address {
+    /// Scheme and authority: `http://127.0.0.1:50051`.
+    pub uri: Uri,
+    /// Its share of calls, relative to the others, for the policies that know weights.
+    pub weight: f64,
+    /// What else is known of it: `version`, `zone`.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// `retry = { … }`: safe methods only.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Retry {
+    /// Attempts of one call, the first included.
+    pub attempts: u32,
+    /// Retries and hedges for each call, over all calls of the backend.
+    pub budget: f64,
+    /// The codes after which it is tried again.
+    pub on: Vec<Code>,
+}
+
+/// `hedge = { after = … }`: when a second endpoint is asked too. Safe methods only.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Hedge {
+    /// When an answer takes longer than this share of answers did.
+    Quantile(f64),
+    After(Duration),
+}
+
+/// `canary = { key = "version", value = "2", share = "5%" }`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Canary {
+    pub key: String,
+    pub value: String,
+    /// The share of calls that goes to the endpoints with this metadata; they get no others.
+    pub share: f64,
 }
 
 /// PEM files for TLS to a backend.
@@ -31,9 +84,17 @@ pub struct TlsFiles {
 /// How to reach one backend.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// One URI an endpoint: `http://127.0.0.1:50051`.
-    pub endpoints: Vec<Uri>,
+    pub endpoints: Vec<Address>,
     pub balance: Balance,
+    /// Below this share of endpoints that are not ejected, ejections are disregarded.
+    pub panic: f64,
+    pub retry: Retry,
+    pub hedge: Option<Hedge>,
+    /// The throttle's K; 0 switches it off.
+    pub breaker: f64,
+    pub concurrency: Concurrency,
+    pub outlier: Outlier,
+    pub canary: Option<Canary>,
     pub connect_timeout: Duration,
     /// The largest reply that is read.
     pub max_reply: ByteSize,
@@ -48,6 +109,13 @@ impl Config {
         let config = Self {
             endpoints: endpoints.map(|text| static_endpoints(table, &text, scheme)).unwrap_or_default(),
             balance: table.or("balance", Balance::P2cEwma),
+            panic: table.or("panic", Percent(0.5)).0,
+            retry: Retry::read(&table.table("retry")),
+            hedge: Hedge::read(&table.table("hedge")),
+            breaker: table.table("breaker").within("k", 2.0, 0.0, 100.0),
+            concurrency: Concurrency::read(&table.table("concurrency")),
+            outlier: Outlier::read(&table.table("outlier")),
+            canary: Canary::read(&table.table("canary")),
             connect_timeout: table.within(
                 "connect-timeout",
                 Duration::from_secs(1),
@@ -61,20 +129,104 @@ impl Config {
     }
 }
 
-fn static_endpoints(table: &Table<'_>, text: &str, scheme: &str) -> Vec<Uri> {
+/// `static://HOST:PORT,HOST:PORT?weight=3&version=2`.
+fn static_endpoints(table: &Table<'_>, text: &str, scheme: &str) -> Vec<Address> {
     let Some(list) = text.strip_prefix("static://") else {
         table.mistake("endpoints", "expected \"static://HOST:PORT,HOST:PORT\"");
         return Vec::new();
     };
-    let mut endpoints = Vec::new();
-    for authority in list.split(',').map(str::trim) {
+    let mut endpoints: Vec<Address> = Vec::new();
+    for item in list.split(',').map(str::trim) {
+        let (authority, query) = item.split_once('?').unwrap_or((item, ""));
         let uri = format!("{scheme}://{authority}").parse::<Uri>().ok();
-        match uri.filter(|uri| uri.port_u16().is_some() && uri.path() == "/") {
-            Some(uri) => endpoints.push(uri),
-            None => table.mistake("endpoints", format!("expected HOST:PORT, found {authority:?}")),
+        let Some(uri) = uri.filter(|uri| uri.port_u16().is_some() && uri.path() == "/") else {
+            table.mistake("endpoints", format!("expected HOST:PORT, found {authority:?}"));
+            continue;
+        };
+        if endpoints.iter().any(|other| other.uri == uri) {
+            table.mistake("endpoints", format!("{authority} stands there twice"));
         }
+        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        let mut metadata: BTreeMap<_, _> = pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+        let weight =
+            metadata.remove("weight").map_or(Some(1.0), |text| text.parse().ok().filter(|w| *w > 0.0 && *w < 1e6));
+        if weight.is_none() {
+            table.mistake("endpoints", format!("{authority}: expected a weight above 0"));
+        }
+        endpoints.push(Address { uri, weight: weight.unwrap_or(1.0), metadata });
     }
     endpoints
+}
+
+impl Retry {
+    fn read(table: &Table<'_>) -> Self {
+        let names: Vec<String> = table.or("on", vec!["UNAVAILABLE".to_owned()]);
+        let code = |name: &String| {
+            let code = Code::from_name(name).filter(|code| *code != Code::Ok);
+            if code.is_none() {
+                table.mistake("on", format!("`{name}` is no gRPC status code such as \"UNAVAILABLE\""));
+            }
+            code
+        };
+        Self {
+            attempts: table.within("attempts", 3, 1, 5),
+            budget: table.or("budget", Percent(0.2)).0,
+            on: names.iter().filter_map(code).collect(),
+        }
+    }
+}
+
+impl Hedge {
+    fn read(table: &Table<'_>) -> Option<Self> {
+        if !table.exists() {
+            return None;
+        }
+        let text: String = table.required("after")?;
+        let percentile = text.strip_prefix('p').and_then(|number| number.parse::<f64>().ok());
+        match percentile {
+            Some(percentile) if (50.0..100.0).contains(&percentile) => Some(Self::Quantile(percentile / 100.0)),
+            Some(_) => {
+                table.mistake("after", "expected a percentile from \"p50\" to below \"p100\"");
+                None
+            }
+            None => table.optional("after").map(Self::After),
+        }
+    }
+}
+
+impl Concurrency {
+    fn read(table: &Table<'_>) -> Self {
+        let default = Self::default();
+        Self {
+            initial: table.within("initial", default.initial, 1, 10_000),
+            max: table.within("max", default.max, 1, 100_000),
+        }
+    }
+}
+
+impl Outlier {
+    fn read(table: &Table<'_>) -> Self {
+        let default = Self::default();
+        let second = Duration::from_secs(1);
+        Self {
+            consecutive: table.within("consecutive", default.consecutive, 0, 10_000),
+            interval: table.within("interval", default.interval, second, second * 3600),
+            base: table.within("base", default.base, Duration::from_millis(1), second * 3600),
+            max: table.within("max", default.max, Duration::from_millis(1), second * 86_400),
+            max_ejected: table.or("max-ejected", Percent(default.max_ejected)).0,
+            slow_start: table.within("slow-start", default.slow_start, Duration::ZERO, second * 3600),
+        }
+    }
+}
+
+impl Canary {
+    fn read(table: &Table<'_>) -> Option<Self> {
+        if !table.exists() {
+            return None;
+        }
+        let (key, value, share) = (table.required("key"), table.required("value"), table.required::<Percent>("share"));
+        Some(Self { key: key?, value: value?, share: share?.0 })
+    }
 }
 
 impl TlsFiles {

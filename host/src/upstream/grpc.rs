@@ -4,19 +4,28 @@
 //! to a balancer that doesn't know the dead from the living. So each endpoint has a channel of its own behind a thin service that
 //! turns answers which are not gRPC into the status that the gRPC specification names for them.
 
-use super::{Outgoing, codec::RawCodec, config::TlsFiles};
+use super::{
+    Outgoing,
+    codec::RawCodec,
+    config::TlsFiles,
+    endpoint::{Failed, Pushback},
+};
 use crate::model::{Code, Failure};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, Uri};
 use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     task::{Context, Poll},
     time::Duration,
 };
 use tonic::{
-    Status, TimeoutExpired,
+    ConnectError, Status, TimeoutExpired,
     body::Body,
     client::Grpc,
-    metadata::MetadataMap,
+    metadata::{MetadataMap, MetadataValue},
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
 };
 use tower::Service;
@@ -53,18 +62,32 @@ fn tls_config(files: &TlsFiles) -> Result<ClientTlsConfig, BoxError> {
 }
 
 /// One unary call on one endpoint. Ends when the trailers are in.
-pub(super) async fn unary(channel: Channel, outgoing: Outgoing, max_reply: usize) -> Result<Bytes, Failure> {
-    let mut client = Grpc::new(GrpcOnly(channel)).max_decoding_message_size(max_reply);
-    client.ready().await.map_err(|error| failure(&Status::from_error(error)))?;
+pub(super) async fn unary(channel: Channel, outgoing: Outgoing, max_reply: usize) -> Result<Bytes, Failed> {
+    let progress = Arc::<Progress>::default();
+    let mut client = Grpc::new(GrpcOnly(channel, progress.clone())).max_decoding_message_size(max_reply);
+    if let Err(error) = client.ready().await {
+        return Err(failed(&Status::from_error(error), &progress));
+    }
     let mut request = tonic::Request::new(outgoing.message);
     *request.metadata_mut() = MetadataMap::from_headers(outgoing.metadata);
-    match client.unary(request, outgoing.path, RawCodec).await {
+    let timeout = grpc_timeout(outgoing.deadline.remaining());
+    if let Ok(timeout) = MetadataValue::try_from(timeout) {
+        request.metadata_mut().insert("grpc-timeout", timeout);
+    }
+    match client.unary(request, outgoing.method.path.clone(), RawCodec).await {
         Ok(response) => Ok(response.into_inner()),
-        Err(status) => Err(failure(&status)),
+        Err(status) => Err(failed(&status, &progress)),
     }
 }
 
-fn failure(status: &Status) -> Failure {
+/// How far a call has come, for what may be done after a failure.
+#[derive(Debug, Default)]
+struct Progress {
+    unsent: AtomicBool,
+    answered: AtomicBool,
+}
+
+fn failed(status: &Status, progress: &Progress) -> Failed {
     let code = match status.code() as u32 {
         // A status of OK without a message is no answer.
         0 => Code::Internal,
@@ -79,7 +102,21 @@ fn failure(status: &Status) -> Failure {
         }
         source = error.source();
     }
-    Failure { code, message, details: Bytes::copy_from_slice(status.details()) }
+    let pushback =
+        match status.metadata().get("grpc-retry-pushback-ms").map(|value| value.to_str().ok()?.parse::<u64>().ok()) {
+            None => Pushback::None,
+            Some(None) => Pushback::Stop,
+            Some(Some(millis)) => Pushback::After(Duration::from_millis(millis)),
+        };
+    let failure = Failure { code, message, details: Bytes::copy_from_slice(status.details()) };
+    Failed { failure, unsent: progress.unsent.load(Relaxed), answered: progress.answered.load(Relaxed), pushback }
+}
+
+/// What is left, less a margin for the way back, in the form of the gRPC specification: at most eight digits and a unit.
+fn grpc_timeout(remaining: Duration) -> String {
+    let margin = (remaining / 20).min(Duration::from_millis(10));
+    let micros = (remaining - margin).as_micros().max(1);
+    if micros < 100_000_000 { format!("{micros}u") } else { format!("{}m", (micros / 1000).min(99_999_999)) }
 }
 
 /// The status for an HTTP answer without a gRPC status
@@ -96,7 +133,7 @@ fn code_of_http(status: StatusCode) -> tonic::Code {
 }
 
 #[derive(Debug, Clone)]
-struct GrpcOnly(Channel);
+struct GrpcOnly(Channel, Arc<Progress>);
 
 impl Service<Request<Body>> for GrpcOnly {
     type Response = Response<Body>;
@@ -109,9 +146,13 @@ impl Service<Request<Body>> for GrpcOnly {
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let answer = self.0.call(request);
+        let progress = self.1.clone();
         Box::pin(async move {
-            let response = answer.await.map_err(timeout_is_deadline)?;
-            let is_grpc = response.headers().contains_key("grpc-status")
+            let response = answer.await.map_err(|error| explain(error, &progress))?;
+            // An answer that consists of trailers only has not begun.
+            let is_over = response.headers().contains_key("grpc-status");
+            progress.answered.store(!is_over, Relaxed);
+            let is_grpc = is_over
                 || response
                     .headers()
                     .get(http::header::CONTENT_TYPE)
@@ -130,14 +171,32 @@ impl Service<Request<Body>> for GrpcOnly {
     }
 }
 
-/// The channel's own timer, set by `grpc-timeout`, may end a call just before ours does.
-fn timeout_is_deadline(error: tonic::transport::Error) -> BoxError {
+/// The channel's own timer, set by `grpc-timeout`, may end a call just before ours does; and a connection that was not there has
+/// carried nothing.
+fn explain(error: tonic::transport::Error, progress: &Progress) -> BoxError {
     let mut source: Option<&(dyn std::error::Error + 'static)> = Some(&error);
     while let Some(inner) = source {
         if inner.is::<TimeoutExpired>() {
             return Status::deadline_exceeded("no answer in time").into();
         }
+        if inner.is::<ConnectError>() {
+            progress.unsent.store(true, Relaxed);
+        }
         source = inner.source();
     }
     error.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_timeout_header_has_at_most_eight_digits_and_leaves_a_margin() {
+        assert_eq!(grpc_timeout(Duration::from_millis(100)), "95000u");
+        assert_eq!(grpc_timeout(Duration::from_secs(10)), "9990000u");
+        assert_eq!(grpc_timeout(Duration::from_secs(1000)), "999990m");
+        assert_eq!(grpc_timeout(Duration::from_nanos(1)), "1u");
+        assert_eq!(grpc_timeout(Duration::from_hours(1_000_000)), "99999999m");
+    }
 }

@@ -1,0 +1,173 @@
+//! The attempts of one call: the first, retries after failures, and a hedge when it takes long.
+//!
+//! Safe methods only, within the budget that all calls of the backend share, on another endpoint where there is one, never after the
+//! backend has begun to answer. A request that found no connection was not sent at all, so any method may look for another endpoint.
+
+use super::{
+    Backend, Outgoing,
+    balance::Wish,
+    config::Hedge,
+    endpoint::{Failed, Pushback, is_endpoints_own},
+    health,
+};
+use crate::model::{Code, Failure};
+use bytes::Bytes;
+use futures_util::{
+    future::{BoxFuture, FutureExt},
+    stream::{FuturesUnordered, StreamExt},
+};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Pause before the first retry; each further one waits twice as long.
+const FIRST_BACKOFF: Duration = Duration::from_millis(10);
+const LONGEST_BACKOFF: Duration = Duration::from_millis(250);
+
+/// What came of a call, and how many attempts it took.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub result: Result<Bytes, Failure>,
+    pub attempts: u32,
+}
+
+/// The attempts of one call so far.
+struct Attempts<'a> {
+    backend: &'a Backend,
+    outgoing: &'a Outgoing,
+    canary: bool,
+    tried: Vec<usize>,
+    count: u32,
+    running: FuturesUnordered<BoxFuture<'a, Result<Bytes, Failed>>>,
+}
+
+/// Makes the call. Ends by its deadline.
+pub(super) async fn run(backend: &Backend, outgoing: &Outgoing) -> Answer {
+    let canary = backend.config.canary.as_ref().is_some_and(|canary| rand::random::<f64>() < canary.share);
+    let mut attempts =
+        Attempts { backend, outgoing, canary, tried: Vec::new(), count: 0, running: FuturesUnordered::new() };
+    backend.budget.deposit();
+    let result = attempts.run().await;
+    Answer { result, attempts: attempts.count }
+}
+
+impl Attempts<'_> {
+    async fn run(&mut self) -> Result<Bytes, Failure> {
+        let no_endpoint =
+            || Failure::new(Code::Unavailable, format!("backend `{}` has no endpoints", self.backend.name));
+        if !self.launch() {
+            return Err(no_endpoint());
+        }
+        let mut hedge_at = self.hedge_delay().map(|delay| Instant::now() + delay);
+        loop {
+            let hedge = async {
+                match hedge_at {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let ended = tokio::select! {
+                ended = self.running.next() => ended,
+                () = hedge => {
+                    hedge_at = None;
+                    if self.tried.len() < self.backend.endpoints.len() && self.backend.budget.withdraw() {
+                        self.launch();
+                    }
+                    continue;
+                }
+            };
+            let failed = match ended {
+                Some(Ok(bytes)) => return Ok(bytes),
+                Some(Err(failed)) => failed,
+                None => return Err(no_endpoint()),
+            };
+            if !self.running.is_empty() {
+                continue;
+            }
+            let Some(pause) = self.pause_before_next(&failed) else { return Err(failed.failure) };
+            tokio::time::sleep(pause).await;
+            self.launch();
+        }
+    }
+
+    /// Starts one attempt on an endpoint that was not tried, or on any when all were.
+    fn launch(&mut self) -> bool {
+        let backend = self.backend;
+        let pick = |tried: &[usize]| {
+            let wish = Wish { tried, canary: self.canary, source: self.outgoing.source_for(backend.config.balance) };
+            backend.picker.pick(&backend.endpoints, wish)
+        };
+        let place = pick(&self.tried).or_else(|| pick(&[]));
+        let Some((place, endpoint)) = place.and_then(|place| Some((place, backend.endpoints.get(place)?))) else {
+            return false;
+        };
+        self.tried.push(place);
+        self.count += 1;
+        let outgoing = self.outgoing;
+        self.running.push(
+            async move {
+                let result = endpoint.attempt(outgoing, backend.max_reply).await;
+                backend.observe(endpoint, matches!(&result, Err(failed) if is_endpoints_own(failed.failure.code)));
+                result.map_err(|failed| {
+                    let message = format!("{} ({}): {}", backend.name, endpoint.address, failed.failure.message);
+                    Failed { failure: Failure { message, ..failed.failure }, ..failed }
+                })
+            }
+            .boxed(),
+        );
+        true
+    }
+
+    /// How long to wait before another attempt; `None`: there is none.
+    fn pause_before_next(&self, failed: &Failed) -> Option<Duration> {
+        let retry = &self.backend.config.retry;
+        let untried = self.tried.len() < self.backend.endpoints.len();
+        if failed.unsent && untried {
+            return Some(Duration::ZERO);
+        }
+        let may = self.outgoing.method.safe
+            && !failed.answered
+            && self.count < retry.attempts
+            && retry.on.contains(&failed.failure.code);
+        let pause = match failed.pushback {
+            Pushback::Stop => return None,
+            Pushback::After(pause) => pause,
+            Pushback::None => {
+                let doubled = FIRST_BACKOFF.saturating_mul(1 << self.count.saturating_sub(1).min(10));
+                doubled.min(LONGEST_BACKOFF).mul_f64(rand::random_range(0.8..1.2))
+            }
+        };
+        (may && pause < self.outgoing.deadline.remaining() && self.backend.budget.withdraw()).then_some(pause)
+    }
+
+    fn hedge_delay(&self) -> Option<Duration> {
+        if !self.outgoing.method.safe || self.backend.endpoints.len() < 2 {
+            return None;
+        }
+        match self.backend.config.hedge? {
+            Hedge::After(delay) => Some(delay),
+            Hedge::Quantile(quantile) => self.outgoing.method.latency.quantile(quantile),
+        }
+    }
+}
+
+impl Backend {
+    /// Notes how an endpoint did, and ejects it if it stands out.
+    fn observe(&self, endpoint: &super::endpoint::Endpoint, failed: bool) {
+        let before = endpoint.health.word();
+        let rules = &self.config.outlier;
+        let all = self.endpoints.iter().map(|e| &e.health);
+        if endpoint.health.observe(failed, rules) && health::may_eject(all.clone(), rules) {
+            endpoint.health.eject(rules);
+            tracing::warn!(backend = %self.name, endpoint = %endpoint.address, "endpoint ejected: it failed {} times in a row", rules.consecutive);
+        }
+        if self.interval_ended() {
+            health::compare(all, rules);
+        }
+        if endpoint.health.word() != before {
+            self.count_endpoints();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

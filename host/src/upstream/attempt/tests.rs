@@ -1,0 +1,105 @@
+//! Retries, hedges and the budget, in paused time.
+
+use super::*;
+use crate::upstream::{
+    Transport,
+    scripted::{Script, backend, failed, outgoing},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+async fn call(backend: &Backend, safe: bool) -> Answer {
+    backend.call(outgoing(safe, SECOND)).await
+}
+
+fn fails_once(code: Code) -> Script {
+    Script::new(move |call| std::future::ready(if call == 0 { Err(failed(code)) } else { Ok(Bytes::new()) }))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_safe_call_is_tried_again_on_another_endpoint_and_an_unsafe_one_is_not() {
+    let scripts = [fails_once(Code::Unavailable), fails_once(Code::Unavailable), fails_once(Code::Unavailable)];
+    let backend = backend("", &scripts);
+    let answer = call(&backend, true).await;
+    assert_eq!((answer.result.unwrap_err().code, answer.attempts), (Code::Unavailable, 3));
+    assert_eq!(scripts.each_ref().map(Script::count), [1, 1, 1], "each attempt goes to an endpoint of its own");
+
+    let script = fails_once(Code::Unavailable);
+    let backend = super::super::scripted::backend("", &[script.clone()]);
+    assert_eq!(call(&backend, false).await.attempts, 1);
+    assert_eq!(script.count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_named_codes_are_tried_again() {
+    for (code, attempts) in
+        [(Code::Unavailable, 2), (Code::Internal, 1), (Code::NotFound, 1), (Code::DeadlineExceeded, 1)]
+    {
+        assert_eq!(call(&backend("", &[fails_once(code)]), true).await.attempts, attempts, "{code}");
+    }
+    let aborted = backend("retry = { on = [\"ABORTED\"] }", &[fails_once(Code::Aborted)]);
+    assert!(call(&aborted, true).await.result.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn never_after_the_backend_has_begun_to_answer_and_not_when_it_says_stop() {
+    for change in [
+        (|f: &mut Failed| f.answered = true) as fn(&mut Failed),
+        |f| f.pushback = Pushback::Stop,
+        |f| f.pushback = Pushback::After(SECOND * 5),
+    ] {
+        let script = Script::new(move |_| {
+            let mut failed = failed(Code::Unavailable);
+            change(&mut failed);
+            std::future::ready(Err(failed))
+        });
+        assert_eq!(call(&backend("", &[script]), true).await.attempts, 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_found_no_connection_looks_for_another_endpoint_whatever_its_method() {
+    let dead = Script::new(|_| std::future::ready(Err(Failed { unsent: true, ..failed(Code::Unavailable) })));
+    let live = Script::after(Duration::ZERO);
+    let backend = backend("balance = \"round-robin\"", &[dead.clone(), live.clone()]);
+    for _ in 0..50 {
+        assert!(call(&backend, false).await.result.is_ok());
+    }
+    assert_eq!(live.count(), 50);
+    assert!(dead.count() < 10, "it is left out after five failures: {}", dead.count());
+}
+
+#[tokio::test(start_paused = true)]
+async fn retries_never_add_more_than_a_fifth() {
+    let script = Script::failing(Code::Unavailable);
+    let backend = backend("breaker = { k = 0.0 }", &[script.clone()]);
+    for _ in 0..1000 {
+        call(&backend, true).await;
+    }
+    assert!(script.count() <= 1000 + 200 + 40, "{} calls for 1000", script.count());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_answer_is_hedged_on_the_other_endpoint() {
+    let (slow, fast) = (Script::after(SECOND * 10), Script::after(Duration::from_millis(5)));
+    let backend = backend("hedge = { after = \"50ms\" }\nbalance = \"round-robin\"", &[slow.clone(), fast]);
+    let since = Instant::now();
+    let answer = call(&backend, true).await;
+    assert_eq!((answer.result.is_ok(), answer.attempts, slow.count()), (true, 2, 1));
+    assert_eq!(since.elapsed(), Duration::from_millis(55));
+    let unsafe_call = backend.call(outgoing(false, Duration::from_millis(200))).await;
+    assert_eq!(unsafe_call.attempts, 1, "what is not safe is never hedged");
+}
+
+#[tokio::test(start_paused = true)]
+async fn everything_ends_by_the_deadline() {
+    for settings in ["", "concurrency = { initial = 1, max = 1 }", "hedge = { after = \"10ms\" }"] {
+        let backend = backend(settings, &[Script::after(SECOND * 100), Script::after(SECOND * 100)]);
+        let since = Instant::now();
+        let (a, b) = tokio::join!(call(&backend, true), call(&backend, true));
+        for answer in [a, b] {
+            assert_eq!(answer.result.unwrap_err().code, Code::DeadlineExceeded);
+        }
+        assert_eq!(since.elapsed(), SECOND);
+    }
+}

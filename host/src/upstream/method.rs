@@ -1,0 +1,56 @@
+//! What is kept for one method of a backend.
+
+use super::latency::Latency;
+use crate::{
+    model::Code,
+    telemetry::{Counter, Histogram, Metrics, UpstreamLabels},
+};
+use http::uri::PathAndQuery;
+use std::{sync::OnceLock, time::Duration};
+
+/// One method: how it is reached, how it may be treated, and what is measured of it.
+#[derive(Debug)]
+pub struct Method {
+    /// `catalog.v1.Films/GetFilm`.
+    pub name: String,
+    /// `/catalog.v1.Films/GetFilm`.
+    pub path: PathAndQuery,
+    /// Whether it may be tried again and hedged.
+    pub safe: bool,
+    pub(super) latency: Latency,
+    backend: String,
+    metrics: Metrics,
+    by_code: [OnceLock<(Counter, Histogram)>; 17],
+}
+
+impl Method {
+    pub fn new(backend: &str, name: &str, safe: bool, metrics: &Metrics) -> Self {
+        // Names come out of descriptors, which hold identifiers only; anything else can't be called.
+        let path = PathAndQuery::try_from(format!("/{name}")).unwrap_or_else(|_| PathAndQuery::from_static("/"));
+        Self {
+            name: name.to_owned(),
+            path,
+            safe,
+            latency: Latency::default(),
+            backend: backend.to_owned(),
+            metrics: metrics.clone(),
+            by_code: [const { OnceLock::new() }; 17],
+        }
+    }
+
+    /// Counts one call that left the host, by how it ended.
+    pub(super) fn observe(&self, code: Code, took: Duration) {
+        if code == Code::Ok {
+            self.latency.observe(took);
+        }
+        let Some(place) = self.by_code.get(code as usize) else { return };
+        let (calls, seconds) = place.get_or_init(|| {
+            let (backend, method) = (self.backend.clone(), self.name.clone());
+            let labels = UpstreamLabels { backend, method, code: code.as_str().to_owned() };
+            let calls = self.metrics.upstream_calls.get_or_create_owned(&labels);
+            (calls, self.metrics.upstream_seconds.get_or_create_owned(&labels))
+        });
+        calls.inc();
+        seconds.observe(took.as_secs_f64());
+    }
+}

@@ -1,0 +1,135 @@
+//! SRE's adaptive throttle: while a backend refuses, most calls are refused here already, in proportion, and some still go out to see
+//! whether it has recovered (<https://sre.google/sre-book/handling-overload/>).
+//!
+//! A call is refused with probability max(0, (requests − K · accepts) / (requests + 1)) over the last three seconds, so that
+//! a backend that is back has all its calls again after about ten. Requests are counted when they begin: counting them at the end would let a burst through while the first ones still wait.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::time::Instant;
+
+const BUCKETS: usize = 10;
+const SECONDS_EACH: f64 = 0.3;
+/// Fewer requests in the window say nothing.
+const MIN_REQUESTS: f64 = 20.0;
+
+#[derive(Debug)]
+pub(super) struct Throttle {
+    k: f64,
+    window: Mutex<Window>,
+}
+
+#[derive(Debug)]
+struct Window {
+    start: Instant,
+    /// The number of the newest bucket since `start`.
+    newest: u64,
+    buckets: [(f64, f64); BUCKETS],
+}
+
+impl Throttle {
+    /// `k`: requests let through for each one accepted; 2 lets about as many fail as succeed. 0 switches the throttle off.
+    pub(super) fn new(k: f64) -> Self {
+        let window = Window { start: Instant::now(), newest: 0, buckets: [(0.0, 0.0); BUCKETS] };
+        Self { k, window: Mutex::new(window) }
+    }
+
+    fn window(&self) -> MutexGuard<'_, Window> {
+        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        window.advance();
+        window
+    }
+
+    /// Counts a request; `false`: it is refused here.
+    pub(super) fn admit(&self) -> bool {
+        if self.k == 0.0 {
+            return true;
+        }
+        let mut window = self.window();
+        let (requests, accepts) = window.sums();
+        window.newest_mut().0 += 1.0;
+        let refuse = (requests - self.k * accepts) / (requests + 1.0);
+        requests < MIN_REQUESTS || refuse <= 0.0 || rand::random::<f64>() >= refuse
+    }
+
+    /// The backend took and answered a request, whatever the answer.
+    pub(super) fn accepted(&self) {
+        if self.k > 0.0 {
+            self.window().newest_mut().1 += 1.0;
+        }
+    }
+}
+
+impl Window {
+    fn advance(&mut self) {
+        let now = (self.start.elapsed().as_secs_f64() / SECONDS_EACH) as u64;
+        let passed = (now - self.newest).min(BUCKETS as u64);
+        for step in 1..=passed {
+            let place = ((self.newest + step) % BUCKETS as u64) as usize;
+            if let Some(bucket) = self.buckets.get_mut(place) {
+                *bucket = (0.0, 0.0);
+            }
+        }
+        self.newest = now;
+        if passed == BUCKETS as u64 {
+            self.buckets = [(0.0, 0.0); BUCKETS];
+        }
+    }
+
+    fn sums(&self) -> (f64, f64) {
+        self.buckets.iter().fold((0.0, 0.0), |sum, bucket| (sum.0 + bucket.0, sum.1 + bucket.1))
+    }
+
+    fn newest_mut(&mut self) -> &mut (f64, f64) {
+        let place = (self.newest % BUCKETS as u64) as usize;
+        let [first, rest @ ..] = &mut self.buckets;
+        if place == 0 { first } else { rest.get_mut(place - 1).unwrap_or(first) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn admitted(throttle: &Throttle, calls: usize, accept: bool) -> usize {
+        (0..calls)
+            .filter(|_| {
+                let admitted = throttle.admit();
+                if admitted && accept {
+                    throttle.accepted();
+                }
+                admitted
+            })
+            .count()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_dead_backend_gets_few_calls_and_a_recovered_one_all() {
+        let throttle = Throttle::new(2.0);
+        assert_eq!(admitted(&throttle, 1000, true), 1000);
+        tokio::time::advance(Duration::from_secs(30)).await;
+        let while_dead = admitted(&throttle, 2000, false);
+        assert!(while_dead < 300, "{while_dead} of 2000 went out to a dead backend");
+        assert!(while_dead > MIN_REQUESTS as usize, "some still go out to see whether it is back");
+        for _ in 0..40 {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            admitted(&throttle, 50, true);
+        }
+        assert_eq!(admitted(&throttle, 100, true), 100);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn half_of_the_calls_may_fail() {
+        let throttle = Throttle::new(2.0);
+        let admitted = (0..1000)
+            .filter(|call| {
+                let admitted = throttle.admit();
+                if admitted && call % 10 < 6 {
+                    throttle.accepted();
+                }
+                admitted
+            })
+            .count();
+        assert!(admitted > 990, "{admitted}");
+    }
+}
