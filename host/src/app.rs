@@ -130,6 +130,7 @@ fn gateway(config: &Config, engine: Arc<Engine>, releases: &Arc<Releases>) -> Ga
         engine,
         ceilings,
         granted_headers: config.plugins.response_headers.clone(),
+        explain: config.http.explain.clone(),
     }
 }
 

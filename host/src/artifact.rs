@@ -4,6 +4,7 @@
 
 mod digest;
 mod endpoint;
+pub mod json;
 mod manifest;
 mod sections;
 
@@ -120,16 +121,17 @@ pub fn read_manifest(
     descriptors: Option<&DescriptorPool>,
 ) -> Result<Manifest, Vec<Mistake>> {
     let mistakes = Mistakes::new();
-    let manifest = {
+    let mut manifest = {
         let document = Document::parse(file, text, &mistakes);
         Manifest::read(&document.table(&mistakes))
     };
-    if let Some(manifest) = &manifest {
+    if let Some(manifest) = &mut manifest {
         if let Some(schema) = schema {
             manifest.check_endpoints(schema, &mistakes);
         }
         if let Some(descriptors) = descriptors {
             manifest.check_calls(descriptors, &mistakes);
+            manifest.read_fallbacks(descriptors, &mistakes);
         }
     }
     match (manifest, mistakes.into_sorted()) {

@@ -12,7 +12,7 @@ pub use accept::{Bounds, serve};
 pub use config::Config;
 
 use crate::{
-    gateway::{Gateway, Trail},
+    gateway::{self, Gateway, Trail},
     model::{Blame, Fault},
     telemetry::Metrics,
 };
@@ -51,6 +51,7 @@ async fn entry(State(edge): State<Arc<Edge>>, request: Request<Body>) -> Respons
         let text = "the host failed while it handled this request";
         Err(Fault::new(Blame::Host, StatusCode::INTERNAL_SERVER_ERROR, "host", text).because("a panic"))
     });
+    let result = gateway::explained(result, &trail);
     let (response, fault) = answer::give_out(&head, result, &trail, since.elapsed());
     answer::record(&head, response.status(), fault.as_ref(), &trail, since.elapsed());
     response

@@ -15,6 +15,7 @@ mod cache;
 mod call;
 mod config;
 mod engine;
+mod explain;
 mod flight;
 mod inbox;
 mod lane;
@@ -23,14 +24,17 @@ mod rule;
 mod scope;
 mod session;
 mod stats;
-mod transcode;
+mod tags;
 
 pub use arena::{Arena, Completion};
-pub use call::{Origin, Outcome};
+pub use call::{Origin, Outcome, Trip};
 pub use config::{BackendConfig, BatchConfig, CacheConfig, Config, MethodConfig};
 pub use engine::Engine;
 pub use plan::{Plan, PlanError, Plans};
 pub use rule::propose;
 pub use scope::{Caller, Forward};
-pub use session::{Head, JsonOrProto, Limits, Session};
-pub use stats::Stats;
+pub use session::{Head, Instead, JsonOrProto, Limits, Session};
+pub use stats::{Degraded, Stats};
+
+#[cfg(test)]
+mod tests;

@@ -5,10 +5,12 @@
 //! is let out).
 
 mod client;
+mod explained;
 mod input;
 mod output;
 
 pub use client::{Client, Clients};
+pub use explained::explained;
 pub use output::{Body, Reply};
 
 use crate::{
@@ -60,6 +62,8 @@ pub struct Gateway {
     pub ceilings: Ceilings,
     /// Response headers that the operator grants to plugins that ask for them.
     pub granted_headers: Vec<HeaderName>,
+    /// The scope of callers who may ask for a request's waterfall; `*` for everybody.
+    pub explain: Option<String>,
 }
 
 /// What is told about a request that found its endpoint, whether it went well or not.
@@ -110,8 +114,9 @@ impl Gateway {
             arena: self.ceilings.arena,
             message: self.ceilings.message,
         };
-        let session = Session::new(self.engine.clone(), release.plans.clone(), caller, deadline, limits);
-        trail.stats = Some(session.stats().clone());
+        let stats = Arc::new(Stats::new(self.may_explain(&request.headers, identity.as_deref())));
+        trail.stats = Some(stats.clone());
+        let session = Session::new(self.engine.clone(), release.plans.clone(), caller, deadline, limits, stats);
 
         let invocation = Invocation { request: given.into_request(body), session, identity, deadline };
         let answer = release.plugin.handle(invocation).await.map_err(|error| plugin_fault(release, error))?;
@@ -121,6 +126,15 @@ impl Gateway {
             Ok(response) => output::reply(response, &endpoint.policy, &self.granted_headers),
             Err(problem) => Ok(output::problem(problem)),
         }
+    }
+
+    /// Whether the request asks for its waterfall, and its caller may.
+    fn may_explain(&self, headers: &HeaderMap, identity: Option<&Identity>) -> bool {
+        let asks = headers.get("x-weft-explain").is_some_and(|value| value == "1");
+        asks && self
+            .explain
+            .as_ref()
+            .is_some_and(|scope| scope == "*" || identity.is_some_and(|identity| identity.scopes.contains(scope)))
     }
 
     /// By the endpoint's policy: a token that is needed has to be there, and one that is looked at has to be good.

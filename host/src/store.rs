@@ -1,7 +1,13 @@
 //! The bounded store with a lifetime for each entry that lies under every cache of the host. moka is named here only.
 //!
+//! [`Generations`] beside it says which entries are no longer true.
+//!
 //! moka keeps time by the system's clock; tests pause tokio's. So each entry carries its own end of life, which every read checks;
 //! moka's expiry only frees memory early.
+
+mod generations;
+
+pub use generations::Generations;
 
 use moka::{Expiry, sync::Cache};
 use std::{

@@ -6,4 +6,6 @@ mod metrics;
 pub use logs::{Config, LogFormat, init_logs};
 pub use prometheus_client::metrics::{counter::Counter, histogram::Histogram};
 
-pub use metrics::{BackendLabels, CallLabels, EndpointLabels, Metrics, PluginLabels, RequestLabels, UpstreamLabels};
+pub use metrics::{
+    BackendLabels, CacheLabels, CallLabels, EndpointLabels, Metrics, PluginLabels, RequestLabels, UpstreamLabels,
+};

@@ -44,7 +44,7 @@
 //!
 //! The modules, in reading order: `rule` (the shapes and their check), `request`, `reply`, `element` (what one element of a
 //! reply says); below them `list` (lists of keys), `layout` (where keys stand in a message), `key` (keys as values) and `field`
-//! (the wire format itself).
+//! (the wire format itself). Beside them `read` (fields as text).
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
@@ -53,6 +53,7 @@ mod field;
 mod key;
 mod layout;
 mod list;
+mod read;
 mod reply;
 mod request;
 mod rule;
@@ -60,6 +61,7 @@ mod rule;
 pub use field::Malformed;
 pub use key::{KeyValue, Kind};
 pub use layout::{KeyPath, MAX_DEPTH, MAX_PARTS};
+pub use read::Fields;
 pub use reply::{BadReply, Failure, Item};
 pub use request::{Alone, Single};
 pub use rule::{BadRule, KeyList, Missing, Reply, Request, Rule, Shape, Spec};

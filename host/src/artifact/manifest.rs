@@ -1,7 +1,8 @@
 //! `plugin.toml`: policy for the endpoints that the code declares, what the plugin may call, and its limits.
 
-use super::{EndpointName, EndpointSchema};
+use super::{EndpointName, EndpointSchema, json};
 use crate::settings::{ByteSize, Mistakes, Place, Table};
+use bytes::Bytes;
 use http::{HeaderName, header};
 use prost_reflect::DescriptorPool;
 use semver::Version;
@@ -41,6 +42,11 @@ pub struct Manifest {
     pub calls: BTreeMap<String, Vec<String>>,
     pub limits: Limits,
     pub config: BTreeMap<String, String>,
+    /// `[cache] invalidates`: tags of cached entities that the plugin may invalidate; a `*` at the end stands for any rest.
+    pub invalidates: Vec<String>,
+    /// `[fallback."pkg.Service/Method"]`: the reply, serialized, that stands in when the call fails.
+    pub fallbacks: BTreeMap<String, Bytes>,
+    fallback_texts: Vec<(String, String, Place)>,
     calls_place: Place,
     plugin_place: Place,
 }
@@ -98,6 +104,13 @@ impl Manifest {
             calls.names().into_iter().map(|service| (service.clone(), calls.or(&service, Vec::new()))).collect();
         let config = root.table("config");
         let values = config.names().into_iter().map(|key| (key.clone(), config.or(&key, String::new()))).collect();
+        let invalidates = root.table("cache").or("invalidates", Vec::new());
+        let fallbacks = root.table("fallback").named_tables();
+        let fallback_texts = fallbacks.iter().filter_map(|(method, table)| {
+            let place = table.place("");
+            Some((method.clone(), table.required("value")?, place))
+        });
+        let fallback_texts = fallback_texts.collect();
         let limits = Limits::read(&root.table("limits"));
         let (calls_place, plugin_place) = (calls.place(""), plugin.place(""));
         Some(Self {
@@ -108,6 +121,9 @@ impl Manifest {
             calls: granted,
             limits,
             config: values,
+            invalidates,
+            fallbacks: BTreeMap::new(),
+            fallback_texts,
             calls_place,
             plugin_place,
         })
@@ -143,6 +159,25 @@ impl Manifest {
                     declared.method, declared.path
                 );
                 mistakes.add(self.plugin_place.mistake(text));
+            }
+        }
+    }
+
+    /// Fallbacks are for methods that the plugin may call, and have to be replies of theirs.
+    pub(super) fn read_fallbacks(&mut self, descriptors: &DescriptorPool, mistakes: &Mistakes) {
+        for (method, text, place) in &self.fallback_texts {
+            let found = method.split_once('/').and_then(|(service, name)| {
+                descriptors.get_service_by_name(service)?.methods().find(|m| m.name() == name)
+            });
+            let Some(found) = found.filter(|_| self.grants(method)) else {
+                mistakes.add(place.mistake(format!("`{method}` is not in [calls]")));
+                continue;
+            };
+            match json::to_protobuf(found.output(), text.as_bytes()) {
+                Ok(bytes) => drop(self.fallbacks.insert(method.clone(), bytes)),
+                Err(failure) => {
+                    mistakes.add(place.mistake(format!("value: {}", failure.message.replace("request", "value"))))
+                }
             }
         }
     }

@@ -86,7 +86,7 @@ fn check(config: &Config) -> Result<Found> {
         if !clients.contains(&artifact.manifest.client) {
             complain(format!("it is for client `{}`, which the configuration doesn't have", artifact.manifest.client));
         }
-        match engine.plans(&artifact.methods, &artifact.descriptors) {
+        match engine.plans(&artifact) {
             Ok(_) => found.artifacts.push(format!(
                 "{} {} for {}, {} endpoints",
                 artifact.manifest.name,

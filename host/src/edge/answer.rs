@@ -45,6 +45,11 @@ pub(super) fn give_out(
     headers.insert("x-request-id", head.request_id.clone());
     insert(&mut headers, "traceparent", &head.trace.to_string());
     insert(&mut headers, "server-timing", &timing(trail, took));
+    if status.is_success()
+        && let Some(degraded) = degraded(trail)
+    {
+        insert(&mut headers, "x-weft-degraded", &degraded);
+    }
     let length = body.len();
     let body = if head.method == Method::HEAD { Body::empty() } else { Body::from(body) };
     if head.method == Method::HEAD {
@@ -83,6 +88,14 @@ fn problem(
     Value::Object(document).to_string().into_bytes()
 }
 
+/// The parts of a good response that are less than they should be: `recommend.v1.Recommend/ForUser;how=fallback`. Made from what
+/// happened; a plugin has no say in it.
+fn degraded(trail: &Trail) -> Option<String> {
+    let parts = trail.stats.as_ref()?.degraded();
+    let parts: Vec<_> = parts.iter().map(|(method, how)| format!("{method};how={}", how.as_str())).collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
 /// `total;dur=12.3, guest;dur=0.8, calls;desc="102 calls, 2 upstream, depth 2"` (<https://www.w3.org/TR/server-timing/>).
 fn timing(trail: &Trail, took: Duration) -> String {
     let millis = |time: Duration| time.as_secs_f64() * 1e3;
@@ -107,7 +120,8 @@ pub(super) fn record(head: &Head, status: StatusCode, fault: Option<&Fault>, tra
     let upstream = trail.stats.as_ref().map_or(0, |stats| stats.upstream());
     let (mut plugin, mut version, mut endpoint) = ("", String::new(), "");
     if let Some(found) = &trail.endpoint {
-        found.observe(status, took, upstream);
+        let degraded = status.is_success() && trail.stats.as_ref().is_some_and(|stats| !stats.degraded().is_empty());
+        found.observe(status, took, upstream, degraded);
         (plugin, version, endpoint) = (&found.release.name, found.release.version.to_string(), &found.name);
     }
     let request_id = head.request_id.to_str().unwrap_or_default();

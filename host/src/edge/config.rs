@@ -23,6 +23,8 @@ pub struct Config {
     pub header: Duration,
     /// The longest that any endpoint may take.
     pub timeout: Duration,
+    /// Callers with this scope may ask for a request's waterfall; `*`: everybody may; unset: nobody.
+    pub explain: Option<String>,
     /// At shutdown: how long the host goes on accepting, so that balancers notice that it is not ready.
     pub drain_delay: Duration,
     /// At shutdown: how long requests under way may take to finish.
@@ -48,6 +50,7 @@ impl Config {
             first_bytes: table.within("first-bytes", seconds(10), millis(10), seconds(300)),
             header: table.within("header-timeout", seconds(5), millis(10), seconds(300)),
             timeout: table.within("timeout", seconds(30), millis(1), seconds(300)),
+            explain: table.optional("explain-scope"),
             drain_delay: table.within("drain-delay", Duration::ZERO, Duration::ZERO, seconds(300)),
             drain: table.within("drain", seconds(20), Duration::ZERO, seconds(600)),
         }

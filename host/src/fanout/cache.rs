@@ -1,7 +1,16 @@
 //! The entity cache: replies of safe methods, item by item, by key and scope.
+//!
+//! An entry is fresh for its `ttl` (less up to a tenth, so that what was loaded together does not end together), then may be served
+//! while one refresh runs (`stale-while-revalidate`), then only instead of a failure (`stale-if-error`). Shortly before its end a hit
+//! refreshes it early, the more likely the nearer the end and the slower its load (XFetch: Vattani, Chierichetti, Lowenstein, "Optimal
+//! Probabilistic Cache Stampede Prevention", 2015).
 
 use super::{call::Key, config::CacheConfig};
-use crate::{model::Code, model::Failure, store::Store};
+use crate::{
+    model::{Code, Failure},
+    store::{Generations, Store},
+    telemetry::{CacheLabels, Counter, Metrics},
+};
 use bytes::Bytes;
 use std::{
     sync::Arc,
@@ -10,53 +19,133 @@ use std::{
 use tokio::time::Instant;
 
 /// What an entry weighs beside its key and its bytes.
-const OVERHEAD: usize = 160;
-/// Lifetimes differ by up to this share, so that what was loaded together does not end together.
+const OVERHEAD: usize = 200;
+/// Lifetimes differ by up to this share.
 const JITTER: f64 = 0.1;
+/// How eager early refreshes are; 1 is the paper's optimum.
+const BETA: f64 = 1.0;
+
+type Loaded = Result<Bytes, Arc<Failure>>;
 
 #[derive(Debug)]
 pub(super) struct EntityCache {
     store: Store<Key, Entry>,
+    pub(super) generations: Generations,
+    /// Least weight of an entry, which bounds their number.
+    least_weight: usize,
 }
 
 #[derive(Debug, Clone)]
 struct Entry {
     /// NOT_FOUND is remembered too.
-    result: Result<Bytes, Arc<Failure>>,
+    result: Loaded,
     stored_at: Instant,
+    fresh_until: Instant,
+    revalidate_until: Instant,
+    /// How long the load took.
+    cost: Duration,
+    tags: Arc<[String]>,
+    generation: u64,
+}
+
+/// What the cache has for a key.
+#[derive(Debug)]
+pub(super) enum Lookup {
+    /// To be served. `refresh`: and to be loaded anew, for those who come later.
+    Hit {
+        result: Loaded,
+        age: Duration,
+        stale: bool,
+        refresh: bool,
+    },
+    Miss,
+}
+
+/// A load that has ended, for the cache to keep.
+#[derive(Debug)]
+pub(super) struct Ended<'a> {
+    pub(super) key: &'a Key,
+    pub(super) result: &'a Loaded,
+    pub(super) rule: CacheConfig,
+    pub(super) tags: Arc<[String]>,
+    /// The clock of [`Generations`] when the load began.
+    pub(super) generation: u64,
+    pub(super) cost: Duration,
+    /// When the credentials that it was loaded with end.
+    pub(super) expires_at: Option<SystemTime>,
 }
 
 impl EntityCache {
-    pub(super) fn new(max_bytes: u64) -> Self {
-        Self { store: Store::new(max_bytes) }
+    pub(super) fn new(max_bytes: u64, max_entries: u64) -> Self {
+        let least_weight = usize::try_from(max_bytes / max_entries.max(1)).unwrap_or(usize::MAX);
+        Self { store: Store::new(max_bytes), generations: Generations::default(), least_weight }
     }
 
-    /// The reply and its age.
-    pub(super) fn get(&self, key: &Key) -> Option<(Result<Bytes, Arc<Failure>>, Duration)> {
+    fn entry(&self, key: &Key) -> Option<Entry> {
         let entry = self.store.get(key)?;
-        Some((entry.result, entry.stored_at.elapsed()))
+        if self.generations.is_true(entry.generation, entry.tags.iter().map(String::as_str)) {
+            return Some(entry);
+        }
+        self.store.remove(key);
+        None
     }
 
-    /// Keeps what the rule says is worth keeping: replies, and NOT_FOUND where it has a lifetime. Never longer than `until`.
-    pub(super) fn keep(
-        &self,
-        key: &Key,
-        result: &Result<Bytes, Arc<Failure>>,
-        rule: CacheConfig,
-        until: Option<SystemTime>,
-    ) {
-        let (ttl, size) = match result {
-            Ok(bytes) => (rule.ttl, bytes.len()),
-            Err(failure) if failure.code == Code::NotFound => (rule.negative_ttl, failure.message.len()),
+    pub(super) fn get(&self, key: &Key) -> Lookup {
+        let Some(entry) = self.entry(key) else { return Lookup::Miss };
+        let now = Instant::now();
+        let age = now.saturating_duration_since(entry.stored_at);
+        let stale = now >= entry.fresh_until;
+        if stale && now >= entry.revalidate_until {
+            return Lookup::Miss;
+        }
+        let early = entry.cost.mul_f64(-BETA * rand::random_range(f64::MIN_POSITIVE..1.0).ln());
+        let refresh = stale || now + early >= entry.fresh_until;
+        Lookup::Hit { result: entry.result, age, stale, refresh }
+    }
+
+    /// What may stand in for a failure: the last good reply, if it is still there and ended no longer than `within` ago.
+    pub(super) fn standby(&self, key: &Key, within: Duration) -> Option<(Bytes, Duration)> {
+        let entry = self.entry(key)?;
+        let ended = Instant::now().saturating_duration_since(entry.fresh_until);
+        if ended > within {
+            return None;
+        }
+        Some((entry.result.ok()?, entry.stored_at.elapsed()))
+    }
+
+    /// Keeps what the rule says is worth keeping: replies, and NOT_FOUND where it has a lifetime. Never what was invalidated while
+    /// it was loaded, and never longer than its credentials last.
+    pub(super) fn keep(&self, ended: Ended<'_>) {
+        let Ended { key, result, rule, tags, generation, cost, expires_at } = ended;
+        let (ttl, spare, size) = match result {
+            Ok(bytes) => (rule.ttl, rule.retention(), bytes.len()),
+            Err(failure) if failure.code == Code::NotFound => {
+                (rule.negative_ttl, Duration::ZERO, failure.message.len())
+            }
             Err(_) => return,
         };
-        let left = until.map_or(Duration::MAX, |end| end.duration_since(SystemTime::now()).unwrap_or_default());
-        let jittered = ttl.mul_f64(1.0 - rand::random_range(0.0..JITTER));
+        if ttl.is_zero() || !self.generations.is_true(generation, tags.iter().map(String::as_str)) {
+            return;
+        }
+        let left = expires_at.map_or(Duration::MAX, |end| end.duration_since(SystemTime::now()).unwrap_or_default());
+        let fresh = ttl.mul_f64(1.0 - rand::random_range(0.0..JITTER)).min(left);
+        let lifetime = fresh.saturating_add(spare).min(left);
         // A reply is a slice of its batch's buffer: an entry of its own keeps the rest of the buffer from living on with it.
         let result = result.as_ref().map(|bytes| Bytes::copy_from_slice(bytes)).map_err(Arc::clone);
-        let weight = OVERHEAD + key.request.len() + size;
+        let weight = (OVERHEAD + key.request.len() + size).max(self.least_weight);
         let key = Key { request: Bytes::copy_from_slice(&key.request), ..key.clone() };
-        self.store.insert(key, Entry { result, stored_at: Instant::now() }, weight, jittered.min(left));
+        let now = Instant::now();
+        let revalidate = if result.is_ok() { rule.stale_while_revalidate } else { Duration::ZERO };
+        let entry = Entry {
+            result,
+            stored_at: now,
+            fresh_until: now + fresh,
+            revalidate_until: now + fresh.saturating_add(revalidate).min(lifetime),
+            cost,
+            tags,
+            generation,
+        };
+        self.store.insert(key, entry, weight, lifetime);
     }
 
     /// Entries and bytes.
@@ -64,3 +153,35 @@ impl EntityCache {
         self.store.size()
     }
 }
+
+/// One method's part of `weft_cache_lookups_total`.
+#[derive(Debug)]
+pub(super) struct CacheCounts {
+    pub(super) hit: Counter,
+    pub(super) stale: Counter,
+    pub(super) negative: Counter,
+    pub(super) miss: Counter,
+}
+
+impl CacheCounts {
+    pub(super) fn new(metrics: &Metrics, method: &str) -> Self {
+        let counter = |result: &str| {
+            let labels = CacheLabels { method: method.to_owned(), result: result.to_owned() };
+            metrics.cache_lookups.get_or_create_owned(&labels)
+        };
+        Self { hit: counter("hit"), stale: counter("stale"), negative: counter("negative"), miss: counter("miss") }
+    }
+
+    pub(super) fn count(&self, lookup: &Lookup) {
+        let counter = match lookup {
+            Lookup::Hit { stale: true, .. } => &self.stale,
+            Lookup::Hit { result: Err(_), .. } => &self.negative,
+            Lookup::Hit { .. } => &self.hit,
+            Lookup::Miss => &self.miss,
+        };
+        counter.inc();
+    }
+}
+
+#[cfg(test)]
+mod tests;

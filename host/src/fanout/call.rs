@@ -1,25 +1,35 @@
 //! What comes of one call, and the key under which equal calls share it.
 
 use super::scope::ScopeKey;
-use crate::model::Failure;
+use crate::model::{Code, Failure};
 use bytes::Bytes;
 use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
 
 /// Where a reply came from. The numbers are the contract's (`wit/backend.wit`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Origin {
     Upstream = 0,
+    /// It shared the load of an equal call.
     Coalesced = 1,
     Cache = 2,
+    /// An old reply from the cache.
+    Stale = 3,
+    /// What the manifest or the plugin declared for the case of a failure.
+    Fallback = 4,
 }
 
 impl Origin {
+    pub const ALL: [Self; 5] = [Self::Upstream, Self::Coalesced, Self::Cache, Self::Stale, Self::Fallback];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Upstream => "upstream",
             Self::Coalesced => "coalesced",
             Self::Cache => "cache",
+            Self::Stale => "stale",
+            Self::Fallback => "fallback",
         }
     }
 }
@@ -31,21 +41,57 @@ pub struct Outcome {
     pub origin: Origin,
     /// How long the reply had been in the cache.
     pub age: Duration,
+    /// The upstream call that brought it.
+    pub trip: Option<Arc<Trip>>,
+}
+
+/// One call that left the host, alone or for many.
+#[derive(Debug)]
+pub struct Trip {
+    /// The method that was called upstream.
+    pub via: String,
+    /// Calls that it stood for.
+    pub keys: usize,
+    pub attempts: u32,
+    /// How long its first call had gathered.
+    pub gathered: Duration,
+    pub started: Instant,
+    pub ended: Instant,
 }
 
 impl Outcome {
     pub(super) fn upstream(result: Result<Bytes, Arc<Failure>>) -> Self {
-        Self { result, origin: Origin::Upstream, age: Duration::ZERO }
+        Self { result, origin: Origin::Upstream, age: Duration::ZERO, trip: None }
     }
 
     pub(super) fn failed(failure: Failure) -> Self {
         Self::upstream(Err(Arc::new(failure)))
     }
 
-    pub(super) fn with_origin(mut self, origin: Origin) -> Self {
-        self.origin = origin;
-        self
+    /// A reply that stands in for a failure.
+    pub(super) fn instead(self, bytes: Bytes, origin: Origin, age: Duration) -> Self {
+        Self { result: Ok(bytes), origin, age, ..self }
     }
+
+    /// Whether the backend failed, as opposed to having said no.
+    pub(super) fn is_backend_failure(&self) -> bool {
+        self.result.as_ref().is_err_and(|failure| is_backend_failure(failure.code))
+    }
+}
+
+/// Codes that say that the backend could not answer: what degradation is for. A wrong request or a missing item stays what it is.
+fn is_backend_failure(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Unavailable
+            | Code::DeadlineExceeded
+            | Code::Internal
+            | Code::Unknown
+            | Code::ResourceExhausted
+            | Code::DataLoss
+            | Code::Unimplemented
+            | Code::Cancelled
+    )
 }
 
 /// Equal keys are the same call: the same plan (backend, method and rules), the same scope, the same request bytes.

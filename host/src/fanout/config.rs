@@ -14,6 +14,8 @@ use toml::de::DeValue;
 pub struct Config {
     /// `[cache] max-bytes`: what all cached entities may weigh together.
     pub cache_bytes: ByteSize,
+    /// `[cache] max-entries`.
+    pub cache_entries: u64,
     pub backends: Vec<BackendConfig>,
 }
 
@@ -38,6 +40,10 @@ pub struct MethodConfig {
     pub scope: Scope,
     pub timeout: Option<Duration>,
     pub cache: Option<CacheConfig>,
+    /// Tags of its cached replies, or (of a write) the tags that it invalidates: `film:{id}`, with fields of the request in braces.
+    pub tags: Vec<String>,
+    /// Whether `tags` are what it invalidates.
+    pub invalidates: bool,
     pub batch: Option<BatchConfig>,
     pub place: Place,
 }
@@ -48,6 +54,10 @@ pub struct CacheConfig {
     pub ttl: Duration,
     /// How long NOT_FOUND is remembered; zero: not at all.
     pub negative_ttl: Duration,
+    /// How long a reply that has ended is served while one refresh runs.
+    pub stale_while_revalidate: Duration,
+    /// How long a reply that has ended stands in for a failure.
+    pub stale_if_error: Duration,
 }
 
 /// `batch = { via = "BatchGetFilms", … }`. Field names are those of the protos; a dot steps into a message.
@@ -96,6 +106,7 @@ impl Config {
     pub fn read(root: &Table<'_>) -> Self {
         let cache = root.table("cache");
         let cache_bytes = cache.within("max-bytes", ByteSize(256 << 20), ByteSize(0), ByteSize(1 << 40));
+        let cache_entries = cache.within("max-entries", 1_000_000, 1, 1_000_000_000);
         let mut backends = Vec::new();
         let mut served: BTreeMap<String, String> = BTreeMap::new();
         for (name, table) in root.table("backend").named_tables() {
@@ -107,7 +118,7 @@ impl Config {
             }
             backends.push(backend);
         }
-        Self { cache_bytes, backends }
+        Self { cache_bytes, cache_entries, backends }
     }
 
     /// The backend that serves `service`.
@@ -147,6 +158,7 @@ impl MethodConfig {
             section.mistake("scope", "differs from the method's own `scope`; write it once");
         }
         let cache = section.exists().then(|| CacheConfig::read(&section)).flatten();
+        let tags: Vec<String> = section.or("tags", Vec::new());
         let scope = declared.or(cache_scope).unwrap_or(Scope::Principal);
         let safe: Option<bool> = table.optional("safe");
         let section = table.table("batch");
@@ -166,14 +178,27 @@ impl MethodConfig {
             );
         }
         let timeout = table.optional("timeout");
-        Self { safe, scope, timeout, cache, batch, place: table.place("") }
+        let invalidates: Vec<String> = table.or("invalidates", Vec::new());
+        if !invalidates.is_empty() && cache.is_some() {
+            table.mistake("invalidates", "a method that is cached changes nothing: remove `cache` or `invalidates`");
+        }
+        let (tags, invalidates) = if invalidates.is_empty() { (tags, false) } else { (invalidates, true) };
+        Self { safe, scope, timeout, cache, tags, invalidates, batch, place: table.place("") }
     }
 }
 
 impl CacheConfig {
     fn read(table: &Table<'_>) -> Option<Self> {
         let negative_ttl = table.or("negative-ttl", Duration::ZERO);
-        Some(Self { ttl: table.required("ttl")?, negative_ttl })
+        let stale_while_revalidate = table.or("stale-while-revalidate", Duration::ZERO);
+        let stale_if_error = table.or("stale-if-error", Duration::ZERO);
+        Some(Self { ttl: table.required("ttl")?, negative_ttl, stale_while_revalidate, stale_if_error })
+    }
+
+    /// How long a reply is kept after it has ended: for what is configured, and at least once more its lifetime, for plugins that
+    /// prefer an old reply to none.
+    pub fn retention(&self) -> Duration {
+        self.stale_while_revalidate.max(self.stale_if_error).max(self.ttl)
     }
 }
 

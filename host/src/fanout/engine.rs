@@ -1,20 +1,21 @@
 //! The engine that all requests share, and the way of a single load.
 
 use super::{
-    cache::EntityCache,
-    call::Outcome,
-    config::{BackendConfig, CacheConfig, Config},
-    flight::{Boarded, Flight, Flights, Load},
+    cache::{Ended, EntityCache},
+    call::{Origin, Outcome, Trip},
+    config::{BackendConfig, Config},
+    flight::{Boarded, Flight, Flights, Load, Start},
     plan::{Plan, PlanError, Plans},
     scope::{Forward, Scoped},
+    tags::Tags,
 };
 use crate::{
+    artifact::Artifact,
     model::{Code, Failure},
     telemetry::Metrics,
     upstream::{Backend, Outgoing, Transport},
 };
 use bytes::Bytes;
-use prost_reflect::DescriptorPool;
 use std::{
     collections::HashMap,
     sync::{
@@ -22,6 +23,7 @@ use std::{
         atomic::{AtomicU32, Ordering},
     },
 };
+use tokio::time::Instant;
 
 /// Everything between sessions and backends.
 #[derive(Debug)]
@@ -56,7 +58,7 @@ impl Engine {
         transports: HashMap<String, Arc<dyn Transport>>,
         metrics: &Metrics,
     ) -> Arc<Self> {
-        let cache = EntityCache::new(config.cache_bytes.0);
+        let cache = EntityCache::new(config.cache_bytes.0, config.cache_entries);
         Arc::new(Self {
             config,
             forward,
@@ -70,8 +72,8 @@ impl Engine {
     }
 
     /// The plans of one release's method table, or every reason why there are none.
-    pub fn plans(&self, methods: &[String], descriptors: &DescriptorPool) -> Result<Plans, Vec<PlanError>> {
-        Plans::resolve(self, methods, descriptors)
+    pub fn plans(&self, artifact: &Artifact) -> Result<Plans, Vec<PlanError>> {
+        Plans::resolve(self, &artifact.methods, &artifact.descriptors, &artifact.manifest.fallbacks)
     }
 
     pub(super) fn backend_of(&self, service: &str) -> Option<(&BackendConfig, Arc<dyn Transport>)> {
@@ -80,11 +82,19 @@ impl Engine {
     }
 
     /// An equal plan that some release uses.
-    pub(super) fn known_plan(&self, name: &str, safe: bool, spec: Option<&weft_wire::Spec>) -> Option<Arc<Plan>> {
+    pub(super) fn known_plan(
+        &self,
+        name: &str,
+        safe: bool,
+        spec: Option<&weft_wire::Spec>,
+        tags: &Tags,
+    ) -> Option<Arc<Plan>> {
         let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
         let known = plans.get_mut(name)?;
         known.retain(|plan| plan.strong_count() > 0);
-        let equal = |plan: &Arc<Plan>| plan.safe == safe && plan.batch.as_ref().map(|b| &b.spec) == spec;
+        let equal = |plan: &Arc<Plan>| {
+            plan.safe == safe && plan.batch.as_ref().map(|b| &b.spec) == spec && plan.tags.is_same(tags)
+        };
         known.iter().filter_map(Weak::upgrade).find(equal)
     }
 
@@ -98,6 +108,11 @@ impl Engine {
     /// A number that no other plan of this engine has or had.
     pub(super) fn plan_id(&self) -> u32 {
         self.next_plan.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// What a flight of this plan begins with, now.
+    pub(super) fn start_of<'a>(&self, plan: &'a Arc<Plan>, scoped: &Scoped) -> Start<'a> {
+        Start { plan, expires_at: scoped.expires_at, generation: self.cache.generations.now() }
     }
 
     /// Loads under way that may be shared.
@@ -122,18 +137,18 @@ impl Engine {
         let scoped = scoped.clone();
         let task = tokio::spawn(async move {
             let boarded = Boarded { flights: &engine.flights, boarded: vec![flight.clone()] };
-            let result = engine.load_single(&flight, &scoped).await;
-            engine.settle(&flight, result);
+            let loaded = engine.load_single(&flight, &scoped).await;
+            engine.settle(&flight, loaded);
             drop(boarded);
         });
         load.runs_as(task.abort_handle());
     }
 
     /// One call of the method itself, for one flight.
-    pub(super) async fn load_single(&self, flight: &Flight, scoped: &Scoped) -> Result<Bytes, Failure> {
+    pub(super) async fn load_single(&self, flight: &Flight, scoped: &Scoped) -> Loaded {
         let plan = &flight.plan;
         let Some(deadline) = flight.latest_deadline() else {
-            return Err(Failure::new(Code::Cancelled, "nobody waits for the reply"));
+            return Loaded { result: Err(Failure::new(Code::Cancelled, "nobody waits for the reply")), trip: None };
         };
         for stats in flight.stats() {
             stats.count_upstream();
@@ -145,20 +160,51 @@ impl Engine {
             deadline: deadline.capped(plan.timeout),
             source: scoped.source,
         };
-        plan.backend.call(outgoing).await.result
+        let started = Instant::now();
+        let answer = plan.backend.call(outgoing).await;
+        let gathered = started.saturating_duration_since(flight.started);
+        let (via, attempts, ended) = (plan.name.to_string(), answer.attempts, Instant::now());
+        let trip = Some(Arc::new(Trip { via, keys: 1, attempts, gathered, started, ended }));
+        Loaded { result: answer.result, trip }
     }
 
     /// Keeps the result where the plan says so, then hands it to all who wait. In this order, so that a call that comes
-    /// between the two finds one or the other.
-    pub(super) fn settle(&self, flight: &Arc<Flight>, result: Result<Bytes, Failure>) {
-        let result = result.map_err(Arc::new);
+    /// between the two finds one or the other. Where a load failed, an old reply may stand in.
+    pub(super) fn settle(&self, flight: &Arc<Flight>, loaded: Loaded) {
+        let mut outcome = Outcome { trip: loaded.trip, ..Outcome::upstream(loaded.result.map_err(Arc::new)) };
         if let Some(rule) = flight.plan.cache {
-            self.keep(flight, &result, rule);
+            self.cache.keep(Ended {
+                key: &flight.key,
+                result: &outcome.result,
+                rule,
+                tags: flight.plan.tags.of(&flight.key.request),
+                generation: flight.generation,
+                cost: flight.started.elapsed(),
+                expires_at: flight.expires_at,
+            });
+            if outcome.is_backend_failure()
+                && let Some((bytes, age)) = self.cache.standby(&flight.key, rule.stale_if_error)
+            {
+                outcome = outcome.instead(bytes, Origin::Stale, age);
+            }
         }
-        self.flights.end(flight, &Outcome::upstream(result));
+        self.flights.end(flight, &outcome);
     }
 
-    fn keep(&self, flight: &Flight, result: &Result<Bytes, Arc<Failure>>, rule: CacheConfig) {
-        self.cache.keep(&flight.key, result, rule, flight.expires_at);
+    /// Cached replies with this tag are true no more.
+    pub fn invalidate(&self, tag: &str) {
+        self.cache.generations.invalidate(tag);
     }
+
+    /// No cached reply is true any more.
+    pub fn invalidate_all(&self) {
+        self.cache.generations.invalidate_all();
+    }
+}
+
+/// What a load brought.
+#[derive(Debug, Clone)]
+pub(super) struct Loaded {
+    pub(super) result: Result<Bytes, Failure>,
+    pub(super) trip: Option<Arc<Trip>>,
 }

@@ -19,7 +19,7 @@ use std::{
     },
     time::SystemTime,
 };
-use tokio::task::AbortHandle;
+use tokio::{task::AbortHandle, time::Instant};
 
 const SHARDS: usize = 16;
 
@@ -37,6 +37,11 @@ pub(super) struct Flight {
     pub(super) plan: Arc<Plan>,
     /// When the credentials that it travels with end.
     pub(super) expires_at: Option<SystemTime>,
+    /// The cache's clock when it began.
+    pub(super) generation: u64,
+    pub(super) started: Instant,
+    /// A refresh: it goes on although nobody waits.
+    detached: bool,
     state: Mutex<State>,
 }
 
@@ -45,6 +50,14 @@ struct State {
     waiters: Vec<Waiter>,
     closed: bool,
     load: Option<Arc<Load>>,
+}
+
+/// What a flight begins with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Start<'a> {
+    pub(super) plan: &'a Arc<Plan>,
+    pub(super) expires_at: Option<SystemTime>,
+    pub(super) generation: u64,
 }
 
 /// One call that waits for a flight.
@@ -95,9 +108,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Flight {
-    pub(super) fn new(key: Key, plan: Arc<Plan>, expires_at: Option<SystemTime>, first: Waiter) -> Arc<Self> {
-        let state = State { waiters: vec![first], closed: false, load: None };
-        Arc::new(Self { key, plan, expires_at, state: Mutex::new(state) })
+    fn new(start: Start<'_>, key: Key, first: Option<Waiter>) -> Arc<Self> {
+        let detached = first.is_none();
+        let state = State { waiters: first.into_iter().collect(), closed: false, load: None };
+        let Start { plan, expires_at, generation } = start;
+        let started = Instant::now();
+        Arc::new(Self { key, plan: plan.clone(), expires_at, generation, started, detached, state: Mutex::new(state) })
     }
 
     /// Gives the waiter back where the flight has ended already.
@@ -119,9 +135,10 @@ impl Flight {
         !state.closed
     }
 
-    /// The latest deadline of those who wait; `None` where nobody does.
+    /// The latest deadline of those who wait; `None` where nobody does. A refresh has the method's time.
     pub(super) fn latest_deadline(&self) -> Option<Deadline> {
-        lock(&self.state).waiters.iter().map(|waiter| waiter.deadline).max()
+        let latest = lock(&self.state).waiters.iter().map(|waiter| waiter.deadline).max();
+        latest.or_else(|| self.detached.then(|| Deadline::after(self.plan.timeout)))
     }
 
     /// Counts one upstream call for each request that waits, once.
@@ -143,13 +160,7 @@ impl Flights {
     }
 
     /// Joins the flight with this key, or starts one. `true`: it is new, and the caller has to load it.
-    pub(super) fn join_or_start(
-        &self,
-        key: Key,
-        plan: &Arc<Plan>,
-        expires_at: Option<SystemTime>,
-        mut waiter: Waiter,
-    ) -> (Arc<Flight>, bool) {
+    pub(super) fn join_or_start(&self, start: Start<'_>, key: Key, mut waiter: Waiter) -> (Arc<Flight>, bool) {
         let mut shard = self.shard(&key);
         if let Some(flight) = shard.get(&key) {
             match flight.join(waiter) {
@@ -157,9 +168,20 @@ impl Flights {
                 Err(back) => waiter = back,
             }
         }
-        let flight = Flight::new(key.clone(), plan.clone(), expires_at, waiter);
+        let flight = Flight::new(start, key.clone(), Some(waiter));
         shard.insert(key, flight.clone());
         (flight, true)
+    }
+
+    /// Starts a flight that nobody waits for, unless there is one with this key.
+    pub(super) fn start_refresh(&self, start: Start<'_>, key: Key) -> Option<Arc<Flight>> {
+        let mut shard = self.shard(&key);
+        if shard.get(&key).is_some_and(|flight| !lock(&flight.state).closed) {
+            return None;
+        }
+        let flight = Flight::new(start, key.clone(), None);
+        shard.insert(key, flight.clone());
+        Some(flight)
     }
 
     /// Ends the flight: all who wait get the outcome.
@@ -172,7 +194,11 @@ impl Flights {
         };
         self.forget(flight);
         for waiter in waiters {
-            waiter.inbox.put(waiter.ticket, outcome.clone().with_origin(waiter.origin));
+            let mut own = outcome.clone();
+            if own.origin == Origin::Upstream {
+                own.origin = waiter.origin;
+            }
+            waiter.inbox.put(waiter.ticket, own);
         }
     }
 
@@ -181,7 +207,7 @@ impl Flights {
         let load = {
             let mut state = lock(&flight.state);
             state.waiters.retain(|waiter| waiter.ticket != ticket || !Arc::ptr_eq(&waiter.inbox, inbox));
-            if state.closed || !state.waiters.is_empty() {
+            if state.closed || flight.detached || !state.waiters.is_empty() {
                 return;
             }
             state.closed = true;

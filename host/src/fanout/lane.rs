@@ -5,8 +5,9 @@
 //! longer than [`LONGEST_GATHERING`], so a stalled batch holds nobody up.
 
 use super::{
+    call::Trip,
     config::Missing,
-    engine::Engine,
+    engine::{Engine, Loaded},
     flight::{Boarded, Flight, Load},
     plan::{Batch, Plan},
     scope::{ScopeKey, Scoped},
@@ -28,6 +29,8 @@ use weft_wire::{Item, KeyValue};
 
 /// Batches of one lane that may be out before calls begin to gather.
 const BATCHES_UNDER_WAY: usize = 2;
+/// The part of a backend's learnt concurrency that one lane may use before its calls begin to gather.
+const SHARE_OF_LIMIT: usize = 8;
 const LONGEST_GATHERING: Duration = Duration::from_millis(2);
 
 /// The lanes of one method.
@@ -107,7 +110,9 @@ impl Lane {
     /// Sends what may leave now; sees to it that the others leave soon.
     fn depart(self: &Arc<Self>, engine: &Arc<Engine>, batch: &Batch) {
         let mut state = lock(&self.state);
-        while state.under_way < BATCHES_UNDER_WAY && !state.waiting.is_empty() {
+        // A backend that was seen to take more at once gets more at once.
+        let at_once = (self.plan.backend.concurrency() / SHARE_OF_LIMIT).max(BATCHES_UNDER_WAY);
+        while state.under_way < at_once && !state.waiting.is_empty() {
             self.send_next(engine, batch, &mut state);
         }
         if state.waiting.is_empty() || state.gathering {
@@ -188,11 +193,11 @@ impl Lane {
             };
             engine.metrics.batch_size.observe(keys.len() as f64);
             if keys.len() == 1 {
-                let result = engine.load_single(first, &self.scoped).await;
-                settle_all(engine, groups.iter().flatten(), &result);
+                let loaded = engine.load_single(first, &self.scoped).await;
+                settle_all(engine, groups.iter().flatten(), &loaded);
                 return;
             }
-            let result = self.call(batch, &keys, &groups).await;
+            let Loaded { result, trip } = self.call(batch, &keys, &groups).await;
             match result {
                 Err(failure) if batch.missing == Missing::Fails && is_about_an_item(failure.code) => {
                     let middle = keys.len() / 2;
@@ -200,20 +205,21 @@ impl Lane {
                     let (back_keys, back_groups) = (keys.split_off(middle), groups.split_off(middle));
                     join(self.travel(engine, keys, groups), self.travel(engine, back_keys, back_groups)).await;
                 }
-                Err(failure) => settle_all(engine, groups.iter().flatten(), &Err(failure)),
-                Ok(reply) => self.hand_out(engine, batch, &reply, &keys, &groups),
+                Err(failure) => settle_all(engine, groups.iter().flatten(), &Loaded { result: Err(failure), trip }),
+                Ok(reply) => self.hand_out(engine, batch, (&reply, trip), &keys, &groups),
             }
         }
         .boxed()
     }
 
-    async fn call(&self, batch: &Batch, keys: &[KeyValue], groups: &[Vec<Arc<Flight>>]) -> Result<Bytes, Failure> {
+    async fn call(&self, batch: &Batch, keys: &[KeyValue], groups: &[Vec<Arc<Flight>>]) -> Loaded {
         let Some(deadline) = groups.iter().flatten().filter_map(|flight| flight.latest_deadline()).max() else {
-            return Err(Failure::new(Code::Cancelled, "nobody waits for the reply"));
+            return Loaded { result: Err(Failure::new(Code::Cancelled, "nobody waits for the reply")), trip: None };
         };
         count_upstream(groups);
         let message = batch.rule.merge(&self.key.rest, keys);
-        let since = Instant::now();
+        let started = Instant::now();
+        let gathered = groups.iter().flatten().map(|flight| started.saturating_duration_since(flight.started)).max();
         let outgoing = Outgoing {
             method: batch.method.clone(),
             message,
@@ -222,20 +228,34 @@ impl Lane {
             source: self.scoped.source,
         };
         let answer = self.plan.backend.call(outgoing).await;
-        batch.observe_round_trip(since.elapsed());
-        answer.result
+        batch.observe_round_trip(started.elapsed());
+        let trip = Trip {
+            via: batch.method.name.clone(),
+            keys: keys.len(),
+            attempts: answer.attempts,
+            gathered: gathered.unwrap_or_default(),
+            started,
+            ended: Instant::now(),
+        };
+        Loaded { result: answer.result, trip: Some(Arc::new(trip)) }
     }
 
-    fn hand_out(&self, engine: &Engine, batch: &Batch, reply: &Bytes, keys: &[KeyValue], groups: &[Vec<Arc<Flight>>]) {
+    fn hand_out(
+        &self,
+        engine: &Engine,
+        batch: &Batch,
+        (reply, trip): (&Bytes, Option<Arc<Trip>>),
+        keys: &[KeyValue],
+        groups: &[Vec<Arc<Flight>>],
+    ) {
         let items = match batch.rule.split_reply(reply, keys) {
             Ok(items) => items,
             Err(error) => {
-                let text = format!(
-                    "the reply of {} can't be split into replies of {}: {error}",
-                    batch.method.name, self.plan.name
-                );
-                tracing::warn!(method = %self.plan.name, %error, "malformed batch reply");
-                settle_all(engine, groups.iter().flatten(), &Err(Failure::new(Code::Internal, text)));
+                let via = &batch.method.name;
+                tracing::warn!(method = %self.plan.name, %via, %error, "malformed batch reply");
+                let text = format!("the reply of {via} can't be split into replies of {}: {error}", self.plan.name);
+                let result = Err(Failure::new(Code::Internal, text));
+                settle_all(engine, groups.iter().flatten(), &Loaded { result, trip });
                 return;
             }
         };
@@ -248,7 +268,7 @@ impl Lane {
                     Err(Failure { code, message: failure.message, details: failure.status })
                 }
             };
-            settle_all(engine, group, &result);
+            settle_all(engine, group, &Loaded { result, trip: trip.clone() });
         }
     }
 }
@@ -292,13 +312,9 @@ fn is_about_an_item(code: Code) -> bool {
     )
 }
 
-fn settle_all<'a>(
-    engine: &Engine,
-    flights: impl IntoIterator<Item = &'a Arc<Flight>>,
-    result: &Result<Bytes, Failure>,
-) {
+fn settle_all<'a>(engine: &Engine, flights: impl IntoIterator<Item = &'a Arc<Flight>>, loaded: &Loaded) {
     for flight in flights {
-        engine.settle(flight, result.clone());
+        engine.settle(flight, loaded.clone());
     }
 }
 

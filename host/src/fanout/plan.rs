@@ -2,11 +2,13 @@
 //! configuration, so that a call only looks it up.
 
 use super::{
+    cache::CacheCounts,
     call::Origin,
-    config::{BackendConfig, CacheConfig, MethodConfig, Missing},
+    config::{BackendConfig, BatchConfig, CacheConfig, MethodConfig, Missing},
     engine::Engine,
     lane::Lanes,
     rule,
+    tags::Tags,
 };
 use crate::{
     model::Scope,
@@ -14,9 +16,10 @@ use crate::{
     telemetry::{CallLabels, Counter, Metrics},
     upstream::{Method, Transport},
 };
+use bytes::Bytes;
 use prost_reflect::{DescriptorPool, MethodDescriptor, prost_types::method_options::IdempotencyLevel};
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
@@ -36,34 +39,26 @@ pub struct Plan {
     pub(super) cache: Option<CacheConfig>,
     pub(super) batch: Option<Batch>,
     pub(super) calls: CallCounts,
+    pub(super) lookups: CacheCounts,
+    /// Of its cached replies; or, for a write, what it invalidates.
+    pub(super) tags: Tags,
 }
 
 /// The method's part of `weft_calls_total`.
 #[derive(Debug)]
-pub(super) struct CallCounts {
-    upstream: Counter,
-    coalesced: Counter,
-    cache: Counter,
-}
+pub(super) struct CallCounts([Counter; 5]);
 
 impl CallCounts {
     fn new(metrics: &Metrics, method: &str) -> Self {
-        let counter = |origin: Origin| {
+        Self(Origin::ALL.map(|origin| {
             let labels = CallLabels { method: method.to_owned(), origin: origin.as_str().to_owned() };
             metrics.calls.get_or_create_owned(&labels)
-        };
-        Self {
-            upstream: counter(Origin::Upstream),
-            coalesced: counter(Origin::Coalesced),
-            cache: counter(Origin::Cache),
-        }
+        }))
     }
 
-    pub(super) fn of(&self, origin: Origin) -> &Counter {
-        match origin {
-            Origin::Upstream => &self.upstream,
-            Origin::Coalesced => &self.coalesced,
-            Origin::Cache => &self.cache,
+    pub(super) fn count(&self, origin: Origin) {
+        if let Some(counter) = self.0.get(origin as usize) {
+            counter.inc();
         }
     }
 }
@@ -96,6 +91,8 @@ pub(super) struct Planned {
     pub(super) plan: Arc<Plan>,
     /// The messages as this artifact knows them, for calls in JSON.
     pub(super) descriptor: MethodDescriptor,
+    /// The reply that stands in when the call fails.
+    pub(super) fallback: Option<Bytes>,
 }
 
 /// Why a release's methods can't be called through this host.
@@ -115,12 +112,17 @@ pub enum PlanError {
 
 impl Plans {
     /// Looks up every method of the table. All errors are found at once.
-    pub(super) fn resolve(engine: &Engine, methods: &[String], pool: &DescriptorPool) -> Result<Self, Vec<PlanError>> {
+    pub(super) fn resolve(
+        engine: &Engine,
+        methods: &[String],
+        pool: &DescriptorPool,
+        fallbacks: &BTreeMap<String, Bytes>,
+    ) -> Result<Self, Vec<PlanError>> {
         let mut plans = Self::default();
         let mut errors = Vec::new();
         for (number, name) in methods.iter().enumerate() {
             match find_method(pool, name).and_then(|descriptor| resolve_one(engine, name, descriptor)) {
-                Ok(planned) => plans.entries.push(planned),
+                Ok(planned) => plans.entries.push(Planned { fallback: fallbacks.get(name).cloned(), ..planned }),
                 Err(error) => errors.push(error),
             }
             plans.by_name.insert(name.clone(), u32::try_from(number).unwrap_or(u32::MAX));
@@ -151,54 +153,31 @@ fn resolve_one(engine: &Engine, name: &str, descriptor: MethodDescriptor) -> Res
         return Err(PlanError::Streams(name.to_owned()));
     }
     let service = descriptor.parent_service().full_name().to_owned();
-    let Some((config, transport)) = engine.backend_of(&service) else {
+    let Some((config, backend)) = engine.backend_of(&service) else {
         return Err(PlanError::NoBackend { service, method: name.to_owned() });
     };
     let method = config.methods.get(name);
     let safe = method.and_then(|m| m.safe).unwrap_or_else(|| looks_safe(&descriptor));
-    if let Some(method) = method.filter(|m| !safe && (m.cache.is_some() || m.batch.is_some())) {
-        let message = "nothing says that this method is safe (NO_SIDE_EFFECTS in its proto, a name like GetX or ListX), so it is \
-                       neither cached nor batched: set `safe = true` if it is";
-        return Err(PlanError::Rule { at: method.place.clone(), message: message.to_owned() });
+    if let Some(method) = method {
+        check_safety(method, safe)?;
     }
-    let resolved = match method.and_then(|m| m.batch.as_ref()) {
-        Some(batch) => Some(
-            rule::resolve(batch, &descriptor)
-                .map_err(|message| PlanError::Rule { at: batch.place.clone(), message })?,
-        ),
+    let batch = method.and_then(|m| m.batch.as_ref());
+    let spec = match batch {
+        Some(batch) => {
+            let wrong = |message| PlanError::Rule { at: batch.place.clone(), message };
+            Some(rule::resolve(batch, &descriptor).map_err(wrong)?)
+        }
         None => None,
     };
-    let plan = match engine.known_plan(name, safe, resolved.as_ref()) {
-        Some(plan) => plan,
-        None => engine.add_plan(new_plan(engine, name, transport, config, method, safe, resolved)),
-    };
-    Ok(Planned { plan, descriptor })
-}
-
-fn new_plan(
-    engine: &Engine,
-    name: &str,
-    backend: Arc<dyn Transport>,
-    config: &BackendConfig,
-    method: Option<&MethodConfig>,
-    safe: bool,
-    spec: Option<weft_wire::Spec>,
-) -> Plan {
-    let batch = method.and_then(|m| m.batch.as_ref()).zip(spec).and_then(|(batch, spec)| {
-        let service = name.split_once('/').map_or("", |(service, _)| service);
-        Some(Batch {
-            // `rule::resolve` has made this rule once already.
-            rule: weft_wire::Rule::new(spec.clone()).ok()?,
-            spec,
-            method: Arc::new(Method::new(&config.name, &format!("{service}/{}", batch.via), safe, &engine.metrics)),
-            missing: batch.missing,
-            max: batch.max,
-            max_bytes: batch.max_bytes,
-            lanes: Lanes::default(),
-            round_trip: AtomicU64::new(0),
-        })
-    });
-    Plan {
+    let templates = method.map(|m| m.tags.as_slice()).unwrap_or_default();
+    let tags = Tags::resolve(name, templates, &descriptor.input()).map_err(|message| PlanError::Rule {
+        at: method.map_or_else(|| config.place.clone(), |m| m.place.clone()),
+        message,
+    })?;
+    if let Some(plan) = engine.known_plan(name, safe, spec.as_ref(), &tags) {
+        return Ok(Planned { plan, descriptor, fallback: None });
+    }
+    let plan = engine.add_plan(Plan {
         id: engine.plan_id(),
         name: name.into(),
         method: Arc::new(Method::new(&config.name, name, safe, &engine.metrics)),
@@ -207,8 +186,49 @@ fn new_plan(
         scope: method.map_or(Scope::Principal, |m| m.scope),
         timeout: method.and_then(|m| m.timeout).unwrap_or(config.timeout),
         cache: method.and_then(|m| m.cache),
-        batch,
+        batch: batch.zip(spec).and_then(|(batch, spec)| Batch::new(engine, config, &service, batch, spec)),
         calls: CallCounts::new(&engine.metrics, name),
+        lookups: CacheCounts::new(&engine.metrics, name),
+        tags,
+    });
+    Ok(Planned { plan, descriptor, fallback: None })
+}
+
+/// What is cached or batched has to be safe, and what invalidates is a write.
+fn check_safety(method: &MethodConfig, safe: bool) -> Result<(), PlanError> {
+    let message = match safe {
+        false if method.cache.is_some() || method.batch.is_some() => {
+            "nothing says that this method is safe (NO_SIDE_EFFECTS in its proto, a name like GetX or ListX), so it is neither cached \
+             nor batched: set `safe = true` if it is"
+        }
+        true if method.invalidates => {
+            "a safe method changes nothing, so it invalidates nothing: set `safe = false` if it is a write"
+        }
+        _ => return Ok(()),
+    };
+    Err(PlanError::Rule { at: method.place.clone(), message: message.to_owned() })
+}
+
+impl Batch {
+    fn new(
+        engine: &Engine,
+        config: &BackendConfig,
+        service: &str,
+        batch: &BatchConfig,
+        spec: weft_wire::Spec,
+    ) -> Option<Self> {
+        let via = format!("{service}/{}", batch.via);
+        Some(Self {
+            // `rule::resolve` has made this rule once already.
+            rule: weft_wire::Rule::new(spec.clone()).ok()?,
+            spec,
+            method: Arc::new(Method::new(&config.name, &via, true, &engine.metrics)),
+            missing: batch.missing,
+            max: batch.max,
+            max_bytes: batch.max_bytes,
+            lanes: Lanes::default(),
+            round_trip: AtomicU64::new(0),
+        })
     }
 }
 

@@ -52,7 +52,7 @@ fn paths(message: &MessageDescriptor, names: &[String], role: &str) -> Result<Ve
     names.iter().map(|name| path(message, name, role)).collect()
 }
 
-fn path(message: &MessageDescriptor, name: &str, role: &str) -> Result<(KeyPath, bool), String> {
+pub(super) fn path(message: &MessageDescriptor, name: &str, role: &str) -> Result<(KeyPath, bool), String> {
     let mut numbers = Vec::new();
     let mut at = message.clone();
     let mut parts = name.split('.').peekable();

@@ -2,17 +2,18 @@
 
 use super::{
     arena::Arena,
-    call::{Key, Origin, Outcome},
+    cache::Lookup,
+    call::{Key, Origin, Outcome, Trip},
     engine::Engine,
     flight::{Flight, Waiter},
     inbox::Inbox,
     lane::{LaneKey, Lanes, Passenger},
-    plan::{Plan, Planned, Plans},
+    plan::{Plan, Plans},
     scope::{Caller, Scoped},
-    stats::Stats,
-    transcode,
+    stats::{Degraded, Stats},
 };
 use crate::{
+    artifact::json,
     model::{Code, Deadline, Failure, Scope},
     upstream::Outgoing,
 };
@@ -43,7 +44,18 @@ pub struct Head {
     /// The longest chain of calls that this one waited for, itself included.
     pub depth: u16,
     pub timeout: Option<Duration>,
+    /// What may stand in if the call fails, beside a fallback of the manifest.
+    pub instead: Instead,
     pub message: Bytes,
+}
+
+/// What a plugin accepts instead of a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Instead {
+    /// An old reply, as old as there is.
+    pub stale: bool,
+    /// An empty message.
+    pub default: bool,
 }
 
 /// What `call-batch` takes: a message in one of two encodings.
@@ -74,9 +86,19 @@ pub struct Session {
 
 #[derive(Debug)]
 struct UnderWay {
-    plan: Arc<Plan>,
+    about: About,
     deadline: Deadline,
     load: Loading,
+}
+
+/// What is remembered of a call until it has ended.
+#[derive(Debug, Clone)]
+struct About {
+    plan: Arc<Plan>,
+    method: u32,
+    depth: u16,
+    instead: Instead,
+    started: Instant,
 }
 
 #[derive(Debug)]
@@ -85,11 +107,27 @@ enum Loading {
     Alone(AbortHandle),
 }
 
+impl Loading {
+    fn flight(&self) -> Option<&Arc<Flight>> {
+        match self {
+            Self::Shared(flight) => Some(flight),
+            Self::Alone(_) => None,
+        }
+    }
+}
+
 /// Calls of one exchange that go into lanes, gathered so that each lane is entered once.
 type Boarding = HashMap<(u32, LaneKey), (Arc<Plan>, Arc<Scoped>, Vec<Passenger>)>;
 
 impl Session {
-    pub fn new(engine: Arc<Engine>, plans: Arc<Plans>, caller: Caller, deadline: Deadline, limits: Limits) -> Self {
+    pub fn new(
+        engine: Arc<Engine>,
+        plans: Arc<Plans>,
+        caller: Caller,
+        deadline: Deadline,
+        limits: Limits,
+        stats: Arc<Stats>,
+    ) -> Self {
         Self {
             engine,
             plans,
@@ -98,7 +136,7 @@ impl Session {
             deadline,
             limits,
             inbox: Arc::default(),
-            stats: Arc::default(),
+            stats,
             calls: Vec::new(),
             open: 0,
             next_deadline: None,
@@ -106,13 +144,14 @@ impl Session {
         }
     }
 
-    pub fn stats(&self) -> &Arc<Stats> {
-        &self.stats
+    /// Cached replies with this tag are true no more.
+    pub fn invalidate(&self, tag: &str) {
+        self.engine.invalidate(tag);
     }
 
     /// The body of the contract's `exchange`: cancels, starts, waits until something has ended or `wait` has passed, hands over.
     pub async fn exchange(&mut self, calls: Vec<Head>, cancel: &[u32], wait: Option<Duration>) -> Arena {
-        let until = wait.map(|wait| Instant::now() + wait);
+        let until = wait.map(|wait| (Instant::now() + wait).min(self.deadline.instant()));
         for ticket in cancel {
             self.cancel(*ticket);
         }
@@ -165,9 +204,9 @@ impl Session {
         let Some((number, planned)) = self.plans.number_of(method) else { return Err(not_granted(method)) };
         let message = match message {
             JsonOrProto::Proto(bytes) => bytes.clone(),
-            JsonOrProto::Json(json) => transcode::to_protobuf(planned.descriptor.input(), json)?,
+            JsonOrProto::Json(json) => json::to_protobuf(planned.descriptor.input(), json)?,
         };
-        Ok(Head { method: number, depth: 1, timeout, message })
+        Ok(Head { method: number, depth: 1, timeout, instead: Instead::default(), message })
     }
 
     fn in_encoding(&self, method: &str, asked: &JsonOrProto, outcome: Outcome) -> Outcome {
@@ -176,7 +215,7 @@ impl Session {
         else {
             return outcome;
         };
-        let result = transcode::to_json(planned.descriptor.output(), reply).map_err(Arc::new);
+        let result = json::to_json(planned.descriptor.output(), reply).map_err(Arc::new);
         Outcome { result, ..outcome }
     }
 
@@ -203,7 +242,7 @@ impl Session {
             self.stats.calls.fetch_add(1, Relaxed);
             self.stats.depth.fetch_max(u32::from(head.depth), Relaxed);
             if let Err(failure) = self.start_one(ticket, head, &mut boarding) {
-                self.end(ticket, None, Outcome::failed(failure));
+                self.end(ticket, None, None, Outcome::failed(failure));
             }
         }
         for ((_, lane), (plan, scoped, passengers)) in boarding {
@@ -215,27 +254,45 @@ impl Session {
         let plans = self.plans.clone();
         let planned = plans.get(head.method).ok_or_else(|| not_granted(&format!("number {}", head.method)))?;
         self.check_limits(ticket, &head, &planned.plan.name)?;
-        let deadline = self.deadline.capped(head.timeout.unwrap_or(planned.plan.timeout).min(planned.plan.timeout));
-        let scoped = self.scoped(planned.plan.scope);
-        let load = match scoped.key.clone().filter(|_| planned.plan.safe) {
-            None => Loading::Alone(self.send_alone(ticket, planned, &scoped, head.message, deadline)),
+        let plan = &planned.plan;
+        let Head { method, depth, timeout, instead, message } = head;
+        let about = About { plan: plan.clone(), method, depth, instead, started: Instant::now() };
+        let deadline = self.deadline.capped(timeout.unwrap_or(plan.timeout).min(plan.timeout));
+        let scoped = self.scoped(plan.scope);
+        let load = match scoped.key.clone().filter(|_| plan.safe) {
+            None => Loading::Alone(self.send_alone(ticket, plan, &scoped, message, deadline)),
             Some(scope) => {
-                let key = Key { plan: planned.plan.id, scope, request: head.message };
-                if let Some((result, age)) = planned.plan.cache.and_then(|_| self.engine.cache.get(&key)) {
-                    self.stats.cached.fetch_add(1, Relaxed);
-                    self.end(ticket, Some(&planned.plan), Outcome { result, origin: Origin::Cache, age });
+                let key = Key { plan: plan.id, scope, request: message };
+                if let Some(outcome) = self.look_up(plan, &scoped, &key, boarding) {
+                    self.end(ticket, Some(about), None, outcome);
                     return Ok(());
                 }
-                Loading::Shared(self.share(ticket, planned, &scoped, key, deadline, boarding))
+                Loading::Shared(self.share(ticket, plan, &scoped, key, deadline, boarding))
             }
         };
         if let Some(place) = self.calls.get_mut(ticket as usize) {
-            *place = Some(UnderWay { plan: planned.plan.clone(), deadline, load });
+            *place = Some(UnderWay { about, deadline, load });
             self.open += 1;
             self.next_deadline =
                 Some(self.next_deadline.map_or(deadline.instant(), |next| next.min(deadline.instant())));
         }
         Ok(())
+    }
+
+    /// What the cache has; a reply that is old, or soon will be, is loaded anew beside.
+    fn look_up(&self, plan: &Arc<Plan>, scoped: &Arc<Scoped>, key: &Key, boarding: &mut Boarding) -> Option<Outcome> {
+        plan.cache?;
+        let lookup = self.engine.cache.get(key);
+        plan.lookups.count(&lookup);
+        let Lookup::Hit { result, age, stale, refresh } = lookup else { return None };
+        if refresh
+            && let Some(flight) = self.engine.flights.start_refresh(self.engine.start_of(plan, scoped), key.clone())
+        {
+            self.send(flight, scoped, boarding);
+        }
+        self.stats.cached.fetch_add(1, Relaxed);
+        let origin = if stale { Origin::Stale } else { Origin::Cache };
+        Some(Outcome { result, origin, age, trip: None })
     }
 
     fn check_limits(&self, ticket: u32, head: &Head, method: &str) -> Result<(), Failure> {
@@ -267,22 +324,30 @@ impl Session {
         place.get_or_insert_with(|| Arc::new(self.caller.scoped(scope, &self.engine.forward))).clone()
     }
 
-    /// A call that nobody shares: not safe, or nobody to share it with.
+    /// A call that nobody shares: not safe, or nobody to share it with. A write that went well invalidates what it is declared to.
     fn send_alone(
         &self,
         ticket: u32,
-        planned: &Planned,
+        plan: &Arc<Plan>,
         scoped: &Scoped,
         message: Bytes,
         deadline: Deadline,
     ) -> AbortHandle {
-        let (plan, inbox, stats) = (planned.plan.clone(), self.inbox.clone(), self.stats.clone());
+        let (engine, plan) = (self.engine.clone(), plan.clone());
+        let (inbox, stats) = (self.inbox.clone(), self.stats.clone());
         let (metadata, source) = (scoped.metadata.clone(), scoped.source);
         let task = tokio::spawn(async move {
             stats.count_upstream();
-            let outgoing = Outgoing { method: plan.method.clone(), message, metadata, deadline, source };
+            let started = Instant::now();
+            let outgoing =
+                Outgoing { method: plan.method.clone(), message: message.clone(), metadata, deadline, source };
             let answer = plan.backend.call(outgoing).await;
-            inbox.put(ticket, Outcome::upstream(answer.result.map_err(Arc::new)));
+            if answer.result.is_ok() && !plan.safe {
+                plan.tags.of(&message).iter().for_each(|tag| engine.invalidate(tag));
+            }
+            let (via, attempts, ended) = (plan.name.to_string(), answer.attempts, Instant::now());
+            let trip = Some(Arc::new(Trip { via, keys: 1, attempts, gathered: Duration::ZERO, started, ended }));
+            inbox.put(ticket, Outcome { trip, ..Outcome::upstream(answer.result.map_err(Arc::new)) });
         });
         task.abort_handle()
     }
@@ -290,40 +355,76 @@ impl Session {
     fn share(
         &self,
         ticket: u32,
-        planned: &Planned,
+        plan: &Arc<Plan>,
         scoped: &Arc<Scoped>,
         key: Key,
         deadline: Deadline,
         boarding: &mut Boarding,
     ) -> Arc<Flight> {
-        let plan = &planned.plan;
         let (inbox, stats) = (self.inbox.clone(), self.stats.clone());
         let waiter = Waiter { inbox, ticket, deadline, stats, origin: Origin::Upstream };
-        let (flight, is_new) = self.engine.flights.join_or_start(key, plan, scoped.expires_at, waiter);
-        if !is_new {
-            return flight;
-        }
-        let single = plan.batch.as_ref().and_then(|batch| batch.rule.split_request(&flight.key.request).ok());
-        match single {
-            Some(single) => {
-                let lane = LaneKey { scope: flight.key.scope.clone(), rest: single.rest };
-                let entry =
-                    boarding.entry((plan.id, lane)).or_insert_with(|| (plan.clone(), scoped.clone(), Vec::new()));
-                entry.2.push(Passenger { key: single.key, flight: flight.clone() });
-            }
-            None => self.engine.load(flight.clone(), scoped),
+        let (flight, is_new) = self.engine.flights.join_or_start(self.engine.start_of(plan, scoped), key, waiter);
+        if is_new {
+            self.send(flight.clone(), scoped, boarding);
         }
         flight
     }
 
-    fn end(&mut self, ticket: u32, plan: Option<&Plan>, outcome: Outcome) {
-        if outcome.result.is_err() {
-            self.stats.failed.fetch_add(1, Relaxed);
+    /// A new flight goes into a lane with others, or on its own.
+    fn send(&self, flight: Arc<Flight>, scoped: &Arc<Scoped>, boarding: &mut Boarding) {
+        let plan = flight.plan.clone();
+        let single = plan.batch.as_ref().and_then(|batch| batch.rule.split_request(&flight.key.request).ok());
+        match single {
+            Some(single) => {
+                let lane = LaneKey { scope: flight.key.scope.clone(), rest: single.rest };
+                let entry = boarding.entry((plan.id, lane)).or_insert_with(|| (plan, scoped.clone(), Vec::new()));
+                entry.2.push(Passenger { key: single.key, flight });
+            }
+            None => self.engine.load(flight, scoped),
         }
-        if let Some(plan) = plan {
-            plan.calls.of(outcome.origin).inc();
+    }
+
+    /// Counts a call that has ended, lets something stand in for a failure, and makes it ready to be handed over.
+    fn end(&mut self, ticket: u32, about: Option<About>, flight: Option<&Arc<Flight>>, outcome: Outcome) {
+        let Some(about) = about else {
+            self.stats.failed.fetch_add(1, Relaxed);
+            self.ready.push_back((ticket, outcome));
+            return;
+        };
+        let mut outcome = outcome;
+        let loaded_now = outcome.trip.is_some();
+        if outcome.is_backend_failure() {
+            outcome = self.instead(&about, flight, outcome);
+        } else if outcome.origin == Origin::Stale && loaded_now {
+            self.stats.degrade(&about.plan.name, Degraded::Stale);
+        }
+        match &outcome.result {
+            Ok(bytes) => drop(self.stats.bytes.fetch_add(bytes.len() as u64, Relaxed)),
+            Err(_) => drop(self.stats.failed.fetch_add(1, Relaxed)),
+        }
+        about.plan.calls.count(outcome.origin);
+        if let Some(explain) = &self.stats.explain {
+            explain.record(ticket, &about.plan.name, about.depth, about.started, &outcome);
         }
         self.ready.push_back((ticket, outcome));
+    }
+
+    /// An old reply, a declared fallback or an empty message, in this order, if one is there and allowed; else the failure.
+    fn instead(&self, about: &About, flight: Option<&Arc<Flight>>, outcome: Outcome) -> Outcome {
+        let stale = flight
+            .filter(|_| about.instead.stale)
+            .and_then(|flight| self.engine.cache.standby(&flight.key, Duration::MAX));
+        if let Some((bytes, age)) = stale {
+            self.stats.degrade(&about.plan.name, Degraded::Stale);
+            return outcome.instead(bytes, Origin::Stale, age);
+        }
+        let declared = self.plans.get(about.method).and_then(|planned| planned.fallback.clone());
+        if let Some(bytes) = declared.or_else(|| about.instead.default.then(Bytes::new)) {
+            self.stats.degrade(&about.plan.name, Degraded::Fallback);
+            return outcome.instead(bytes, Origin::Fallback, Duration::ZERO);
+        }
+        self.stats.degrade(&about.plan.name, Degraded::Failed);
+        outcome
     }
 
     /// Takes in what has arrived, and gives up what is past its time.
@@ -331,7 +432,8 @@ impl Session {
         for (ticket, outcome) in self.inbox.take() {
             if let Some(under_way) = self.calls.get_mut(ticket as usize).and_then(Option::take) {
                 self.open -= 1;
-                self.end(ticket, Some(&under_way.plan), outcome);
+                let UnderWay { about, load, .. } = under_way;
+                self.end(ticket, Some(about), load.flight(), outcome);
             }
         }
         let now = Instant::now();
@@ -348,7 +450,8 @@ impl Session {
                     self.open -= 1;
                     self.leave(ticket, &under_way.load);
                     let failure = Failure::new(Code::DeadlineExceeded, "no answer in time");
-                    self.end(ticket, Some(&under_way.plan), Outcome::failed(failure));
+                    let UnderWay { about, load, .. } = under_way;
+                    self.end(ticket, Some(about), load.flight(), Outcome::failed(failure));
                 }
                 Some(under_way) => {
                     let deadline = under_way.deadline.instant();

@@ -1,6 +1,13 @@
-//! What a request has cost, counted as it goes.
+//! What a request has cost and what befell it, counted as it goes.
 
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use super::explain::Explain;
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
+};
 
 /// Counters of one request.
 #[derive(Debug, Default)]
@@ -10,11 +17,45 @@ pub struct Stats {
     upstream: AtomicU32,
     pub(super) cached: AtomicU32,
     pub(super) failed: AtomicU32,
+    pub(super) bytes: AtomicU64,
+    degraded: Mutex<BTreeSet<(Arc<str>, Degraded)>>,
+    /// Where a caller has asked for it, and may.
+    pub(super) explain: Option<Explain>,
+}
+
+/// How a part of a response came to be less than it should.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Degraded {
+    /// A declared fallback stood in.
+    Fallback,
+    /// An old reply stood in.
+    Stale,
+    /// The call failed, and the plugin did without.
+    Failed,
+}
+
+impl Degraded {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fallback => "fallback",
+            Self::Stale => "stale",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 impl Stats {
+    /// `explain`: every call is recorded too.
+    pub fn new(explain: bool) -> Self {
+        Self { explain: explain.then(Explain::default), ..Self::default() }
+    }
+
     pub(super) fn count_upstream(&self) {
         self.upstream.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn degrade(&self, method: &Arc<str>, how: Degraded) {
+        self.degraded.lock().unwrap_or_else(PoisonError::into_inner).insert((method.clone(), how));
     }
 
     /// Calls that the plugin made.
@@ -40,5 +81,20 @@ impl Stats {
     /// Calls that ended in a failure.
     pub fn failed(&self) -> u32 {
         self.failed.load(Relaxed)
+    }
+
+    /// Bytes of all replies.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Relaxed)
+    }
+
+    /// The methods whose part of the response is less than it should be, and how.
+    pub fn degraded(&self) -> Vec<(Arc<str>, Degraded)> {
+        self.degraded.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    /// The request's calls so far, where they are recorded.
+    pub fn explanation(&self) -> Option<serde_json::Value> {
+        self.explain.as_ref().map(Explain::to_json)
     }
 }

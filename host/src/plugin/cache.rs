@@ -4,26 +4,20 @@
 use crate::{
     artifact::Digest,
     model::{Identity, Scope},
-    store::Store,
+    store::{Generations, Store},
 };
 use bytes::Bytes;
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
-
-/// Invalidated tags remembered; beyond, everything is invalidated once and the list begins anew.
-const MOST_TAGS: usize = 10_000;
+use std::{sync::Arc, time::Duration};
 
 #[derive(Debug)]
 pub(super) struct PluginCache {
     store: Store<Key, Entry>,
-    tags: Mutex<Tags>,
+    generations: Generations,
 }
 
+/// Who asks for what.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Key {
+pub(super) struct Key {
     artifact: Digest,
     scope: ScopeKey,
     key: String,
@@ -40,29 +34,12 @@ enum ScopeKey {
 struct Entry {
     value: Bytes,
     tags: Vec<String>,
-    /// Valid while none of its tags was invalidated after this.
-    stored_at: u64,
+    generation: u64,
 }
 
-/// A clock that ticks with every invalidation.
-#[derive(Debug, Default)]
-struct Tags {
-    now: u64,
-    all_before: u64,
-    invalidated: HashMap<(Digest, String), u64>,
-}
-
-impl PluginCache {
-    pub(super) fn new(max_bytes: u64) -> Self {
-        Self { store: Store::new(max_bytes), tags: Mutex::default() }
-    }
-
-    fn tags(&self) -> MutexGuard<'_, Tags> {
-        self.tags.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
+impl Key {
     /// `None` where the caller can't share in this scope at all.
-    fn key(artifact: Digest, scope: Scope, identity: Option<&Identity>, key: String) -> Option<Key> {
+    pub(super) fn new(artifact: Digest, scope: Scope, identity: Option<&Identity>, key: String) -> Option<Self> {
         let scope = match (scope, identity) {
             (Scope::Public, _) => ScopeKey::Public,
             (Scope::Tenant, Some(identity)) => ScopeKey::Tenant(identity.issuer.clone(), identity.tenant.clone()?),
@@ -71,58 +48,43 @@ impl PluginCache {
             }
             (_, None) => return None,
         };
-        Some(Key { artifact, scope, key })
+        Some(Self { artifact, scope, key })
     }
 
-    pub(super) fn get(
-        &self,
-        artifact: Digest,
-        scope: Scope,
-        identity: Option<&Identity>,
-        key: String,
-    ) -> Option<Bytes> {
-        let entry = self.store.get(&Self::key(artifact, scope, identity, key)?)?;
-        let tags = self.tags();
-        let valid = entry.stored_at >= tags.all_before
-            && entry
-                .tags
-                .iter()
-                .all(|tag| tags.invalidated.get(&(artifact, tag.clone())).is_none_or(|at| *at <= entry.stored_at));
-        valid.then_some(entry.value)
+    /// Tags of one plugin are its own.
+    fn own(&self, tag: &str) -> String {
+        own_tag(self.artifact, tag)
+    }
+}
+
+fn own_tag(artifact: Digest, tag: &str) -> String {
+    format!("{}/{tag}", artifact.hex())
+}
+
+impl PluginCache {
+    pub(super) fn new(max_bytes: u64) -> Self {
+        Self { store: Store::new(max_bytes), generations: Generations::default() }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "they are the contract's own, and who asks")]
-    pub(super) fn set(
-        &self,
-        artifact: Digest,
-        scope: Scope,
-        identity: Option<&Identity>,
-        key: String,
-        value: Vec<u8>,
-        ttl: Duration,
-        tags: Vec<String>,
-    ) {
-        let Some(key) = Self::key(artifact, scope, identity, key) else { return };
+    pub(super) fn get(&self, key: &Key) -> Option<Bytes> {
+        let entry = self.store.get(key)?;
+        let is_true = self.generations.is_true(entry.generation, entry.tags.iter().map(String::as_str));
+        is_true.then_some(entry.value)
+    }
+
+    pub(super) fn set(&self, key: Key, value: Vec<u8>, ttl: Duration, tags: &[String]) {
+        let tags: Vec<String> = tags.iter().map(|tag| key.own(tag)).collect();
         let weight = value.len() + key.key.len() + tags.iter().map(|tag| tag.len() + 24).sum::<usize>() + 200;
-        let stored_at = self.tags().now;
-        self.store.insert(key, Entry { value: value.into(), tags, stored_at }, weight, ttl);
+        let generation = self.generations.now();
+        self.store.insert(key, Entry { value: value.into(), tags, generation }, weight, ttl);
     }
 
-    pub(super) fn delete(&self, artifact: Digest, scope: Scope, identity: Option<&Identity>, key: String) {
-        if let Some(key) = Self::key(artifact, scope, identity, key) {
-            self.store.remove(&key);
-        }
+    pub(super) fn delete(&self, key: &Key) {
+        self.store.remove(key);
     }
 
-    pub(super) fn invalidate_tag(&self, artifact: Digest, tag: String) {
-        let mut tags = self.tags();
-        tags.now += 1;
-        let now = tags.now;
-        if tags.invalidated.len() >= MOST_TAGS {
-            tags.invalidated.clear();
-            tags.all_before = now;
-        }
-        tags.invalidated.insert((artifact, tag), now);
+    pub(super) fn invalidate_tag(&self, artifact: Digest, tag: &str) {
+        self.generations.invalidate(&own_tag(artifact, tag));
     }
 }
 
@@ -130,33 +92,34 @@ impl PluginCache {
 mod tests {
     use super::*;
 
+    fn key(artifact: &[u8], name: &str) -> Key {
+        Key::new(Digest::of(artifact), Scope::Public, None, name.to_owned()).unwrap()
+    }
+
     #[tokio::test(start_paused = true)]
     async fn entries_end_by_time_by_tag_and_by_hand() {
         let cache = PluginCache::new(1 << 20);
-        let artifact = Digest::of(b"a");
-        let set = |key: &str, tag: &str| {
-            let tags = vec![tag.to_owned()];
-            cache.set(artifact, Scope::Public, None, key.into(), b"v".to_vec(), Duration::from_secs(10), tags);
+        let set = |name: &str, tag: &str| {
+            cache.set(key(b"a", name), b"v".to_vec(), Duration::from_secs(10), &[tag.to_owned()])
         };
-        let has = |key: &str| cache.get(artifact, Scope::Public, None, key.into()).is_some();
+        let has = |name: &str| cache.get(&key(b"a", name)).is_some();
         set("1", "film");
         set("2", "person");
-        cache.invalidate_tag(artifact, "film".into());
+        cache.invalidate_tag(Digest::of(b"b"), "film");
+        assert!(has("1"), "another plugin's tag is another tag");
+        cache.invalidate_tag(Digest::of(b"a"), "film");
         assert_eq!((has("1"), has("2")), (false, true));
         set("1", "film");
-        assert!(has("1"), "what is stored after the invalidation is valid");
-        cache.delete(artifact, Scope::Public, None, "2".into());
+        assert!(has("1"), "what is stored after the invalidation is true");
+        cache.delete(&key(b"a", "2"));
         assert!(!has("2"));
-        assert!(cache.get(Digest::of(b"b"), Scope::Public, None, "1".into()).is_none(), "another plugin sees nothing");
+        assert!(cache.get(&key(b"b", "1")).is_none(), "another plugin sees nothing");
         tokio::time::advance(Duration::from_secs(10)).await;
         assert!(!has("1"));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn nobody_anonymous_shares_a_principals_entry() {
-        let cache = PluginCache::new(1 << 20);
-        let artifact = Digest::of(b"a");
-        cache.set(artifact, Scope::Principal, None, "k".into(), b"v".to_vec(), Duration::from_secs(10), vec![]);
-        assert!(cache.get(artifact, Scope::Principal, None, "k".into()).is_none());
+    #[test]
+    fn nobody_anonymous_shares_a_principals_entry() {
+        assert!(Key::new(Digest::of(b"a"), Scope::Principal, None, "k".into()).is_none());
     }
 }

@@ -2,10 +2,11 @@
 
 use super::{
     bindings::weft::bff::{backend, cache, config, log, types},
+    cache::Key,
     instance::State,
 };
 use crate::{
-    fanout::{Head, JsonOrProto, Outcome},
+    fanout::{Head, Instead, JsonOrProto, Outcome},
     model::Scope,
 };
 use bytes::Bytes;
@@ -16,6 +17,11 @@ use wasmtime::{Result, bail, error::format_err};
 fn outside_a_request() -> wasmtime::Error {
     format_err!("the guest called a backend outside of a request")
 }
+
+/// Bits of `call-head.flags` above the depth.
+const OR_STALE: u32 = 1 << 16;
+const OR_DEFAULT: u32 = 1 << 17;
+const KNOWN_FLAGS: u32 = 0xffff | OR_STALE | OR_DEFAULT;
 
 impl types::Host for State {}
 
@@ -69,13 +75,14 @@ fn heads(calls: &[backend::CallHead], messages: Bytes) -> Result<Vec<Head>> {
         if end > messages.len() {
             bail!("exchange: a message from {offset} to {end} is outside of the {} bytes handed over", messages.len());
         }
-        if call.flags > 0xffff {
+        if call.flags & !KNOWN_FLAGS != 0 {
             bail!("exchange: unknown flags {:#x}; the plugin was built for a newer host", call.flags);
         }
         heads.push(Head {
             method: call.method,
             depth: call.flags as u16,
             timeout: (call.timeout_ms > 0).then(|| Duration::from_millis(call.timeout_ms.into())),
+            instead: Instead { stale: call.flags & OR_STALE != 0, default: call.flags & OR_DEFAULT != 0 },
             message: messages.slice(offset..end),
         });
     }
@@ -107,25 +114,37 @@ impl From<cache::Scope> for Scope {
     }
 }
 
+impl State {
+    fn cache_key(&self, scope: cache::Scope, key: String) -> Option<Key> {
+        Key::new(self.artifact, scope.into(), self.identity.as_deref(), key)
+    }
+}
+
 impl cache::Host for State {
     fn get(&mut self, key: String, scope: cache::Scope) -> Result<Option<Vec<u8>>> {
-        let found = self.shared.cache.get(self.artifact, scope.into(), self.identity.as_deref(), key);
+        let found = self.cache_key(scope, key).and_then(|key| self.shared.cache.get(&key));
         Ok(found.map(|bytes| bytes.to_vec()))
     }
 
     fn set(&mut self, key: String, value: Vec<u8>, ttl_ms: u32, scope: cache::Scope, tags: Vec<String>) -> Result<()> {
-        let ttl = Duration::from_millis(ttl_ms.into());
-        self.shared.cache.set(self.artifact, scope.into(), self.identity.as_deref(), key, value, ttl, tags);
+        if let Some(key) = self.cache_key(scope, key) {
+            self.shared.cache.set(key, value, Duration::from_millis(ttl_ms.into()), &tags);
+        }
         Ok(())
     }
 
     fn delete(&mut self, key: String, scope: cache::Scope) -> Result<()> {
-        self.shared.cache.delete(self.artifact, scope.into(), self.identity.as_deref(), key);
+        if let Some(key) = self.cache_key(scope, key) {
+            self.shared.cache.delete(&key);
+        }
         Ok(())
     }
 
     fn invalidate_tag(&mut self, tag: String) -> Result<()> {
-        self.shared.cache.invalidate_tag(self.artifact, tag);
+        self.shared.cache.invalidate_tag(self.artifact, &tag);
+        if let Some(session) = self.session.as_ref().filter(|_| self.may_invalidate(&tag)) {
+            session.invalidate(&tag);
+        }
         Ok(())
     }
 }

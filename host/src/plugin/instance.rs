@@ -33,6 +33,7 @@ pub(super) struct State {
     pub(super) shared: Arc<Shared>,
     pub(super) artifact: Digest,
     pub(super) config: Arc<BTreeMap<String, String>>,
+    invalidates: Arc<[String]>,
     pub(super) speech: Arc<Speech>,
     pub(super) limiter: Limiter,
     pub(super) meter: Arc<Meter>,
@@ -60,6 +61,7 @@ pub(super) struct Blueprint {
     pub(super) name: Arc<str>,
     pub(super) version: Arc<str>,
     pub(super) config: Arc<BTreeMap<String, String>>,
+    pub(super) invalidates: Arc<[String]>,
     pub(super) max_memory: usize,
     pub(super) max_cpu: Duration,
 }
@@ -73,6 +75,7 @@ impl State {
             shared: blueprint.shared.clone(),
             artifact: blueprint.artifact,
             config: blueprint.config.clone(),
+            invalidates: blueprint.invalidates.clone(),
             limiter: Limiter::new(blueprint.max_memory),
             meter: Arc::default(),
             session: None,
@@ -91,6 +94,14 @@ impl State {
             return Err(Stop::Crossings(self.shared.config.crossings).into());
         }
         Ok(())
+    }
+
+    /// Whether the manifest lets the plugin invalidate entities with this tag.
+    pub(super) fn may_invalidate(&self, tag: &str) -> bool {
+        self.invalidates.iter().any(|pattern| match pattern.strip_suffix('*') {
+            Some(prefix) => tag.starts_with(prefix),
+            None => pattern == tag,
+        })
     }
 
     /// Sets everything back for the next request.

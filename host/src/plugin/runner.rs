@@ -92,6 +92,7 @@ impl Plugin {
             name: manifest.name.as_str().into(),
             version: manifest.version.to_string().into(),
             config: Arc::new(config),
+            invalidates: manifest.invalidates.clone().into(),
             max_memory: manifest.limits.memory.min(ceiling.memory).as_usize(),
             max_cpu: manifest.limits.cpu.min(ceiling.cpu),
         };

@@ -144,7 +144,7 @@ impl Loader {
                 file,
             });
         }
-        let plans = self.engine.plans(&artifact.methods, &artifact.descriptors).map_err(Refusal::Calls)?;
+        let plans = self.engine.plans(&artifact).map_err(Refusal::Calls)?;
         let overrides = self.config.overrides.get(&manifest.name).cloned().unwrap_or_default();
         let since = std::time::Instant::now();
         let plugin = Plugin::load(&self.runtime, &artifact, &overrides)?;

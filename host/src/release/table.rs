@@ -47,6 +47,7 @@ pub struct Endpoint {
     metrics: Metrics,
     seconds: Histogram,
     amplification: Histogram,
+    degraded: Counter,
     by_status: Mutex<HashMap<u16, Counter>>,
 }
 
@@ -108,14 +109,18 @@ impl Endpoint {
             metrics: metrics.clone(),
             seconds: metrics.request_seconds.get_or_create_owned(&labels),
             amplification: metrics.amplification.get_or_create_owned(&labels),
+            degraded: metrics.degraded.get_or_create_owned(&labels),
             by_status: Mutex::default(),
         }
     }
 
     /// Counts one answered request.
-    pub fn observe(&self, status: StatusCode, took: std::time::Duration, upstream_calls: u32) {
+    pub fn observe(&self, status: StatusCode, took: std::time::Duration, upstream_calls: u32, degraded: bool) {
         self.seconds.observe(took.as_secs_f64());
         self.amplification.observe(f64::from(upstream_calls));
+        if degraded {
+            self.degraded.inc();
+        }
         let mut by_status = self.by_status.lock().unwrap_or_else(PoisonError::into_inner);
         by_status.entry(status.as_u16()).or_insert_with(|| self.counter(status)).inc();
     }

@@ -24,6 +24,7 @@ labels!(/** One endpoint of one plugin version, and the answer's status. */ Requ
 labels!(/** One endpoint of one plugin version. */ EndpointLabels { client, endpoint, plugin, version });
 labels!(/** One plugin version. */ PluginLabels { plugin, version });
 labels!(/** One method and where its reply came from. */ CallLabels { method, origin });
+labels!(/** One method and what the entity cache had for it. */ CacheLabels { method, result });
 labels!(/** One method of a backend and the gRPC status. */ UpstreamLabels { backend, method, code });
 labels!(/** Endpoints of a backend in one state. */ BackendLabels { backend, state });
 
@@ -43,7 +44,10 @@ pub struct Metrics {
     pub upstream_seconds: Histograms<UpstreamLabels>,
     /// Upstream calls that one request caused.
     pub amplification: Histograms<EndpointLabels>,
+    /// Good responses with a part that is less than it should be.
+    pub degraded: Family<EndpointLabels, Counter>,
     pub batch_size: Histogram,
+    pub cache_lookups: Family<CacheLabels, Counter>,
     pub cache_entries: Gauge,
     pub cache_bytes: Gauge,
     pub releases: Family<PluginLabels, Gauge>,
@@ -70,7 +74,9 @@ impl Default for Metrics {
             upstream_calls: Family::default(),
             upstream_seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
             amplification: Family::new_with_constructor(|| Histogram::new(COUNTS)),
+            degraded: Family::default(),
             batch_size: Histogram::new(COUNTS),
+            cache_lookups: Family::default(),
             cache_entries: Gauge::default(),
             cache_bytes: Gauge::default(),
             releases: Family::default(),
@@ -105,7 +111,13 @@ impl Metrics {
             self.upstream_seconds.clone(),
         );
         r.register("amplification_ratio", "Upstream calls that one request caused", self.amplification.clone());
+        r.register(
+            "degraded_responses",
+            "Good responses with a part that is less than it should be",
+            self.degraded.clone(),
+        );
         r.register("batch_size", "Calls that travelled in one batch", self.batch_size.clone());
+        r.register("cache_lookups", "Look-ups in the entity cache, by what it had", self.cache_lookups.clone());
         r.register("cache_entries", "Entities in the cache", self.cache_entries.clone());
         r.register_with_unit("cache", "Size of the entity cache", Unit::Bytes, self.cache_bytes.clone());
         r.register("release_live", "1 for each release in service", self.releases.clone());

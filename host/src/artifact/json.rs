@@ -7,7 +7,7 @@ use prost::Message;
 use prost_reflect::{DeserializeOptions, DynamicMessage, MessageDescriptor, SerializeOptions};
 
 /// JSON of `message` to protobuf. Unknown fields are passed over.
-pub(super) fn to_protobuf(message: MessageDescriptor, json: &[u8]) -> Result<Bytes, Failure> {
+pub fn to_protobuf(message: MessageDescriptor, json: &[u8]) -> Result<Bytes, Failure> {
     let name = message.full_name().to_owned();
     let mut reader = serde_json::Deserializer::from_slice(json);
     let options = DeserializeOptions::new().deny_unknown_fields(false);
@@ -18,7 +18,7 @@ pub(super) fn to_protobuf(message: MessageDescriptor, json: &[u8]) -> Result<Byt
 }
 
 /// Protobuf of `message` to JSON. Fields are named as in the proto's JSON mapping; zero values are written.
-pub(super) fn to_json(message: MessageDescriptor, reply: &Bytes) -> Result<Bytes, Failure> {
+pub fn to_json(message: MessageDescriptor, reply: &Bytes) -> Result<Bytes, Failure> {
     let name = message.full_name().to_owned();
     let bad =
         |error: &dyn std::fmt::Display| Failure::new(Code::Internal, format!("the reply is no `{name}`: {error}"));

@@ -1,0 +1,134 @@
+//! The waterfall of one request, for those who may ask: which calls waited for which, what travelled together, and how long.
+
+use super::call::{Outcome, Trip};
+use serde_json::{Value, json};
+use std::{
+    fmt::Write,
+    sync::{Arc, Mutex, PoisonError},
+};
+use tokio::time::Instant;
+
+/// Width of the drawn waterfall, in characters.
+const WIDTH: usize = 40;
+
+/// The calls of one request as they end.
+#[derive(Debug)]
+pub(super) struct Explain {
+    since: Instant,
+    calls: Mutex<Vec<Recorded>>,
+}
+
+#[derive(Debug)]
+struct Recorded {
+    ticket: u32,
+    method: Arc<str>,
+    depth: u16,
+    start_ms: f64,
+    end_ms: f64,
+    outcome: Outcome,
+}
+
+impl Default for Explain {
+    fn default() -> Self {
+        Self { since: Instant::now(), calls: Mutex::default() }
+    }
+}
+
+impl Explain {
+    pub(super) fn record(&self, ticket: u32, method: &Arc<str>, depth: u16, started: Instant, outcome: &Outcome) {
+        let (start_ms, end_ms) = (self.millis(started), self.millis(Instant::now()));
+        let recorded = Recorded { ticket, method: method.clone(), depth, start_ms, end_ms, outcome: outcome.clone() };
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(recorded);
+    }
+
+    fn millis(&self, at: Instant) -> f64 {
+        let millis = at.saturating_duration_since(self.since).as_secs_f64() * 1e3;
+        (millis * 100.0).round() / 100.0
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        calls.sort_by_key(|call| call.ticket);
+        let mut trips: Vec<&Arc<Trip>> = Vec::new();
+        for trip in calls.iter().filter_map(|call| call.outcome.trip.as_ref()) {
+            if !trips.iter().any(|other| Arc::ptr_eq(other, trip)) {
+                trips.push(trip);
+            }
+        }
+        let number = |trip: &Arc<Trip>| trips.iter().position(|other| Arc::ptr_eq(other, trip));
+        let call = |call: &Recorded| {
+            let (code, bytes) = match &call.outcome.result {
+                Ok(bytes) => ("OK", bytes.len()),
+                Err(failure) => (failure.code.as_str(), 0),
+            };
+            json!({
+                "ticket": call.ticket, "method": *call.method, "depth": call.depth, "start_ms": call.start_ms, "end_ms": call.end_ms,
+                "origin": call.outcome.origin.as_str(), "code": code, "bytes": bytes, "age_ms": call.outcome.age.as_millis() as u64,
+                "trip": call.outcome.trip.as_ref().and_then(number),
+            })
+        };
+        let trip = |trip: &&Arc<Trip>| {
+            json!({
+                "via": trip.via, "keys": trip.keys, "attempts": trip.attempts, "gathered_ms": trip.gathered.as_secs_f64() * 1e3,
+                "start_ms": self.millis(trip.started), "end_ms": self.millis(trip.ended),
+            })
+        };
+        json!({
+            "waterfall": self.draw(&calls),
+            "trips": trips.iter().map(trip).collect::<Vec<_>>(),
+            "calls": calls.iter().map(call).collect::<Vec<_>>(),
+        })
+    }
+
+    /// One line for all calls of a method that started and ended together: `   0.0 ▕██████        ▏  12.1 ms  100× people.v1…`.
+    fn draw(&self, calls: &[Recorded]) -> Vec<String> {
+        let total = calls.iter().map(|call| call.end_ms).fold(0.01, f64::max);
+        let mut groups: Vec<(&Recorded, usize)> = Vec::new();
+        for call in calls {
+            let alike = |(other, _): &&mut (&Recorded, usize)| {
+                let same_trip = match (&other.outcome.trip, &call.outcome.trip) {
+                    (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+                    (None, None) => true,
+                    _ => false,
+                };
+                same_trip
+                    && other.method == call.method
+                    && other.outcome.origin == call.outcome.origin
+                    && other.depth == call.depth
+            };
+            match groups.iter_mut().find(alike) {
+                Some((_, count)) => *count += 1,
+                None => groups.push((call, 1)),
+            }
+        }
+        groups.iter().map(|(call, count)| line(call, *count, total)).collect()
+    }
+}
+
+fn line(call: &Recorded, count: usize, total: f64) -> String {
+    let column = |ms: f64| ((ms / total * WIDTH as f64).round() as usize).min(WIDTH);
+    let (start, end) = (column(call.start_ms), column(call.end_ms));
+    let end = end.max(start + 1).min(WIDTH.max(start + 1));
+    let bar: String = (0..WIDTH).map(|at| if (start..end).contains(&at) { '█' } else { ' ' }).collect();
+    let mut text = format!(
+        "{:>7.1} ▕{bar}▏ {:>7.1} ms  {count:>4}× {} ({}",
+        call.start_ms,
+        call.end_ms,
+        call.method,
+        call.outcome.origin.as_str()
+    );
+    // Writing to a string can't fail.
+    if let Some(trip) = &call.outcome.trip {
+        if trip.keys > 1 {
+            let _ = write!(text, ", {} keys via {}", trip.keys, trip.via);
+        }
+        if trip.attempts > 1 {
+            let _ = write!(text, ", {} attempts", trip.attempts);
+        }
+    }
+    if let Err(failure) = &call.outcome.result {
+        let _ = write!(text, ", {}", failure.code);
+    }
+    text.push(')');
+    text
+}

@@ -1,0 +1,6 @@
+//! The engine between a session and a scripted backend, in paused time.
+
+mod kit;
+mod rules;
+mod sharing;
+mod simulation;

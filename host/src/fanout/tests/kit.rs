@@ -1,0 +1,295 @@
+//! A backend that does as a test says, and sessions to call it with.
+
+use crate::{
+    artifact::{Artifact, CONTRACT, Sections},
+    fanout::{Arena, Caller, Config, Engine, Forward, Head, Instead, Limits, Plans, Session, Stats},
+    model::{Code, Deadline, Failure, Identity, TraceContext},
+    settings::{Document, Mistakes},
+    telemetry::Metrics,
+    upstream::{Answer, Outgoing, Transport},
+};
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::{HeaderName, HeaderValue};
+use prost::Message;
+use std::{
+    collections::HashMap,
+    fmt,
+    path::Path,
+    sync::{Arc, Mutex},
+    time::{Duration, SystemTime},
+};
+
+/// `message Item { uint32 id = 1; string text = 2; }`
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Item {
+    #[prost(uint32, tag = "1")]
+    pub(super) id: u32,
+    #[prost(string, tag = "2")]
+    pub(super) text: String,
+}
+
+/// `message BatchGetItemsRequest { repeated uint32 ids = 1; string locale = 3; }`
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Ids {
+    #[prost(uint32, repeated, tag = "1")]
+    pub(super) ids: Vec<u32>,
+    #[prost(string, tag = "3")]
+    pub(super) locale: String,
+}
+
+/// `message GetItemRequest { uint32 id = 1; string locale = 3; }`
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Id {
+    #[prost(uint32, tag = "1")]
+    pub(super) id: u32,
+    #[prost(string, tag = "3")]
+    pub(super) locale: String,
+}
+
+/// `message BatchGetItemsResponse { repeated Item items = 1; }`
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Items {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) items: Vec<Item>,
+}
+
+const PROTO: &str = r#"
+syntax = "proto3";
+package t.v1;
+service Items {
+  rpc GetItem(GetItemRequest) returns (Item);
+  rpc BatchGetItems(BatchGetItemsRequest) returns (BatchGetItemsResponse);
+  rpc GetMine(GetItemRequest) returns (Item);
+  rpc SetItem(GetItemRequest) returns (Item);
+}
+message GetItemRequest { uint32 id = 1; string locale = 3; }
+message Item { uint32 id = 1; string text = 2; }
+message BatchGetItemsRequest { repeated uint32 ids = 1; string locale = 3; }
+message BatchGetItemsResponse { repeated Item items = 1; }
+"#;
+
+pub(super) const GET: u32 = 0;
+pub(super) const MINE: u32 = 1;
+pub(super) const SET: u32 = 2;
+const METHODS: [&str; 3] = ["t.v1.Items/GetItem", "t.v1.Items/GetMine", "t.v1.Items/SetItem"];
+
+pub(super) const BATCH: &str = r#"batch = { via = "BatchGetItems", key = "id", keys = "ids", items = "items", item-key = "id", missing = "omitted", max = 100 }"#;
+
+/// One call that arrived at the backend.
+#[derive(Debug, Clone)]
+pub(super) struct Seen {
+    pub(super) method: String,
+    pub(super) message: Bytes,
+    pub(super) metadata: http::HeaderMap,
+}
+
+type Reply = dyn Fn(&Seen) -> BoxFuture<'static, Result<Bytes, Failure>> + Send + Sync;
+
+/// The scripted backend.
+#[derive(Clone)]
+pub(super) struct Fake {
+    seen: Arc<Mutex<Vec<Seen>>>,
+    /// Calls that ended by themselves, not by being dropped.
+    ended: Arc<Mutex<usize>>,
+    reply: Arc<Reply>,
+}
+
+impl fmt::Debug for Fake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Fake")
+    }
+}
+
+impl Transport for Fake {
+    fn call(&self, outgoing: Outgoing) -> BoxFuture<'_, Answer> {
+        let seen =
+            Seen { method: outgoing.method.name.clone(), message: outgoing.message, metadata: outgoing.metadata };
+        self.seen.lock().unwrap().push(seen.clone());
+        let reply = (self.reply)(&seen);
+        let ended = self.ended.clone();
+        Box::pin(async move {
+            let late = || Err(Failure::new(Code::DeadlineExceeded, "no answer in time"));
+            let result = tokio::time::timeout_at(outgoing.deadline.instant(), reply).await.unwrap_or_else(|_| late());
+            *ended.lock().unwrap() += 1;
+            Answer { result, attempts: 1 }
+        })
+    }
+
+    fn concurrency(&self) -> usize {
+        1
+    }
+}
+
+/// The item that the backend has for an id; none above a million.
+pub(super) fn item(id: u32) -> Option<Item> {
+    (id <= 1_000_000).then(|| Item { id, text: format!("item {id}") })
+}
+
+/// What an honest backend answers.
+pub(super) fn answer(seen: &Seen) -> Result<Bytes, Failure> {
+    if seen.method.ends_with("BatchGetItems") {
+        let ids = Ids::decode(seen.message.clone()).unwrap();
+        let items = ids.ids.iter().rev().filter_map(|id| item(*id)).collect();
+        return Ok(Items { items }.encode_to_vec().into());
+    }
+    let id = Id::decode(seen.message.clone()).unwrap().id;
+    item(id)
+        .map(|item| item.encode_to_vec().into())
+        .ok_or_else(|| Failure::new(Code::NotFound, format!("no item {id}")))
+}
+
+impl Fake {
+    pub(super) fn new(
+        reply: impl Fn(&Seen) -> BoxFuture<'static, Result<Bytes, Failure>> + Send + Sync + 'static,
+    ) -> Self {
+        Self { seen: Arc::default(), ended: Arc::default(), reply: Arc::new(reply) }
+    }
+
+    /// Answers honestly after `delay`.
+    pub(super) fn after(delay: Duration) -> Self {
+        Self::new(move |seen| {
+            let answer = answer(seen);
+            Box::pin(async move {
+                tokio::time::sleep(delay).await;
+                answer
+            })
+        })
+    }
+
+    pub(super) fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.seen.lock().unwrap().len()
+    }
+
+    pub(super) fn ended(&self) -> usize {
+        *self.ended.lock().unwrap()
+    }
+
+    /// How many keys each batch had.
+    pub(super) fn batches(&self) -> Vec<usize> {
+        let batches = self.seen().into_iter().filter(|seen| seen.method.ends_with("BatchGetItems"));
+        batches.map(|seen| Ids::decode(seen.message).unwrap().ids.len()).collect()
+    }
+}
+
+/// An engine with one backend, and the plans of one release.
+pub(super) struct Bench {
+    pub(super) engine: Arc<Engine>,
+    pub(super) plans: Arc<Plans>,
+    pub(super) fake: Fake,
+}
+
+/// An artifact with the methods of this kit; `manifest` is added to its manifest.
+fn artifact(manifest: &str) -> Artifact {
+    let file = protox_compile();
+    let sections = Sections {
+        manifest: format!(
+            "[plugin]\nname = \"p\"\nversion = \"1.0.0\"\nclient = \"web\"\n[calls]\n\"t.v1.Items\" = [\"GetItem\", \"GetMine\", \"SetItem\"]\n{manifest}"
+        ),
+        methods: METHODS.map(str::to_owned).to_vec(),
+        descriptors: file,
+        schema: b"[]".to_vec(),
+        mocks: b"{}".to_vec(),
+        contract: CONTRACT.to_owned(),
+    };
+    Artifact::parse(sections.append_to(b"\0asm\x0d\0\x01\0").into()).unwrap()
+}
+
+fn protox_compile() -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("t.proto"), PROTO).unwrap();
+    protox::compile(["t.proto"], [folder.path()]).unwrap().encode_to_vec()
+}
+
+impl Bench {
+    /// `get` are settings of GetItem.
+    pub(super) fn new(fake: Fake, get: &str) -> Self {
+        Self::with_manifest(fake, get, "")
+    }
+
+    pub(super) fn with_manifest(fake: Fake, get: &str, manifest: &str) -> Self {
+        let text = format!(
+            "[backend.items]\nservices = [\"t.v1.Items\"]\nendpoints = \"static://h:1\"\n\
+             [backend.items.method.\"t.v1.Items/GetItem\"]\nscope = \"public\"\n{get}\n\
+             [backend.items.method.\"t.v1.Items/GetMine\"]\ncache = {{ ttl = \"10s\" }}\n\
+             [backend.items.method.\"t.v1.Items/SetItem\"]\ninvalidates = [\"item:{{id}}\"]\n"
+        );
+        let mistakes = Mistakes::new();
+        let config = Config::read(&Document::parse(Path::new("test"), &text, &mistakes).table(&mistakes));
+        assert!(mistakes.is_empty(), "{:#?}", mistakes.into_sorted());
+        let forward =
+            Forward { subject: Some(HeaderName::from_static("x-subject")), token: true, ..Forward::default() };
+        let transports: HashMap<String, Arc<dyn Transport>> =
+            HashMap::from([("items".to_owned(), Arc::new(fake.clone()) as Arc<dyn Transport>)]);
+        let engine = Engine::with_transports(config, forward, transports, &Metrics::default());
+        let plans = Arc::new(engine.plans(&artifact(manifest)).unwrap());
+        Self { engine, plans, fake }
+    }
+
+    /// A request of `subject` (none: anonymous) with `budget` left.
+    pub(super) fn session(&self, subject: Option<&str>, budget: Duration) -> Session {
+        self.counted(subject, budget).0
+    }
+
+    pub(super) fn counted(&self, subject: Option<&str>, budget: Duration) -> (Session, Arc<Stats>) {
+        let stats = Arc::new(Stats::new(true));
+        let limits = Limits { calls: 100_000, arena: 1 << 20, message: 1 << 16 };
+        let (engine, plans) = (self.engine.clone(), self.plans.clone());
+        (Session::new(engine, plans, caller(subject), Deadline::after(budget), limits, stats.clone()), stats)
+    }
+}
+
+pub(super) fn caller(subject: Option<&str>) -> Caller {
+    let identity = subject.map(|subject| {
+        Arc::new(Identity {
+            issuer: "iss".into(),
+            subject: subject.into(),
+            tenant: None,
+            scopes: Vec::new(),
+            claims: serde_json::Map::new(),
+            expires_at: SystemTime::now() + Duration::from_secs(3600),
+        })
+    });
+    let token = subject.map(|subject| HeaderValue::try_from(format!("Bearer token-of-{subject}")).unwrap());
+    Caller { identity, token, request_id: HeaderValue::from_static("r"), trace: TraceContext::fresh(), source: None }
+}
+
+pub(super) fn head(method: u32, id: u32) -> Head {
+    let message = Id { id, locale: String::new() }.encode_to_vec().into();
+    Head { method, depth: 1, timeout: None, instead: Instead::default(), message }
+}
+
+/// One completion, read.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Done {
+    pub(super) ticket: u32,
+    pub(super) code: u32,
+    pub(super) origin: u32,
+    pub(super) text: String,
+}
+
+pub(super) fn read(arena: &Arena) -> Vec<Done> {
+    let done = arena.completions.iter().map(|c| {
+        let bytes = &arena.bytes[c.offset as usize..][..c.len as usize];
+        let text = if c.code == 0 { Item::decode(bytes).unwrap().text } else { String::new() };
+        Done { ticket: c.ticket, code: c.code, origin: c.origin, text }
+    });
+    done.collect()
+}
+
+/// Exchanges until all calls have ended; in the order of the tickets.
+pub(super) async fn all(session: &mut Session, heads: Vec<Head>) -> Vec<Done> {
+    let count = heads.len();
+    let mut done = read(&session.exchange(heads, &[], None).await);
+    while done.len() < count {
+        let more = read(&session.exchange(Vec::new(), &[], None).await);
+        assert!(!more.is_empty(), "an exchange returned nothing although calls are under way");
+        done.extend(more);
+    }
+    done.sort_by_key(|done| done.ticket);
+    done
+}

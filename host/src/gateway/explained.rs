@@ -1,0 +1,36 @@
+//! A request's waterfall in place of its answer, for a caller who asked for it with `x-weft-explain: 1` and may.
+
+use super::{Body, Reply, Trail};
+use crate::model::Fault;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde_json::json;
+
+/// The answer as it is, or what became of it and the calls behind it, where they were recorded.
+pub fn explained(result: Result<Reply, Fault>, trail: &Trail) -> Result<Reply, Fault> {
+    let Some(stats) = trail.stats.as_ref() else { return result };
+    let Some(mut explanation) = stats.explanation() else { return result };
+    let (status, detail) = match &result {
+        Ok(reply) => (reply.status, None),
+        Err(fault) => (fault.status, Some(fault.detail.clone())),
+    };
+    let endpoint = trail.endpoint.as_ref();
+    let degraded: Vec<_> =
+        stats.degraded().iter().map(|(method, how)| json!({ "method": **method, "how": how.as_str() })).collect();
+    let summary = json!({
+        "endpoint": endpoint.map(|endpoint| endpoint.name.clone()),
+        "plugin": endpoint.map(|endpoint| format!("{} {}", endpoint.release.name, endpoint.release.version)),
+        "status": status.as_u16(),
+        "detail": detail,
+        "guest_cpu_ms": trail.guest_cpu.as_secs_f64() * 1e3,
+        "calls": stats.calls(), "depth": stats.depth(), "upstream_calls": stats.upstream(), "cache_hits": stats.cached(),
+        "failed": stats.failed(), "bytes": stats.bytes(), "degraded": degraded,
+    });
+    if let Some(members) = explanation.as_object_mut() {
+        members.insert("request".to_owned(), summary);
+    }
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let text = serde_json::to_string_pretty(&explanation).unwrap_or_default();
+    Ok(Reply { status: StatusCode::OK, headers, body: Body::Bytes(text.into()) })
+}
