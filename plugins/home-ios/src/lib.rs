@@ -67,8 +67,8 @@ async fn home(caller: Option<Identity>) -> Result<Json<HomeScreen>> {
         let list = Films::list_films(ListFilmsRequest { page_size: 20, ..Default::default() }).await?;
         cells(list.films).await
     };
-    let (films, hints) = join!(newest, Recommend::for_user(ForUserRequest { limit: 5 }));
-    let suggestions = hints.map_or_else(|_| Vec::new(), |hints| hints.films.iter().map(|hint| hint.film_id).collect());
+    let (films, hints) = join!(newest, Recommend::for_user(ForUserRequest { limit: 5 }).or_default());
+    let suggestions = hints?.films.iter().map(|hint| hint.film_id).collect();
     let greeting = caller.map_or("Welcome".to_owned(), |caller| format!("Hi, {}", caller.subject()));
     Ok(Json(HomeScreen { greeting, films: films?, suggestions }))
 }

@@ -59,7 +59,7 @@ async fn home() -> Result<Json<Screen>> {
     let genres = config_or("rows", "Drama,Comedy,Action".to_owned())?;
     let rows = try_join_all(genres.split(',').map(|genre| row(genre.trim(), list(genre.trim(), 0))));
     let (for_you, newest, rows) = join!(for_you(), row("New", list("", 0)), rows);
-    let rows = for_you.into_iter().chain([newest?]).chain(rows?).filter(|row| !row.posters.is_empty()).collect();
+    let rows = [for_you?, newest?].into_iter().chain(rows?).filter(|row| !row.posters.is_empty()).collect();
     Ok(Json(Screen { rows }))
 }
 
@@ -67,9 +67,12 @@ async fn home() -> Result<Json<Screen>> {
 #[get("/films/{id}")]
 async fn film(Path(id): Path<u32>) -> Result<Json<Hero>> {
     let film = Films::get_film(GetFilmRequest { id }).await.or_not_found("film", id)?;
-    let rows = try_join_all(film.director_ids.iter().map(|id| async {
-        let name = People::get_person(GetPersonRequest { id: *id }).await.map_or("the director".to_owned(), |p| p.name);
-        row(&format!("More by {name}"), list("", *id)).await
+    let rows = try_join_all(film.director_ids.iter().map(|director| async {
+        let person = People::get_person(GetPersonRequest { id: *director }).await;
+        let name = person.map_or("the director".to_owned(), |person| person.name);
+        let mut row = row(&format!("More by {name}"), list("", *director)).await?;
+        row.posters.retain(|poster| poster.film != id);
+        Ok::<_, Problem>(row)
     }));
     let (summary, rows) = join!(Reviews::get_summary(GetSummaryRequest { film_id: id }), rows);
     let line = format!("{:.1} stars · {} min · {}", summary?.average, film.minutes, film.genres.join(", "));
@@ -79,7 +82,7 @@ async fn film(Path(id): Path<u32>) -> Result<Json<Hero>> {
         image: film.poster_url,
         line,
         text: film.synopsis,
-        rows: rows?,
+        rows: rows?.into_iter().filter(|row| !row.posters.is_empty()).collect(),
     }))
 }
 
@@ -122,12 +125,12 @@ async fn row(title: &str, films: ListFilmsRequest) -> Result<Row> {
     Ok(Row { title: title.to_owned(), posters: list.films.into_iter().map(poster).collect() })
 }
 
-/// No row rather than no screen.
-async fn for_you() -> Option<Row> {
-    let hints = Recommend::for_user(ForUserRequest { limit: 10 }).await.ok()?;
+/// If the recommendations fail, the manifest's fallback stands in: a few films that everybody likes.
+async fn for_you() -> Result<Row> {
+    let hints = Recommend::for_user(ForUserRequest { limit: 10 }).await?;
     let films = hints.films.into_iter().map(|hint| Films::get_film(GetFilmRequest { id: hint.film_id }));
     let posters = join_all(films).await.into_iter().flatten().map(poster).collect();
-    Some(Row { title: "For you".to_owned(), posters })
+    Ok(Row { title: "For you".to_owned(), posters })
 }
 
 fn poster(film: Film) -> Poster {

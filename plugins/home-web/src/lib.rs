@@ -21,7 +21,7 @@ async fn home(caller: Option<Identity>) -> Result<Json<Home>> {
     };
     let (newest, for_you) = join!(newest, recommended());
     let signed_in_as = caller.map(|caller| caller.subject().to_owned());
-    Ok(Json(Home { signed_in_as, newest: newest?, for_you }))
+    Ok(Json(Home { signed_in_as, newest: newest?, for_you: for_you? }))
 }
 
 /// One film with its cast, its directors and its latest reviews.
@@ -77,18 +77,19 @@ async fn rate(Path(id): Path<u32>, _caller: Identity, Json(new): Json<NewRating>
     }
     let rating =
         Reviews::rate_film(RateFilmRequest { film_id: id, stars: new.stars }).await.or_not_found("film", id)?;
-    let average = rating.summary.map_or(0.0, |summary| summary.average);
+    let average = rating.summary.map_or(0.0, |summary| page::rounded(summary.average));
     Ok(Created(Json(Rated { stars: rating.stars, your_ratings: rating.your_ratings, average })))
 }
 
 /// A page without recommendations is still a page.
-async fn recommended() -> Vec<Recommended> {
-    let Ok(list) = Recommend::for_user(ForUserRequest { limit: 6 }).await else { return Vec::new() };
+async fn recommended() -> Result<Vec<Recommended>> {
+    let Some(list) = Recommend::for_user(ForUserRequest { limit: 6 }).await.optional()? else { return Ok(Vec::new()) };
     let films = join_all(list.films.into_iter().map(|hint| async move {
-        let film = Films::get_film(GetFilmRequest { id: hint.film_id }).await.ok()?;
-        Some(Recommended { film: card(film).await.ok()?, reason: hint.reason })
+        let film = Films::get_film(GetFilmRequest { id: hint.film_id }).await.optional()?;
+        let Some(film) = film else { return Ok(None) };
+        Ok(Some(Recommended { film: card(film).await?, reason: hint.reason }))
     }));
-    films.await.into_iter().flatten().collect()
+    films.await.into_iter().filter_map(Result::transpose).collect()
 }
 
 async fn card(film: Film) -> Result<FilmCard> {
@@ -98,11 +99,11 @@ async fn card(film: Film) -> Result<FilmCard> {
 }
 
 async fn summary(film_id: u32) -> Result<Summary> {
-    Ok(Reviews::get_summary(GetSummaryRequest { film_id }).await?)
+    Ok(Reviews::get_summary(GetSummaryRequest { film_id }).or_default().await?)
 }
 
 async fn person_named(id: u32) -> Result<page::Person> {
-    let found = People::get_person(GetPersonRequest { id }).await.optional()?;
+    let found = People::get_person(GetPersonRequest { id }).await.if_found()?;
     Ok(page::person(found.unwrap_or_else(|| Person { id, name: "Unknown".to_owned(), ..Default::default() })))
 }
 

@@ -91,6 +91,7 @@ pub(crate) struct NewRating {
 pub(crate) struct Rated {
     pub(crate) stars: u32,
     pub(crate) your_ratings: u32,
+    /// 0 to 5, rounded to one digit.
     pub(crate) average: f64,
 }
 
@@ -103,8 +104,12 @@ pub(crate) fn facts(film: &catalog::v1::Film, summary: &reviews::v1::Summary) ->
         genres: film.genres.clone(),
         poster: film.poster_url.clone(),
         ratings: summary.count,
-        average: (summary.average * 10.0).round() / 10.0,
+        average: rounded(summary.average),
     }
+}
+
+pub(crate) fn rounded(average: f64) -> f64 {
+    (average * 10.0).round() / 10.0
 }
 
 pub(crate) fn person(person: people::v1::Person) -> Person {

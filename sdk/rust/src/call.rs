@@ -37,7 +37,7 @@ impl<Req, Resp> Method<Req, Resp> {
 
     /// A call of this method. Nothing happens before it is awaited.
     pub fn call<R: Borrow<Req>>(self, request: R) -> Call<Req, Resp, R> {
-        Call { method: self, request, timeout_ms: 0, state: State::New }
+        Call { method: self, request, timeout_ms: 0, flags: 0, state: State::New }
     }
 }
 
@@ -62,6 +62,10 @@ enum State {
     Finished,
 }
 
+/// Bits of a call's head, above its depth.
+pub(crate) const OR_STALE: u32 = 1 << 16;
+pub(crate) const OR_DEFAULT: u32 = 1 << 17;
+
 /// A call, to be awaited: `Result<Resp, CallError>`.
 ///
 /// Calls that are awaited together, by `join!`, `join_all`, `try_join!`, spawned tasks or anything else, leave together. A call
@@ -71,6 +75,7 @@ pub struct Call<Req, Resp, R = Req> {
     method: Method<Req, Resp>,
     request: R,
     timeout_ms: u32,
+    flags: u32,
     state: State,
 }
 
@@ -91,6 +96,22 @@ impl<Req, Resp, R> Call<Req, Resp, R> {
         self
     }
 
+    /// If the backend fails, takes an old reply from the host's cache, as old as there is one.
+    ///
+    /// The host marks the response as degraded.
+    pub fn or_stale(mut self) -> Self {
+        self.flags |= OR_STALE;
+        self
+    }
+
+    /// If the backend fails, takes an empty message: zeros, no items.
+    ///
+    /// The host marks the response as degraded. A fallback that `plugin.toml` declares for the method goes before.
+    pub fn or_default(mut self) -> Self {
+        self.flags |= OR_DEFAULT;
+        self
+    }
+
     /// The reply together with where it came from and how old it is.
     pub fn with_meta(self) -> CallWithMeta<Req, Resp, R> {
         CallWithMeta(self)
@@ -105,11 +126,12 @@ where
     fn poll_raw(&mut self, context: &mut Context<'_>) -> Poll<Result<RawReply, CallError>> {
         match self.state {
             State::New => {
-                let Self { method, request, timeout_ms, .. } = self;
+                let Self { method, request, timeout_ms, flags, .. } = self;
                 let gathered = current::with(|core| {
                     let depth = core.depth.now().saturating_add(1);
+                    let flags = *flags | u32::from(depth);
                     let slot =
-                        core.calls.gather(method.number, *timeout_ms, depth, context.waker().clone(), |buffer| {
+                        core.calls.gather(method.number, *timeout_ms, flags, context.waker().clone(), |buffer| {
                             // It fails only where the buffer is too small, and this one grows.
                             let _ = (*request).borrow().encode(buffer);
                         });

@@ -30,6 +30,21 @@ pub enum Code {
 }
 
 impl Code {
+    /// Whether it says that the backend could not answer, as opposed to having said no.
+    pub const fn is_backend_failure(self) -> bool {
+        matches!(
+            self,
+            Self::Cancelled
+                | Self::Unknown
+                | Self::DeadlineExceeded
+                | Self::ResourceExhausted
+                | Self::Unimplemented
+                | Self::Internal
+                | Self::Unavailable
+                | Self::DataLoss
+        )
+    }
+
     /// The code with this number; an unknown number is [`Code::Unknown`].
     pub const fn from_number(number: u32) -> Self {
         match number {
@@ -213,6 +228,11 @@ impl From<CallError> for Problem {
 /// ```
 pub trait CallResult<T> {
     /// `None` where the backend answered `NOT_FOUND`.
+    fn if_found(self) -> Result<Option<T>, CallError>;
+
+    /// `None` where the backend answered `NOT_FOUND`, and where it could not answer: for a part that the response can do without.
+    /// The host marks the response as degraded if the backend failed. What is wrong with the call itself (`INVALID_ARGUMENT`,
+    /// `PERMISSION_DENIED`, …) stays an error.
     fn optional(self) -> Result<Option<T>, CallError>;
 
     /// [`Problem::not_found`] in your words where the backend answered `NOT_FOUND`; else as `?` does.
@@ -224,6 +244,13 @@ pub trait CallResult<T> {
 
 impl<T> CallResult<T> for Result<T, CallError> {
     fn optional(self) -> Result<Option<T>, CallError> {
+        match self {
+            Err(error) if error.code().is_backend_failure() => Ok(None),
+            other => other.if_found(),
+        }
+    }
+
+    fn if_found(self) -> Result<Option<T>, CallError> {
         match self {
             Ok(reply) => Ok(Some(reply)),
             Err(error) if error.code() == Code::NotFound => Ok(None),

@@ -58,12 +58,12 @@ pub(crate) struct Calls {
 }
 
 impl Calls {
-    /// Adds a call to the outgoing batch and returns its slot. `encode` appends the message.
+    /// Adds a call to the outgoing batch and returns its slot. The depth is in the low half of `flags`. `encode` appends the message.
     pub(crate) fn gather(
         &mut self,
         method: u32,
         timeout_ms: u32,
-        depth: u16,
+        flags: u32,
         waker: Waker,
         encode: impl FnOnce(&mut Vec<u8>),
     ) -> u32 {
@@ -81,11 +81,12 @@ impl Calls {
         let position = self.heads.len() as u32;
         self.heads.push(CallHead {
             method,
-            flags: u32::from(depth),
+            flags,
             timeout_ms,
             offset: offset as u32,
             len: (self.messages.len() - offset) as u32,
         });
+        let depth = (flags & 0xffff) as u16;
         let state = Slot::Queued { position, depth, waker };
         let slot = match self.free.pop() {
             Some(slot) => {

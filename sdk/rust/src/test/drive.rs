@@ -8,8 +8,9 @@ use bytes::Bytes;
 use super::app::{App, lock};
 use super::request::overdue;
 use super::response::{SentCall, TestResponse};
+use crate::call::OR_DEFAULT;
 use crate::executor::{CallHead, Completion, Exchange, Executor, Turn};
-use crate::{CallError, Code, Outcome, Problem};
+use crate::{CallError, Code, Origin, Outcome, Problem};
 
 /// A reply on its way: when it is there, and what it is.
 type Due = (Duration, Completion, Bytes);
@@ -87,6 +88,10 @@ impl UnderWay {
         if let Some(reply) = reply {
             completion.origin = backend.origin.map_or(0, |origin| origin as u32);
             let message = reply.unwrap_or_else(|error| {
+                if error.code().is_backend_failure() && head.flags & OR_DEFAULT != 0 {
+                    completion.origin = Origin::Fallback as u32;
+                    return Vec::new();
+                }
                 completion.code = error.code() as u32;
                 error.to_status()
             });

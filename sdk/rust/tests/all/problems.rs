@@ -68,7 +68,7 @@ async fn field() -> Result<String> {
 
 #[get("/optional")]
 async fn optional() -> Result<String> {
-    Ok(format!("{:?}", NEXT.call(Number { value: 1 }).await.optional()?))
+    Ok(format!("{:?}", NEXT.call(Number { value: 1 }).await.if_found()?))
 }
 
 #[test]
