@@ -1,15 +1,24 @@
 //! The operator's side of the host: health, metrics, and what is in service.
 
 use crate::{
+    artifact::Digest,
     fanout::Engine,
     plugin::Runtime,
     release::{Loader, Releases},
-    settings::Table,
+    settings::{Secret, Table},
     telemetry::Metrics,
     upstream::Backend,
 };
-use axum::{Json, Router, body::Body, extract::State, response::IntoResponse, routing::get};
-use http::{Response, StatusCode, header};
+use axum::{
+    Json, Router,
+    body::Body,
+    extract::State,
+    response::IntoResponse,
+    routing::{get, post},
+};
+use bytes::Bytes;
+use http::{HeaderMap, Response, StatusCode, header};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{
     net::SocketAddr,
@@ -25,11 +34,17 @@ use std::{
 pub struct Config {
     /// Loopback by default.
     pub listen: SocketAddr,
+    /// The bearer token for everything that changes state. Without one, nothing can be changed.
+    pub token: Option<Secret>,
 }
 
 impl Config {
     pub fn read(table: &Table<'_>) -> Self {
-        Self { listen: table.or("listen", SocketAddr::from(([127, 0, 0, 1], 9090))) }
+        let token: Option<Secret> = table.optional("token");
+        if let Some(Err(reason)) = token.as_ref().map(Secret::read) {
+            table.mistake("token", reason);
+        }
+        Self { listen: table.or("listen", SocketAddr::from(([127, 0, 0, 1], 9090))), token }
     }
 }
 
@@ -43,6 +58,8 @@ pub struct Admin {
     pub engine: Arc<Engine>,
     pub backends: Vec<Arc<Backend>>,
     pub metrics: Metrics,
+    /// The bearer token for everything that changes state.
+    pub token: Option<String>,
 }
 
 /// The admin router.
@@ -53,6 +70,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/metrics", get(metrics))
         .route("/v1/plugins", get(plugins))
         .route("/v1/backends", get(backends))
+        .route("/v1/invalidate", post(invalidate))
         .fallback(unknown)
         .with_state(Arc::new(admin))
 }
@@ -97,6 +115,53 @@ async fn backends(State(admin): State<Arc<Admin>>) -> Json<Value> {
     Json(json!({ "backends": admin.backends.iter().map(backend).collect::<Vec<_>>() }))
 }
 
+/// `{ "tags": ["film:7"] }` or `{ "all": true }`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Invalidation {
+    tags: Vec<String>,
+    all: bool,
+}
+
+/// Makes cached entities untrue: for consumers of messages, and for people.
+async fn invalidate(State(admin): State<Arc<Admin>>, headers: HeaderMap, body: Bytes) -> (StatusCode, String) {
+    if let Err(refusal) = admin.check_token(&headers) {
+        return refusal;
+    }
+    let wanted: Invalidation = match serde_json::from_slice(&body) {
+        Ok(wanted) => wanted,
+        Err(error) => {
+            return (StatusCode::BAD_REQUEST, format!("expected {{\"tags\": [..]}} or {{\"all\": true}}: {error}\n"));
+        }
+    };
+    if wanted.all {
+        admin.engine.invalidate_all();
+    }
+    wanted.tags.iter().for_each(|tag| admin.engine.invalidate(tag));
+    tracing::info!(tags = ?wanted.tags, all = wanted.all, "invalidated by the admin interface");
+    (
+        StatusCode::OK,
+        format!("invalidated {}\n", if wanted.all { "everything".to_owned() } else { wanted.tags.join(", ") }),
+    )
+}
+
+impl Admin {
+    /// Compares in constant time, by digest.
+    fn check_token(&self, headers: &HeaderMap) -> Result<(), (StatusCode, String)> {
+        let Some(token) = &self.token else {
+            let text = "nothing can be changed here: set `token` in [admin] of the configuration\n";
+            return Err((StatusCode::FORBIDDEN, text.to_owned()));
+        };
+        let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+        match given {
+            Some(given) if Digest::of(given.as_bytes()) == Digest::of(token.as_bytes()) => Ok(()),
+            _ => {
+                Err((StatusCode::UNAUTHORIZED, "this needs the admin token: authorization: Bearer TOKEN\n".to_owned()))
+            }
+        }
+    }
+}
+
 async fn unknown() -> (StatusCode, &'static str) {
-    (StatusCode::NOT_FOUND, "here are: /livez /readyz /metrics /v1/plugins /v1/backends\n")
+    (StatusCode::NOT_FOUND, "here are: /livez /readyz /metrics /v1/plugins /v1/backends /v1/invalidate\n")
 }

@@ -5,7 +5,7 @@ use crate::{
     config::Config,
     edge::{self, Bounds},
     fanout::Engine,
-    gateway::{Ceilings, Gateway},
+    gateway::{Admission, Answers, Ceilings, Gateway},
     identity::Verifier,
     plugin::{Runtime, Senses},
     release::{self, Loader, Releases},
@@ -49,6 +49,7 @@ pub struct Running {
     http_task: JoinHandle<()>,
     admin_task: JoinHandle<()>,
     watch_task: JoinHandle<()>,
+    admission_task: JoinHandle<()>,
 }
 
 /// Starts everything: listeners first, so that a taken port is found at once; then plugins; then it is ready.
@@ -82,6 +83,7 @@ pub async fn start(config: Config, senses: Senses) -> Result<Running, StartError
         engine: engine.clone(),
         backends,
         metrics: metrics.clone(),
+        token: config.admin.token.as_ref().and_then(|token| token.read().ok()),
     };
     let bounds = Bounds::from(&config.http);
     let admin_bounds = Bounds { drain: Duration::from_secs(1), connections: 100, ..bounds };
@@ -90,6 +92,7 @@ pub async fn start(config: Config, senses: Senses) -> Result<Running, StartError
     let first = loader.clone();
     tokio::task::spawn_blocking(move || first.refresh()).await.map_err(|error| StartError::Load(error.to_string()))?;
     let gateway = Arc::new(gateway(&config, engine, &releases));
+    let admission_task = tokio::spawn(gateway.admission.clone().watch());
     let router = edge::router(gateway, &config.http, &metrics);
     let http_task = tokio::spawn(edge::serve(http, router, bounds, http_stopped));
     let watch_task = tokio::spawn(release::watch(loader));
@@ -108,6 +111,7 @@ pub async fn start(config: Config, senses: Senses) -> Result<Running, StartError
         http_task,
         admin_task,
         watch_task,
+        admission_task,
     })
 }
 
@@ -129,7 +133,9 @@ fn gateway(config: &Config, engine: Arc<Engine>, releases: &Arc<Releases>) -> Ga
         releases: releases.clone(),
         engine,
         ceilings,
-        granted_headers: config.plugins.response_headers.clone(),
+        admission: Arc::new(Admission::new(config.limits.requests as usize * 2)),
+        answers: Answers::new(config.limits.idempotency.0),
+        granted_headers: config.plugins.response_headers.clone().into(),
         explain: config.http.explain.clone(),
     }
 }
@@ -140,6 +146,7 @@ impl Running {
         self.ready.store(false, Relaxed);
         tokio::time::sleep(self.drain_delay).await;
         self.watch_task.abort();
+        self.admission_task.abort();
         // A receiver that is gone has stopped already; a task that failed has nothing left to finish.
         let _ = self.stop_http.send(true);
         let _ = self.http_task.await;

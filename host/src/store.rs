@@ -75,6 +75,19 @@ where
         self.cache.insert(key, Entry { value, weight, expires_at: Instant::now() + lifetime, lifetime });
     }
 
+    /// The value that is there, or the given one, which then is there; `true`: it was not there before. Of many who ask at once one
+    /// gets `true`.
+    pub fn get_or_insert(&self, key: K, value: V, weight: usize, lifetime: Duration) -> (V, bool)
+    where
+        K: Clone,
+    {
+        let weight = u32::try_from(weight).unwrap_or(u32::MAX);
+        let entry = Entry { value, weight, expires_at: Instant::now() + lifetime, lifetime };
+        let found = self.cache.entry(key).or_insert_with_if(|| entry, |old| old.expires_at <= Instant::now());
+        let is_fresh = found.is_fresh();
+        (found.into_value().value, is_fresh)
+    }
+
     pub fn remove<Q>(&self, key: &Q)
     where
         K: std::borrow::Borrow<Q>,

@@ -1,7 +1,10 @@
 //! `plugin.toml`: policy for the endpoints that the code declares, what the plugin may call, and its limits.
 
 use super::{EndpointName, EndpointSchema, json};
-use crate::settings::{ByteSize, Mistakes, Place, Table};
+use crate::{
+    model::Scope,
+    settings::{ByteSize, Mistakes, Place, Rate, Table},
+};
 use bytes::Bytes;
 use http::{HeaderName, header};
 use prost_reflect::DescriptorPool;
@@ -28,6 +31,22 @@ crate::choice! {
         /// Other requests of the same release, one after the other.
         Reuse = "reuse",
     }
+}
+
+crate::choice! {
+    /// Which endpoints are refused first when the host can't keep up.
+    pub enum Priority {
+        Critical = "critical",
+        Normal = "normal",
+        Sheddable = "sheddable",
+    }
+}
+
+/// `idempotency = { ttl = "24h", scope = "principal" }`: how long, and to whom, a write's answer is repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Idempotency {
+    pub ttl: Duration,
+    pub scope: Scope,
 }
 
 /// A whole, valid manifest.
@@ -64,6 +83,12 @@ pub struct EndpointPolicy {
     pub claims: Vec<String>,
     /// Response headers beyond the usual ones that it would like to set; the operator has to grant them too.
     pub response_headers: Vec<HeaderName>,
+    pub priority: Priority,
+    /// Requests of all callers together.
+    pub rate: Option<Rate>,
+    /// Requests of one caller (by identity; an anonymous one by address).
+    pub principal_rate: Option<Rate>,
+    pub idempotency: Option<Idempotency>,
     pub place: Place,
 }
 
@@ -210,6 +235,14 @@ impl EndpointPolicy {
                 table.mistake("headers", format!("`{name}` never reaches a plugin; ask for claims instead"));
             }
         }
+        let section = table.table("idempotency");
+        let idempotency = section.exists().then(|| Idempotency {
+            ttl: section.within("ttl", Duration::from_hours(24), Duration::from_secs(1), Duration::from_hours(24 * 7)),
+            scope: section.or("scope", Scope::Principal),
+        });
+        if idempotency.is_some() && name.starts_with("GET ") {
+            section.mistake("", "a GET changes nothing, so its answer need not be kept: remove `idempotency`");
+        }
         Some(Self {
             name: parsed?,
             auth: table.or("auth", Auth::Required),
@@ -217,6 +250,10 @@ impl EndpointPolicy {
             headers,
             claims: table.or("claims", Vec::new()),
             response_headers: header_names(table, "response-headers"),
+            priority: table.or("priority", Priority::Normal),
+            rate: table.optional("rate"),
+            principal_rate: table.optional("principal-rate"),
+            idempotency,
             place: table.place(""),
         })
     }

@@ -147,6 +147,9 @@ fn compile(arguments: &Arguments, more: &[&str]) -> anyhow::Result<PathBuf> {
         ])
         .args(["--config", "profile.plugin.codegen-units=1", "--config", "profile.plugin.strip=\"debuginfo\""])
         .args(more)
+        // Gives the file in cargo's cache a name of its own for each set of features: else plugin and describer take each other's
+        // place there, and both are compiled again each time. Without it (it is cargo's own affair) only time is lost.
+        .env("__CARGO_DEFAULT_LIB_METADATA", "weft")
         .stdout(Stdio::piped());
     if arguments.quiet {
         command.arg("--quiet");

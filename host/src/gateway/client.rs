@@ -1,6 +1,9 @@
 //! `[[client]]`: which frontend a request comes from.
 
-use crate::{model::Fault, settings::Table};
+use crate::{
+    model::Fault,
+    settings::{Rate, Table},
+};
 use http::{HeaderMap, HeaderName, StatusCode, Uri, header};
 
 /// One kind of frontend and how it is recognised.
@@ -13,6 +16,10 @@ pub struct Client {
     prefix: Option<String>,
     /// A header and the value that it has to have.
     header: Option<(HeaderName, String)>,
+    /// Requests of the whole client.
+    pub rate: Option<Rate>,
+    /// Requests of one caller (by identity; an anonymous one by address).
+    pub principal_rate: Option<Rate>,
 }
 
 /// All clients.
@@ -56,9 +63,9 @@ impl Clients {
         self.0.iter().map(|client| client.name.clone()).collect()
     }
 
-    /// The client's name, and the path without its prefix. A header goes before a prefix, and a prefix before a host; of two
+    /// The client, and the path without its prefix. A header goes before a prefix, and a prefix before a host; of two
     /// prefixes the longer one.
-    pub(super) fn recognise<'a>(&'a self, headers: &HeaderMap, uri: &'a Uri) -> Result<(&'a str, &'a str), Fault> {
+    pub(super) fn recognise<'a>(&'a self, headers: &HeaderMap, uri: &'a Uri) -> Result<(&'a Client, &'a str), Fault> {
         let path = uri.path();
         let by_header = self.0.iter().find(|client| client.has_header(headers));
         let by_prefix = self
@@ -69,7 +76,7 @@ impl Clients {
         let by_host = self.0.iter().find(|client| client.has_host(headers, uri));
         let only = self.0.first().filter(|client| self.0.len() == 1 && !client.has_rule());
         match by_header.or(by_prefix).or(by_host).or(only) {
-            Some(client) => Ok((&client.name, client.strip(path).unwrap_or(path))),
+            Some(client) => Ok((client, client.strip(path).unwrap_or(path))),
             None => {
                 let text = format!("no client is recognised; this host serves: {}", self.describe());
                 Err(Fault::client(StatusCode::NOT_FOUND, "no-client", text))
@@ -108,7 +115,15 @@ impl Client {
         } else {
             None
         };
-        Some(Self { name: name?, host: host.map(|host| host.to_ascii_lowercase()), prefix, header })
+        let (rate, principal_rate) = (table.optional("rate"), table.optional("principal-rate"));
+        Some(Self {
+            name: name?,
+            host: host.map(|host| host.to_ascii_lowercase()),
+            prefix,
+            header,
+            rate,
+            principal_rate,
+        })
     }
 
     fn has_rule(&self) -> bool {

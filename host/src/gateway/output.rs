@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 const MOST_HEADER_BYTES: usize = 16 << 10;
 
 /// An answer for the client.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Reply {
     pub status: StatusCode,
     pub headers: HeaderMap,
@@ -20,10 +20,25 @@ pub struct Reply {
 }
 
 /// Bytes of the plugin's own, or a problem that the edge completes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Body {
     Bytes(Bytes),
     Problem { kind: String, title: String, detail: String, members: Vec<(String, String)> },
+}
+
+impl Reply {
+    /// Roughly the bytes that it takes.
+    pub(super) fn weight(&self) -> usize {
+        let headers: usize = self.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
+        let body = match &self.body {
+            Body::Bytes(bytes) => bytes.len(),
+            Body::Problem { kind, title, detail, members } => {
+                let members: usize = members.iter().map(|(name, value)| name.len() + value.len()).sum();
+                kind.len() + title.len() + detail.len() + members
+            }
+        };
+        headers + body
+    }
 }
 
 /// Headers that every plugin may set.
@@ -125,6 +140,10 @@ mod tests {
             headers: vec![],
             claims: vec![],
             response_headers: names(asked),
+            priority: crate::artifact::Priority::Normal,
+            rate: None,
+            principal_rate: None,
+            idempotency: None,
             place: document.table(&mistakes).place(""),
         };
         let response = plugin::Response {

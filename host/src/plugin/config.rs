@@ -1,6 +1,6 @@
 //! `[limits]` of `weft.toml`: what all plugins together, and each at most, may take of the host.
 
-use crate::settings::{ByteSize, Table};
+use crate::settings::{ByteSize, Percent, Table};
 use std::time::Duration;
 
 /// The host's ceilings. A plugin's own limits hold where they are lower.
@@ -30,6 +30,10 @@ pub struct Config {
     pub log: ByteSize,
     /// The plugins' own caches together.
     pub plugin_cache: ByteSize,
+    /// Answers kept for repeated writes.
+    pub idempotency: ByteSize,
+    /// The part of `requests` that one plugin may hold.
+    pub plugin_share: f64,
 }
 
 impl Config {
@@ -48,6 +52,8 @@ impl Config {
             arena: table.within("arena", mib(8), kib(64), mib(256)),
             message: table.within("message", mib(4), kib(1), mib(64)),
             log: table.within("log", kib(64), ByteSize(0), mib(16)),
+            idempotency: table.within("idempotency", mib(64), ByteSize(0), mib(65_536)),
+            plugin_share: table.or("plugin-share", Percent(0.8)).0,
             plugin_cache: table.within("plugin-cache", mib(64), ByteSize(0), mib(65_536)),
         }
     }

@@ -16,7 +16,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
     time::Duration,
 };
-use tokio::sync::SemaphorePermit;
+use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 
 /// A reused instance serves between half of this and this many requests: authors can't come to rely on state that stays.
 const MOST_REUSES: u32 = 1_000;
@@ -27,6 +27,8 @@ pub struct Plugin {
     exports: bindings::PluginPre<super::instance::State>,
     isolation: Isolation,
     max_response: usize,
+    /// Requests of this plugin that may run at the same time: less than all, so that no plugin takes the whole host.
+    own_turns: Semaphore,
     idle: Mutex<Vec<Instance>>,
 }
 
@@ -96,8 +98,16 @@ impl Plugin {
             max_memory: manifest.limits.memory.min(ceiling.memory).as_usize(),
             max_cpu: manifest.limits.cpu.min(ceiling.cpu),
         };
+        let share = (f64::from(ceiling.requests) * ceiling.plugin_share).ceil().max(1.0) as usize;
         let max_response = manifest.limits.response.min(ceiling.response).as_usize();
-        Ok(Self { blueprint, exports, isolation: manifest.limits.isolation, max_response, idle: Mutex::default() })
+        Ok(Self {
+            blueprint,
+            exports,
+            isolation: manifest.limits.isolation,
+            max_response,
+            own_turns: Semaphore::new(share),
+            idle: Mutex::default(),
+        })
     }
 
     /// Runs the request. Dropping the future ends the guest and its calls, and the instance with them.
@@ -117,10 +127,12 @@ impl Plugin {
         tokio::time::timeout_at(deadline, run).await.unwrap_or(Err(PluginError::Deadline))
     }
 
-    async fn turn(&self) -> Result<SemaphorePermit<'_>, PluginError> {
+    /// A turn among the plugin's own requests, then one among all.
+    async fn turn(&self) -> Result<[SemaphorePermit<'_>; 2], PluginError> {
         let shared = self.shared();
-        match tokio::time::timeout(shared.config.queue, shared.permits.acquire()).await {
-            Ok(Ok(permit)) => Ok(permit),
+        let both = async { Ok::<_, AcquireError>([self.own_turns.acquire().await?, shared.permits.acquire().await?]) };
+        match tokio::time::timeout(shared.config.queue, both).await {
+            Ok(Ok(turn)) => Ok(turn),
             _ => Err(PluginError::Busy(shared.config.queue)),
         }
     }

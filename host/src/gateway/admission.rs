@@ -1,0 +1,157 @@
+//! Who is let in when not everybody can be: rate limits, and a bound on requests under way that follows how well the host keeps up.
+//!
+//! The bound is learnt from how late the host's own timer fires: a host that keeps up fires it in time, whatever its endpoints wait for;
+//! one that doesn't is short of CPU, and every further request would only make all of them slower. Sheddable endpoints are refused
+//! first, critical ones last.
+
+use crate::{
+    artifact::Priority,
+    model::{Blame, Fault},
+    settings::Rate,
+    store::Store,
+};
+use governor::{
+    Quota, RateLimiter, clock::Clock, clock::MonotonicClock, middleware::NoOpMiddleware, state::InMemoryState,
+    state::NotKeyed,
+};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// How often the timer is looked at, and how late it may fire.
+const PROBE: Duration = Duration::from_millis(20);
+const LATE: Duration = Duration::from_millis(20);
+/// The bound never sinks below this.
+const LEAST: usize = 4;
+/// Callers whose rates are remembered, and for how long after their last request.
+const MOST_CALLERS: u64 = 100_000;
+const REMEMBERED: Duration = Duration::from_mins(10);
+
+type Limiter = RateLimiter<NotKeyed, InMemoryState, MonotonicClock, NoOpMiddleware<std::time::Instant>>;
+
+/// Decides who comes in.
+pub struct Admission {
+    limit: AtomicUsize,
+    most: usize,
+    under_way: AtomicUsize,
+    rates: Store<(Arc<str>, Arc<str>), Arc<Limiter>>,
+}
+
+impl fmt::Debug for Admission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admission")
+            .field("limit", &self.limit)
+            .field("under_way", &self.under_way)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A request under way. Counts until dropped.
+#[derive(Debug)]
+pub(super) struct Entered<'a>(&'a Admission);
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Relaxed);
+    }
+}
+
+/// The part of the bound that endpoints of a priority may fill.
+fn share(priority: Priority) -> f64 {
+    match priority {
+        Priority::Critical => 1.0,
+        Priority::Normal => 0.9,
+        Priority::Sheddable => 0.6,
+    }
+}
+
+impl Admission {
+    /// `most`: requests that may be under way at all.
+    pub fn new(most: usize) -> Self {
+        let most = most.max(LEAST);
+        Self { limit: AtomicUsize::new(most), most, under_way: AtomicUsize::new(0), rates: Store::new(MOST_CALLERS) }
+    }
+
+    /// Requests under way, and how many may be.
+    pub fn state(&self) -> (usize, usize) {
+        (self.under_way.load(Relaxed), self.limit.load(Relaxed))
+    }
+
+    /// Lets a request in, or says why not.
+    pub(super) fn enter(&self, priority: Priority) -> Result<Entered<'_>, Fault> {
+        let before = self.under_way.fetch_add(1, Relaxed);
+        let entered = Entered(self);
+        let bound = (self.limit.load(Relaxed) as f64 * share(priority)).ceil() as usize;
+        if before < bound {
+            return Ok(entered);
+        }
+        let text =
+            format!("the host has as much to do as it can; requests of priority \"{}\" are refused", priority.as_str());
+        let fault = Fault::new(Blame::Host, StatusCode::SERVICE_UNAVAILABLE, "overloaded", text);
+        Err(fault.header(header::RETRY_AFTER, HeaderValue::from_static("1")))
+    }
+
+    /// Counts a request against a rate. `whose` and `who` name the limit, `what` the limit for people.
+    pub(super) fn check_rate(&self, rate: Rate, whose: &Arc<str>, who: &Arc<str>, what: &str) -> Result<(), Fault> {
+        let key = (whose.clone(), who.clone());
+        let limiter = self.rates.get(&key).unwrap_or_else(|| {
+            let quota = Quota::with_period(rate.period / rate.count.get()).unwrap_or(Quota::per_second(rate.count));
+            Arc::new(RateLimiter::direct_with_clock(quota.allow_burst(rate.count), MonotonicClock))
+        });
+        let checked = limiter.check();
+        // Stored anew each time, so that it lives on after the last request of its caller.
+        self.rates.insert(key, limiter, 1, REMEMBERED.max(rate.period));
+        let Err(not_until) = checked else { return Ok(()) };
+        let wait = not_until.wait_time_from(MonotonicClock.now()).as_secs_f64().ceil().max(1.0) as u64;
+        Err(too_many(rate, what, wait))
+    }
+
+    /// Looks after the bound until the future is dropped.
+    pub async fn watch(self: Arc<Self>) {
+        loop {
+            let before = Instant::now();
+            tokio::time::sleep(PROBE).await;
+            self.learn(before.elapsed().saturating_sub(PROBE));
+        }
+    }
+
+    /// Additive increase, multiplicative decrease.
+    fn learn(&self, late: Duration) {
+        let (under_way, limit) = self.state();
+        if late > LATE {
+            // What is under way is what the host can't keep up with, however high the bound stood.
+            let next = (limit.min(under_way.max(LEAST)) as f64 * 0.9) as usize;
+            self.limit.store(next.clamp(LEAST, self.most), Relaxed);
+        } else if limit < self.most && under_way * 2 > limit {
+            self.limit.store((limit + 1 + limit / 50).min(self.most), Relaxed);
+        } else if limit < self.most && late < LATE / 4 {
+            self.limit.store(limit + 1, Relaxed);
+        }
+    }
+}
+
+/// 429 with Retry-After and the RateLimit fields (draft-ietf-httpapi-ratelimit-headers-10).
+fn too_many(rate: Rate, what: &str, wait: u64) -> Fault {
+    let text = format!("more than {rate} requests {what}; try again in {wait} s");
+    let fault = Fault::client(StatusCode::TOO_MANY_REQUESTS, "rate-limited", text);
+    let policy = format!("\"default\";q={};w={}", rate.count, rate.period.as_secs().max(1));
+    let fields = [
+        (header::RETRY_AFTER, wait.to_string()),
+        (HeaderName::from_static("ratelimit-policy"), policy),
+        (HeaderName::from_static("ratelimit"), format!("\"default\";r=0;t={wait}")),
+    ];
+    fields.into_iter().fold(fault, |fault, (name, value)| match HeaderValue::try_from(value) {
+        Ok(value) => fault.header(name, value),
+        Err(_) => fault,
+    })
+}
+
+#[cfg(test)]
+mod tests;

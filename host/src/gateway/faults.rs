@@ -1,0 +1,70 @@
+//! What a request can end in before or beside its plugin's answer: whose fault it is, and what the caller may know.
+
+use crate::{
+    model::{Blame, Fault},
+    plugin::PluginError,
+    release::Release,
+};
+use http::{HeaderValue, Method, StatusCode, header};
+use std::fmt::Display;
+
+pub(super) fn not_found(client: &str, path: &str) -> Fault {
+    Fault::client(StatusCode::NOT_FOUND, "not-found", format!("client `{client}` has no endpoint at {path}"))
+}
+
+pub(super) fn method_not_allowed(method: &Method, path: &str, methods: &[Method]) -> Fault {
+    let mut names: Vec<&str> = methods.iter().map(Method::as_str).collect();
+    if names.contains(&"GET") {
+        names.push("HEAD");
+    }
+    let allow = names.join(", ");
+    let fault = Fault::client(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method-not-allowed",
+        format!("{path} takes {allow}, not {method}"),
+    );
+    match HeaderValue::try_from(allow) {
+        Ok(allow) => fault.header(header::ALLOW, allow),
+        Err(_) => fault,
+    }
+}
+
+pub(super) fn body_too_slow() -> Fault {
+    Fault::client(StatusCode::REQUEST_TIMEOUT, "body-too-slow", "the body did not arrive within the endpoint's time")
+}
+
+/// Whose fault it is, and what the caller may know of it.
+pub(super) fn of_plugin(release: &Release, error: PluginError) -> Fault {
+    let (blame, status, detail) = match &error {
+        PluginError::Busy(_) => (Blame::Host, StatusCode::SERVICE_UNAVAILABLE, "the host is full; try again soon"),
+        PluginError::Deadline => {
+            (Blame::Upstream, StatusCode::GATEWAY_TIMEOUT, "the endpoint's time was over before there was an answer")
+        }
+        PluginError::Cpu(_) => (Blame::Guest, StatusCode::GATEWAY_TIMEOUT, "the plugin used up its CPU time"),
+        PluginError::Memory(_) => (Blame::Guest, StatusCode::BAD_GATEWAY, "the plugin used up its memory"),
+        PluginError::TooLarge { .. } => {
+            (Blame::Guest, StatusCode::BAD_GATEWAY, "the plugin's response is over its limit")
+        }
+        PluginError::Trapped(_) => (Blame::Guest, StatusCode::BAD_GATEWAY, "the plugin failed"),
+        PluginError::Start(_) => (Blame::Guest, StatusCode::BAD_GATEWAY, "the plugin can't be started"),
+    };
+    if matches!(error, PluginError::Trapped(_) | PluginError::Memory(_) | PluginError::Start(_)) {
+        release.count_trap();
+    }
+    let fault = Fault::new(blame, status, error.kind(), detail).because(&error);
+    let fault = fault.with("plugin", &release.name).with("version", release.version.to_string());
+    match error {
+        PluginError::Busy(_) => fault.header(header::RETRY_AFTER, HeaderValue::from_static("1")),
+        _ => fault,
+    }
+}
+
+pub(super) fn deadline() -> Fault {
+    let text = "the endpoint's time was over before there was an answer";
+    Fault::new(Blame::Upstream, StatusCode::GATEWAY_TIMEOUT, "deadline", text)
+}
+
+pub(super) fn host(cause: &dyn Display) -> Fault {
+    let text = "the host failed while it handled this request";
+    Fault::new(Blame::Host, StatusCode::INTERNAL_SERVER_ERROR, "host", text).because(cause)
+}

@@ -1,0 +1,50 @@
+//! Secrets by reference: a configuration names where a secret is, and never holds it.
+
+use super::FromValue;
+use std::{fmt, path::PathBuf};
+use toml::de::DeValue;
+
+/// `"env:NAME"` or `"file:PATH"`. Read once, when the host starts.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Secret {
+    Env(String),
+    File(PathBuf),
+}
+
+impl Secret {
+    /// The secret, without white space around it. The message says where it was looked for.
+    pub fn read(&self) -> Result<String, String> {
+        let text = match self {
+            Self::Env(name) => std::env::var(name).map_err(|_| format!("the environment has no {name}")),
+            Self::File(path) => std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display())),
+        };
+        let text = text?.trim().to_owned();
+        if text.is_empty() {
+            return Err(format!("{self:?} is empty"));
+        }
+        Ok(text)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Env(name) => write!(f, "env:{name}"),
+            Self::File(path) => write!(f, "file:{}", path.display()),
+        }
+    }
+}
+
+impl FromValue for Secret {
+    fn expected() -> String {
+        "where the secret is: \"env:NAME\" or \"file:PATH\"".into()
+    }
+    fn from_value(value: &DeValue<'_>) -> Option<Result<Self, String>> {
+        let text = value.as_str()?;
+        match text.split_once(':') {
+            Some(("env", name)) if !name.is_empty() => Some(Ok(Self::Env(name.to_owned()))),
+            Some(("file", path)) if !path.is_empty() => Some(Ok(Self::File(path.into()))),
+            _ => None,
+        }
+    }
+}
