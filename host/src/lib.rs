@@ -13,14 +13,14 @@
 //! | [`upstream`] | backends: endpoints, balancing, gRPC |
 //! | [`app`] | puts the parts together, starts and stops them |
 //! | [`cli`], [`config`], [`admin`] | what the operator says and sees |
-//! | [`model`], [`artifact`], [`store`], [`settings`], [`telemetry`] | words, files and tools that all may use and that use none of the above |
+//! | [`model`], [`artifact`], [`store`], [`net`], [`settings`], [`telemetry`] | words, files and tools that all may use and that use none of the above |
 //!
 //! # The layer rule
 //!
 //! `main → cli → app → {edge, admin} → gateway → {identity, release} → plugin → fanout → upstream`, and no arrow points back;
 //! modules in one pair of braces don't import each other. `config` reads each module's own table and is read by `app` and `cli`.
 //! Each framework is named in one module: hyper and axum in `edge` and `admin`, wasmtime in `plugin`, tonic in `upstream`, moka in
-//! `store`, jsonwebtoken in `identity`. `tests/all/tidy.rs` keeps all this.
+//! `store`, jsonwebtoken in `identity`, reqwest in `net`. `tests/all/tidy.rs` keeps all this.
 //!
 //! # Invariants
 //!
@@ -41,6 +41,7 @@ pub mod fanout;
 pub mod gateway;
 pub mod identity;
 pub mod model;
+pub mod net;
 pub mod plugin;
 pub mod release;
 pub mod settings;

@@ -1,8 +1,8 @@
 //! The way out of the host: backends, their endpoints, which one is picked, and what protects both sides.
 //!
 //! In the order of a call's way: [`backend`] (throttle and concurrency limit), [`attempt`] (retries and hedges), [`balance`] (which
-//! endpoint), [`endpoint`] (its load and health), [`grpc`] (the wire). This module moves bytes: messages are neither decoded nor encoded
-//! here. tonic is named here only.
+//! endpoint), [`endpoint`] (its load and health), [`grpc`] or [`rest`] (the wire). gRPC messages are neither decoded nor encoded here.
+//! tonic is named here only.
 
 mod attempt;
 mod backend;
@@ -17,16 +17,18 @@ mod latency;
 mod limit;
 mod load;
 mod method;
+mod rest;
 #[cfg(test)]
 mod scripted;
 mod throttle;
 
 pub use attempt::Answer;
 pub use backend::{Backend, EndpointState};
-pub use config::{Address, Balance, Canary, Config, Hedge, Retry, TlsFiles};
+pub use config::{Address, Balance, Canary, Config, Credential, Hedge, Protocol, Retry, TlsFiles};
 pub use health::Outlier;
 pub use limit::Concurrency;
 pub use method::Method;
+pub use rest::Rest;
 
 use crate::model::Deadline;
 use bytes::Bytes;

@@ -45,6 +45,10 @@ pub struct MethodConfig {
     /// Whether `tags` are what it invalidates.
     pub invalidates: bool,
     pub batch: Option<BatchConfig>,
+    /// How it is called where the backend speaks REST: `GET /v1/weather/{city}`.
+    pub http: Option<String>,
+    /// The field of the reply that the response's JSON is, where it is not the reply itself.
+    pub response_body: Option<String>,
     pub place: Place,
 }
 
@@ -183,7 +187,8 @@ impl MethodConfig {
             table.mistake("invalidates", "a method that is cached changes nothing: remove `cache` or `invalidates`");
         }
         let (tags, invalidates) = if invalidates.is_empty() { (tags, false) } else { (invalidates, true) };
-        Self { safe, scope, timeout, cache, tags, invalidates, batch, place: table.place("") }
+        let (http, response_body) = (table.optional("http"), table.optional("response-body"));
+        Self { safe, scope, timeout, cache, tags, invalidates, batch, http, response_body, place: table.place("") }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
     artifact::Artifact,
     model::{Code, Failure},
     telemetry::Metrics,
-    upstream::{Backend, Outgoing, Transport},
+    upstream::{Backend, Outgoing, Rest, Transport},
 };
 use bytes::Bytes;
 use std::{
@@ -88,12 +88,16 @@ impl Engine {
         safe: bool,
         spec: Option<&weft_wire::Spec>,
         tags: &Tags,
+        rest: Option<&Rest>,
     ) -> Option<Arc<Plan>> {
         let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
         let known = plans.get_mut(name)?;
         known.retain(|plan| plan.strong_count() > 0);
         let equal = |plan: &Arc<Plan>| {
-            plan.safe == safe && plan.batch.as_ref().map(|b| &b.spec) == spec && plan.tags.is_same(tags)
+            plan.safe == safe
+                && plan.batch.as_ref().map(|b| &b.spec) == spec
+                && plan.tags.is_same(tags)
+                && plan.method.rest.as_ref() == rest
         };
         known.iter().filter_map(Weak::upgrade).find(equal)
     }

@@ -14,7 +14,7 @@ use crate::{
     model::Scope,
     settings::Place,
     telemetry::{CallLabels, Counter, Metrics},
-    upstream::{Method, Transport},
+    upstream::{Method, Protocol, Rest, Transport},
 };
 use bytes::Bytes;
 use prost_reflect::{DescriptorPool, MethodDescriptor, prost_types::method_options::IdempotencyLevel};
@@ -174,19 +174,24 @@ fn resolve_one(engine: &Engine, name: &str, descriptor: MethodDescriptor) -> Res
         at: method.map_or_else(|| config.place.clone(), |m| m.place.clone()),
         message,
     })?;
-    if let Some(plan) = engine.known_plan(name, safe, spec.as_ref(), &tags) {
+    let rest = rest(config, &descriptor)?;
+    if let Some(plan) = engine.known_plan(name, safe, spec.as_ref(), &tags, rest.as_ref()) {
         return Ok(Planned { plan, descriptor, fallback: None });
     }
+    let batch = match batch.zip(spec) {
+        Some((batch, spec)) => Batch::new(engine, config, &descriptor, batch, spec)?,
+        None => None,
+    };
     let plan = engine.add_plan(Plan {
         id: engine.plan_id(),
         name: name.into(),
-        method: Arc::new(Method::new(&config.name, name, safe, &engine.metrics)),
+        method: Arc::new(Method::new(&config.name, name, safe, rest, &engine.metrics)),
         backend,
         safe,
         scope: method.map_or(Scope::Principal, |m| m.scope),
         timeout: method.and_then(|m| m.timeout).unwrap_or(config.timeout),
         cache: method.and_then(|m| m.cache),
-        batch: batch.zip(spec).and_then(|(batch, spec)| Batch::new(engine, config, &service, batch, spec)),
+        batch,
         calls: CallCounts::new(&engine.metrics, name),
         lookups: CacheCounts::new(&engine.metrics, name),
         tags,
@@ -213,22 +218,44 @@ impl Batch {
     fn new(
         engine: &Engine,
         config: &BackendConfig,
-        service: &str,
+        single: &MethodDescriptor,
         batch: &BatchConfig,
         spec: weft_wire::Spec,
-    ) -> Option<Self> {
-        let via = format!("{service}/{}", batch.via);
-        Some(Self {
-            // `rule::resolve` has made this rule once already.
-            rule: weft_wire::Rule::new(spec.clone()).ok()?,
+    ) -> Result<Option<Self>, PlanError> {
+        // `rule::resolve` has made this rule and looked up this method once already.
+        let Ok(rule) = weft_wire::Rule::new(spec.clone()) else { return Ok(None) };
+        let service = single.parent_service();
+        let Some(via) = service.methods().find(|method| method.name() == batch.via) else { return Ok(None) };
+        let name = format!("{}/{}", service.full_name(), batch.via);
+        let rest = rest(config, &via)?;
+        Ok(Some(Self {
+            rule,
             spec,
-            method: Arc::new(Method::new(&config.name, &via, true, &engine.metrics)),
+            method: Arc::new(Method::new(&config.name, &name, true, rest, &engine.metrics)),
             missing: batch.missing,
             max: batch.max,
             max_bytes: batch.max_bytes,
             lanes: Lanes::default(),
             round_trip: AtomicU64::new(0),
-        })
+        }))
+    }
+}
+
+/// How a method of a REST backend is called.
+fn rest(config: &BackendConfig, method: &MethodDescriptor) -> Result<Option<Rest>, PlanError> {
+    let name = format!("{}/{}", method.parent_service().full_name(), method.name());
+    let configured = config.methods.get(&name);
+    let wrong =
+        |message: String| PlanError::Rule { at: configured.map_or(&config.place, |m| &m.place).clone(), message };
+    match (config.upstream.protocol, configured.and_then(|m| m.http.as_deref())) {
+        (Protocol::Grpc, None) => Ok(None),
+        (Protocol::Grpc, Some(_)) => Err(wrong("`http` is for backends with protocol = \"rest\"".to_owned())),
+        (Protocol::Rest, None) => Err(wrong(format!("a REST backend needs `http = \"GET /…\"` for {name}"))),
+        (Protocol::Rest, Some(text)) => {
+            let response_body = configured.and_then(|m| m.response_body.as_deref());
+            let resolved = Rest::resolve(text, response_body, method.input(), method.output());
+            resolved.map(Some).map_err(|error| wrong(format!("http: {error}")))
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! One backend: its endpoints, and the protections that all calls to it share.
 
 use super::{
-    Answer, Config, Outgoing, Transport, attempt,
+    Address, Answer, Config, Outgoing, Protocol, Transport, attempt,
     balance::Picker,
     budget::Budget,
     endpoint::{Endpoint, Line, is_endpoints_own},
@@ -9,13 +9,16 @@ use super::{
     health::Health,
     limit::Limiter,
     load::Load,
+    rest::RestLine,
     throttle::Throttle,
 };
 use crate::{
     model::{Code, Failure},
+    net::{HttpClient, Tls},
     telemetry::{BackendLabels, Metrics},
 };
 use futures_util::future::BoxFuture;
+use http::{HeaderName, HeaderValue};
 use std::sync::{Mutex, PoisonError};
 use tokio::time::Instant;
 
@@ -46,20 +49,25 @@ pub struct EndpointState {
 impl Backend {
     /// Connects to nothing yet. Fails where TLS files can't be read or don't fit.
     pub fn new(name: &str, config: &Config, metrics: &Metrics) -> Result<Self, String> {
+        let credential = match &config.credential {
+            Some(credential) => {
+                Some(credential.read().map_err(|error| format!("backend `{name}`: credential: {error}"))?)
+            }
+            None => None,
+        };
         let mut lines = Vec::new();
         for address in &config.endpoints {
-            let channel = grpc::connect(&address.uri, config.connect_timeout, config.tls.as_ref());
-            let channel = channel.map_err(|error| format!("backend `{name}`, endpoint {}: {error}", address.uri))?;
-            lines.push(Line::Grpc(channel));
+            let line = line(config, address, credential.clone());
+            lines.push(line.map_err(|error| format!("backend `{name}`, endpoint {}: {error}", address.uri))?);
         }
         Ok(Self::with_lines(name, config, lines, metrics))
     }
 
     pub(super) fn with_lines(name: &str, config: &Config, lines: Vec<Line>, metrics: &Metrics) -> Self {
-        let is_canary = |address: &super::Address| {
+        let is_canary = |address: &Address| {
             config.canary.as_ref().is_some_and(|canary| address.metadata.get(&canary.key) == Some(&canary.value))
         };
-        let endpoint = |(address, line): (&super::Address, Line)| Endpoint {
+        let endpoint = |(address, line): (&Address, Line)| Endpoint {
             address: address.uri.authority().map(ToString::to_string).unwrap_or_default(),
             line,
             base_weight: address.weight,
@@ -143,6 +151,20 @@ impl Backend {
             self.metrics.endpoints.get_or_create(&labels).set(count as i64);
         }
     }
+}
+
+fn line(config: &Config, address: &Address, credential: Option<(HeaderName, HeaderValue)>) -> Result<Line, String> {
+    if config.protocol == Protocol::Grpc {
+        let channel = grpc::connect(&address.uri, config.connect_timeout, config.tls.as_ref());
+        return channel.map(Line::Grpc).map_err(|error| error.to_string());
+    }
+    let tls = config.tls.as_ref().map(|files| Tls {
+        ca: &files.ca,
+        identity: files.identity.as_ref().map(|(certificate, key)| (certificate.as_path(), key.as_path())),
+    });
+    let client = HttpClient::new(config.connect_timeout, tls)?;
+    let base = address.uri.to_string().trim_end_matches('/').to_owned();
+    Ok(Line::Rest(RestLine { client, base, credential }))
 }
 
 impl Transport for Backend {

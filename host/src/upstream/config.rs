@@ -3,9 +3,9 @@
 use super::{health::Outlier, limit::Concurrency};
 use crate::{
     model::Code,
-    settings::{ByteSize, Percent, Place, Table},
+    settings::{ByteSize, Percent, Place, Secret, Table},
 };
-use http::Uri;
+use http::{HeaderName, HeaderValue, Uri};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -81,6 +81,43 @@ pub struct TlsFiles {
     pub place: Place,
 }
 
+crate::choice! {
+    /// What a backend speaks.
+    pub enum Protocol { Grpc = "grpc", Rest = "rest" }
+}
+
+/// `credential = { header = "authorization", secret = "env:KEY", prefix = "Bearer " }`: the host's own, for calls that carry no other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credential {
+    header: HeaderName,
+    prefix: String,
+    secret: Secret,
+}
+
+impl Credential {
+    fn read_table(table: &Table<'_>) -> Option<Self> {
+        if !table.exists() {
+            return None;
+        }
+        let name: String = table.or("header", "authorization".to_owned());
+        let header = HeaderName::try_from(name).map_err(|_| table.mistake("header", "expected a header name")).ok();
+        let prefix = table.or("prefix", String::new());
+        let credential = Self { header: header?, prefix, secret: table.required("secret")? };
+        if let Err(reason) = credential.read() {
+            table.mistake("secret", reason);
+        }
+        Some(credential)
+    }
+
+    /// The header and its value.
+    pub(super) fn read(&self) -> Result<(HeaderName, HeaderValue), String> {
+        let text = format!("{}{}", self.prefix, self.secret.read()?);
+        let mut value = HeaderValue::try_from(text).map_err(|_| "holds what can't stand in a header".to_owned())?;
+        value.set_sensitive(true);
+        Ok((self.header.clone(), value))
+    }
+}
+
 /// How to reach one backend.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -99,6 +136,8 @@ pub struct Config {
     /// The largest reply that is read.
     pub max_reply: ByteSize,
     pub tls: Option<TlsFiles>,
+    pub protocol: Protocol,
+    pub credential: Option<Credential>,
 }
 
 impl Config {
@@ -124,6 +163,8 @@ impl Config {
             ),
             max_reply: table.within("max-reply", ByteSize(4 << 20), ByteSize(1 << 10), ByteSize(256 << 20)),
             tls,
+            protocol: table.or("protocol", Protocol::Grpc),
+            credential: Credential::read_table(&table.table("credential")),
         };
         (!config.endpoints.is_empty()).then_some(config)
     }

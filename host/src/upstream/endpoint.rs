@@ -4,6 +4,7 @@ use super::{
     Outgoing,
     health::{Health, Outlier},
     load::Load,
+    rest::RestLine,
 };
 use crate::model::{Code, Failure};
 use bytes::Bytes;
@@ -28,6 +29,7 @@ pub(super) struct Endpoint {
 #[derive(Debug)]
 pub(super) enum Line {
     Grpc(Channel),
+    Rest(RestLine),
     #[cfg(test)]
     Scripted(super::scripted::Script),
 }
@@ -80,6 +82,14 @@ impl Line {
     async fn unary(&self, outgoing: Outgoing, max_reply: usize) -> Result<Bytes, Failed> {
         match self {
             Self::Grpc(channel) => super::grpc::unary(channel.clone(), outgoing, max_reply).await,
+            Self::Rest(line) => match &outgoing.method.rest {
+                Some(rest) => line.unary(rest, &outgoing.message, outgoing.metadata, max_reply).await,
+                None => {
+                    let text =
+                        format!("{} has no `http` in the configuration of its REST backend", outgoing.method.name);
+                    Err(Failed::new(Failure::new(Code::Unimplemented, text)))
+                }
+            },
             #[cfg(test)]
             Self::Scripted(script) => script.unary(outgoing).await,
         }

@@ -1,6 +1,6 @@
 //! What is kept for one method of a backend.
 
-use super::latency::Latency;
+use super::{latency::Latency, rest::Rest};
 use crate::{
     model::Code,
     telemetry::{Counter, Histogram, Metrics, UpstreamLabels},
@@ -17,6 +17,8 @@ pub struct Method {
     pub path: PathAndQuery,
     /// Whether it may be tried again and hedged.
     pub safe: bool,
+    /// How it is called where the backend speaks REST.
+    pub rest: Option<Rest>,
     pub(super) latency: Latency,
     backend: String,
     metrics: Metrics,
@@ -24,13 +26,14 @@ pub struct Method {
 }
 
 impl Method {
-    pub fn new(backend: &str, name: &str, safe: bool, metrics: &Metrics) -> Self {
+    pub fn new(backend: &str, name: &str, safe: bool, rest: Option<Rest>, metrics: &Metrics) -> Self {
         // Names come out of descriptors, which hold identifiers only; anything else can't be called.
         let path = PathAndQuery::try_from(format!("/{name}")).unwrap_or_else(|_| PathAndQuery::from_static("/"));
         Self {
             name: name.to_owned(),
             path,
             safe,
+            rest,
             latency: Latency::default(),
             backend: backend.to_owned(),
             metrics: metrics.clone(),

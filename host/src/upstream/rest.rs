@@ -1,0 +1,245 @@
+//! REST backends under the same calls: the request message becomes path, query and body, and the JSON of the response becomes the
+//! reply message.
+//!
+//! The mapping is that of `google.api.http` (<https://github.com/googleapis/googleapis/blob/master/google/api/http.proto>), written into
+//! the configuration: `http = "GET /v1/weather/{city}"`. Fields named in braces go into the path (or the query, where the template has
+//! them there); with a body, all others are its JSON; without one, they are query parameters.
+
+use super::endpoint::{Failed, Pushback};
+use crate::{
+    artifact::json,
+    model::{Code, Failure},
+    net::{HttpClient, HttpError, Response},
+};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use prost_reflect::MessageDescriptor;
+use serde_json::{Map, Value};
+use std::time::Duration;
+
+/// What may stand unencoded in a path segment or a query value (RFC 3986, `unreserved`).
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// How one method is called over HTTP.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rest {
+    method: Method,
+    /// Path, and query where the template has one.
+    template: Vec<Piece>,
+    has_query: bool,
+    /// The field of the reply that the JSON is; `None`: the JSON is the reply.
+    response_body: Option<String>,
+    input: MessageDescriptor,
+    output: MessageDescriptor,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Piece {
+    Text(String),
+    Field(String),
+}
+
+/// The line to one endpoint of a REST backend.
+#[derive(Debug)]
+pub(super) struct RestLine {
+    pub(super) client: HttpClient,
+    /// `https://api.example.com:443`.
+    pub(super) base: String,
+    /// The host's own credential, for calls that carry no other.
+    pub(super) credential: Option<(HeaderName, HeaderValue)>,
+}
+
+impl Rest {
+    /// Looks up the fields of `text` (`GET /v1/weather/{city}`) in the request message.
+    pub fn resolve(
+        text: &str,
+        response_body: Option<&str>,
+        input: MessageDescriptor,
+        output: MessageDescriptor,
+    ) -> Result<Self, String> {
+        let form = || format!("expected a method and a path, such as \"GET /v1/items/{{id}}\", found {text:?}");
+        let (method, path) = text.split_once(' ').ok_or_else(form)?;
+        let method = match method {
+            "GET" => Method::GET,
+            "POST" => Method::POST,
+            "PUT" => Method::PUT,
+            "PATCH" => Method::PATCH,
+            "DELETE" => Method::DELETE,
+            _ => return Err(form()),
+        };
+        if !path.starts_with('/') {
+            return Err(form());
+        }
+        let template = pieces(path)?;
+        for piece in &template {
+            if let Piece::Field(name) = piece
+                && input.get_field_by_name(name).is_none()
+            {
+                let known: Vec<_> = input.fields().map(|field| field.name().to_owned()).collect();
+                return Err(format!("`{}` has no field `{name}`; it has: {}", input.full_name(), known.join(", ")));
+            }
+        }
+        if let Some(name) = response_body.filter(|name| output.get_field_by_name(name).is_none()) {
+            return Err(format!("response-body: `{}` has no field `{name}`", output.full_name()));
+        }
+        let response_body = response_body.map(str::to_owned);
+        Ok(Self { method, template, has_query: path.contains('?'), response_body, input, output })
+    }
+
+    /// Method, target and body of the request.
+    fn request(&self, message: &Bytes) -> Result<(String, Option<Bytes>), Failure> {
+        let json = json::to_json(self.input.clone(), message)?;
+        let Ok(Value::Object(mut fields)) = serde_json::from_slice(&json) else {
+            return Err(Failure::new(Code::Internal, "the request is no JSON object"));
+        };
+        let mut target = String::new();
+        for piece in &self.template {
+            match piece {
+                Piece::Text(text) => target.push_str(text),
+                Piece::Field(name) => {
+                    let value = self.json_name(name).and_then(|name| fields.remove(&name)).unwrap_or(Value::Null);
+                    let text = plain(&value).filter(|text| !text.is_empty());
+                    let text = text.ok_or_else(|| {
+                        Failure::new(Code::InvalidArgument, format!("`{name}` is empty, and stands in the path"))
+                    })?;
+                    target.extend(utf8_percent_encode(&text, ENCODED));
+                }
+            }
+        }
+        if self.method == Method::GET || self.method == Method::DELETE {
+            add_query(&mut target, self.has_query, &fields);
+            return Ok((target, None));
+        }
+        Ok((target, Some(Value::Object(fields).to_string().into())))
+    }
+
+    fn json_name(&self, name: &str) -> Option<String> {
+        Some(self.input.get_field_by_name(name)?.json_name().to_owned())
+    }
+
+    fn reply(&self, body: &Bytes) -> Result<Bytes, Failure> {
+        let bad = |failure: Failure| {
+            Failure::new(Code::Internal, failure.message.replace("the request is", "the response is"))
+        };
+        match &self.response_body {
+            None => json::to_protobuf(self.output.clone(), body).map_err(bad),
+            Some(field) => {
+                let name =
+                    self.output.get_field_by_name(field).map_or(field.clone(), |field| field.json_name().to_owned());
+                let mut wrapped = Vec::with_capacity(body.len() + name.len() + 8);
+                wrapped.extend_from_slice(format!("{{{}:", Value::String(name)).as_bytes());
+                wrapped.extend_from_slice(body);
+                wrapped.push(b'}');
+                json::to_protobuf(self.output.clone(), &wrapped).map_err(bad)
+            }
+        }
+    }
+}
+
+fn pieces(path: &str) -> Result<Vec<Piece>, String> {
+    let mut pieces = Vec::new();
+    let mut rest = path;
+    while let Some((text, after)) = rest.split_once('{') {
+        let (name, after) = after.split_once('}').ok_or_else(|| format!("{path:?} has an open brace"))?;
+        pieces.extend([Piece::Text(text.to_owned()), Piece::Field(name.to_owned())]);
+        rest = after;
+    }
+    pieces.push(Piece::Text(rest.to_owned()));
+    Ok(pieces)
+}
+
+/// A value as it stands in a path; a list as its items with commas.
+fn plain(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(truth) => Some(truth.to_string()),
+        Value::Array(items) => Some(items.iter().filter_map(plain).collect::<Vec<_>>().join(",")),
+        Value::Null | Value::Object(_) => None,
+    }
+}
+
+/// Adds the fields that are not zero; lists as repeated parameters.
+fn add_query(target: &mut String, has_query: bool, fields: &Map<String, Value>) {
+    let mut separator = if has_query { '&' } else { '?' };
+    let is_zero = |value: &Value| match value {
+        Value::Null | Value::Object(_) => true,
+        Value::Bool(truth) => !truth,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty() || text == "0",
+        Value::Array(items) => items.is_empty(),
+    };
+    for (name, value) in fields.iter().filter(|(_, value)| !is_zero(value)) {
+        let items = match value {
+            Value::Array(items) => items.as_slice(),
+            one => std::slice::from_ref(one),
+        };
+        for text in items.iter().filter_map(plain) {
+            target.push(separator);
+            target.extend(utf8_percent_encode(name, ENCODED));
+            target.push('=');
+            target.extend(utf8_percent_encode(&text, ENCODED));
+            separator = '&';
+        }
+    }
+}
+
+impl RestLine {
+    pub(super) async fn unary(
+        &self,
+        rest: &Rest,
+        message: &Bytes,
+        metadata: HeaderMap,
+        max_reply: usize,
+    ) -> Result<Bytes, Failed> {
+        let (target, body) = rest.request(message).map_err(Failed::new)?;
+        let mut headers = metadata;
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        if body.is_some() {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        if let Some((name, value)) = &self.credential {
+            headers.entry(name).or_insert_with(|| value.clone());
+        }
+        let sent =
+            self.client.send(rest.method.clone(), format!("{}{target}", self.base), headers, body, max_reply).await;
+        let response = sent.map_err(|error| {
+            let unsent = matches!(error, HttpError::Connect(_));
+            let code =
+                if matches!(error, HttpError::TooLarge(_)) { Code::ResourceExhausted } else { Code::Unavailable };
+            Failed { unsent, ..Failed::new(Failure::new(code, error.to_string())) }
+        })?;
+        if response.status.is_success() {
+            return rest.reply(&response.body).map_err(Failed::new);
+        }
+        Err(failed(&response))
+    }
+}
+
+/// The code for an HTTP status (<https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto>).
+fn failed(response: &Response) -> Failed {
+    let code = match response.status {
+        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => Code::InvalidArgument,
+        StatusCode::UNAUTHORIZED => Code::Unauthenticated,
+        StatusCode::FORBIDDEN => Code::PermissionDenied,
+        StatusCode::NOT_FOUND | StatusCode::GONE => Code::NotFound,
+        StatusCode::CONFLICT => Code::Aborted,
+        StatusCode::TOO_MANY_REQUESTS => Code::ResourceExhausted,
+        StatusCode::NOT_IMPLEMENTED => Code::Unimplemented,
+        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE => Code::Unavailable,
+        StatusCode::GATEWAY_TIMEOUT => Code::DeadlineExceeded,
+        status if status.is_client_error() => Code::FailedPrecondition,
+        status if status.is_server_error() => Code::Internal,
+        _ => Code::Unknown,
+    };
+    let excerpt = String::from_utf8_lossy(response.body.get(..200).unwrap_or(&response.body)).into_owned();
+    let retry_after =
+        response.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let pushback = retry_after.map_or(Pushback::None, |seconds| Pushback::After(Duration::from_secs(seconds)));
+    let message = format!("HTTP {}: {excerpt}", response.status.as_u16());
+    Failed { pushback, ..Failed::new(Failure::new(code, message)) }
+}
+
+#[cfg(test)]
+mod tests;
