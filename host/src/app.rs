@@ -50,6 +50,7 @@ pub struct Running {
     admin_task: JoinHandle<()>,
     watch_task: JoinHandle<()>,
     admission_task: JoinHandle<()>,
+    shared_task: JoinHandle<()>,
 }
 
 /// Starts everything: listeners first, so that a taken port is found at once; then plugins; then it is ready.
@@ -91,11 +92,12 @@ pub async fn start(config: Config, senses: Senses) -> Result<Running, StartError
 
     let first = loader.clone();
     tokio::task::spawn_blocking(move || first.refresh()).await.map_err(|error| StartError::Load(error.to_string()))?;
-    let gateway = Arc::new(gateway(&config, engine, &releases));
+    let gateway = Arc::new(gateway(&config, engine.clone(), &releases));
     let admission_task = tokio::spawn(gateway.admission.clone().watch());
     let router = edge::router(gateway, &config.http, &metrics);
     let http_task = tokio::spawn(edge::serve(http, router, bounds, http_stopped));
     let watch_task = tokio::spawn(release::watch(loader));
+    let shared_task = tokio::spawn(engine.clone().watch_shared());
     ready.store(true, Relaxed);
     let [http, admin] = addresses;
     tracing::info!(%http, %admin, releases = releases.current().releases().len(), "ready");
@@ -112,6 +114,7 @@ pub async fn start(config: Config, senses: Senses) -> Result<Running, StartError
         admin_task,
         watch_task,
         admission_task,
+        shared_task,
     })
 }
 
@@ -147,6 +150,7 @@ impl Running {
         tokio::time::sleep(self.drain_delay).await;
         self.watch_task.abort();
         self.admission_task.abort();
+        self.shared_task.abort();
         // A receiver that is gone has stopped already; a task that failed has nothing left to finish.
         let _ = self.stop_http.send(true);
         let _ = self.http_task.await;

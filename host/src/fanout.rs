@@ -20,6 +20,7 @@ mod flight;
 mod inbox;
 mod lane;
 mod plan;
+mod remote;
 mod rule;
 mod scope;
 mod session;

@@ -6,8 +6,10 @@
 //! moka's expiry only frees memory early.
 
 mod generations;
+mod shared;
 
 pub use generations::Generations;
+pub use shared::{CHANNEL, Note, Put, Shared};
 
 use moka::{Expiry, sync::Cache};
 use std::{

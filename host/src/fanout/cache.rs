@@ -31,6 +31,8 @@ type Loaded = Result<Bytes, Arc<Failure>>;
 pub(super) struct EntityCache {
     store: Store<Key, Entry>,
     pub(super) generations: Generations,
+    /// Keys of entries that stand in the second tier too, by their names there.
+    named: Store<String, Key>,
     /// Least weight of an entry, which bounds their number.
     least_weight: usize,
 }
@@ -78,7 +80,8 @@ pub(super) struct Ended<'a> {
 impl EntityCache {
     pub(super) fn new(max_bytes: u64, max_entries: u64) -> Self {
         let least_weight = usize::try_from(max_bytes / max_entries.max(1)).unwrap_or(usize::MAX);
-        Self { store: Store::new(max_bytes), generations: Generations::default(), least_weight }
+        let named = Store::new(max_entries);
+        Self { store: Store::new(max_bytes), generations: Generations::default(), named, least_weight }
     }
 
     fn entry(&self, key: &Key) -> Option<Entry> {
@@ -146,6 +149,19 @@ impl EntityCache {
             generation,
         };
         self.store.insert(key, entry, weight, lifetime);
+    }
+
+    /// An entry of the second tier goes by this name.
+    pub(super) fn name(&self, name: String, key: &Key, lifetime: Duration) {
+        self.named.insert(name, key.clone(), 1, lifetime);
+    }
+
+    /// The entry with this name in the second tier was changed there.
+    pub(super) fn forget_named(&self, name: &str) {
+        if let Some(key) = self.named.get(name) {
+            self.store.remove(&key);
+            self.named.remove(name);
+        }
     }
 
     /// Entries and bytes.

@@ -3,7 +3,7 @@
 
 use crate::{
     model::Scope,
-    settings::{ByteSize, FromValue, Place, Table},
+    settings::{ByteSize, FromValue, Place, Secret, Table},
     upstream,
 };
 use std::{collections::BTreeMap, time::Duration};
@@ -16,6 +16,8 @@ pub struct Config {
     pub cache_bytes: ByteSize,
     /// `[cache] max-entries`.
     pub cache_entries: u64,
+    /// `[cache] shared`: the URL of the second tier, and how long it may take.
+    pub shared: Option<(String, Duration)>,
     pub backends: Vec<BackendConfig>,
 }
 
@@ -111,10 +113,19 @@ impl Config {
         let cache = root.table("cache");
         let cache_bytes = cache.within("max-bytes", ByteSize(256 << 20), ByteSize(0), ByteSize(1 << 40));
         let cache_entries = cache.within("max-entries", 1_000_000, 1, 1_000_000_000);
+        let shared: Option<String> = cache.optional("shared");
+        let timeout = cache.within("shared-timeout", Duration::from_millis(20), Duration::from_millis(1), Duration::from_secs(5));
+        let shared = shared.and_then(|text| match read_url(&text) {
+            Ok(url) => Some((url, timeout)),
+            Err(reason) => {
+                cache.mistake("shared", reason);
+                None
+            }
+        });
         let mut backends = Vec::new();
         let mut served: BTreeMap<String, String> = BTreeMap::new();
         for (name, table) in root.table("backend").named_tables() {
-            let Some(backend) = BackendConfig::read(name, &table) else { continue };
+            let backend = BackendConfig::read(name, &table);
             for service in &backend.services {
                 if let Some(other) = served.insert(service.clone(), backend.name.clone()) {
                     table.mistake("services", format!("`{service}` is served by backend `{other}` already"));
@@ -122,7 +133,7 @@ impl Config {
             }
             backends.push(backend);
         }
-        Self { cache_bytes, cache_entries, backends }
+        Self { cache_bytes, cache_entries, shared, backends }
     }
 
     /// The backend that serves `service`.
@@ -131,8 +142,18 @@ impl Config {
     }
 }
 
+/// `redis://…`, or where the URL is if it holds a password.
+fn read_url(text: &str) -> Result<String, String> {
+    let url = match Secret::parse(text) {
+        Some(secret) => secret.read()?,
+        None => text.to_owned(),
+    };
+    let known = ["redis://", "rediss://", "unix://", "redis+unix://", "valkey://"].iter().any(|scheme| url.starts_with(scheme));
+    if known { Ok(url) } else { Err("expected \"redis://HOST:PORT\", or where the URL is: \"env:NAME\", \"file:PATH\"".to_owned()) }
+}
+
 impl BackendConfig {
-    fn read(name: String, table: &Table<'_>) -> Option<Self> {
+    fn read(name: String, table: &Table<'_>) -> Self {
         let services: Option<Vec<String>> = table.required("services");
         let timeout = table.within("timeout", Duration::from_secs(1), Duration::from_millis(1), Duration::from_mins(5));
         let upstream = upstream::Config::read(table);
@@ -149,7 +170,7 @@ impl BackendConfig {
             let config = MethodConfig::read(&section);
             methods.insert(method, config);
         }
-        Some(Self { name, services, timeout, upstream: upstream?, methods, place: table.place("") })
+        Self { name, services, timeout, upstream, methods, place: table.place("") }
     }
 }
 

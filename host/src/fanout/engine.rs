@@ -3,15 +3,17 @@
 use super::{
     cache::{Ended, EntityCache},
     call::{Origin, Outcome, Trip},
-    config::{BackendConfig, Config},
+    config::{BackendConfig, CacheConfig, Config},
     flight::{Boarded, Flight, Flights, Load, Start},
     plan::{Plan, PlanError, Plans},
+    remote,
     scope::{Forward, Scoped},
     tags::Tags,
 };
 use crate::{
     artifact::Artifact,
     model::{Code, Failure},
+    store::Shared,
     telemetry::Metrics,
     upstream::{Backend, Outgoing, Rest, Transport},
 };
@@ -33,6 +35,8 @@ pub struct Engine {
     transports: HashMap<String, Arc<dyn Transport>>,
     pub(super) flights: Flights,
     pub(super) cache: EntityCache,
+    /// The second tier, where one is configured.
+    pub(super) shared: Option<Arc<Shared>>,
     pub(super) metrics: Metrics,
     plans: Mutex<HashMap<String, Vec<Weak<Plan>>>>,
     next_plan: AtomicU32,
@@ -48,7 +52,7 @@ impl Engine {
             backends.push(made.clone());
             transports.insert(backend.name.clone(), made);
         }
-        Ok((Self::with_transports(config, forward, transports, metrics), backends))
+        Ok((Self::with_transports(config, forward, transports, metrics)?, backends))
     }
 
     /// As [`Engine::new`], with other transports than the configured ones.
@@ -57,18 +61,23 @@ impl Engine {
         forward: Forward,
         transports: HashMap<String, Arc<dyn Transport>>,
         metrics: &Metrics,
-    ) -> Arc<Self> {
+    ) -> Result<Arc<Self>, String> {
         let cache = EntityCache::new(config.cache_bytes.0, config.cache_entries);
-        Arc::new(Self {
+        let shared = match &config.shared {
+            Some((url, timeout)) => Some(remote::connect(url, *timeout)?),
+            None => None,
+        };
+        Ok(Arc::new(Self {
             config,
             forward,
+            shared,
             transports,
             flights: Flights::new(),
             cache,
             metrics: metrics.clone(),
             plans: Mutex::default(),
             next_plan: AtomicU32::new(0),
-        })
+        }))
     }
 
     /// The plans of one release's method table, or every reason why there are none.
@@ -141,8 +150,10 @@ impl Engine {
         let scoped = scoped.clone();
         let task = tokio::spawn(async move {
             let boarded = Boarded { flights: &engine.flights, boarded: vec![flight.clone()] };
-            let loaded = engine.load_single(&flight, &scoped).await;
-            engine.settle(&flight, loaded);
+            if flight.plan.cache.is_none() || !engine.from_shared(vec![flight.clone()]).await.is_empty() {
+                let loaded = engine.load_single(&flight, &scoped).await;
+                engine.settle(&flight, loaded);
+            }
             drop(boarded);
         });
         load.runs_as(task.abort_handle());
@@ -175,17 +186,10 @@ impl Engine {
     /// Keeps the result where the plan says so, then hands it to all who wait. In this order, so that a call that comes
     /// between the two finds one or the other. Where a load failed, an old reply may stand in.
     pub(super) fn settle(&self, flight: &Arc<Flight>, loaded: Loaded) {
+        self.to_shared(flight, &loaded);
         let mut outcome = Outcome { trip: loaded.trip, ..Outcome::upstream(loaded.result.map_err(Arc::new)) };
         if let Some(rule) = flight.plan.cache {
-            self.cache.keep(Ended {
-                key: &flight.key,
-                result: &outcome.result,
-                rule,
-                tags: flight.plan.tags.of(&flight.key.request),
-                generation: flight.generation,
-                cost: flight.started.elapsed(),
-                expires_at: flight.expires_at,
-            });
+            self.keep(flight, &outcome.result, rule);
             if outcome.is_backend_failure()
                 && let Some((bytes, age)) = self.cache.standby(&flight.key, rule.stale_if_error)
             {
@@ -195,9 +199,28 @@ impl Engine {
         self.flights.end(flight, &outcome);
     }
 
-    /// Cached replies with this tag are true no more.
+    pub(super) fn keep(&self, flight: &Flight, result: &Result<Bytes, Arc<Failure>>, rule: CacheConfig) {
+        if let Some(name) = self.shared_name(flight) {
+            self.cache.name(name, &flight.key, rule.ttl.saturating_add(rule.retention()));
+        }
+        self.cache.keep(Ended {
+            key: &flight.key,
+            result,
+            rule,
+            tags: flight.plan.tags.of(&flight.key.request),
+            generation: flight.generation,
+            cost: flight.started.elapsed(),
+            expires_at: flight.expires_at,
+        });
+    }
+
+    /// Cached replies with this tag are true no more, here and on all hosts that share a cache with this one.
     pub fn invalidate(&self, tag: &str) {
         self.cache.generations.invalidate(tag);
+        if let Some(shared) = self.shared.clone() {
+            let tags = vec![tag.to_owned()];
+            tokio::spawn(async move { shared.invalidate(&tags).await });
+        }
     }
 
     /// No cached reply is true any more.

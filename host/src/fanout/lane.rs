@@ -175,9 +175,26 @@ impl Lane {
         let task = tokio::spawn(async move {
             let _arrival = Arrival { lane: &lane, engine: &engine };
             let _boarded = Boarded { flights: &engine.flights, boarded: groups.iter().flatten().cloned().collect() };
+            let (keys, groups) = lane.only_misses(&engine, keys, groups).await;
             lane.travel(&engine, keys, groups).await;
         });
         load.runs_as(task.abort_handle());
+    }
+
+    /// Without those that the second tier has.
+    async fn only_misses(
+        &self,
+        engine: &Engine,
+        keys: Vec<KeyValue>,
+        groups: Vec<Vec<Arc<Flight>>>,
+    ) -> (Vec<KeyValue>, Vec<Vec<Arc<Flight>>>) {
+        if engine.shared.is_none() || self.plan.cache.is_none() {
+            return (keys, groups);
+        }
+        let left = engine.from_shared(groups.iter().flatten().cloned().collect()).await;
+        let is_left = |flight: &Arc<Flight>| left.iter().any(|other| Arc::ptr_eq(other, flight));
+        let groups = groups.into_iter().map(|group| group.into_iter().filter(is_left).collect::<Vec<_>>());
+        keys.into_iter().zip(groups).filter(|(_, group)| !group.is_empty()).unzip()
     }
 
     /// One batch out and back; in halves where it failed because of one item.

@@ -79,6 +79,28 @@ pub(super) struct Principal {
     forwarded: Vec<(HeaderName, HeaderValue)>,
 }
 
+impl ScopeKey {
+    /// Different scopes write different bytes, and none is the beginning of another.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        let mut part = |bytes: &[u8]| {
+            out.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
+            out.extend_from_slice(bytes);
+        };
+        match self {
+            Self::Public => part(b"public"),
+            Self::Tenant(issuer, tenant) => [b"tenant", issuer.as_bytes(), tenant.as_bytes()].into_iter().for_each(part),
+            Self::Principal(principal) => {
+                [b"principal", principal.issuer.as_bytes(), principal.subject.as_bytes()].into_iter().for_each(&mut part);
+                part(&(principal.forwarded.len() as u64).to_be_bytes());
+                for (name, value) in &principal.forwarded {
+                    part(name.as_str().as_bytes());
+                    part(value.as_bytes());
+                }
+            }
+        }
+    }
+}
+
 /// What one request's calls carry in one scope.
 #[derive(Debug, Clone)]
 pub(super) struct Scoped {

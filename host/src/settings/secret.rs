@@ -12,6 +12,15 @@ pub enum Secret {
 }
 
 impl Secret {
+    /// `None`: it names no place.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.split_once(':')? {
+            ("env", name) if !name.is_empty() => Some(Self::Env(name.to_owned())),
+            ("file", path) if !path.is_empty() => Some(Self::File(path.into())),
+            _ => None,
+        }
+    }
+
     /// The secret, without white space around it. The message says where it was looked for.
     pub fn read(&self) -> Result<String, String> {
         let text = match self {
@@ -40,11 +49,6 @@ impl FromValue for Secret {
         "where the secret is: \"env:NAME\" or \"file:PATH\"".into()
     }
     fn from_value(value: &DeValue<'_>) -> Option<Result<Self, String>> {
-        let text = value.as_str()?;
-        match text.split_once(':') {
-            Some(("env", name)) if !name.is_empty() => Some(Ok(Self::Env(name.to_owned()))),
-            Some(("file", path)) if !path.is_empty() => Some(Ok(Self::File(path.into()))),
-            _ => None,
-        }
+        Self::parse(value.as_str()?).map(Ok)
     }
 }

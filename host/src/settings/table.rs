@@ -1,6 +1,6 @@
 //! A TOML table that knows where it stands and notes what is wrong with it.
 
-use super::{FromValue, Mistake, Mistakes};
+use super::{FromValue, Mistake, Mistakes, value::describe};
 use std::{cell::RefCell, collections::BTreeSet, ops::Range, path::Path, sync::Arc};
 use toml::{
     Spanned,
@@ -232,14 +232,6 @@ impl Drop for Table<'_> {
                 self.mistake(key, hint);
             }
         }
-    }
-}
-
-fn describe(value: &DeValue<'_>) -> String {
-    match value {
-        DeValue::String(text) => format!("the string {text:?}"),
-        DeValue::Integer(number) => format!("the integer {}", number.as_str()),
-        other => format!("a value of type {}", other.type_str()),
     }
 }
 

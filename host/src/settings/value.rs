@@ -155,6 +155,19 @@ impl<T: FromValue> FromValue for Vec<T> {
         format!("a list, each item {}", T::expected())
     }
     fn from_value(value: &DeValue<'_>) -> Option<Result<Self, String>> {
-        value.as_array()?.iter().map(|item| T::from_value(item.get_ref())).collect()
+        let one = |(at, item): (usize, &toml::Spanned<DeValue<'_>>)| match T::from_value(item.get_ref()) {
+            Some(parsed) => parsed.map_err(|reason| format!("item {at}: {reason}")),
+            None => Err(format!("item {at}: expected {}, found {}", T::expected(), describe(item.get_ref()))),
+        };
+        Some(value.as_array()?.iter().enumerate().map(one).collect())
+    }
+}
+
+/// What was found instead, for a message.
+pub(super) fn describe(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) => format!("the string {text:?}"),
+        DeValue::Integer(number) => format!("the integer {}", number.as_str()),
+        other => format!("a value of type {}", other.type_str()),
     }
 }

@@ -141,11 +141,12 @@ pub struct Config {
 }
 
 impl Config {
-    pub fn read(table: &Table<'_>) -> Option<Self> {
+    /// Without endpoints only where a mistake is noted.
+    pub fn read(table: &Table<'_>) -> Self {
         let tls = TlsFiles::read(&table.table("tls"));
         let endpoints: Option<String> = table.required("endpoints");
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let config = Self {
+        Self {
             endpoints: endpoints.map(|text| static_endpoints(table, &text, scheme)).unwrap_or_default(),
             balance: table.or("balance", Balance::P2cEwma),
             panic: table.or("panic", Percent(0.5)).0,
@@ -165,8 +166,7 @@ impl Config {
             tls,
             protocol: table.or("protocol", Protocol::Grpc),
             credential: Credential::read_table(&table.table("credential")),
-        };
-        (!config.endpoints.is_empty()).then_some(config)
+        }
     }
 }
 

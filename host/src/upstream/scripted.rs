@@ -79,7 +79,7 @@ pub(super) fn backend(settings: &str, scripts: &[Script]) -> Backend {
     let config = Config::read(&Document::parse(Path::new("test"), &text, &mistakes).table(&mistakes));
     assert!(mistakes.is_empty(), "{:?}", mistakes.into_sorted());
     let lines = scripts.iter().cloned().map(Line::Scripted).collect();
-    Backend::with_lines("b", &config.unwrap(), lines, &Metrics::default())
+    Backend::with_lines("b", &config, lines, &Metrics::default())
 }
 
 pub(super) fn outgoing(safe: bool, budget: Duration) -> Outgoing {

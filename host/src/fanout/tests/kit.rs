@@ -225,7 +225,7 @@ impl Bench {
             Forward { subject: Some(HeaderName::from_static("x-subject")), token: true, ..Forward::default() };
         let transports: HashMap<String, Arc<dyn Transport>> =
             HashMap::from([("items".to_owned(), Arc::new(fake.clone()) as Arc<dyn Transport>)]);
-        let engine = Engine::with_transports(config, forward, transports, &Metrics::default());
+        let engine = Engine::with_transports(config, forward, transports, &Metrics::default()).unwrap();
         let plans = Arc::new(engine.plans(&artifact(manifest)).unwrap());
         Self { engine, plans, fake }
     }
