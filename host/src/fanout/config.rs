@@ -114,7 +114,8 @@ impl Config {
         let cache_bytes = cache.within("max-bytes", ByteSize(256 << 20), ByteSize(0), ByteSize(1 << 40));
         let cache_entries = cache.within("max-entries", 1_000_000, 1, 1_000_000_000);
         let shared: Option<String> = cache.optional("shared");
-        let timeout = cache.within("shared-timeout", Duration::from_millis(20), Duration::from_millis(1), Duration::from_secs(5));
+        let timeout =
+            cache.within("shared-timeout", Duration::from_millis(20), Duration::from_millis(1), Duration::from_secs(5));
         let shared = shared.and_then(|text| match read_url(&text) {
             Ok(url) => Some((url, timeout)),
             Err(reason) => {
@@ -148,8 +149,13 @@ fn read_url(text: &str) -> Result<String, String> {
         Some(secret) => secret.read()?,
         None => text.to_owned(),
     };
-    let known = ["redis://", "rediss://", "unix://", "redis+unix://", "valkey://"].iter().any(|scheme| url.starts_with(scheme));
-    if known { Ok(url) } else { Err("expected \"redis://HOST:PORT\", or where the URL is: \"env:NAME\", \"file:PATH\"".to_owned()) }
+    let known =
+        ["redis://", "rediss://", "unix://", "redis+unix://", "valkey://"].iter().any(|scheme| url.starts_with(scheme));
+    if known {
+        Ok(url)
+    } else {
+        Err("expected \"redis://HOST:PORT\", or where the URL is: \"env:NAME\", \"file:PATH\"".to_owned())
+    }
 }
 
 impl BackendConfig {

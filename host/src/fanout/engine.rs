@@ -219,7 +219,7 @@ impl Engine {
         self.cache.generations.invalidate(tag);
         if let Some(shared) = self.shared.clone() {
             let tags = vec![tag.to_owned()];
-            tokio::spawn(async move { shared.invalidate(&tags).await });
+            tokio::spawn(async move { shared.publish(&tags).await });
         }
     }
 

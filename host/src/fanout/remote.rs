@@ -91,7 +91,8 @@ impl Engine {
         if left.is_zero() {
             return false;
         }
-        let result = entry.reply.ok_or_else(|| Failure::new(Code::NotFound, format!("{}: no such item", flight.plan.name)));
+        let result =
+            entry.reply.ok_or_else(|| Failure::new(Code::NotFound, format!("{}: no such item", flight.plan.name)));
         let result = result.map_err(Arc::new);
         // Fresh here for no longer than it is there.
         let rule = CacheConfig { ttl: left.min(rule.ttl), negative_ttl: left.min(rule.negative_ttl), ..rule };
@@ -113,7 +114,8 @@ impl Engine {
             return;
         }
         let stored_at = SystemTime::now();
-        let until_expiry = flight.expires_at.map_or(Duration::MAX, |end| end.duration_since(stored_at).unwrap_or_default());
+        let until_expiry =
+            flight.expires_at.map_or(Duration::MAX, |end| end.duration_since(stored_at).unwrap_or_default());
         let fresh_for = fresh_for.min(until_expiry);
         let value = Entry { reply, stored_at, fresh_for }.write();
         let put = Put { key: name(flight), value, lifetime: fresh_for, tags };
@@ -128,7 +130,12 @@ impl Engine {
     pub(super) fn heard(&self, note: Note) {
         match note {
             Note::Unknown => self.cache.generations.invalidate_all(),
-            Note::Invalidated(tags) => tags.iter().for_each(|tag| self.cache.generations.invalidate(tag)),
+            Note::Invalidated(tags) => {
+                tags.iter().for_each(|tag| self.cache.generations.invalidate(tag));
+                if let Some(shared) = self.shared.clone() {
+                    tokio::spawn(async move { shared.remove_tagged(&tags).await });
+                }
+            }
             Note::Changed(name) => self.cache.forget_named(&name),
         }
     }

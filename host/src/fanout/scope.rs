@@ -88,9 +88,13 @@ impl ScopeKey {
         };
         match self {
             Self::Public => part(b"public"),
-            Self::Tenant(issuer, tenant) => [b"tenant", issuer.as_bytes(), tenant.as_bytes()].into_iter().for_each(part),
+            Self::Tenant(issuer, tenant) => {
+                [b"tenant", issuer.as_bytes(), tenant.as_bytes()].into_iter().for_each(part)
+            }
             Self::Principal(principal) => {
-                [b"principal", principal.issuer.as_bytes(), principal.subject.as_bytes()].into_iter().for_each(&mut part);
+                [b"principal", principal.issuer.as_bytes(), principal.subject.as_bytes()]
+                    .into_iter()
+                    .for_each(&mut part);
                 part(&(principal.forwarded.len() as u64).to_be_bytes());
                 for (name, value) in &principal.forwarded {
                     part(name.as_str().as_bytes());

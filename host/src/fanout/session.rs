@@ -290,7 +290,6 @@ impl Session {
         {
             self.send(flight, scoped, boarding);
         }
-        self.stats.cached.fetch_add(1, Relaxed);
         let origin = if stale { Origin::Stale } else { Origin::Cache };
         Some(Outcome { result, origin, age, trip: None })
     }
@@ -401,6 +400,9 @@ impl Session {
         match &outcome.result {
             Ok(bytes) => drop(self.stats.bytes.fetch_add(bytes.len() as u64, Relaxed)),
             Err(_) => drop(self.stats.failed.fetch_add(1, Relaxed)),
+        }
+        if matches!(outcome.origin, Origin::Cache | Origin::Stale) && !loaded_now {
+            self.stats.cached.fetch_add(1, Relaxed);
         }
         about.plan.calls.count(outcome.origin);
         if let Some(explain) = &self.stats.explain {

@@ -146,9 +146,13 @@ impl Shared {
         let misses = || vec![None; keys.len()];
         let Some(mut connection) = self.connection() else { return misses() };
         let mut command = redis::cmd("MGET");
-        keys.iter().for_each(|key| drop(command.arg(format!("{ENTRIES}{key}"))));
+        for key in keys {
+            command.arg(format!("{ENTRIES}{key}"));
+        }
         match tokio::time::timeout(self.timeout, command.query_async::<Vec<Option<Vec<u8>>>>(&mut connection)).await {
-            Ok(Ok(values)) if values.len() == keys.len() => values.into_iter().map(|value| value.map(Bytes::from)).collect(),
+            Ok(Ok(values)) if values.len() == keys.len() => {
+                values.into_iter().map(|value| value.map(Bytes::from)).collect()
+            }
             _ => misses(),
         }
     }
@@ -167,24 +171,36 @@ impl Shared {
         let _ = tokio::time::timeout(self.timeout, pipe.query_async::<()>(&mut connection)).await;
     }
 
-    /// Tells all hosts, then removes what is stored under the tags.
-    pub async fn invalidate(&self, tags: &[String]) {
+    /// Tells all hosts that entries with these tags are true no more. Each of them then calls [`Shared::remove_tagged`].
+    pub async fn publish(&self, tags: &[String]) {
         let Some(mut connection) = self.connection() else { return };
         let message = serde_json::json!({ "tags": tags }).to_string();
+        let mut command = redis::cmd("PUBLISH");
+        command.arg(CHANNEL).arg(message);
+        let published = command.query_async::<()>(&mut connection);
+        if let Ok(Err(error)) = tokio::time::timeout(Duration::from_secs(1), published).await {
+            tracing::warn!(%error, ?tags, "an invalidation did not reach the shared cache");
+        }
+    }
+
+    /// Removes the entries that are stored under the tags.
+    pub async fn remove_tagged(&self, tags: &[String]) {
+        let Some(mut connection) = self.connection() else { return };
         let work = async {
-            redis::cmd("PUBLISH").arg(CHANNEL).arg(message).query_async::<()>(&mut connection).await?;
             for tag in tags {
                 let set = format!("{TAGS}{tag}");
                 let keys: Vec<String> = redis::cmd("SMEMBERS").arg(&set).query_async(&mut connection).await?;
                 let mut command = redis::cmd("UNLINK");
                 command.arg(&set);
-                keys.iter().for_each(|key| drop(command.arg(format!("{ENTRIES}{key}"))));
+                for key in &keys {
+                    command.arg(format!("{ENTRIES}{key}"));
+                }
                 command.query_async::<()>(&mut connection).await?;
             }
             Ok::<(), RedisError>(())
         };
         if let Ok(Err(error)) = tokio::time::timeout(Duration::from_secs(5), work).await {
-            tracing::warn!(%error, ?tags, "an invalidation did not reach the shared cache");
+            tracing::warn!(%error, ?tags, "entries could not be removed from the shared cache");
         }
     }
 }
