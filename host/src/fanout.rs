@@ -29,7 +29,7 @@ mod tags;
 
 pub use arena::{Arena, Completion};
 pub use call::{Origin, Outcome, Trip};
-pub use config::{BackendConfig, BatchConfig, CacheConfig, Config, MethodConfig};
+pub use config::{BackendConfig, BatchConfig, CacheConfig, Config, MethodConfig, StreamConfig};
 pub use engine::Engine;
 pub use plan::{Plan, PlanError, Plans};
 pub use rule::propose;

@@ -27,7 +27,7 @@ pub use backend::{Backend, EndpointState};
 pub use config::{Address, Balance, Canary, Config, Credential, Hedge, Protocol, Retry, TlsFiles};
 pub use health::Outlier;
 pub use limit::Concurrency;
-pub use method::Method;
+pub use method::{Method, StreamBounds};
 pub use rest::Rest;
 
 use crate::model::Deadline;

@@ -28,3 +28,20 @@ pub fn to_json(message: MessageDescriptor, reply: &Bytes) -> Result<Bytes, Failu
     parsed.serialize_with_options(&mut serde_json::Serializer::new(&mut out), &options).map_err(|error| bad(&error))?;
     Ok(out.into())
 }
+
+/// As [`to_json`], for a list of messages in `repeated` field 1: the reply of a streaming method.
+pub fn list_to_json(message: MessageDescriptor, list: &Bytes) -> Result<Bytes, Failure> {
+    let bad = || Failure::new(Code::Internal, format!("the reply is no list of `{}`", message.full_name()));
+    let (mut rest, mut out) = (list.clone(), b"[".to_vec());
+    while !rest.is_empty() {
+        let tag = prost::encoding::decode_varint(&mut rest).map_err(|_| bad())?;
+        let length = prost::encoding::decode_varint(&mut rest).map_err(|_| bad())?;
+        let length = usize::try_from(length).ok().filter(|length| tag == 0x0a && *length <= rest.len()).ok_or_else(bad)?;
+        if out.len() > 1 {
+            out.push(b',');
+        }
+        out.extend_from_slice(&to_json(message.clone(), &rest.split_to(length))?);
+    }
+    out.push(b']');
+    Ok(out.into())
+}

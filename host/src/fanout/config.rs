@@ -51,7 +51,30 @@ pub struct MethodConfig {
     pub http: Option<String>,
     /// The field of the reply that the response's JSON is, where it is not the reply itself.
     pub response_body: Option<String>,
+    /// `stream = { items = 1000, bytes = "1MiB", time = "500ms" }`: how much of a stream is taken.
+    pub stream: StreamConfig,
     pub place: Place,
+}
+
+/// Bounds of a server-streaming method; without a time of its own it has the method's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamConfig {
+    pub items: usize,
+    pub bytes: ByteSize,
+    pub time: Option<Duration>,
+}
+
+impl StreamConfig {
+    fn read(table: &Table<'_>) -> Self {
+        Self {
+            items: table.within("items", 1_000, 1, 1_000_000),
+            bytes: table.within("bytes", ByteSize(1 << 20), ByteSize(1), ByteSize(256 << 20)),
+            time: table.optional("time"),
+        }
+    }
+
+    /// Where nothing is configured.
+    pub const DEFAULT: Self = Self { items: 1_000, bytes: ByteSize(1 << 20), time: None };
 }
 
 /// `cache = { ttl = "60s", … }`.
@@ -214,8 +237,9 @@ impl MethodConfig {
             table.mistake("invalidates", "a method that is cached changes nothing: remove `cache` or `invalidates`");
         }
         let (tags, invalidates) = if invalidates.is_empty() { (tags, false) } else { (invalidates, true) };
+        let stream = StreamConfig::read(&table.table("stream"));
         let (http, response_body) = (table.optional("http"), table.optional("response-body"));
-        Self { safe, scope, timeout, cache, tags, invalidates, batch, http, response_body, place: table.place("") }
+        Self { safe, scope, timeout, cache, tags, invalidates, batch, http, response_body, stream, place: table.place("") }
     }
 }
 

@@ -223,6 +223,15 @@ impl Engine {
         }
     }
 
+    /// As [`Engine::invalidate`]; the entries are gone from the shared cache too when it returns.
+    pub(super) async fn invalidate_and_wait(&self, tags: &[String]) {
+        tags.iter().for_each(|tag| self.cache.generations.invalidate(tag));
+        if let Some(shared) = &self.shared {
+            shared.publish(tags).await;
+            shared.remove_tagged(tags).await;
+        }
+    }
+
     /// No cached reply is true any more.
     pub fn invalidate_all(&self) {
         self.cache.generations.invalidate_all();

@@ -4,7 +4,7 @@
 use super::{
     cache::CacheCounts,
     call::Origin,
-    config::{BackendConfig, BatchConfig, CacheConfig, MethodConfig, Missing},
+    config::{BackendConfig, BatchConfig, CacheConfig, MethodConfig, Missing, StreamConfig},
     engine::Engine,
     lane::Lanes,
     rule,
@@ -14,7 +14,7 @@ use crate::{
     model::Scope,
     settings::Place,
     telemetry::{CallLabels, Counter, Metrics},
-    upstream::{Method, Protocol, Rest, Transport},
+    upstream::{Method, Protocol, Rest, StreamBounds, Transport},
 };
 use bytes::Bytes;
 use prost_reflect::{DescriptorPool, MethodDescriptor, prost_types::method_options::IdempotencyLevel};
@@ -104,7 +104,7 @@ pub enum PlanError {
         "no backend serves `{service}`, which `{method}` needs: add it to `services` of a [backend.NAME] in the host's configuration"
     )]
     NoBackend { service: String, method: String },
-    #[error("`{0}` streams; only unary methods can be called")]
+    #[error("`{0}` takes a stream; a plugin sends one message")]
     Streams(String),
     #[error("{file}:{line}: {key}: {message}", file = at.file, line = at.line, key = at.key)]
     Rule { at: Place, message: String },
@@ -149,7 +149,7 @@ pub(super) fn find_method(pool: &DescriptorPool, name: &str) -> Result<MethodDes
 }
 
 fn resolve_one(engine: &Engine, name: &str, descriptor: MethodDescriptor) -> Result<Planned, PlanError> {
-    if descriptor.is_client_streaming() || descriptor.is_server_streaming() {
+    if descriptor.is_client_streaming() {
         return Err(PlanError::Streams(name.to_owned()));
     }
     let service = descriptor.parent_service().full_name().to_owned();
@@ -182,14 +182,22 @@ fn resolve_one(engine: &Engine, name: &str, descriptor: MethodDescriptor) -> Res
         Some((batch, spec)) => Batch::new(engine, config, &descriptor, batch, spec)?,
         None => None,
     };
+    let timeout = method.and_then(|m| m.timeout).unwrap_or(config.timeout);
+    let bounds = method.map_or(StreamConfig::DEFAULT, |m| m.stream);
+    let stream = descriptor.is_server_streaming().then(|| StreamBounds {
+        items: bounds.items,
+        bytes: bounds.bytes.as_usize(),
+        time: bounds.time.unwrap_or(timeout),
+    });
+    let upstream = Method::new(&config.name, name, safe, rest, &engine.metrics).streaming(stream);
     let plan = engine.add_plan(Plan {
         id: engine.plan_id(),
         name: name.into(),
-        method: Arc::new(Method::new(&config.name, name, safe, rest, &engine.metrics)),
+        method: Arc::new(upstream),
         backend,
         safe,
         scope: method.map_or(Scope::Principal, |m| m.scope),
-        timeout: method.and_then(|m| m.timeout).unwrap_or(config.timeout),
+        timeout,
         cache: method.and_then(|m| m.cache),
         batch,
         calls: CallCounts::new(&engine.metrics, name),

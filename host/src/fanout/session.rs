@@ -215,7 +215,10 @@ impl Session {
         else {
             return outcome;
         };
-        let result = json::to_json(planned.descriptor.output(), reply).map_err(Arc::new);
+        let message = planned.descriptor.output();
+        let is_list = planned.descriptor.is_server_streaming();
+        let json = if is_list { json::list_to_json(message, reply) } else { json::to_json(message, reply) };
+        let result = json.map_err(Arc::new);
         Outcome { result, ..outcome }
     }
 
@@ -342,7 +345,8 @@ impl Session {
                 Outgoing { method: plan.method.clone(), message: message.clone(), metadata, deadline, source };
             let answer = plan.backend.call(outgoing).await;
             if answer.result.is_ok() && !plan.safe {
-                plan.tags.of(&message).iter().for_each(|tag| engine.invalidate(tag));
+                // Before the plugin hears of it: who reads after a write finds nothing old.
+                engine.invalidate_and_wait(&plan.tags.of(&message)).await;
             }
             let (via, attempts, ended) = (plan.name.to_string(), answer.attempts, Instant::now());
             let trip = Some(Arc::new(Trip { via, keys: 1, attempts, gathered: Duration::ZERO, started, ended }));

@@ -9,10 +9,11 @@ use super::{
     codec::RawCodec,
     config::TlsFiles,
     endpoint::{Failed, Pushback},
+    method::StreamBounds,
 };
 use crate::model::{Code, Failure};
-use bytes::Bytes;
-use http::{Request, Response, StatusCode, Uri};
+use bytes::{BufMut, Bytes, BytesMut};
+use http::{Request, Response, StatusCode, Uri, uri::PathAndQuery};
 use std::{
     sync::{
         Arc,
@@ -74,10 +75,38 @@ pub(super) async fn unary(channel: Channel, outgoing: Outgoing, max_reply: usize
     if let Ok(timeout) = MetadataValue::try_from(timeout) {
         request.metadata_mut().insert("grpc-timeout", timeout);
     }
+    if let Some(bounds) = outgoing.method.stream {
+        return stream(client, request, outgoing.method.path.clone(), bounds).await.map_err(|status| failed(&status, &progress));
+    }
     match client.unary(request, outgoing.method.path.clone(), RawCodec).await {
         Ok(response) => Ok(response.into_inner()),
         Err(status) => Err(failed(&status, &progress)),
     }
+}
+
+/// The messages of a stream up to its bounds, as `repeated` field 1 of one message.
+async fn stream(
+    mut client: Grpc<GrpcOnly>,
+    request: tonic::Request<Bytes>,
+    path: PathAndQuery,
+    bounds: StreamBounds,
+) -> Result<Bytes, Status> {
+    let until = tokio::time::Instant::now() + bounds.time;
+    let mut list = BytesMut::new();
+    let open = client.server_streaming(request, path, RawCodec);
+    let Ok(opened) = tokio::time::timeout_at(until, open).await else { return Ok(Bytes::new()) };
+    let mut messages = opened?.into_inner();
+    for _ in 0..bounds.items {
+        let Ok(next) = tokio::time::timeout_at(until, messages.message()).await else { break };
+        let Some(message) = next? else { break };
+        if list.len() + message.len() > bounds.bytes {
+            break;
+        }
+        list.put_u8(0x0a);
+        prost::encoding::encode_varint(message.len() as u64, &mut list);
+        list.extend_from_slice(&message);
+    }
+    Ok(list.freeze())
 }
 
 /// How far a call has come, for what may be done after a failure.

@@ -8,6 +8,14 @@ use crate::{
 use http::uri::PathAndQuery;
 use std::{sync::OnceLock, time::Duration};
 
+/// How much of a stream is taken. At the first bound it is cut, and what came so far is the reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamBounds {
+    pub items: usize,
+    pub bytes: usize,
+    pub time: Duration,
+}
+
 /// One method: how it is reached, how it may be treated, and what is measured of it.
 #[derive(Debug)]
 pub struct Method {
@@ -19,6 +27,8 @@ pub struct Method {
     pub safe: bool,
     /// How it is called where the backend speaks REST.
     pub rest: Option<Rest>,
+    /// For a method that answers with a stream: how much of it is taken.
+    pub stream: Option<StreamBounds>,
     pub(super) latency: Latency,
     backend: String,
     metrics: Metrics,
@@ -34,11 +44,17 @@ impl Method {
             path,
             safe,
             rest,
+            stream: None,
             latency: Latency::default(),
             backend: backend.to_owned(),
             metrics: metrics.clone(),
             by_code: [const { OnceLock::new() }; 17],
         }
+    }
+
+    /// The same method, answering with a stream.
+    pub fn streaming(self, stream: Option<StreamBounds>) -> Self {
+        Self { stream, ..self }
     }
 
     /// Counts one call that left the host, by how it ended.

@@ -105,8 +105,8 @@ pub(crate) fn resolve(manifest: &Path, wanted: Vec<Wanted>, sources: &Sources) -
                     let known = known.methods.keys().map(String::as_str);
                     fault(format!("\"{service}\" has no method \"{method}\"{}", hint(&method, known)));
                 }
-                Some(method_type) if method_type.streams => {
-                    fault(format!("\"{service}\": \"{method}\" streams; a plugin can call unary methods only"));
+                Some(method_type) if method_type.takes_stream => {
+                    fault(format!("\"{service}\": \"{method}\" takes a stream, which a plugin can't send"));
                 }
                 Some(_) if !names.insert(method.clone()) => fault(format!("\"{service}\" has \"{method}\" twice")),
                 Some(_) => {}

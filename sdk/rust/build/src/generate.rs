@@ -111,8 +111,8 @@ impl ServiceGenerator for Clients {
         let (mut consts, mut methods, mut missing) = (String::new(), String::new(), String::new());
         for method in &service.methods {
             let method_name = format!("{name}/{}", method.proto_name);
-            if method.client_streaming || method.server_streaming {
-                let _ = writeln!(missing, "/// - `{}` streams, which a plugin can't call", method.proto_name);
+            if method.client_streaming {
+                let _ = writeln!(missing, "/// - `{}` takes a stream, which a plugin can't send", method.proto_name);
             } else if let Some(number) = self.granted.get(&method_name) {
                 granted(&mut consts, &mut methods, client, method, &method_name, *number);
             } else {
@@ -138,7 +138,8 @@ impl ServiceGenerator for Clients {
 }
 
 fn granted(consts: &mut String, methods: &mut String, client: &str, method: &Method, full_name: &str, number: usize) {
-    let Method { name, input_type: input, output_type: output, .. } = method;
+    let Method { name, input_type: input, .. } = method;
+    let output = &output(method);
     let constant = method.proto_name.to_shouty_snake_case();
     let comments = docs(&method.comments.leading, "    ");
     let _ = write!(
@@ -157,9 +158,15 @@ fn granted(consts: &mut String, methods: &mut String, client: &str, method: &Met
     );
 }
 
+/// A stream is received as a list.
+fn output(method: &Method) -> String {
+    if method.server_streaming { format!("::weft_sdk::List<{}>", method.output_type) } else { method.output_type.clone() }
+}
+
 /// A method whose use is an error that says how to grant it: nothing implements its trait.
 fn not_granted(methods: &mut String, client: &str, method: &Method, service: &str) {
-    let Method { name, proto_name, input_type: input, output_type: output, .. } = method;
+    let Method { name, proto_name, input_type: input, .. } = method;
+    let output = &output(method);
     let _ = write!(
         methods,
         "const _: () = {{\n    \

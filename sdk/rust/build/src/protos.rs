@@ -21,7 +21,7 @@ pub(crate) struct Service {
 
 #[derive(Debug)]
 pub(crate) struct Method {
-    pub(crate) streams: bool,
+    pub(crate) takes_stream: bool,
 }
 
 /// All services by their full names.
@@ -112,8 +112,7 @@ fn declare(file: &FileDescriptorProto, services: &mut BTreeMap<String, Service>)
             package => format!("{package}.{}", service.name()),
         };
         let methods = service.method.iter().map(|method| {
-            let streams = method.client_streaming() || method.server_streaming();
-            (method.name().to_owned(), Method { streams })
+            (method.name().to_owned(), Method { takes_stream: method.client_streaming() })
         });
         // A file in an earlier folder hides one of the same name, as with imports.
         services.entry(name).or_insert_with(|| Service { file: file.name().to_owned(), methods: methods.collect() });

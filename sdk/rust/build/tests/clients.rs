@@ -26,6 +26,7 @@ service Films {
   rpc ListFilms(common.v1.Page) returns (common.v1.Page);
   rpc Clear(google.protobuf.Empty) returns (google.protobuf.Empty);
   rpc WatchFilms(GetFilmRequest) returns (stream Film);
+  rpc UploadFilms(stream Film) returns (Film);
 }
 service Unused {
   rpc Get(GetFilmRequest) returns (Film);
@@ -100,11 +101,11 @@ impl Crate {
 
 #[test]
 fn granted_methods_get_clients_and_numbers() {
-    let plugin = Crate::new("[calls]\n\"catalog.v1.Films\" = [\"ListFilms\", \"GetFilm\", \"Clear\"]\n");
+    let plugin = Crate::new("[calls]\n\"catalog.v1.Films\" = [\"ListFilms\", \"GetFilm\", \"WatchFilms\", \"Clear\"]\n");
     plugin.builder().build().unwrap();
     assert_eq!(
         plugin.text("weft.methods"),
-        "&[\n    \"catalog.v1.Films/Clear\",\n    \"catalog.v1.Films/GetFilm\",\n    \"catalog.v1.Films/ListFilms\",\n]\n"
+        "&[\n    \"catalog.v1.Films/Clear\",\n    \"catalog.v1.Films/GetFilm\",\n    \"catalog.v1.Films/ListFilms\",\n    \"catalog.v1.Films/WatchFilms\",\n]\n"
     );
     let clients = plugin.text("weft.rs");
     for part in [
@@ -114,9 +115,10 @@ fn granted_methods_get_clients_and_numbers() {
         "pub const GET_FILM: ::weft_sdk::Method<GetFilmRequest, Film> = \
          ::weft_sdk::Method::new(1, \"catalog.v1.Films/GetFilm\");",
         "pub const LIST_FILMS: ::weft_sdk::Method<super::super::common::v1::Page, super::super::common::v1::Page> =",
+        "pub const WATCH_FILMS: ::weft_sdk::Method<GetFilmRequest, ::weft_sdk::List<Film>> =",
         "pub const CLEAR: ::weft_sdk::Method<(), ()> =",
         "    /// One film.\n    /// let it = be;\n    pub fn get_film<R:",
-        "`WatchFilms` streams, which a plugin can't call",
+        "`UploadFilms` takes a stream, which a plugin can't send",
         "::core::option::Option<::weft_sdk::prost_types::Timestamp>",
         "pub poster: ::weft_sdk::prost::alloc::vec::Vec<u8>",
         "/// A film:\n/// let film = Film::default();\n",
@@ -181,15 +183,15 @@ fn options_reach_the_messages() {
 #[test]
 fn every_wrong_call_is_reported_with_its_line() {
     let plugin = Crate::new(
-        "[calls]\n\"catalog.v1.Film\" = [\"GetFilm\"]\n\n\"catalog.v1.Films\" = [\"GetFlim\", \"WatchFilms\", \"Clear\", \"Clear\"]\n",
+        "[calls]\n\"catalog.v1.Film\" = [\"GetFilm\"]\n\n\"catalog.v1.Films\" = [\"GetFlim\", \"UploadFilms\", \"Clear\", \"Clear\"]\n",
     );
     assert_eq!(
         plugin.fault(),
         "plugin.toml:2: [calls] \"catalog.v1.Film\": no proto has this service. Did you mean \"catalog.v1.Films\"? There \
          are catalog.v1.Films, catalog.v1.Unused, other.v1.Others.\n\
          plugin.toml:4: [calls] \"catalog.v1.Films\" has no method \"GetFlim\". Did you mean \"GetFilm\"? There are Clear, \
-         GetFilm, ListFilms, WatchFilms.\n\
-         plugin.toml:4: [calls] \"catalog.v1.Films\": \"WatchFilms\" streams; a plugin can call unary methods only\n\
+         GetFilm, ListFilms, UploadFilms, WatchFilms.\n\
+         plugin.toml:4: [calls] \"catalog.v1.Films\": \"UploadFilms\" takes a stream, which a plugin can't send\n\
          plugin.toml:4: [calls] \"catalog.v1.Films\" has \"Clear\" twice"
     );
 }
