@@ -68,6 +68,12 @@ impl Config {
         config.plugins.compiled = folder.join(&config.plugins.compiled);
         config.keys = read_keys(&identity, config.identity.jwks.as_ref().map(|path| folder.join(path)));
         for backend in &mut config.fanout.backends {
+            if let Some(fanout::Given { source: fanout::Source::File(path), place }) = &mut backend.descriptors {
+                *path = folder.join(&path);
+                if let Err(error) = std::fs::metadata(&path) {
+                    root.note(place.mistake(format!("{}: {error}", path.display())));
+                }
+            }
             if let Some(tls) = &mut backend.upstream.tls {
                 tls.resolve(folder, root);
             }

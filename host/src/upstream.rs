@@ -17,6 +17,7 @@ mod latency;
 mod limit;
 mod load;
 mod method;
+mod reflection;
 mod rest;
 #[cfg(test)]
 mod scripted;
@@ -34,6 +35,7 @@ use crate::model::Deadline;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::HeaderMap;
+use prost_reflect::prost_types::FileDescriptorSet;
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
     net::SocketAddr,
@@ -72,4 +74,7 @@ pub trait Transport: Send + Sync + std::fmt::Debug {
 
     /// How many calls it takes at once, as far as is known.
     fn concurrency(&self) -> usize;
+
+    /// The protos of a service, as the backend itself tells them.
+    fn reflect<'a>(&'a self, service: &'a str) -> BoxFuture<'a, Result<FileDescriptorSet, String>>;
 }

@@ -36,7 +36,8 @@ pub fn list_to_json(message: MessageDescriptor, list: &Bytes) -> Result<Bytes, F
     while !rest.is_empty() {
         let tag = prost::encoding::decode_varint(&mut rest).map_err(|_| bad())?;
         let length = prost::encoding::decode_varint(&mut rest).map_err(|_| bad())?;
-        let length = usize::try_from(length).ok().filter(|length| tag == 0x0a && *length <= rest.len()).ok_or_else(bad)?;
+        let length =
+            usize::try_from(length).ok().filter(|length| tag == 0x0a && *length <= rest.len()).ok_or_else(bad)?;
         if out.len() > 1 {
             out.push(b',');
         }

@@ -1,6 +1,7 @@
 //! `[cache]` and `[backend.NAME]` of `weft.toml`, as written. Names of fields are looked up when a release is loaded, because only
 //! artifacts know the messages.
 
+use super::descriptors::Given;
 use crate::{
     model::Scope,
     settings::{ByteSize, FromValue, Place, Secret, Table},
@@ -31,6 +32,8 @@ pub struct BackendConfig {
     pub timeout: Duration,
     pub upstream: upstream::Config,
     pub methods: BTreeMap<String, MethodConfig>,
+    /// Where messages are known from that artifacts don't bring.
+    pub descriptors: Option<Given>,
     pub place: Place,
 }
 
@@ -187,6 +190,8 @@ impl BackendConfig {
         let timeout = table.within("timeout", Duration::from_secs(1), Duration::from_millis(1), Duration::from_mins(5));
         let upstream = upstream::Config::read(table);
         let services = services.unwrap_or_default();
+        let descriptors =
+            table.optional("descriptors").map(|source| Given { source, place: table.place("descriptors") });
         let mut methods = BTreeMap::new();
         for (method, section) in table.table("method").named_tables() {
             let service = method.split_once('/').map(|(service, _)| service);
@@ -199,7 +204,7 @@ impl BackendConfig {
             let config = MethodConfig::read(&section);
             methods.insert(method, config);
         }
-        Self { name, services, timeout, upstream, methods, place: table.place("") }
+        Self { name, services, timeout, upstream, methods, descriptors, place: table.place("") }
     }
 }
 
@@ -239,7 +244,19 @@ impl MethodConfig {
         let (tags, invalidates) = if invalidates.is_empty() { (tags, false) } else { (invalidates, true) };
         let stream = StreamConfig::read(&table.table("stream"));
         let (http, response_body) = (table.optional("http"), table.optional("response-body"));
-        Self { safe, scope, timeout, cache, tags, invalidates, batch, http, response_body, stream, place: table.place("") }
+        Self {
+            safe,
+            scope,
+            timeout,
+            cache,
+            tags,
+            invalidates,
+            batch,
+            http,
+            response_body,
+            stream,
+            place: table.place(""),
+        }
     }
 }
 

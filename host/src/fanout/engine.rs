@@ -18,6 +18,7 @@ use crate::{
     upstream::{Backend, Outgoing, Rest, Transport},
 };
 use bytes::Bytes;
+use prost_reflect::DescriptorPool;
 use std::{
     collections::HashMap,
     sync::{
@@ -39,6 +40,8 @@ pub struct Engine {
     pub(super) shared: Option<Arc<Shared>>,
     pub(super) metrics: Metrics,
     plans: Mutex<HashMap<String, Vec<Weak<Plan>>>>,
+    /// Messages that no artifact brought, by service.
+    pub(super) learnt: Mutex<HashMap<String, DescriptorPool>>,
     next_plan: AtomicU32,
 }
 
@@ -76,6 +79,7 @@ impl Engine {
             cache,
             metrics: metrics.clone(),
             plans: Mutex::default(),
+            learnt: Mutex::default(),
             next_plan: AtomicU32::new(0),
         }))
     }
@@ -88,6 +92,10 @@ impl Engine {
     pub(super) fn backend_of(&self, service: &str) -> Option<(&BackendConfig, Arc<dyn Transport>)> {
         let config = self.config.backend_of(service)?;
         Some((config, self.transports.get(&config.name)?.clone()))
+    }
+
+    pub(super) fn transport(&self, backend: &str) -> Option<Arc<dyn Transport>> {
+        self.transports.get(backend).cloned()
     }
 
     /// An equal plan that some release uses.

@@ -121,7 +121,7 @@ impl Plans {
         let mut plans = Self::default();
         let mut errors = Vec::new();
         for (number, name) in methods.iter().enumerate() {
-            match find_method(pool, name).and_then(|descriptor| resolve_one(engine, name, descriptor)) {
+            match describe(engine, pool, name).and_then(|descriptor| resolve_one(engine, name, descriptor)) {
                 Ok(planned) => plans.entries.push(Planned { fallback: fallbacks.get(name).cloned(), ..planned }),
                 Err(error) => errors.push(error),
             }
@@ -146,6 +146,21 @@ pub(super) fn find_method(pool: &DescriptorPool, name: &str) -> Result<MethodDes
     let (service, method) = name.split_once('/').ok_or_else(unknown)?;
     let service = pool.get_service_by_name(service).ok_or_else(unknown)?;
     service.methods().find(|m| m.name() == method).ok_or_else(unknown)
+}
+
+/// The artifact's own protos go before what the operator gives or the backend tells.
+fn describe(engine: &Engine, pool: &DescriptorPool, name: &str) -> Result<MethodDescriptor, PlanError> {
+    let own = find_method(pool, name);
+    let service = name.split_once('/').map_or(name, |(service, _)| service);
+    let Some((config, _)) = engine.backend_of(service).filter(|_| own.is_err()) else { return own };
+    match engine.given_descriptors(config, service) {
+        Ok(Some(given)) => find_method(&given, name),
+        Ok(None) => own,
+        Err(message) => {
+            let at = config.descriptors.as_ref().map_or(&config.place, |given| &given.place).clone();
+            Err(PlanError::Rule { at, message })
+        }
+    }
 }
 
 fn resolve_one(engine: &Engine, name: &str, descriptor: MethodDescriptor) -> Result<Planned, PlanError> {

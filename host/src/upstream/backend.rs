@@ -9,6 +9,7 @@ use super::{
     health::Health,
     limit::Limiter,
     load::Load,
+    reflection,
     rest::RestLine,
     throttle::Throttle,
 };
@@ -19,6 +20,7 @@ use crate::{
 };
 use futures_util::future::BoxFuture;
 use http::{HeaderName, HeaderValue};
+use prost_reflect::prost_types::FileDescriptorSet;
 use std::sync::{Mutex, PoisonError};
 use tokio::time::Instant;
 
@@ -174,5 +176,18 @@ impl Transport for Backend {
 
     fn concurrency(&self) -> usize {
         self.limiter.limit()
+    }
+
+    fn reflect<'a>(&'a self, service: &'a str) -> BoxFuture<'a, Result<FileDescriptorSet, String>> {
+        let channel = self.endpoints.iter().find_map(|endpoint| match &endpoint.line {
+            Line::Grpc(channel) => Some(channel.clone()),
+            _ => None,
+        });
+        Box::pin(async move {
+            match channel {
+                Some(channel) => reflection::learn(channel, service).await,
+                None => Err("it has no gRPC endpoint".to_owned()),
+            }
+        })
     }
 }

@@ -76,7 +76,9 @@ pub(super) async fn unary(channel: Channel, outgoing: Outgoing, max_reply: usize
         request.metadata_mut().insert("grpc-timeout", timeout);
     }
     if let Some(bounds) = outgoing.method.stream {
-        return stream(client, request, outgoing.method.path.clone(), bounds).await.map_err(|status| failed(&status, &progress));
+        return stream(client, request, outgoing.method.path.clone(), bounds)
+            .await
+            .map_err(|status| failed(&status, &progress));
     }
     match client.unary(request, outgoing.method.path.clone(), RawCodec).await {
         Ok(response) => Ok(response.into_inner()),

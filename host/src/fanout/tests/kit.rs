@@ -119,6 +119,13 @@ impl Transport for Fake {
     fn concurrency(&self) -> usize {
         1
     }
+
+    fn reflect<'a>(
+        &'a self,
+        _: &'a str,
+    ) -> BoxFuture<'a, Result<prost_reflect::prost_types::FileDescriptorSet, String>> {
+        Box::pin(std::future::ready(Err("not here".to_owned())))
+    }
 }
 
 /// The item that the backend has for an id; none above a million.
