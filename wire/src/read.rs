@@ -43,7 +43,8 @@ mod tests {
     #[test]
     fn fields_are_read_as_text_and_absent_ones_as_zero() {
         let path = |path: &[u32], kind| KeyPath { path: path.to_vec(), kind };
-        let paths = [path(&[1], Kind::Uint32), path(&[2, 1], Kind::String), path(&[3], Kind::Sint32), path(&[4], Kind::Int64)];
+        let paths =
+            [path(&[1], Kind::Uint32), path(&[2, 1], Kind::String), path(&[3], Kind::Sint32), path(&[4], Kind::Int64)];
         let fields = Fields::new(&paths).unwrap();
         assert_eq!(fields.read(b"\x08\x07\x12\x04\x0a\x02hi\x18\x03").unwrap(), ["7", "hi", "-2", "0"]);
         assert!(fields.read(b"\x08").is_err());

@@ -17,6 +17,32 @@ use std::{
 
 const TARGET: &str = "wasm32-wasip2";
 
+/// Plugins are small and run hot: optimised as a whole, with the names that make a trap's backtrace readable.
+const COMPONENT: [&str; 10] = [
+    "--profile",
+    "plugin",
+    "--config",
+    "profile.plugin.inherits=\"release\"",
+    "--config",
+    "profile.plugin.lto=true",
+    "--config",
+    "profile.plugin.codegen-units=1",
+    "--config",
+    "profile.plugin.strip=\"debuginfo\"",
+];
+
+/// The describer runs once. It has a profile of its own, so that the two don't overwrite each other's files.
+const DESCRIBER: [&str; 8] = [
+    "--profile",
+    "describer",
+    "--config",
+    "profile.describer.inherits=\"dev\"",
+    "--config",
+    "profile.describer.debug=false",
+    "--features",
+    "weft-sdk/describe",
+];
+
 /// Compile the plugin in this folder into one artifact
 ///
 /// Compiles for wasm32-wasip2 (adding the target when it is missing), checks the manifest against the code and the protos, embeds
@@ -62,7 +88,7 @@ pub(super) fn run(arguments: &Arguments) -> Result {
     add_target()?;
 
     say(&format!("describing {} {}", manifest.name, manifest.version));
-    let describer = compile(arguments, &["--features", "weft-sdk/describe"])?;
+    let describer = compile(arguments, &DESCRIBER)?;
     let described = runtime()?
         .block_on(plugin::describe(&describer))
         .map_err(|error| anyhow!("the plugin can't describe itself: {error}"))?;
@@ -73,7 +99,7 @@ pub(super) fn run(arguments: &Arguments) -> Result {
     check(&manifest_file, &text, &description, &descriptors)?;
 
     say(&format!("compiling {} {}", manifest.name, manifest.version));
-    let component = compile(arguments, &[])?;
+    let component = compile(arguments, &COMPONENT)?;
     let code = fs::read(&component).with_context(|| format!("{} can't be read", component.display()))?;
     let sections = Sections {
         manifest: text,
@@ -131,25 +157,12 @@ fn add_target() -> anyhow::Result<()> {
 }
 
 /// Compiles the plugin's library for wasm and returns the component's path.
-fn compile(arguments: &Arguments, more: &[&str]) -> anyhow::Result<PathBuf> {
+fn compile(arguments: &Arguments, profile: &[&str]) -> anyhow::Result<PathBuf> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
         .current_dir(&arguments.folder)
         .args(["build", "--lib", "--target", TARGET, "--message-format", "json-render-diagnostics"])
-        // Plugins are small and run hot: optimised as a whole, with the names that make a trap's backtrace readable.
-        .args([
-            "--profile",
-            "plugin",
-            "--config",
-            "profile.plugin.inherits=\"release\"",
-            "--config",
-            "profile.plugin.lto=true",
-        ])
-        .args(["--config", "profile.plugin.codegen-units=1", "--config", "profile.plugin.strip=\"debuginfo\""])
-        .args(more)
-        // Gives the file in cargo's cache a name of its own for each set of features: else plugin and describer take each other's
-        // place there, and both are compiled again each time. Without it (it is cargo's own affair) only time is lost.
-        .env("__CARGO_DEFAULT_LIB_METADATA", "weft")
+        .args(profile)
         .stdout(Stdio::piped());
     if arguments.quiet {
         command.arg("--quiet");

@@ -104,7 +104,7 @@ fn timing(trail: &Trail, took: Duration) -> String {
         // Writing to a string can't fail.
         let _ = write!(
             text,
-            ", guest;dur={:.2}, calls;desc=\"{} calls, {} upstream, {} cached, depth {}\"",
+            ", guest;dur={:.2}, calls;desc=\"{} made, {} upstream, {} cached, depth {}\"",
             millis(trail.guest_cpu),
             stats.calls(),
             stats.upstream(),

@@ -1,6 +1,7 @@
 //! Logs: for people at a terminal, or one JSON object a line.
 
 use crate::settings::Table;
+use std::io::IsTerminal;
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 crate::choice! {
@@ -33,7 +34,7 @@ impl Config {
 pub fn init_logs(config: &Config) {
     let filter = EnvFilter::builder().parse_lossy(&config.filter);
     let registry = tracing_subscriber::registry().with(filter);
-    let output = fmt::layer().with_writer(std::io::stderr);
+    let output = fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     // A second initialisation fails, and that is what is wanted.
     let _ = match config.format {
         LogFormat::Human => registry.with(output.with_target(false)).try_init(),

@@ -115,12 +115,10 @@ impl Backend {
         if outgoing.deadline.has_passed() {
             return refused(Code::DeadlineExceeded, "no time was left to make the call".to_owned());
         }
-        if !self.throttle.admit() {
-            return refused(
-                Code::Unavailable,
-                format!("backend `{}` fails too often; the call was not sent", self.name),
-            );
-        }
+        let Some(pending) = self.throttle.admit() else {
+            let text = format!("backend `{}` fails too often; the call was not sent", self.name);
+            return refused(Code::Unavailable, text);
+        };
         let turn = tokio::time::timeout_at(outgoing.deadline.instant(), self.limiter.turn()).await;
         let Ok(Some(turn)) = turn else {
             let text = format!("backend `{}` was busy for all of the call's time; the call was not sent", self.name);
@@ -130,7 +128,7 @@ impl Backend {
         let answer = attempt::run(self, &outgoing).await;
         let failed = matches!(&answer.result, Err(failure) if is_endpoints_own(failure.code));
         if !failed {
-            self.throttle.accepted();
+            pending.accepted();
             turn.answered(since.elapsed());
         }
         answer

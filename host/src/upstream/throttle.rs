@@ -2,7 +2,8 @@
 //! whether it has recovered (<https://sre.google/sre-book/handling-overload/>).
 //!
 //! A call is refused with probability max(0, (requests − K · accepts) / (requests + 1)) over the last three seconds, so that
-//! a backend that is back has all its calls again after about ten. Requests are counted when they begin: counting them at the end would let a burst through while the first ones still wait.
+//! a backend that is back has all its calls again after about ten. A request that still waits for its answer says nothing yet: a burst
+//! of calls to a backend that is well goes out whole, and how many are out at a time is the concurrency limit's affair.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
@@ -24,12 +25,18 @@ struct Window {
     /// The number of the newest bucket since `start`.
     newest: u64,
     buckets: [(f64, f64); BUCKETS],
+    /// Requests that were let through and have not ended.
+    waiting: usize,
 }
+
+/// A request that was let through. Dropped without [`Pending::accepted`], it has failed.
+#[derive(Debug)]
+pub(super) struct Pending<'a>(&'a Throttle);
 
 impl Throttle {
     /// `k`: requests let through for each one accepted; 2 lets about as many fail as succeed. 0 switches the throttle off.
     pub(super) fn new(k: f64) -> Self {
-        let window = Window { start: Instant::now(), newest: 0, buckets: [(0.0, 0.0); BUCKETS] };
+        let window = Window { start: Instant::now(), newest: 0, buckets: [(0.0, 0.0); BUCKETS], waiting: 0 };
         Self { k, window: Mutex::new(window) }
     }
 
@@ -39,22 +46,37 @@ impl Throttle {
         window
     }
 
-    /// Counts a request; `false`: it is refused here.
-    pub(super) fn admit(&self) -> bool {
-        if self.k == 0.0 {
-            return true;
-        }
-        let mut window = self.window();
-        let (requests, accepts) = window.sums();
-        window.newest_mut().0 += 1.0;
-        let refuse = (requests - self.k * accepts) / (requests + 1.0);
-        requests < MIN_REQUESTS || refuse <= 0.0 || rand::random::<f64>() >= refuse
-    }
-
-    /// The backend took and answered a request, whatever the answer.
-    pub(super) fn accepted(&self) {
+    /// Counts a request; `None`: it is refused here.
+    pub(super) fn admit(&self) -> Option<Pending<'_>> {
         if self.k > 0.0 {
-            self.window().newest_mut().1 += 1.0;
+            let mut window = self.window();
+            let (requests, accepts) = window.sums();
+            let ended = requests - window.waiting as f64;
+            window.newest_mut().0 += 1.0;
+            let refuse = (ended - self.k * accepts) / (ended + 1.0);
+            if ended >= MIN_REQUESTS && rand::random::<f64>() < refuse {
+                return None;
+            }
+            window.waiting += 1;
+        }
+        Some(Pending(self))
+    }
+}
+
+impl Pending<'_> {
+    /// The backend took and answered the request, whatever the answer.
+    pub(super) fn accepted(self) {
+        if self.0.k > 0.0 {
+            self.0.window().newest_mut().1 += 1.0;
+        }
+    }
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        if self.0.k > 0.0 {
+            let mut window = self.0.window();
+            window.waiting = window.waiting.saturating_sub(1);
         }
     }
 }
@@ -94,13 +116,23 @@ mod tests {
     fn admitted(throttle: &Throttle, calls: usize, accept: bool) -> usize {
         (0..calls)
             .filter(|_| {
-                let admitted = throttle.admit();
-                if admitted && accept {
-                    throttle.accepted();
+                let pending = throttle.admit();
+                let admitted = pending.is_some();
+                if accept {
+                    pending.into_iter().for_each(Pending::accepted);
                 }
                 admitted
             })
             .count()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_goes_out_whole_while_nothing_is_known() {
+        let throttle = Throttle::new(2.0);
+        let burst: Vec<_> = (0..300).filter_map(|_| throttle.admit()).collect();
+        assert_eq!(burst.len(), 300);
+        burst.into_iter().for_each(Pending::accepted);
+        assert_eq!(admitted(&throttle, 300, true), 300);
     }
 
     #[tokio::test(start_paused = true)]
@@ -123,9 +155,10 @@ mod tests {
         let throttle = Throttle::new(2.0);
         let admitted = (0..1000)
             .filter(|call| {
-                let admitted = throttle.admit();
-                if admitted && call % 10 < 6 {
-                    throttle.accepted();
+                let pending = throttle.admit();
+                let admitted = pending.is_some();
+                if call % 10 < 6 {
+                    pending.into_iter().for_each(Pending::accepted);
                 }
                 admitted
             })

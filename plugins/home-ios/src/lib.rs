@@ -33,7 +33,7 @@ struct FilmScreen {
     about: String,
     starring: String,
     directed_by: String,
-    top_review: Option<String>,
+    latest_review: Option<String>,
 }
 
 #[data]
@@ -82,8 +82,8 @@ async fn film(Path(id): Path<u32>) -> Result<Json<FilmScreen>> {
     let review = Reviews::list_reviews(ListReviewsRequest { film_id: id, page_size: 1 });
     let (about, starring, directed_by, review) = (film.synopsis.clone(), starring, directors, review);
     let (cell, starring, directed_by, review) = join!(cell(film), starring, directed_by, review);
-    let top_review = review?.reviews.into_iter().next().map(|review| review.text);
-    Ok(Json(FilmScreen { cell: cell?, about, starring: starring?, directed_by: directed_by?, top_review }))
+    let latest_review = review?.reviews.into_iter().next().map(|review| review.text);
+    Ok(Json(FilmScreen { cell: cell?, about, starring: starring?, directed_by: directed_by?, latest_review }))
 }
 
 /// One person and their films.

@@ -109,7 +109,11 @@ impl<T: Input> Extract for Json<T> {
             let detail = format_args!("the body has to be JSON, but is `{content_type}`");
             return Err(Problem::new(Status::UNSUPPORTED_MEDIA_TYPE, detail).with("field", "body"));
         }
-        serde_json::from_slice(&request.body).map(Self).map_err(|error| json::problem(&request.body, &error))
+        // By itself, because serde_json would not look at strings in fields that the type does not have.
+        let Ok(text) = std::str::from_utf8(&request.body) else {
+            return Err(Problem::invalid("body", "not JSON: it is no valid UTF-8"));
+        };
+        serde_json::from_str(text).map(Self).map_err(|error| json::problem(text.as_bytes(), &error))
     }
 
     fn describe(description: &mut Description) {

@@ -160,7 +160,11 @@ fn granted(consts: &mut String, methods: &mut String, client: &str, method: &Met
 
 /// A stream is received as a list.
 fn output(method: &Method) -> String {
-    if method.server_streaming { format!("::weft_sdk::List<{}>", method.output_type) } else { method.output_type.clone() }
+    if method.server_streaming {
+        format!("::weft_sdk::List<{}>", method.output_type)
+    } else {
+        method.output_type.clone()
+    }
 }
 
 /// A method whose use is an error that says how to grant it: nothing implements its trait.

@@ -111,9 +111,10 @@ fn declare(file: &FileDescriptorProto, services: &mut BTreeMap<String, Service>)
             "" => service.name().to_owned(),
             package => format!("{package}.{}", service.name()),
         };
-        let methods = service.method.iter().map(|method| {
-            (method.name().to_owned(), Method { takes_stream: method.client_streaming() })
-        });
+        let methods = service
+            .method
+            .iter()
+            .map(|method| (method.name().to_owned(), Method { takes_stream: method.client_streaming() }));
         // A file in an earlier folder hides one of the same name, as with imports.
         services.entry(name).or_insert_with(|| Service { file: file.name().to_owned(), methods: methods.collect() });
     }

@@ -101,7 +101,8 @@ impl Crate {
 
 #[test]
 fn granted_methods_get_clients_and_numbers() {
-    let plugin = Crate::new("[calls]\n\"catalog.v1.Films\" = [\"ListFilms\", \"GetFilm\", \"WatchFilms\", \"Clear\"]\n");
+    let plugin =
+        Crate::new("[calls]\n\"catalog.v1.Films\" = [\"ListFilms\", \"GetFilm\", \"WatchFilms\", \"Clear\"]\n");
     plugin.builder().build().unwrap();
     assert_eq!(
         plugin.text("weft.methods"),

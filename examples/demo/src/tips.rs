@@ -1,0 +1,41 @@
+//! What to try while the demo runs.
+
+use crate::{build, layout::Layout, say, web::reachable};
+use demo::{SUBJECT, configuration::Addresses, token};
+
+pub(crate) fn print(layout: &Layout, addresses: &Addresses) {
+    let http = format!("http://{}", reachable(addresses.http));
+    let admin = format!("http://{}", reachable(addresses.admin));
+    let build = build::build_line(layout, &layout.root.join("plugins/home-ios"));
+    let (token, title) = (token(SUBJECT), say::bold);
+    say::line(&format!(
+        "
+{everything} Try, in another terminal:
+
+  {a}
+  curl -i {http}/web/films/51
+  curl -i {http}/ios/films/51
+  curl -i {http}/tv/films/51
+  curl -i {http}/home -H 'x-client: tv'      # told by a header instead of the path
+
+  {b}
+  curl -i {http}/web/films/51/rating -H 'content-type: application/json' -d '{{\"stars\": 5}}' \\
+       -H 'authorization: Bearer {token}'
+
+  {c}
+  $EDITOR plugins/home-ios/src/lib.rs        # the words of `home`, say
+  {build}
+  curl {http}/ios/home
+
+  {d}
+  curl {admin}/v1/plugins
+  curl {admin}/metrics
+
+Ctrl-C stops everything.",
+        everything = say::green("Everything runs."),
+        a = title("One film, three frontends, each with its own answer"),
+        b = title(&format!("A rating, signed in as {SUBJECT} (for another token: cargo demo -- --token bob)")),
+        c = title("Change a plugin while it serves: edit, build, and the host swaps it in"),
+        d = title("The operator's side"),
+    ));
+}
