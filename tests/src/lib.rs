@@ -1,1 +1,49 @@
-//! The testkit.
+//! The testkit: everything around a host that a test needs, on real sockets.
+//!
+//! In reading order:
+//!
+//! - [`artifacts`]: plugins built by the real command, and stamped with another version or other limits
+//! - [`setup`]: a configuration put together from parts
+//! - [`host`]: a host in this process; [`process`]: the real command in a process of its own
+//! - [`web`]: requests to it, and answers; [`raw`]: bytes that no HTTP library would send
+//! - [`tokens`]: callers, good and bad
+//! - [`upstream`]: a gRPC server that answers, stalls and fails as it is told; [`demo`]: the four real services of the demo
+//! - [`metrics`]: what the host counted
+//! - [`wait`]: until something is so
+//!
+//! Nothing here sleeps to let something happen: tests wait for conditions, bounded only so that a broken one ends.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what goes wrong in a testkit ends the test"
+)]
+
+pub mod artifacts;
+pub mod demo;
+pub mod host;
+pub mod metrics;
+pub mod process;
+pub mod raw;
+pub mod setup;
+pub mod tokens;
+pub mod upstream;
+pub mod wait;
+pub mod web;
+
+use std::path::{Path, PathBuf};
+
+/// The root of this repository.
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// Where tests keep what later runs can use again, such as compiled code.
+pub fn target() -> PathBuf {
+    // OUT_DIR and its like are not known to a library; the running test binary lies in TARGET/PROFILE/deps.
+    let binary = std::env::current_exe().unwrap();
+    let target = binary.ancestors().find(|folder| folder.join("CACHEDIR.TAG").exists()).unwrap_or(Path::new("target"));
+    target.join("tests")
+}

@@ -1,0 +1,172 @@
+//! The house rules that no compiler keeps: layers, who may name a framework, and that every file says what it is.
+
+mod source;
+
+use source::{Source, sources};
+use std::collections::BTreeSet;
+use weft_tests::repository;
+
+/// From the top: a module may use those in the rows below its own, and none beside it.
+const LAYERS: [&[&str]; 14] = [
+    &["main"],
+    &["cli"],
+    &["app"],
+    // Puts together what each module reads for itself; only `app` and `cli` read it.
+    &["config"],
+    &["edge", "admin"],
+    &["gateway"],
+    &["identity", "release"],
+    &["plugin"],
+    &["fanout"],
+    &["upstream"],
+    // For all; of these, `artifact` knows words of the model, and all read their settings.
+    &["artifact"],
+    &["model", "store"],
+    &["telemetry"],
+    &["settings"],
+];
+
+/// Crates that one module (or one pair of them) knows, and no other.
+const OWNERS: [(&str, &[&str]); 14] = [
+    ("anyhow", &["cli"]),
+    ("axum", &["edge", "admin"]),
+    ("clap", &["cli"]),
+    ("hyper", &["edge", "admin"]),
+    ("hyper_util", &["edge", "admin"]),
+    ("jsonwebtoken", &["identity"]),
+    ("matchit", &["release"]),
+    ("moka", &["store"]),
+    ("notify", &["release"]),
+    ("prometheus_client", &["telemetry"]),
+    ("tonic", &["upstream"]),
+    ("tracing_subscriber", &["telemetry"]),
+    ("wasmtime", &["plugin"]),
+    ("wasmtime_wasi", &["plugin"]),
+];
+
+/// Longest file.
+const LINES: usize = 400;
+
+fn host() -> Vec<Source> {
+    sources(&repository().join("host/src")).into_iter().filter(|source| source.module() != "lib").collect()
+}
+
+fn layer(module: &str) -> Option<usize> {
+    LAYERS.iter().position(|layer| layer.contains(&module))
+}
+
+/// What is wrong with an import of `from`.
+fn against_the_layers(from: &str, to: &str) -> bool {
+    // A macro of `settings` that stands at the root, as macros do.
+    let to = if to == "choice" { "settings" } else { to };
+    let (Some(upper), Some(lower)) = (layer(from), layer(to)) else { return true };
+    from != to && upper >= lower
+}
+
+#[test]
+fn every_arrow_points_down() {
+    let wrong: Vec<String> = host()
+        .iter()
+        .flat_map(|source| {
+            let module = source.module();
+            let wrong: BTreeSet<_> =
+                source.imports().into_iter().filter(|to| against_the_layers(&module, to)).collect();
+            wrong.into_iter().map(|to| format!("{}: {module} → {to}", source.path.display())).collect::<Vec<_>>()
+        })
+        .collect();
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_layer_rule_refuses_what_it_should() {
+    for (from, to) in [("fanout", "plugin"), ("identity", "release"), ("model", "gateway"), ("edge", "unheard_of")] {
+        assert!(against_the_layers(from, to), "{from} → {to}");
+    }
+    assert!(!against_the_layers("gateway", "fanout"));
+    assert!(!against_the_layers("plugin", "plugin"));
+}
+
+#[test]
+fn every_module_has_its_place_in_the_map_and_in_a_layer() {
+    let map = std::fs::read_to_string(repository().join("host/src/lib.rs")).unwrap();
+    let modules: Vec<&str> = map.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
+    assert!(modules.is_sorted(), "`pub mod` lines stand in alphabetical order: {modules:?}");
+    for module in &modules {
+        assert!(layer(module).is_some(), "{module} is in no layer");
+        assert!(
+            map.contains(&format!("//! | [`{module}`")) || map.contains(&format!(", [`{module}`]")),
+            "{module} is not in the map"
+        );
+    }
+    let present: BTreeSet<String> = host().iter().map(Source::module).filter(|module| module != "main").collect();
+    assert_eq!(present, modules.into_iter().map(str::to_owned).collect());
+}
+
+#[test]
+fn each_framework_is_named_by_its_owner_only() {
+    let mut wrong = Vec::new();
+    for source in host() {
+        let (module, words) = (source.module(), source.words());
+        for (framework, owners) in OWNERS {
+            if !owners.contains(&module.as_str()) && words.iter().any(|word| word == framework) {
+                wrong.push(format!(
+                    "{} names {framework}, which belongs to {}",
+                    source.path.display(),
+                    owners.join(" and ")
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_owner_still_names_its_framework() {
+    for (framework, owners) in OWNERS {
+        let named = host().iter().any(|source| {
+            owners.contains(&source.module().as_str()) && source.words().iter().any(|word| word == framework)
+        });
+        // hyper itself is used through hyper-util.
+        assert!(named || framework == "hyper", "nobody names {framework} any more: the table is out of date");
+    }
+}
+
+#[test]
+fn every_file_says_what_it_is_and_is_short() {
+    let mut wrong = Vec::new();
+    for source in sources(&repository()) {
+        let (path, lines) = (source.path.display(), source.text.lines().count());
+        if !source.text.starts_with("//! ") {
+            wrong.push(format!("{path} does not begin with `//!`"));
+        }
+        if lines > LINES {
+            wrong.push(format!("{path} has {lines} lines; {LINES} are allowed"));
+        }
+        if path.to_string().ends_with("/mod.rs") {
+            wrong.push(format!("{path}: a module's file stands beside its folder"));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn unsafe_stands_where_its_proof_is() {
+    let allowed = ["host/src/plugin/load.rs", "sdk/rust/src/export.rs", "tests/guests/raw/src/component.rs"];
+    let with_unsafe = sources(&repository()).into_iter().filter(|source| {
+        let words = source.words();
+        words.iter().any(|word| word == "unsafe" || word == "unsafe_code")
+    });
+    let lax: Vec<String> = with_unsafe
+        .filter(|source| !source.text.contains("#![forbid(unsafe_code)]"))
+        .map(|source| source.path.display().to_string())
+        .collect();
+    assert_eq!(lax, allowed);
+}
+
+#[test]
+fn the_documents_that_newcomers_look_for_are_there() {
+    for name in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE"] {
+        let text = std::fs::read_to_string(repository().join(name)).unwrap_or_default();
+        assert!(text.len() > 200, "{name} is missing, or as good as empty");
+    }
+}

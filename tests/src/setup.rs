@@ -1,0 +1,181 @@
+//! A host's configuration, put together from parts.
+
+use crate::{repository, target};
+use bytes::Bytes;
+use std::{fmt::Write, net::SocketAddr, path::Path};
+use tempfile::TempDir;
+use weft::plugin::Senses;
+
+/// What a test wants of its host. Everything that is not said is as in a plain host with one client, `test`, and few slots.
+#[derive(Debug, Clone, Default)]
+pub struct Setup {
+    clients: String,
+    http: String,
+    limits: String,
+    identity: Option<String>,
+    plugins: String,
+    backends: String,
+    more: String,
+    pub(crate) senses: Senses,
+    artifacts: Vec<(String, Bytes)>,
+}
+
+/// A folder with `weft.toml` and `plugins/`, gone when dropped.
+#[derive(Debug)]
+pub struct Folder {
+    pub(crate) root: TempDir,
+    pub(crate) text: String,
+}
+
+impl Setup {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// `[[client]]` tables instead of the one client.
+    #[must_use]
+    pub fn clients(mut self, toml: &str) -> Self {
+        self.clients = toml.to_owned();
+        self
+    }
+
+    /// Lines of `[http]`.
+    #[must_use]
+    pub fn http(mut self, lines: &str) -> Self {
+        self.http = lines.to_owned();
+        self
+    }
+
+    /// Lines of `[limits]`.
+    #[must_use]
+    pub fn limits(mut self, lines: &str) -> Self {
+        self.limits = lines.to_owned();
+        self
+    }
+
+    /// Callers are verified, by the key that [`crate::tokens`] signs with; `forward` is what `[identity.forward]` says.
+    #[must_use]
+    pub fn identity(mut self, forward: &str) -> Self {
+        let jwks = repository().join("examples/identity/jwks.json");
+        self.identity = Some(format!(
+            "[identity]\nissuers = [\"{}\"]\naudience = [\"{}\"]\nalgorithms = [\"EdDSA\"]\njwks = {jwks:?}\n\n\
+             [identity.forward]\n{forward}\n",
+            crate::tokens::ISSUER,
+            crate::tokens::AUDIENCE,
+        ));
+        self
+    }
+
+    /// Lines of `[plugins]`.
+    #[must_use]
+    pub fn plugins(mut self, lines: &str) -> Self {
+        self.plugins = lines.to_owned();
+        self
+    }
+
+    /// A backend of these services at this address, with more lines of its table.
+    #[must_use]
+    pub fn backend(mut self, name: &str, services: &[&str], address: SocketAddr, more: &str) -> Self {
+        let _ = writeln!(
+            self.backends,
+            "[backend.{name}]\nservices = {services:?}\nendpoints = \"static://{address}\"\n{more}\n"
+        );
+        self
+    }
+
+    /// All services of the demo's protos at one address.
+    #[must_use]
+    pub fn one_backend(self, address: SocketAddr, more: &str) -> Self {
+        let services = ["catalog.v1.Films", "people.v1.People", "reviews.v1.Reviews", "recommend.v1.Recommend"];
+        self.backend("fake", &services, address, more)
+    }
+
+    /// Any further tables.
+    #[must_use]
+    pub fn more(mut self, toml: &str) -> Self {
+        self.more.push_str(toml);
+        self.more.push('\n');
+        self
+    }
+
+    /// Changes what [`Setup::more`] has added.
+    #[must_use]
+    pub fn edit(mut self, change: impl FnOnce(String) -> String) -> Self {
+        self.more = change(self.more);
+        self
+    }
+
+    #[must_use]
+    pub fn senses(mut self, senses: Senses) -> Self {
+        self.senses = senses;
+        self
+    }
+
+    /// An artifact that lies in the folder before the host starts.
+    #[must_use]
+    pub fn plugin(mut self, file: &str, artifact: &Bytes) -> Self {
+        self.artifacts.push((file.to_owned(), artifact.clone()));
+        self
+    }
+
+    /// `weft.toml` as text, for a folder.
+    fn text(&self, folder: &Path) -> String {
+        let clients = if self.clients.is_empty() { "[[client]]\nname = \"test\"\n" } else { &self.clients };
+        let compiled = target().join("compiled");
+        let plugins = folder.join("plugins");
+        format!(
+            "[http]\nlisten = \"127.0.0.1:0\"\n{}\n\n[admin]\nlisten = \"127.0.0.1:0\"\n\n{clients}\n\
+             [plugins]\nfolder = {plugins:?}\ncompiled = {compiled:?}\n{}\n\n[limits]\n{}\n\n{}\n{}\n{}",
+            self.http,
+            self.plugins,
+            if self.limits.is_empty() { "requests = 32\nidle = 8" } else { &self.limits },
+            self.identity.as_deref().unwrap_or_default(),
+            self.backends,
+            self.more,
+        )
+    }
+
+    /// The folder, written.
+    pub fn write(&self) -> Folder {
+        let root = tempfile::tempdir().unwrap();
+        let text = self.text(root.path());
+        std::fs::write(root.path().join("weft.toml"), &text).unwrap();
+        std::fs::create_dir(root.path().join("plugins")).unwrap();
+        let folder = Folder { root, text };
+        for (file, artifact) in &self.artifacts {
+            folder.install(file, artifact);
+        }
+        folder
+    }
+}
+
+impl Folder {
+    pub fn config(&self) -> std::path::PathBuf {
+        self.root.path().join("weft.toml")
+    }
+
+    fn plugins(&self) -> std::path::PathBuf {
+        self.root.path().join("plugins")
+    }
+
+    /// Where a file of the plugin folder lies.
+    pub fn path(&self, file: &str) -> std::path::PathBuf {
+        self.plugins().join(file)
+    }
+
+    /// Puts an artifact into service as it should be done: under another name first, then renamed.
+    pub fn install(&self, file: &str, artifact: &[u8]) {
+        let part = self.plugins().join(format!(".{file}.part"));
+        std::fs::write(&part, artifact).unwrap();
+        std::fs::rename(part, self.plugins().join(file)).unwrap();
+    }
+
+    /// Writes a file in place, as `cp` does.
+    pub fn overwrite(&self, file: &str, bytes: &[u8]) {
+        std::fs::write(self.plugins().join(file), bytes).unwrap();
+    }
+
+    pub fn remove(&self, file: &str) {
+        std::fs::remove_file(self.plugins().join(file)).unwrap();
+    }
+}

@@ -1,0 +1,136 @@
+//! Requests over HTTP, and answers.
+
+use bytes::Bytes;
+use reqwest::Method;
+use serde_json::Value;
+use std::{fmt, net::SocketAddr};
+
+/// A client of one listener.
+#[derive(Debug, Clone)]
+pub struct Web {
+    client: reqwest::Client,
+    base: String,
+}
+
+/// A request in the making.
+#[must_use = "a request does nothing until `send`"]
+#[derive(Debug)]
+pub struct Request(reqwest::RequestBuilder);
+
+/// A whole answer.
+#[derive(Clone)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: http::HeaderMap,
+    pub body: Bytes,
+}
+
+impl Web {
+    /// Over HTTP/1.1.
+    pub fn new(address: SocketAddr) -> Self {
+        Self::with(address, reqwest::Client::builder())
+    }
+
+    /// Over HTTP/2 without TLS.
+    pub fn h2c(address: SocketAddr) -> Self {
+        Self::with(address, reqwest::Client::builder().http2_prior_knowledge())
+    }
+
+    fn with(address: SocketAddr, builder: reqwest::ClientBuilder) -> Self {
+        let builder = builder.no_proxy().redirect(reqwest::redirect::Policy::none());
+        Self { client: builder.build().unwrap(), base: format!("http://{address}") }
+    }
+
+    pub fn request(&self, method: &str, path: &str) -> Request {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        Request(self.client.request(method, format!("{}{path}", self.base)))
+    }
+
+    pub fn get(&self, path: &str) -> Request {
+        self.request("GET", path)
+    }
+
+    pub fn post(&self, path: &str) -> Request {
+        self.request("POST", path)
+    }
+}
+
+impl Request {
+    pub fn header(self, name: &str, value: &str) -> Self {
+        Self(self.0.header(name, value))
+    }
+
+    pub fn bearer(self, token: &str) -> Self {
+        self.header("authorization", &format!("Bearer {token}"))
+    }
+
+    pub fn json(self, body: &Value) -> Self {
+        Self(self.0.json(body))
+    }
+
+    pub fn body(self, body: impl Into<Bytes>) -> Self {
+        Self(self.0.body(body.into()))
+    }
+
+    /// # Panics
+    /// If there is no whole answer.
+    pub async fn send(self) -> Reply {
+        self.try_send().await.unwrap()
+    }
+
+    pub async fn try_send(self) -> Result<Reply, reqwest::Error> {
+        let response = self.0.send().await?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Ok(Reply { status, headers, body: response.bytes().await? })
+    }
+}
+
+impl Reply {
+    /// The first value of a header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8(self.body.to_vec()).unwrap()
+    }
+
+    /// # Panics
+    /// If the body is no JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("no JSON: {error}: {self:?}"))
+    }
+
+    /// Itself, if it is a 200.
+    ///
+    /// # Panics
+    /// If it is anything else.
+    #[track_caller]
+    pub fn ok(self) -> Self {
+        assert_eq!(self.status, 200, "{self:?}");
+        self
+    }
+
+    /// The problem document, after looking at what each has to have.
+    ///
+    /// # Panics
+    /// If it is none, or not with this status.
+    #[track_caller]
+    pub fn problem(&self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{self:?}");
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
+        let problem = self.json();
+        for member in ["type", "title", "detail", "instance", "request_id"] {
+            assert!(problem[member].is_string(), "no `{member}`: {problem}");
+        }
+        assert_eq!(problem["status"], status);
+        assert_eq!(problem["request_id"].as_str(), self.header("x-request-id"));
+        problem
+    }
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?}\n{}", self.status, self.headers, String::from_utf8_lossy(&self.body))
+    }
+}
