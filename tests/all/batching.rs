@@ -23,7 +23,7 @@ async fn a_page_of_100_reviews_by_10_authors_is_2_upstream_calls_cold_and_0_warm
     let cold = host.get("/test/page").send().await.ok();
     assert_eq!((demo.count(LIST_REVIEWS), demo.count(BATCH_GET_PEOPLE), demo.total()), (1, 1, 2));
     let timing = cold.header("server-timing").unwrap().to_owned();
-    assert!(timing.contains("101 calls, 2 upstream, 0 cached, depth 2"), "{timing}");
+    assert!(timing.contains("101 made, 2 upstream, 0 cached, depth 2"), "{timing}");
     let lines = cold.json();
     assert_eq!(lines.as_array().unwrap().len(), 100);
     let mut authors: Vec<_> = lines.as_array().unwrap().iter().map(|line| line["author"].to_string()).collect();
@@ -128,15 +128,14 @@ async fn whoever_started_a_shared_load_may_go_away() {
     let (upstream, setup) = with_held_film(&gate).await;
     let host = setup.start().await;
     let (up, web, address) = (&upstream, host.web().clone(), host.address());
+    let mut kept = None;
     let follower = async {
         upstream.arrived(GET_PERSON, 1).await;
-        let follower = tokio::spawn(web.get("/outcome?film=1&person=2").send());
+        kept = Some(tokio::spawn(web.get("/outcome?film=1&person=2").send()));
         upstream.arrived(GET_PERSON, 2).await;
-        follower
     };
-    let mut kept = None;
     let request = b"GET /outcome?film=1&person=1 HTTP/1.1\r\nhost: test\r\n\r\n";
-    abandon(address, request, async { kept = Some(follower.await) }).await;
+    abandon(address, request, follower).await;
     host.until_plugins("the leader to be gone", |plugins| plugins["requests_under_way"] == 1).await;
     gate.open();
     assert_eq!(origin(&kept.unwrap().await.unwrap().ok().json()), "Coalesced");

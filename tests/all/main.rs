@@ -1,5 +1,7 @@
 //! Weft from outside: real hosts, real sockets, real plugins. One file for each promise.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests, too, may end the test")]
+
 mod backends;
 mod batching;
 mod callers;

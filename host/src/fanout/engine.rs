@@ -158,7 +158,7 @@ impl Engine {
         let scoped = scoped.clone();
         let task = tokio::spawn(async move {
             let boarded = Boarded { flights: &engine.flights, boarded: vec![flight.clone()] };
-            if flight.plan.cache.is_none() || !engine.from_shared(vec![flight.clone()]).await.is_empty() {
+            if flight.plan.cache.is_none() || !engine.take_shared(vec![flight.clone()]).await.is_empty() {
                 let loaded = engine.load_single(&flight, &scoped).await;
                 engine.settle(&flight, loaded);
             }

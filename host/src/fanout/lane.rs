@@ -191,7 +191,7 @@ impl Lane {
         if engine.shared.is_none() || self.plan.cache.is_none() {
             return (keys, groups);
         }
-        let left = engine.from_shared(groups.iter().flatten().cloned().collect()).await;
+        let left = engine.take_shared(groups.iter().flatten().cloned().collect()).await;
         let is_left = |flight: &Arc<Flight>| left.iter().any(|other| Arc::ptr_eq(other, flight));
         let groups = groups.into_iter().map(|group| group.into_iter().filter(is_left).collect::<Vec<_>>());
         keys.into_iter().zip(groups).filter(|(_, group)| !group.is_empty()).unzip()

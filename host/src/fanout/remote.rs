@@ -67,7 +67,7 @@ fn name(flight: &Flight) -> String {
 
 impl Engine {
     /// Ends those flights that the second tier has a fresh reply for; gives back the others.
-    pub(super) async fn from_shared(&self, flights: Vec<Arc<Flight>>) -> Vec<Arc<Flight>> {
+    pub(super) async fn take_shared(&self, flights: Vec<Arc<Flight>>) -> Vec<Arc<Flight>> {
         let Some(shared) = self.shared.as_ref().filter(|shared| shared.is_up()) else { return flights };
         let names: Vec<String> = flights.iter().map(|flight| name(flight)).collect();
         let found = shared.get(&names).await;

@@ -1,5 +1,10 @@
 //! The engine as one request sees it: tickets out, completions back.
 
+mod ending;
+mod whole;
+
+pub use whole::JsonOrProto;
+
 use super::{
     arena::Arena,
     cache::Lookup,
@@ -10,10 +15,9 @@ use super::{
     lane::{LaneKey, Lanes, Passenger},
     plan::{Plan, Plans},
     scope::{Caller, Scoped},
-    stats::{Degraded, Stats},
+    stats::Stats,
 };
 use crate::{
-    artifact::json,
     model::{Code, Deadline, Failure, Scope},
     upstream::Outgoing,
 };
@@ -56,13 +60,6 @@ pub struct Instead {
     pub stale: bool,
     /// An empty message.
     pub default: bool,
-}
-
-/// What `call-batch` takes: a message in one of two encodings.
-#[derive(Debug, Clone)]
-pub enum JsonOrProto {
-    Json(Bytes),
-    Proto(Bytes),
 }
 
 /// The calls of one request. Dropping it cancels those under way.
@@ -164,62 +161,6 @@ impl Session {
             }
             self.wait(until).await;
         }
-    }
-
-    /// The body of the contract's `call-batch`: all calls at once, all answers in the order of the calls.
-    pub async fn call_batch(&mut self, calls: Vec<(String, JsonOrProto, Option<Duration>)>) -> Vec<Outcome> {
-        let first = self.calls.len();
-        let mut heads = Vec::with_capacity(calls.len());
-        let mut answers: Vec<Option<Outcome>> = Vec::with_capacity(calls.len());
-        let mut order = Vec::new();
-        for (place, (method, message, timeout)) in calls.iter().enumerate() {
-            match self.prepare(method, message, *timeout) {
-                Ok(head) => {
-                    order.push(place);
-                    heads.push(head);
-                    answers.push(None);
-                }
-                Err(failure) => answers.push(Some(Outcome::failed(failure))),
-            }
-        }
-        self.start(heads);
-        while answers.iter().any(Option::is_none) {
-            self.collect();
-            for (ticket, outcome) in std::mem::take(&mut self.ready) {
-                let place = (ticket as usize).checked_sub(first).and_then(|at| order.get(at)).copied();
-                if let Some((answer, (method, message, _))) =
-                    place.and_then(|at| answers.get_mut(at).zip(calls.get(at)))
-                {
-                    *answer = Some(self.in_encoding(method, message, outcome));
-                }
-            }
-            if answers.iter().any(Option::is_none) {
-                self.wait(None).await;
-            }
-        }
-        answers.into_iter().flatten().collect()
-    }
-
-    fn prepare(&self, method: &str, message: &JsonOrProto, timeout: Option<Duration>) -> Result<Head, Failure> {
-        let Some((number, planned)) = self.plans.number_of(method) else { return Err(not_granted(method)) };
-        let message = match message {
-            JsonOrProto::Proto(bytes) => bytes.clone(),
-            JsonOrProto::Json(json) => json::to_protobuf(planned.descriptor.input(), json)?,
-        };
-        Ok(Head { method: number, depth: 1, timeout, instead: Instead::default(), message })
-    }
-
-    fn in_encoding(&self, method: &str, asked: &JsonOrProto, outcome: Outcome) -> Outcome {
-        let (JsonOrProto::Json(_), Ok(reply), Some((_, planned))) =
-            (asked, &outcome.result, self.plans.number_of(method))
-        else {
-            return outcome;
-        };
-        let message = planned.descriptor.output();
-        let is_list = planned.descriptor.is_server_streaming();
-        let json = if is_list { json::list_to_json(message, reply) } else { json::to_json(message, reply) };
-        let result = json.map_err(Arc::new);
-        Outcome { result, ..outcome }
     }
 
     fn cancel(&mut self, ticket: u32) {
@@ -385,52 +326,6 @@ impl Session {
             }
             None => self.engine.load(flight, scoped),
         }
-    }
-
-    /// Counts a call that has ended, lets something stand in for a failure, and makes it ready to be handed over.
-    fn end(&mut self, ticket: u32, about: Option<About>, flight: Option<&Arc<Flight>>, outcome: Outcome) {
-        let Some(about) = about else {
-            self.stats.failed.fetch_add(1, Relaxed);
-            self.ready.push_back((ticket, outcome));
-            return;
-        };
-        let mut outcome = outcome;
-        let loaded_now = outcome.trip.is_some();
-        if outcome.is_backend_failure() {
-            outcome = self.instead(&about, flight, outcome);
-        } else if outcome.origin == Origin::Stale && loaded_now {
-            self.stats.degrade(&about.plan.name, Degraded::Stale);
-        }
-        match &outcome.result {
-            Ok(bytes) => drop(self.stats.bytes.fetch_add(bytes.len() as u64, Relaxed)),
-            Err(_) => drop(self.stats.failed.fetch_add(1, Relaxed)),
-        }
-        if matches!(outcome.origin, Origin::Cache | Origin::Stale) && !loaded_now {
-            self.stats.cached.fetch_add(1, Relaxed);
-        }
-        about.plan.calls.count(outcome.origin);
-        if let Some(explain) = &self.stats.explain {
-            explain.record(ticket, &about.plan.name, about.depth, about.started, &outcome);
-        }
-        self.ready.push_back((ticket, outcome));
-    }
-
-    /// An old reply, a declared fallback or an empty message, in this order, if one is there and allowed; else the failure.
-    fn instead(&self, about: &About, flight: Option<&Arc<Flight>>, outcome: Outcome) -> Outcome {
-        let stale = flight
-            .filter(|_| about.instead.stale)
-            .and_then(|flight| self.engine.cache.standby(&flight.key, Duration::MAX));
-        if let Some((bytes, age)) = stale {
-            self.stats.degrade(&about.plan.name, Degraded::Stale);
-            return outcome.instead(bytes, Origin::Stale, age);
-        }
-        let declared = self.plans.get(about.method).and_then(|planned| planned.fallback.clone());
-        if let Some(bytes) = declared.or_else(|| about.instead.default.then(Bytes::new)) {
-            self.stats.degrade(&about.plan.name, Degraded::Fallback);
-            return outcome.instead(bytes, Origin::Fallback, Duration::ZERO);
-        }
-        self.stats.degrade(&about.plan.name, Degraded::Failed);
-        outcome
     }
 
     /// Takes in what has arrived, and gives up what is past its time.

@@ -25,7 +25,7 @@ async fn a_safe_call_is_tried_again_on_another_endpoint_and_an_unsafe_one_is_not
     assert_eq!(scripts.each_ref().map(Script::count), [1, 1, 1], "each attempt goes to an endpoint of its own");
 
     let script = fails_once(Code::Unavailable);
-    let backend = super::super::scripted::backend("", &[script.clone()]);
+    let backend = super::super::scripted::backend("", std::slice::from_ref(&script));
     assert_eq!(call(&backend, false).await.attempts, 1);
     assert_eq!(script.count(), 1);
 }
@@ -72,7 +72,7 @@ async fn a_call_that_found_no_connection_looks_for_another_endpoint_whatever_its
 #[tokio::test(start_paused = true)]
 async fn retries_never_add_more_than_a_fifth() {
     let script = Script::failing(Code::Unavailable);
-    let backend = backend("breaker = { k = 0.0 }", &[script.clone()]);
+    let backend = backend("breaker = { k = 0.0 }", std::slice::from_ref(&script));
     for _ in 0..1000 {
         call(&backend, true).await;
     }

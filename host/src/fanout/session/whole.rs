@@ -1,0 +1,71 @@
+//! `call-batch`: all calls at once, in JSON or protobuf, all answers in the order of the calls.
+
+use super::{Head, Instead, Session, not_granted};
+use crate::{artifact::json, fanout::call::Outcome, model::Failure};
+use bytes::Bytes;
+use std::{sync::Arc, time::Duration};
+
+/// What `call-batch` takes: a message in one of two encodings.
+#[derive(Debug, Clone)]
+pub enum JsonOrProto {
+    Json(Bytes),
+    Proto(Bytes),
+}
+
+impl Session {
+    /// The body of the contract's `call-batch`: all calls at once, all answers in the order of the calls.
+    pub async fn call_batch(&mut self, calls: Vec<(String, JsonOrProto, Option<Duration>)>) -> Vec<Outcome> {
+        let first = self.calls.len();
+        let mut heads = Vec::with_capacity(calls.len());
+        let mut answers: Vec<Option<Outcome>> = Vec::with_capacity(calls.len());
+        let mut order = Vec::new();
+        for (place, (method, message, timeout)) in calls.iter().enumerate() {
+            match self.prepare(method, message, *timeout) {
+                Ok(head) => {
+                    order.push(place);
+                    heads.push(head);
+                    answers.push(None);
+                }
+                Err(failure) => answers.push(Some(Outcome::failed(failure))),
+            }
+        }
+        self.start(heads);
+        while answers.iter().any(Option::is_none) {
+            self.collect();
+            for (ticket, outcome) in std::mem::take(&mut self.ready) {
+                let place = (ticket as usize).checked_sub(first).and_then(|at| order.get(at)).copied();
+                if let Some((answer, (method, message, _))) =
+                    place.and_then(|at| answers.get_mut(at).zip(calls.get(at)))
+                {
+                    *answer = Some(self.in_encoding(method, message, outcome));
+                }
+            }
+            if answers.iter().any(Option::is_none) {
+                self.wait(None).await;
+            }
+        }
+        answers.into_iter().flatten().collect()
+    }
+
+    fn prepare(&self, method: &str, message: &JsonOrProto, timeout: Option<Duration>) -> Result<Head, Failure> {
+        let Some((number, planned)) = self.plans.number_of(method) else { return Err(not_granted(method)) };
+        let message = match message {
+            JsonOrProto::Proto(bytes) => bytes.clone(),
+            JsonOrProto::Json(json) => json::to_protobuf(planned.descriptor.input(), json)?,
+        };
+        Ok(Head { method: number, depth: 1, timeout, instead: Instead::default(), message })
+    }
+
+    fn in_encoding(&self, method: &str, asked: &JsonOrProto, outcome: Outcome) -> Outcome {
+        let (JsonOrProto::Json(_), Ok(reply), Some((_, planned))) =
+            (asked, &outcome.result, self.plans.number_of(method))
+        else {
+            return outcome;
+        };
+        let message = planned.descriptor.output();
+        let is_list = planned.descriptor.is_server_streaming();
+        let json = if is_list { json::list_to_json(message, reply) } else { json::to_json(message, reply) };
+        let result = json.map_err(Arc::new);
+        Outcome { result, ..outcome }
+    }
+}
