@@ -3,10 +3,11 @@
 use crate::{
     admin::{self, Admin},
     config::Config,
-    edge::{self, Bounds},
+    edge::{self, Bounds, Door},
     fanout::Engine,
     gateway::{Admission, Answers, Ceilings, Gateway},
     identity::Verifier,
+    net::{Peers, ServerTls},
     plugin::{Runtime, Senses},
     release::{self, Loader, Releases},
     telemetry::Metrics,
@@ -48,9 +49,8 @@ pub struct Running {
     stop_admin: watch::Sender<bool>,
     http_task: JoinHandle<()>,
     admin_task: JoinHandle<()>,
-    watch_task: JoinHandle<()>,
-    admission_task: JoinHandle<()>,
-    shared_task: JoinHandle<()>,
+    /// What goes on beside the requests, and ends without ceremony.
+    tasks: Vec<JoinHandle<()>>,
 }
 
 /// Starts everything: listeners first, so that a taken port is found at once; then plugins; then it is ready.
@@ -88,16 +88,22 @@ pub async fn start(config: Config, senses: Senses) -> Result<Running, StartError
     };
     let bounds = Bounds::from(&config.http);
     let admin_bounds = Bounds { drain: Duration::from_secs(1), connections: 100, ..bounds };
-    let admin_task = tokio::spawn(edge::serve(admin, admin::router(operator), admin_bounds, admin_stopped));
+    let admin_door = Door { listener: admin, tls: None, peers: Peers::default(), proxy_protocol: false };
+    let admin_task =
+        tokio::spawn(edge::serve(admin_door, admin::router(operator), admin_bounds, metrics.clone(), admin_stopped));
 
     let first = loader.clone();
     tokio::task::spawn_blocking(move || first.refresh()).await.map_err(|error| StartError::Load(error.to_string()))?;
     let gateway = Arc::new(gateway(&config, engine.clone(), &releases));
-    let admission_task = tokio::spawn(gateway.admission.clone().watch());
+    let mut tasks = vec![tokio::spawn(gateway.admission.clone().watch())];
     let router = edge::router(gateway, &config.http, &metrics);
-    let http_task = tokio::spawn(edge::serve(http, router, bounds, http_stopped));
-    let watch_task = tokio::spawn(release::watch(loader));
-    let shared_task = tokio::spawn(engine.clone().watch_shared());
+    let tls = config.http.tls.clone().map(|(files, first)| Arc::new(ServerTls::new(files, first)));
+    tasks.extend(tls.clone().map(|tls| tokio::spawn(async move { tls.watch().await })));
+    let (peers, proxy_protocol) = (config.http.peers.clone(), config.http.proxy_protocol);
+    let door = Door { listener: http, tls, peers, proxy_protocol };
+    let http_task = tokio::spawn(edge::serve(door, router, bounds, metrics.clone(), http_stopped));
+    tasks.push(tokio::spawn(release::watch(loader)));
+    tasks.push(tokio::spawn(engine.clone().watch_shared()));
     ready.store(true, Relaxed);
     let [http, admin] = addresses;
     tracing::info!(%http, %admin, releases = releases.current().releases().len(), "ready");
@@ -112,9 +118,7 @@ pub async fn start(config: Config, senses: Senses) -> Result<Running, StartError
         stop_admin,
         http_task,
         admin_task,
-        watch_task,
-        admission_task,
-        shared_task,
+        tasks,
     })
 }
 
@@ -148,9 +152,7 @@ impl Running {
     pub async fn stop(self) {
         self.ready.store(false, Relaxed);
         tokio::time::sleep(self.drain_delay).await;
-        self.watch_task.abort();
-        self.admission_task.abort();
-        self.shared_task.abort();
+        self.tasks.iter().for_each(JoinHandle::abort);
         // A receiver that is gone has stopped already; a task that failed has nothing left to finish.
         let _ = self.stop_http.send(true);
         let _ = self.http_task.await;

@@ -53,7 +53,7 @@ impl Config {
     fn read(root: &Table<'_>, folder: &Path) -> Self {
         let identity = root.table("identity");
         let mut config = Self {
-            http: edge::Config::read(&root.table("http")),
+            http: edge::Config::read(&root.table("http"), folder),
             admin: admin::Config::read(&root.table("admin")),
             identity: identity::Config::read(&identity),
             keys: None,

@@ -5,15 +5,20 @@
 
 mod accept;
 mod answer;
+mod body;
 mod config;
+mod pulse;
 mod request;
+mod stream;
+mod watchdog;
 
-pub use accept::{Bounds, serve};
+pub use accept::{Bounds, Door, serve};
 pub use config::Config;
 
 use crate::{
     gateway::{self, Gateway, Trail},
     model::{Blame, Fault},
+    net::Peers,
     telemetry::Metrics,
 };
 use axum::{Router, body::Body, extract::State, routing::any};
@@ -21,26 +26,48 @@ use futures_util::FutureExt;
 use http::{Request, Response, StatusCode};
 use std::{panic::AssertUnwindSafe, sync::Arc};
 use tokio::time::Instant;
+use tower_http::{
+    CompressionLevel,
+    compression::{
+        CompressionLayer,
+        predicate::{NotForContentType, Predicate, SizeAbove},
+    },
+};
+
+/// Smaller bodies gain less than packing costs.
+const WORTH_PACKING: u16 = 1 << 10;
 
 /// What the one handler needs.
 #[derive(Debug)]
 struct Edge {
     gateway: Arc<Gateway>,
     max_body: usize,
+    peers: Peers,
     metrics: Metrics,
 }
 
 /// The public router: every path leads to the gateway, which knows the endpoints.
 pub fn router(gateway: Arc<Gateway>, config: &Config, metrics: &Metrics) -> Router {
-    let edge = Edge { gateway, max_body: config.max_body.as_usize(), metrics: metrics.clone() };
-    Router::new().fallback(any(entry)).with_state(Arc::new(edge))
+    let (max_body, peers) = (config.max_body.as_usize(), config.peers.clone());
+    let edge = Edge { gateway, max_body, peers, metrics: metrics.clone() };
+    let router = Router::new().fallback(any(entry)).with_state(Arc::new(edge));
+    if config.compress { router.layer(compression()) } else { router }
+}
+
+/// Text of some size is packed for clients that ask for it; images and archives are as small as they get.
+fn compression() -> CompressionLayer<impl Predicate> {
+    CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(
+        SizeAbove::new(WORTH_PACKING)
+            .and(NotForContentType::IMAGES)
+            .and(NotForContentType::const_new("application/zip")),
+    )
 }
 
 /// One request: in, through, out, and one line in the log.
 async fn entry(State(edge): State<Arc<Edge>>, request: Request<Body>) -> Response<Body> {
     let since = Instant::now();
     let _active = Active::new(&edge.metrics);
-    let (head, request) = request::take_in(request, edge.max_body);
+    let (head, request) = request::take_in(request, edge.max_body, &edge.peers);
     let mut trail = Trail::default();
     let handled = async {
         let request = request?;

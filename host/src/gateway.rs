@@ -41,7 +41,12 @@ pub struct Request {
     pub body: BoxFuture<'static, Result<Bytes, Fault>>,
     pub request_id: HeaderValue,
     pub trace: TraceContext,
+    /// Who connected.
     pub peer: Option<SocketAddr>,
+    /// Whether the connection showed a certificate that the host trusts.
+    pub certified: bool,
+    /// The client behind it, by the word of listed peers.
+    pub source: Option<SocketAddr>,
 }
 
 impl std::fmt::Debug for Request {
@@ -81,6 +86,8 @@ pub struct Trail {
     pub endpoint: Option<Arc<Endpoint>>,
     pub stats: Option<Arc<Stats>>,
     pub guest_cpu: Duration,
+    /// What the answer carries whatever it is.
+    pub headers: HeaderMap,
 }
 
 impl Gateway {
@@ -101,7 +108,7 @@ impl Gateway {
         // Whether there is room, who calls, and whether they call too often.
         let _entered = self.admission.enter(endpoint.policy.priority)?;
         let (identity, token) = self.identify(&endpoint, &request.headers).await?.unzip();
-        self.check_rates(client, &endpoint, identity.as_deref(), request.peer)?;
+        self.check_rates(client, &endpoint, identity.as_deref(), request.source)?;
 
         // What the guest is given.
         let given = input::Given {
@@ -134,7 +141,7 @@ impl Gateway {
             token,
             request_id: request.request_id.clone(),
             trace: request.trace,
-            source: request.peer,
+            source: request.source,
         };
         let limits = self.limits(&endpoint.release);
         let session =
@@ -160,15 +167,15 @@ impl Gateway {
         client: &Client,
         endpoint: &Endpoint,
         identity: Option<&Identity>,
-        peer: Option<SocketAddr>,
+        source: Option<SocketAddr>,
     ) -> Result<(), Fault> {
         let policy = &endpoint.policy;
         if client.rate.or(client.principal_rate).or(policy.rate).or(policy.principal_rate).is_none() {
             return Ok(());
         }
-        let caller: Arc<str> = match (identity, peer) {
+        let caller: Arc<str> = match (identity, source) {
             (Some(identity), _) => format!("{}\n{}", identity.issuer, identity.subject).into(),
-            (None, Some(peer)) => peer.ip().to_string().into(),
+            (None, Some(source)) => source.ip().to_string().into(),
             (None, None) => "".into(),
         };
         let (everybody, of_client): (Arc<str>, Arc<str>) = ("".into(), client.name.as_str().into());

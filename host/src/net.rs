@@ -1,97 +1,12 @@
-//! Outbound HTTP. reqwest is named here only.
+//! The network under everything: outbound HTTP, TLS of the host's own listeners, and who may speak for others. reqwest and rustls are
+//! named here only.
 
-use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method, StatusCode};
-use std::{path::Path, time::Duration};
+mod client;
+mod peers;
+mod proxy;
+mod tls;
 
-/// A client for one peer: no redirects, no proxy, nothing of the environment.
-#[derive(Debug, Clone)]
-pub struct HttpClient(reqwest::Client);
-
-/// TLS of one peer, by PEM files.
-#[derive(Debug, Clone, Copy)]
-pub struct Tls<'a> {
-    pub ca: &'a Path,
-    /// Our own certificate and key.
-    pub identity: Option<(&'a Path, &'a Path)>,
-}
-
-/// A whole response.
-#[derive(Debug, Clone)]
-pub struct Response {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: Bytes,
-}
-
-/// Why there is no response.
-#[derive(Debug, thiserror::Error)]
-pub enum HttpError {
-    #[error("no connection: {0}")]
-    Connect(String),
-    #[error("the response is larger than the {0} bytes that are read")]
-    TooLarge(usize),
-    #[error("{0}")]
-    Other(String),
-}
-
-impl HttpClient {
-    /// Fails where PEM files can't be read or don't fit.
-    pub fn new(connect_timeout: Duration, tls: Option<Tls<'_>>) -> Result<Self, String> {
-        let mut builder = reqwest::Client::builder()
-            .connect_timeout(connect_timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .tcp_nodelay(true)
-            .user_agent(concat!("weft/", env!("CARGO_PKG_VERSION")));
-        if let Some(tls) = tls {
-            let read = |path: &Path| std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
-            let ca = reqwest::Certificate::from_pem_bundle(&read(tls.ca)?)
-                .map_err(|error| format!("{}: {error}", tls.ca.display()))?;
-            builder = builder.tls_certs_only(ca);
-            if let Some((certificate, key)) = tls.identity {
-                let pem = [read(certificate)?, read(key)?].concat();
-                let identity =
-                    reqwest::Identity::from_pem(&pem).map_err(|error| format!("{}: {error}", certificate.display()))?;
-                builder = builder.identity(identity);
-            }
-        }
-        builder.build().map(Self).map_err(|error| error.to_string())
-    }
-
-    /// One request. Reads no more than `max` bytes of the response.
-    pub async fn send(
-        &self,
-        method: Method,
-        url: String,
-        headers: HeaderMap,
-        body: Option<Bytes>,
-        max: usize,
-    ) -> Result<Response, HttpError> {
-        let mut request = self.0.request(method, url).headers(headers);
-        if let Some(body) = body {
-            request = request.body(body);
-        }
-        let mut response = request.send().await.map_err(explain)?;
-        let mut read = BytesMut::new();
-        while let Some(chunk) = response.chunk().await.map_err(explain)? {
-            if read.len() + chunk.len() > max {
-                return Err(HttpError::TooLarge(max));
-            }
-            read.extend_from_slice(&chunk);
-        }
-        Ok(Response { status: response.status(), headers: response.headers().clone(), body: read.freeze() })
-    }
-}
-
-fn explain(error: reqwest::Error) -> HttpError {
-    let is_connect = error.is_connect();
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(inner) = source {
-        text = format!("{text}: {inner}");
-        source = inner.source();
-    }
-    if is_connect { HttpError::Connect(text) } else { HttpError::Other(text) }
-}
+pub use client::{HttpClient, HttpError, Response, Tls};
+pub use peers::Peers;
+pub use proxy::{ProxyError, read_proxy_header};
+pub use tls::{Certificates, Incoming, ServerTls, TlsFiles};

@@ -1,12 +1,19 @@
 //! The accept loop: bounded in connections, in silence, and in the time it takes to stop.
 
-use axum::Router;
+use super::{
+    stream::{Paced, Tracked},
+    watchdog::{Place, Watchdog},
+};
+use crate::{
+    net::{Incoming, Peers, ServerTls, read_proxy_header},
+    telemetry::Metrics,
+};
+use axum::{Router, body::Body};
 use http::Request;
-use hyper::body::Incoming;
+use hyper::service::service_fn;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
-    service::TowerToHyperService,
 };
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
@@ -18,51 +25,88 @@ use tower::ServiceExt;
 
 /// The other end of a request's connection.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Peer(pub(super) SocketAddr);
+pub(super) struct Peer {
+    /// Who connected; behind a balancer that says so by the PROXY protocol, who connected to that one.
+    pub(super) address: SocketAddr,
+    /// Whether it showed a certificate that this host trusts.
+    pub(super) certified: bool,
+}
 
 /// What connections may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
     pub connections: usize,
+    pub connections_per_ip: usize,
     pub streams: u32,
     pub max_headers: usize,
     pub max_header_bytes: usize,
+    /// How long a connection may be silent when it is new, and how long a TLS handshake may take.
     pub first_bytes: Duration,
     pub header: Duration,
+    pub idle: Duration,
+    pub write: Duration,
     /// How long connections may take to end after the stop.
     pub drain: Duration,
+}
+
+/// Where connections come in, and how.
+#[derive(Debug)]
+pub struct Door {
+    pub listener: TcpListener,
+    pub tls: Option<Arc<ServerTls>>,
+    /// Networks whose connections begin with a PROXY header, if `proxy_protocol`; and that are not counted by address.
+    pub peers: Peers,
+    pub proxy_protocol: bool,
 }
 
 impl From<&super::Config> for Bounds {
     fn from(config: &super::Config) -> Self {
         Self {
             connections: config.connections,
+            connections_per_ip: config.connections_per_ip,
             streams: config.streams,
             max_headers: config.max_headers,
             max_header_bytes: config.max_header_bytes.as_usize(),
             first_bytes: config.first_bytes,
             header: config.header,
+            idle: config.idle,
+            write: config.write,
             drain: config.drain,
         }
     }
 }
 
-/// Serves `router` on `listener` until `stop` turns true. Then: no more connections; those that are there are told to end (GOAWAY,
+/// What every connection of one door shares.
+struct House {
+    server: Builder<TokioExecutor>,
+    router: Router,
+    bounds: Bounds,
+    dog: Arc<Watchdog>,
+    tls: Option<Arc<ServerTls>>,
+    peers: Peers,
+    proxy_protocol: bool,
+}
+
+/// Serves `router` at `door` until `stop` turns true. Then: no more connections; those that are there are told to end (GOAWAY,
 /// `connection: close`) and finish what is under way, within `bounds.drain`.
-pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds, mut stop: watch::Receiver<bool>) {
+pub async fn serve(door: Door, router: Router, bounds: Bounds, metrics: Metrics, mut stop: watch::Receiver<bool>) {
     let slots = Arc::new(Semaphore::new(bounds.connections));
-    let server = Arc::new(server(bounds));
+    let Door { listener, tls, peers, proxy_protocol } = door;
+    let dog = Watchdog::new(bounds, metrics);
+    let house = Arc::new(House { server: server(bounds), router, bounds, dog, tls, peers, proxy_protocol });
     let mut connections = JoinSet::new();
+    let watching = house.clone();
+    let guard = tokio::spawn(async move { watching.dog.watch().await });
     loop {
         while connections.try_join_next().is_some() {}
-        let stream = tokio::select! {
-            stream = accept(&listener, &slots) => stream,
+        let accepted = tokio::select! {
+            accepted = accept(&listener, &slots) => accepted,
             () = stopped(&mut stop) => break,
         };
-        let Some((stream, peer, slot)) = stream else { continue };
-        let (server, router, stop) = (server.clone(), router.clone(), stop.clone());
+        let Some((stream, peer, slot)) = accepted else { continue };
+        let (house, stop) = (house.clone(), stop.clone());
         connections.spawn(async move {
-            connection(&server, stream, peer, router, bounds.first_bytes, stop).await;
+            house.connection(stream, peer, stop).await;
             drop(slot);
         });
     }
@@ -74,6 +118,7 @@ pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds, mut st
             "connections were still open at the end of `drain` and are cut"
         );
     }
+    guard.abort();
 }
 
 async fn accept(
@@ -98,10 +143,11 @@ async fn accept(
 
 fn server(bounds: Bounds) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
+    // No timeout for headers here: it would also end connections that rest between two requests. The watchdog tells these apart.
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(bounds.header)
+        .header_read_timeout(None)
         .max_headers(bounds.max_headers)
         .max_buf_size(bounds.max_header_bytes.max(8 << 10));
     builder
@@ -109,6 +155,7 @@ fn server(bounds: Bounds) -> Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .max_concurrent_streams(bounds.streams)
         .max_header_list_size(u32::try_from(bounds.max_header_bytes).unwrap_or(u32::MAX))
+        .max_send_buf_size(64 << 10)
         .initial_stream_window_size(64 << 10)
         .initial_connection_window_size(1 << 20)
         .keep_alive_interval(Duration::from_secs(30))
@@ -116,41 +163,103 @@ fn server(bounds: Bounds) -> Builder<TokioExecutor> {
     builder
 }
 
-async fn connection(
-    server: &Builder<TokioExecutor>,
-    stream: TcpStream,
-    peer: SocketAddr,
-    router: Router,
-    first_bytes: Duration,
-    mut stop: watch::Receiver<bool>,
-) {
-    // Telling the versions of HTTP apart waits for the first bytes without a bound of its own.
-    let speaks = tokio::select! {
-        readable = tokio::time::timeout(first_bytes, stream.readable()) => matches!(readable, Ok(Ok(()))),
-        () = stopped(&mut stop) => false,
-    };
-    if !speaks {
-        return;
-    }
-    let service = router.map_request(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(Peer(peer));
-        request
-    });
-    let connection = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
-    tokio::pin!(connection);
-    let result = tokio::select! {
-        result = connection.as_mut() => result,
-        () = stopped(&mut stop) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+impl House {
+    async fn connection(&self, stream: TcpStream, peer: SocketAddr, mut stop: watch::Receiver<bool>) {
+        // Telling the versions of HTTP apart waits for the first bytes without a bound of its own.
+        let opened = tokio::select! {
+            opened = tokio::time::timeout(self.bounds.first_bytes, self.open(stream, peer)) => opened,
+            () = stopped(&mut stop) => return,
+        };
+        match opened {
+            Ok(Some((stream, peer, place))) => self.converse(stream, peer, &place, stop).await,
+            Ok(None) => {}
+            Err(_) => self.dog.count("silent"),
         }
-    };
-    if let Err(error) = result {
-        tracing::debug!(%error, "a connection ended with an error");
+    }
+
+    /// Who is there, and are they let in. Ends when the first byte of HTTP is there to be read.
+    async fn open(&self, mut stream: TcpStream, connected: SocketAddr) -> Option<(Incoming, Peer, Place)> {
+        let is_listed = self.peers.contains(connected.ip());
+        let address = if is_listed && self.proxy_protocol {
+            match read_proxy_header(&mut stream).await {
+                Ok(behind) => behind.unwrap_or(connected),
+                Err(error) => {
+                    self.dog.count("proxy-header");
+                    tracing::warn!(peer = %connected, "a listed peer's connection is refused: {error}");
+                    return None;
+                }
+            }
+        } else {
+            connected
+        };
+        let place = self.dog.enter((!self.peers.contains(address.ip())).then(|| address.ip()))?;
+        let stream = match &self.tls {
+            None => {
+                stream.readable().await.ok()?;
+                Incoming::Plain(stream)
+            }
+            Some(tls) => match tls.accept(stream).await {
+                Ok(stream) => stream,
+                Err(error) => {
+                    self.dog.count("handshake");
+                    tracing::debug!(peer = %address, "a TLS handshake failed: {error}");
+                    return None;
+                }
+            },
+        };
+        let certified = stream.is_certified();
+        Some((stream, Peer { address, certified }, place))
+    }
+
+    async fn converse(&self, stream: Incoming, peer: Peer, place: &Place, mut stop: watch::Receiver<bool>) {
+        let pulse = &place.pulse;
+        let service = service_fn(|request: Request<hyper::body::Incoming>| {
+            let (under_way, version) = (pulse.begin(), request.version());
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(peer);
+            let answer = self.router.clone().oneshot(request);
+            async move { answer.await.map(|response| response.map(|body| Paced::new(body, version, under_way))) }
+        });
+        let connection = self.server.serve_connection(TokioIo::new(Tracked::new(stream, pulse.clone())), service);
+        tokio::pin!(connection);
+        let result = tokio::select! {
+            result = connection.as_mut() => result,
+            () = pulse.cut.notified() => return,
+            () = pulse.close.notified() => {
+                connection.as_mut().graceful_shutdown();
+                tokio::select! { result = connection => result, () = pulse.cut.notified() => return }
+            }
+            () = stopped(&mut stop) => {
+                connection.as_mut().graceful_shutdown();
+                tokio::select! { result = connection => result, () = pulse.cut.notified() => return }
+            }
+        };
+        if let Err(error) = result {
+            tracing::debug!(%error, "a connection ended with an error");
+        }
     }
 }
 
 /// Also where nobody is left who could say stop.
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
+}
+
+#[cfg(test)]
+impl Bounds {
+    pub(super) fn for_tests() -> Self {
+        let second = Duration::from_secs(1);
+        Self {
+            connections: 10,
+            connections_per_ip: 10,
+            streams: 10,
+            max_headers: 100,
+            max_header_bytes: 32 << 10,
+            first_bytes: second,
+            header: second,
+            idle: second,
+            write: second,
+            drain: second,
+        }
+    }
 }

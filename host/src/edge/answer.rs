@@ -45,10 +45,19 @@ pub(super) fn give_out(
     headers.insert("x-request-id", head.request_id.clone());
     insert(&mut headers, "traceparent", &head.trace.to_string());
     insert(&mut headers, "server-timing", &timing(trail, took));
+    headers.extend(trail.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
     if status.is_success()
         && let Some(degraded) = degraded(trail)
     {
         insert(&mut headers, "x-weft-degraded", &degraded);
+    }
+    let is_read = head.method == Method::GET || head.method == Method::HEAD;
+    if is_read && status == StatusCode::OK && is_known(head, &mut headers, &body) {
+        let mut response = Response::new(Body::empty());
+        headers.remove(header::CONTENT_TYPE);
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        *response.headers_mut() = headers;
+        return (response, fault);
     }
     let length = body.len();
     let body = if head.method == Method::HEAD { Body::empty() } else { Body::from(body) };
@@ -59,6 +68,18 @@ pub(super) fn give_out(
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     (response, fault)
+}
+
+/// Whether the client has this very answer already (RFC 9110, section 13.1.2). An answer whose plugin gave it no tag gets one of its
+/// content, a weak one: it is the same whether it then is packed or not.
+fn is_known(head: &Head, headers: &mut HeaderMap, body: &[u8]) -> bool {
+    let tag = headers.entry(header::ETAG).or_insert_with(|| {
+        let tag = format!("W/\"{:032x}\"", xxhash_rust::xxh3::xxh3_128(body));
+        HeaderValue::try_from(tag).unwrap_or(HeaderValue::from_static("W/\"\""))
+    });
+    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    let (Some(has), Ok(tag)) = (&head.has, tag.to_str()) else { return false };
+    has.to_str().is_ok_and(|has| has.trim() == "*" || has.split(',').any(|one| opaque(one) == opaque(tag)))
 }
 
 fn insert(headers: &mut HeaderMap, name: &'static str, value: &str) {

@@ -1,7 +1,10 @@
 //! `[http]` of `weft.toml`.
 
-use crate::settings::{ByteSize, Table};
-use std::{net::SocketAddr, time::Duration};
+use crate::{
+    net::{Certificates, Peers, TlsFiles},
+    settings::{ByteSize, Table},
+};
+use std::{net::SocketAddr, path::Path, time::Duration};
 
 /// Where the host listens and what a client may take of it.
 #[derive(Debug, Clone)]
@@ -15,12 +18,26 @@ pub struct Config {
     pub max_header_bytes: ByteSize,
     /// Connections open at the same time; a further one waits in the system's queue.
     pub connections: usize,
+    /// Of these, from one address (of IPv6: one /64) that is not a listed peer; a further one is closed.
+    pub connections_per_ip: usize,
     /// Requests under way on one HTTP/2 connection.
     pub streams: u32,
     /// How long a new connection may be silent.
     pub first_bytes: Duration,
     /// How long the header of a request may take to arrive.
     pub header: Duration,
+    /// How long a connection may rest between two requests.
+    pub idle: Duration,
+    /// How long a client may take nothing of an answer.
+    pub write: Duration,
+    /// Networks of the gateway: only their word about others (`x-forwarded-for`, PROXY protocol) is taken.
+    pub peers: Peers,
+    /// Connections from listed peers begin with a PROXY header of version 2.
+    pub proxy_protocol: bool,
+    /// TLS on the public listener, with what its files hold.
+    pub tls: Option<(TlsFiles, Certificates)>,
+    /// Whether answers are compressed for clients that ask for it.
+    pub compress: bool,
     /// The longest that any endpoint may take.
     pub timeout: Duration,
     /// Callers with this scope may ask for a request's waterfall; `*`: everybody may; unset: nobody.
@@ -32,7 +49,8 @@ pub struct Config {
 }
 
 impl Config {
-    pub fn read(table: &Table<'_>) -> Self {
+    /// Relative paths are relative to `folder`.
+    pub fn read(table: &Table<'_>, folder: &Path) -> Self {
         let seconds = Duration::from_secs;
         let millis = Duration::from_millis;
         Self {
@@ -46,13 +64,45 @@ impl Config {
                 ByteSize(1 << 20),
             ),
             connections: table.within("connections", 10_000, 1, 1_000_000),
+            connections_per_ip: table.within("connections-per-ip", 1_000, 1, 1_000_000),
             streams: table.within("streams", 100, 1, 10_000),
             first_bytes: table.within("first-bytes", seconds(10), millis(10), seconds(300)),
             header: table.within("header-timeout", seconds(5), millis(10), seconds(300)),
+            idle: table.within("idle", seconds(75), millis(10), seconds(3600)),
+            write: table.within("write-timeout", seconds(20), millis(10), seconds(300)),
+            peers: Self::peers(table),
+            proxy_protocol: table.or("proxy-protocol", false),
+            tls: Self::tls(&table.table("tls"), folder),
+            compress: table.or("compress", true),
             timeout: table.within("timeout", seconds(30), millis(1), seconds(300)),
             explain: table.optional("explain-scope"),
             drain_delay: table.within("drain-delay", Duration::ZERO, Duration::ZERO, seconds(300)),
             drain: table.within("drain", seconds(20), Duration::ZERO, seconds(600)),
+        }
+    }
+
+    fn peers(table: &Table<'_>) -> Peers {
+        let list: Vec<String> = table.or("trusted-peers", Vec::new());
+        Peers::parse(&list).unwrap_or_else(|reason| {
+            table.mistake("trusted-peers", reason);
+            Peers::default()
+        })
+    }
+
+    fn tls(table: &Table<'_>, folder: &Path) -> Option<(TlsFiles, Certificates)> {
+        if !table.exists() {
+            return None;
+        }
+        let path = |key: &str| Some(folder.join(table.required::<String>(key)?));
+        let (certificate, key) = (path("certificate"), path("key"));
+        let client_ca = table.optional::<String>("client-ca").map(|path| folder.join(path));
+        let files = TlsFiles { certificate: certificate?, key: key?, client_ca };
+        match files.read() {
+            Ok(certificates) => Some((files, certificates)),
+            Err(reason) => {
+                table.mistake("", reason);
+                None
+            }
         }
     }
 }

@@ -28,6 +28,8 @@ labels!(/** One method and what the entity cache had for it. */ CacheLabels { me
 labels!(/** One method of a backend and the gRPC status. */ UpstreamLabels { backend, method, code });
 labels!(/** Endpoints of a backend in one state. */ BackendLabels { backend, state });
 
+labels!(/** Why a connection was cut or refused. */ CutLabels { reason });
+
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 
 /// The registry and every family in it. Cheap to clone: all clones count into the same metrics.
@@ -37,6 +39,8 @@ pub struct Metrics {
     pub requests: Family<RequestLabels, Counter>,
     pub request_seconds: Histograms<EndpointLabels>,
     pub requests_active: Gauge,
+    pub connections: Gauge,
+    pub connections_cut: Family<CutLabels, Counter>,
     pub guest_cpu: Histograms<PluginLabels>,
     pub guest_traps: Family<PluginLabels, Counter>,
     pub calls: Family<CallLabels, Counter>,
@@ -68,6 +72,8 @@ impl Default for Metrics {
             requests: Family::default(),
             request_seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
             requests_active: Gauge::default(),
+            connections: Gauge::default(),
+            connections_cut: Family::default(),
             guest_cpu: Family::new_with_constructor(|| Histogram::new(CPU_SECONDS)),
             guest_traps: Family::default(),
             calls: Family::default(),
@@ -100,6 +106,8 @@ impl Metrics {
             self.request_seconds.clone(),
         );
         r.register("requests_active", "Requests under way", self.requests_active.clone());
+        r.register("connections", "Connections open", self.connections.clone());
+        r.register("connections_cut", "Connections cut or refused, by reason", self.connections_cut.clone());
         r.register_with_unit("guest_cpu", "CPU time of the guest, a request", Unit::Seconds, self.guest_cpu.clone());
         r.register("guest_traps", "Requests that ended in a trap", self.guest_traps.clone());
         r.register("calls", "Calls that plugins made, by where the reply came from", self.calls.clone());

@@ -1,0 +1,189 @@
+//! A connection's bytes on their way, and what its pulse learns from them. And a body, handed over in pieces.
+
+use super::pulse::{Pulse, UnderWay};
+use crate::net::Incoming;
+use axum::body::Body;
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// With which an HTTP/2 connection begins: the preface (RFC 9113, section 3.4) and the head of the SETTINGS frame that follows.
+const OPENING: usize = 24 + 9;
+/// Pieces of a body on HTTP/2: what a client without a window can make the host hold for one stream.
+const SMALL: usize = 16 << 10;
+/// Pieces on HTTP/1, where there is one body at a time.
+const LARGE: usize = 256 << 10;
+
+/// A stream that leaves its marks.
+#[derive(Debug)]
+pub(super) struct Tracked {
+    inner: Incoming,
+    pulse: Arc<Pulse>,
+    begin: Begin,
+}
+
+/// What the first bytes say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Begin {
+    Unknown,
+    Http1,
+    /// An opening that has come this far; whole, nothing of a connection is a header that could trickle without end.
+    Http2(usize),
+}
+
+impl Tracked {
+    pub(super) fn new(inner: Incoming, pulse: Arc<Pulse>) -> Self {
+        Self { inner, pulse, begin: Begin::Unknown }
+    }
+
+    fn came(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        if self.begin == Begin::Unknown {
+            self.begin = if bytes.starts_with(b"P")
+                && !bytes.starts_with(b"PO")
+                && !bytes.starts_with(b"PU")
+                && !bytes.starts_with(b"PA")
+            {
+                Begin::Http2(0)
+            } else {
+                Begin::Http1
+            };
+        }
+        match &mut self.begin {
+            Begin::Http2(come) if *come >= OPENING => {}
+            Begin::Http2(come) => {
+                self.pulse.arriving();
+                *come += bytes.len();
+                if *come >= OPENING {
+                    self.pulse.arrived();
+                }
+            }
+            Begin::Http1 | Begin::Unknown => self.pulse.arriving(),
+        }
+    }
+
+    fn went(&self, result: &Poll<io::Result<usize>>, offered: usize) {
+        match result {
+            Poll::Ready(Ok(count)) => self.pulse.wrote(Some(*count), offered),
+            Poll::Pending => self.pulse.wrote(None, offered),
+            Poll::Ready(Err(_)) => {}
+        }
+    }
+}
+
+impl AsyncRead for Tracked {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut this.inner).poll_read(cx, buf))?;
+        this.came(buf.filled().get(before..).unwrap_or_default());
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Tracked {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let result = Pin::new(&mut this.inner).poll_write(cx, buf);
+        this.went(&result, buf.len());
+        result
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let result = Pin::new(&mut this.inner).poll_write_vectored(cx, bufs);
+        this.went(&result, bufs.iter().map(|buf| buf.len()).sum());
+        result
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let result = Pin::new(&mut this.inner).poll_flush(cx);
+        if result.is_pending() {
+            this.pulse.wrote(None, 0);
+        }
+        result
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let result = Pin::new(&mut this.inner).poll_shutdown(cx);
+        if result.is_pending() {
+            this.pulse.wrote(None, 0);
+        }
+        result
+    }
+}
+
+/// An answer's body in pieces: the next one is handed over when the client has room for it, which is the progress that is watched.
+#[derive(Debug)]
+pub(super) struct Paced {
+    inner: Body,
+    rest: Bytes,
+    piece: usize,
+    under_way: UnderWay,
+}
+
+impl Paced {
+    pub(super) fn new(inner: Body, version: http::Version, mut under_way: UnderWay) -> Self {
+        let many_at_once = version == http::Version::HTTP_2;
+        if many_at_once {
+            under_way.watch_body();
+        }
+        Self { inner, rest: Bytes::new(), piece: if many_at_once { SMALL } else { LARGE }, under_way }
+    }
+}
+
+impl HttpBody for Paced {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let this = self.get_mut();
+        this.under_way.progress();
+        if this.rest.is_empty() {
+            let mut next = this.inner.frame();
+            match ready!(Pin::new(&mut next).poll(cx)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => this.rest = data,
+                    Err(frame) => return Poll::Ready(Some(Ok(frame))),
+                },
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => return Poll::Ready(None),
+            }
+        }
+        let piece = this.rest.split_to(this.rest.len().min(this.piece));
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty() && self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let mut hint = self.inner.size_hint();
+        let rest = self.rest.len() as u64;
+        match hint.exact() {
+            Some(exact) => hint.set_exact(exact + rest),
+            None => hint.set_lower(hint.lower() + rest),
+        }
+        hint
+    }
+}

@@ -1,0 +1,116 @@
+//! All connections that are open: how many, whose, and whether each still makes progress.
+
+use super::{
+    accept::Bounds,
+    pulse::{Pulse, Verdict},
+};
+use crate::telemetry::{CutLabels, Metrics};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+#[derive(Debug)]
+pub(super) struct Watchdog {
+    bounds: Bounds,
+    metrics: Metrics,
+    open: Mutex<Open>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    last: u64,
+    connections: HashMap<u64, Arc<Pulse>>,
+    by_address: HashMap<IpAddr, usize>,
+}
+
+/// A connection's place; gone when dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    dog: Arc<Watchdog>,
+    id: u64,
+    address: Option<IpAddr>,
+    pub(super) pulse: Arc<Pulse>,
+}
+
+impl Watchdog {
+    pub(super) fn new(bounds: Bounds, metrics: Metrics) -> Arc<Self> {
+        Arc::new(Self { bounds, metrics, open: Mutex::default() })
+    }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place for a connection, counted for its address where one is given; `None`: that address has all that it may have.
+    pub(super) fn enter(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Place> {
+        let address = address.map(network);
+        let mut open = self.open();
+        if let Some(address) = address {
+            let count = open.by_address.entry(address).or_default();
+            if *count >= self.bounds.connections_per_ip {
+                drop(open);
+                self.count("per-ip");
+                return None;
+            }
+            *count += 1;
+        }
+        open.last += 1;
+        let (id, pulse) = (open.last, Pulse::new());
+        open.connections.insert(id, pulse.clone());
+        drop(open);
+        self.metrics.connections.inc();
+        Some(Place { dog: self.clone(), id, address, pulse })
+    }
+
+    pub(super) fn count(&self, reason: &str) {
+        self.metrics.connections_cut.get_or_create(&CutLabels { reason: reason.to_owned() }).inc();
+    }
+
+    /// Looks after all connections, until the future is dropped.
+    pub(super) async fn watch(&self) {
+        let shortest = self.bounds.header.min(self.bounds.write).min(self.bounds.idle);
+        let mut round = tokio::time::interval((shortest / 4).clamp(Duration::from_millis(5), Duration::from_secs(1)));
+        loop {
+            round.tick().await;
+            let connections: Vec<_> = self.open().connections.values().cloned().collect();
+            for pulse in connections {
+                match pulse.check(&self.bounds) {
+                    Verdict::Well => {}
+                    Verdict::Close => pulse.close.notify_one(),
+                    Verdict::Cut(reason) => {
+                        self.count(reason);
+                        pulse.cut.notify_one();
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// One customer of IPv6 holds at least a /64.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => Ipv6Addr::from(u128::from(v6) >> 64 << 64).into(),
+        v4 => v4,
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.dog.open();
+        open.connections.remove(&self.id);
+        if let Some(address) = self.address
+            && let Some(count) = open.by_address.get_mut(&address)
+        {
+            *count -= 1;
+            if *count == 0 {
+                open.by_address.remove(&address);
+            }
+        }
+        drop(open);
+        self.dog.metrics.connections.dec();
+    }
+}
