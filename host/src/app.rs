@@ -5,7 +5,7 @@ use crate::{
     config::Config,
     edge::{self, Bounds, Door},
     fanout::Engine,
-    gateway::{Admission, Answers, Ceilings, Gateway},
+    gateway::{Admission, Answers, Ceilings, Gateway, Shared},
     identity::Verifier,
     net::{Peers, ServerTls},
     plugin::{Runtime, Senses},
@@ -142,6 +142,7 @@ fn gateway(config: &Config, engine: Arc<Engine>, releases: &Arc<Releases>) -> Ga
         ceilings,
         admission: Arc::new(Admission::new(config.limits.requests as usize * 2)),
         answers: Answers::new(config.limits.idempotency.0),
+        responses: Shared::new(config.limits.responses.0),
         granted_headers: config.plugins.response_headers.clone().into(),
         explain: config.http.explain.clone(),
     }

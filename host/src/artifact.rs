@@ -10,7 +10,7 @@ mod sections;
 
 pub use digest::Digest;
 pub use endpoint::{BadEndpoint, EndpointName};
-pub use manifest::{Auth, EndpointPolicy, Idempotency, Isolation, Limits, Manifest, Priority};
+pub use manifest::{Auth, EndpointPolicy, Idempotency, Isolation, Limits, Manifest, Priority, ResponseCache};
 pub use sections::{CONTRACT, Sections};
 
 use crate::settings::{Document, Mistake, Mistakes};

@@ -1,32 +1,40 @@
 //! The way of one request through the house, in [`Gateway::handle`].
 //!
 //! Each step is a module or a function that can be read alone: [`client`] (whose frontend is it), `release` (which endpoint of which
-//! plugin), [`admission`] (is there room, and does the caller keep its rate), `identity` (who calls), [`input`] (what the guest is
-//! given), [`idempotency`] (was this write done before), `plugin` (the guest runs), [`output`] (what of its answer is let out).
+//! plugin), [`negotiation`] (do both speak the same format), [`admission`] (is there room, and does the caller keep its rate),
+//! `identity` (who calls), [`sharing`] (is there a response already), [`input`] (what the guest is given), [`idempotency`] (was this
+//! write done before), `plugin` (the guest runs), [`output`] (what of its answer is let out). [`cors`] answers browsers.
 
 mod admission;
 mod client;
+mod cors;
 mod explained;
 mod faults;
 mod idempotency;
 mod input;
+mod negotiation;
 mod output;
+mod sharing;
 
 pub use admission::Admission;
 pub use client::{Client, Clients};
 pub use explained::explained;
 pub use idempotency::Answers;
+pub use sharing::Shared;
 
-use idempotency::{Begun, Slot};
 pub use output::{Body, Reply};
 
+use idempotency::{Begun, Slot};
+use sharing::{Duty, Origin, Outcome};
+
 use crate::{
-    artifact::Auth,
+    artifact::{Auth, Digest},
     fanout::{Caller, Engine, Limits, Session, Stats},
     identity::{Refusal, Verifier},
-    model::{Blame, Deadline, Fault, Identity, TraceContext},
+    model::{Blame, Deadline, Fault, Identity, Scope, TraceContext},
     plugin::Invocation,
     release::{Endpoint, Found, Release, Releases},
+    responses,
 };
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -74,6 +82,7 @@ pub struct Gateway {
     pub ceilings: Ceilings,
     pub admission: Arc<Admission>,
     pub answers: Arc<Answers>,
+    pub responses: Arc<Shared>,
     /// Response headers that the operator grants to plugins that ask for them.
     pub granted_headers: Arc<[HeaderName]>,
     /// The scope of callers who may ask for a request's waterfall; `*` for everybody.
@@ -90,33 +99,64 @@ pub struct Trail {
     pub headers: HeaderMap,
 }
 
+/// An endpoint and the values of its path's parameters.
+type Match = (Arc<Endpoint>, Vec<(String, String)>);
+
+/// How a request comes to its response.
+enum Way {
+    /// By its own guest, for itself.
+    Alone,
+    /// It is there.
+    Answered(Outcome),
+    /// By its own guest, for all who wait.
+    Make(Duty),
+    /// An old one serves, and its own guest makes a new one.
+    Renew(Outcome, Duty),
+}
+
 impl Gateway {
     /// From client to answer. What happened on the way is left in `trail`, also when it ends in a fault.
-    pub async fn handle(&self, request: Request, trail: &mut Trail) -> Result<Reply, Fault> {
+    pub async fn handle(&self, request: Request, trail: &mut Trail) -> Outcome {
         // Whose frontend, which endpoint, of which release. The request keeps this release to its end.
         let (client, path) = self.clients.recognise(&request.headers, &request.uri)?;
-        let table = self.releases.current();
-        let routes = table.routes(&client.name).ok_or_else(|| faults::not_found(&client.name, path))?;
-        let (endpoint, params) = match routes.find(&request.method, path) {
-            Found::Endpoint(endpoint, params) => (endpoint.clone(), input::decode_params(params)?),
-            Found::OtherMethods(methods) => return Err(faults::method_not_allowed(&request.method, path, &methods)),
-            Found::Nothing => return Err(faults::not_found(&client.name, path)),
+        trail.headers = client.cors.as_ref().map(|cors| cors.headers(&request.headers)).unwrap_or_default();
+        let (endpoint, params) = match self.find(client, &request.method, path)? {
+            Ok((endpoint, params)) => (endpoint, input::decode_params(params)?),
+            Err(methods) => return Ok(cors::options(client.cors.as_ref(), &request.headers, &methods)),
         };
         trail.endpoint = Some(endpoint.clone());
-        let deadline = Deadline::after(endpoint.policy.timeout.min(self.ceilings.timeout));
+        let policy = &endpoint.policy;
+        let deadline = Deadline::after(policy.timeout.min(self.ceilings.timeout));
 
-        // Whether there is room, who calls, and whether they call too often.
-        let _entered = self.admission.enter(endpoint.policy.priority)?;
+        // Whether both speak one format, there is room, who calls, and whether they call too often.
+        negotiation::check_accept(policy, &request.headers)?;
+        let _entered = self.admission.enter(policy.priority)?;
         let (identity, token) = self.identify(&endpoint, &request.headers).await?.unzip();
         self.check_rates(client, &endpoint, identity.as_deref(), request.source)?;
+
+        // A response that may be shared is found, or made once for all who ask.
+        let query = input::query(request.uri.query())?;
+        let explains = self.may_explain(&request.headers, identity.as_deref());
+        let key = sharing::key(&endpoint, &request.method, &params, &query, &request.headers, identity.as_deref());
+        let way = match key.filter(|_| !explains) {
+            Some(key) => self.way(&key, deadline).await?,
+            None => Way::Alone,
+        };
+        if let Way::Answered(outcome) = way {
+            return outcome;
+        }
+        let (identity, token) = match &policy.cache {
+            Some(rule) => (sharing::common(rule.scope, identity), token.filter(|_| rule.scope == Scope::Principal)),
+            None => (identity, token),
+        };
 
         // What the guest is given.
         let given = input::Given {
             endpoint: &endpoint,
             path: path.to_owned(),
             params,
-            query: input::query(request.uri.query())?,
-            headers: input::headers(&endpoint.policy, &request.headers)?,
+            query,
+            headers: input::headers(policy, &request.headers)?,
             client: &client.name,
             identity: identity.as_deref(),
             request_id: &request.request_id,
@@ -124,6 +164,7 @@ impl Gateway {
         };
         let body = tokio::time::timeout_at(deadline.instant(), request.body).await;
         let body = body.map_err(|_| faults::body_too_slow())??;
+        negotiation::check_content_type(policy, &request.headers, &body)?;
 
         // A repeated write gets the first one's answer.
         let target = request.uri.path_and_query().map_or(path, |target| target.as_str());
@@ -134,26 +175,62 @@ impl Gateway {
         }
 
         // The guest runs; its calls fan out through the session.
-        let stats = Arc::new(Stats::new(self.may_explain(&request.headers, identity.as_deref())));
+        let stats = Arc::new(Stats::new(explains));
         trail.stats = Some(stats.clone());
-        let caller = Caller {
-            identity: identity.clone(),
-            token,
-            request_id: request.request_id.clone(),
-            trace: request.trace,
-            source: request.source,
-        };
-        let limits = self.limits(&endpoint.release);
-        let session =
-            Session::new(self.engine.clone(), endpoint.release.plans.clone(), caller, deadline, limits, stats);
-        let invocation = Invocation { request: given.into_request(body), session, identity, deadline };
+        let (request_id, trace, source) = (request.request_id.clone(), request.trace, request.source);
+        let caller = Caller { identity: identity.clone(), token, request_id, trace, source };
+        let (plans, limits) = (endpoint.release.plans.clone(), self.limits(&endpoint.release));
+        let session = Session::new(self.engine.clone(), plans, caller, deadline, limits, stats.clone());
+        let invocation =
+            Invocation { request: given.into_request(body), session, identity: identity.clone(), deadline };
         let run = run(endpoint.clone(), invocation, self.granted_headers.clone());
-        let (result, cpu) = match begun {
-            Begun::First(slot) => to_its_end(run, slot).await,
+        let (outcome, cpu) = match (begun, way) {
+            (Begun::First(slot), _) => to_its_end(answered(run, slot)).await,
+            (_, Way::Make(duty)) => to_its_end(shared(run, duty, endpoint, stats, identity)).await,
+            (_, Way::Renew(old, duty)) => {
+                trail.stats = None;
+                tokio::spawn(shared(run, duty, endpoint, stats, identity));
+                (old, Duration::ZERO)
+            }
             _ => run.await,
         };
         trail.guest_cpu = cpu;
-        result
+        outcome
+    }
+
+    /// The endpoint and its parameters; or, for OPTIONS, the methods that the path has.
+    fn find(&self, client: &Client, method: &Method, path: &str) -> Result<Result<Match, Vec<Method>>, Fault> {
+        let table = self.releases.current();
+        let routes = table.routes(&client.name).ok_or_else(|| faults::not_found(&client.name, path))?;
+        match routes.find(method, path) {
+            Found::Endpoint(endpoint, params) => Ok(Ok((endpoint.clone(), params))),
+            Found::OtherMethods(methods) if method == Method::OPTIONS => Ok(Err(methods)),
+            Found::OtherMethods(methods) => Err(faults::method_not_allowed(method, path, &methods)),
+            Found::Nothing => Err(faults::not_found(&client.name, path)),
+        }
+    }
+
+    /// What the response cache has: an answer, or the duty to make one. Waits for one that is being made.
+    async fn way(&self, key: &Digest, deadline: Deadline) -> Result<Way, Fault> {
+        Ok(match self.responses.find(key) {
+            responses::Found::Hit { value, age, left } if left.is_zero() => {
+                Way::Answered(sharing::told(value, &Origin::Stale { age }))
+            }
+            responses::Found::Hit { value, age, left } => {
+                Way::Answered(sharing::told(value, &Origin::Hit { age, left }))
+            }
+            responses::Found::Renew { value, age, maker } => {
+                Way::Renew(sharing::told(value, &Origin::Stale { age }), maker)
+            }
+            responses::Found::Make(maker) => Way::Make(maker),
+            responses::Found::Wait(waiter) => {
+                let made = tokio::time::timeout_at(deadline.instant(), waiter.wait()).await;
+                match made.map_err(|_| faults::deadline())? {
+                    Some(made) => Way::Answered(sharing::told(made, &Origin::Collapsed)),
+                    None => Way::Alone,
+                }
+            }
+        })
     }
 
     fn limits(&self, release: &Release) -> Limits {
@@ -226,11 +303,7 @@ impl Gateway {
 }
 
 /// Runs the guest and makes its answer an answer for the client. Needs nothing that belongs to the connection.
-async fn run(
-    endpoint: Arc<Endpoint>,
-    invocation: Invocation,
-    granted: Arc<[HeaderName]>,
-) -> (Result<Reply, Fault>, Duration) {
+async fn run(endpoint: Arc<Endpoint>, invocation: Invocation, granted: Arc<[HeaderName]>) -> (Outcome, Duration) {
     let release = &endpoint.release;
     match release.plugin.handle(invocation).await {
         Ok(answer) => {
@@ -245,18 +318,32 @@ async fn run(
     }
 }
 
-/// Runs a write whose answer has to be kept: it ends by itself, also when its caller has gone away.
-async fn to_its_end(
-    run: impl Future<Output = (Result<Reply, Fault>, Duration)> + Send + 'static,
-    slot: Slot,
-) -> (Result<Reply, Fault>, Duration) {
-    let task = tokio::spawn(async move {
-        let (result, cpu) = run.await;
-        // A request that never got its turn did nothing, and may be tried again.
-        if !matches!(&result, Err(fault) if fault.kind == "busy") {
-            slot.fill(result.clone());
-        }
-        (result, cpu)
-    });
-    task.await.unwrap_or_else(|error| (Err(faults::host(&error)), Duration::ZERO))
+/// A write whose answer has to be kept.
+async fn answered(run: impl Future<Output = (Outcome, Duration)>, slot: Slot) -> (Outcome, Duration) {
+    let (outcome, cpu) = run.await;
+    // A request that never got its turn did nothing, and may be tried again.
+    if !matches!(&outcome, Err(fault) if fault.kind == "busy") {
+        slot.fill(outcome.clone());
+    }
+    (outcome, cpu)
+}
+
+/// A response for all who ask for it.
+async fn shared(
+    run: impl Future<Output = (Outcome, Duration)>,
+    duty: Duty,
+    endpoint: Arc<Endpoint>,
+    stats: Arc<Stats>,
+    identity: Option<Arc<Identity>>,
+) -> (Outcome, Duration) {
+    let (outcome, cpu) = run.await;
+    if let Some(rule) = &endpoint.policy.cache {
+        sharing::done(duty, &outcome, rule, &stats, identity.as_deref());
+    }
+    (sharing::told(outcome, &Origin::Made), cpu)
+}
+
+/// Runs what others wait for: it ends by itself, also when its caller has gone away.
+async fn to_its_end(run: impl Future<Output = (Outcome, Duration)> + Send + 'static) -> (Outcome, Duration) {
+    tokio::spawn(run).await.unwrap_or_else(|error| (Err(faults::host(&error)), Duration::ZERO))
 }

@@ -7,6 +7,7 @@
 //! | [`edge`] | connections, HTTP, problem documents; the accept loop |
 //! | [`gateway`] | the way of one request, in one function |
 //! | [`identity`] | who calls: bearer tokens |
+//! | [`responses`] | whole responses, kept and made once |
 //! | [`release`] | which plugin serves an endpoint; loading and swapping |
 //! | [`plugin`] | running a guest: sandbox, limits, CPU time |
 //! | [`fanout`] | calls: scope, cache, coalescing, batching |
@@ -17,10 +18,10 @@
 //!
 //! # The layer rule
 //!
-//! `main → cli → app → {edge, admin} → gateway → {identity, release} → plugin → fanout → upstream`, and no arrow points back;
+//! `main → cli → app → {edge, admin} → gateway → {identity, release, responses} → plugin → fanout → upstream`, and no arrow points back;
 //! modules in one pair of braces don't import each other. `config` reads each module's own table and is read by `app` and `cli`.
 //! Each framework is named in one module: hyper and axum in `edge` and `admin`, wasmtime in `plugin`, tonic in `upstream`, moka in
-//! `store`, jsonwebtoken in `identity`, reqwest in `net`. `tests/all/tidy.rs` keeps all this.
+//! `store`, jsonwebtoken in `identity`, reqwest and rustls in `net`. `tests/all/tidy.rs` keeps all this.
 //!
 //! # Invariants
 //!
@@ -44,6 +45,7 @@ pub mod model;
 pub mod net;
 pub mod plugin;
 pub mod release;
+pub mod responses;
 pub mod settings;
 pub mod store;
 pub mod telemetry;

@@ -14,11 +14,15 @@ use weft_tests::{
 
 /// Films come from the address in question, and people from a backend that is well.
 async fn host(films: SocketAddr, well: &FakeUpstream) -> TestHost {
+    patient_host(films, well, "300ms").await
+}
+
+async fn patient_host(films: SocketAddr, well: &FakeUpstream, timeout: &str) -> TestHost {
     let setup = Setup::new().identity("subject = \"x-md-global-subject\"").backend(
         "films",
         &["catalog.v1.Films"],
         films,
-        "timeout = \"300ms\"\nretry = { attempts = 1 }\nbreaker = { k = 0 }",
+        &format!("timeout = \"{timeout}\"\nretry = {{ attempts = 1 }}\nbreaker = {{ k = 0 }}"),
     );
     let others = ["people.v1.People", "reviews.v1.Reviews", "recommend.v1.Recommend"];
     setup.backend("well", &others, well.address(), "timeout = \"30s\"").plugin("probe.wasm", &probe()).start().await
@@ -174,7 +178,7 @@ async fn a_slow_backend_holds_up_nobody_who_does_not_need_it() {
     let shut = gate.clone();
     well.on(GET_PERSON, move |_| Answer::message(&person(7)).held(&shut));
     films.on(GET_FILM, |_| Answer::message(&film(1)));
-    let host = host(films.address(), &well).await;
+    let host = patient_host(films.address(), &well, "30s").await;
     let waiting: Vec<_> = (0..20).map(|id| tokio::spawn(host.get(&format!("/people?ids={id}")).send())).collect();
     well.arrived(GET_PERSON, 20).await;
     for _ in 0..20 {

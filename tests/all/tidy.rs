@@ -15,7 +15,7 @@ const LAYERS: [&[&str]; 14] = [
     &["config"],
     &["edge", "admin"],
     &["gateway"],
-    &["identity", "release"],
+    &["identity", "release", "responses"],
     &["plugin"],
     &["fanout"],
     &["upstream"],
@@ -27,7 +27,7 @@ const LAYERS: [&[&str]; 14] = [
 ];
 
 /// Crates that one module (or one pair of them) knows, and no other.
-const OWNERS: [(&str, &[&str]); 16] = [
+const OWNERS: [(&str, &[&str]); 18] = [
     ("anyhow", &["cli"]),
     ("axum", &["edge", "admin"]),
     ("clap", &["cli"]),
@@ -40,6 +40,8 @@ const OWNERS: [(&str, &[&str]); 16] = [
     ("prometheus_client", &["telemetry"]),
     ("redis", &["store"]),
     ("reqwest", &["net"]),
+    ("rustls", &["net"]),
+    ("tokio_rustls", &["net"]),
     ("tonic", &["upstream"]),
     ("tracing_subscriber", &["telemetry"]),
     ("wasmtime", &["plugin"]),

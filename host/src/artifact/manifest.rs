@@ -49,6 +49,17 @@ pub struct Idempotency {
     pub scope: Scope,
 }
 
+/// `cache = { ttl = "30s", scope = "public", vary = ["accept-language"], stale-while-revalidate = "5m" }`: whole responses are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResponseCache {
+    pub ttl: Duration,
+    /// For how long after `ttl` an old response still serves while a new one is made.
+    pub stale: Duration,
+    pub scope: Scope,
+    /// Request headers by which responses differ.
+    pub vary: Vec<HeaderName>,
+}
+
 /// A whole, valid manifest.
 #[derive(Debug, Clone)]
 pub struct Manifest {
@@ -89,6 +100,11 @@ pub struct EndpointPolicy {
     /// Requests of one caller (by identity; an anonymous one by address).
     pub principal_rate: Option<Rate>,
     pub idempotency: Option<Idempotency>,
+    pub cache: Option<ResponseCache>,
+    /// Media types of request bodies; `*/*` for any.
+    pub consumes: Vec<String>,
+    /// Media types of responses; `*/*` for any.
+    pub produces: Vec<String>,
     pub place: Place,
 }
 
@@ -247,7 +263,12 @@ impl EndpointPolicy {
         if idempotency.is_some() && name.starts_with("GET ") {
             section.mistake("", "a GET changes nothing, so its answer need not be kept: remove `idempotency`");
         }
+        let json = || vec!["application/json".to_owned()];
+        let cache = ResponseCache::read(name, &table.table("cache"), &headers);
         Some(Self {
+            cache,
+            consumes: table.or("consumes", json()),
+            produces: table.or("produces", json()),
             name: parsed?,
             auth: table.or("auth", Auth::Required),
             timeout,
@@ -260,6 +281,27 @@ impl EndpointPolicy {
             idempotency,
             place: table.place(""),
         })
+    }
+}
+
+impl ResponseCache {
+    fn read(endpoint: &str, table: &Table<'_>, shown: &[HeaderName]) -> Option<Self> {
+        if !table.exists() {
+            return None;
+        }
+        if !endpoint.starts_with("GET ") {
+            table.mistake("", "only responses to GET can be kept: remove `cache`");
+        }
+        let vary = header_names(table, "vary");
+        for name in shown.iter().filter(|name| !vary.contains(name)) {
+            let text = format!(
+                "the plugin sees the header `{name}`, so responses may differ by it: add it here, or remove it from `headers`"
+            );
+            table.mistake("vary", text);
+        }
+        let ttl = table.within("ttl", Duration::from_secs(30), Duration::from_millis(1), Duration::from_hours(24));
+        let stale = table.within("stale-while-revalidate", Duration::ZERO, Duration::ZERO, Duration::from_hours(24));
+        Some(Self { ttl, stale, scope: table.or("scope", Scope::Principal), vary })
     }
 }
 

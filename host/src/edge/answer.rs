@@ -45,7 +45,10 @@ pub(super) fn give_out(
     headers.insert("x-request-id", head.request_id.clone());
     insert(&mut headers, "traceparent", &head.trace.to_string());
     insert(&mut headers, "server-timing", &timing(trail, took));
-    headers.extend(trail.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
+    for (name, value) in &trail.headers {
+        // Both the plugin and the host may have something to say of `vary`.
+        headers.append(name.clone(), value.clone());
+    }
     if status.is_success()
         && let Some(degraded) = degraded(trail)
     {

@@ -122,7 +122,10 @@ impl Caller {
         if let Ok(trace) = HeaderValue::try_from(self.trace.to_string()) {
             metadata.insert("traceparent", trace);
         }
-        match (scope, &self.identity) {
+        // A request for a whole tenant's response has no principal.
+        let identity =
+            self.identity.as_ref().filter(|identity| scope != Scope::Principal || !identity.subject.is_empty());
+        match (scope, identity) {
             (Scope::Public, _) => {
                 Scoped { key: Some(ScopeKey::Public), metadata, expires_at: None, source: self.source }
             }

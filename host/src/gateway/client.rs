@@ -1,5 +1,6 @@
 //! `[[client]]`: which frontend a request comes from.
 
+use super::cors::Cors;
 use crate::{
     model::Fault,
     settings::{Rate, Table},
@@ -20,6 +21,7 @@ pub struct Client {
     pub rate: Option<Rate>,
     /// Requests of one caller (by identity; an anonymous one by address).
     pub principal_rate: Option<Rate>,
+    pub(super) cors: Option<Cors>,
 }
 
 /// All clients.
@@ -123,6 +125,7 @@ impl Client {
             header,
             rate,
             principal_rate,
+            cors: Cors::read(&table.table("cors")),
         })
     }
 

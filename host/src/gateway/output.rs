@@ -144,6 +144,9 @@ mod tests {
             rate: None,
             principal_rate: None,
             idempotency: None,
+            cache: None,
+            consumes: vec![],
+            produces: vec![],
             place: document.table(&mistakes).place(""),
         };
         let response = plugin::Response {

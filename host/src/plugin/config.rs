@@ -32,6 +32,8 @@ pub struct Config {
     pub plugin_cache: ByteSize,
     /// Answers kept for repeated writes.
     pub idempotency: ByteSize,
+    /// Whole responses that are kept.
+    pub responses: ByteSize,
     /// The part of `requests` that one plugin may hold.
     pub plugin_share: f64,
 }
@@ -53,6 +55,7 @@ impl Config {
             message: table.within("message", mib(4), kib(1), mib(64)),
             log: table.within("log", kib(64), ByteSize(0), mib(16)),
             idempotency: table.within("idempotency", mib(64), ByteSize(0), mib(65_536)),
+            responses: table.within("responses", mib(64), ByteSize(0), mib(65_536)),
             plugin_share: table.or("plugin-share", Percent(0.8)).0,
             plugin_cache: table.within("plugin-cache", mib(64), ByteSize(0), mib(65_536)),
         }

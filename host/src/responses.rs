@@ -1,0 +1,198 @@
+//! Whole responses, kept: found again by key, made once for all who ask at the same time, old ones served while one request makes a
+//! new one. What a key holds, and what may be kept, the gateway decides; what a response is, this module does not know.
+
+use crate::store::Store;
+use std::{
+    collections::HashMap,
+    fmt,
+    hash::Hash,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::{sync::watch, time::Instant};
+
+/// Responses by key, bounded by bytes.
+pub struct Responses<K, V> {
+    kept: Store<K, Kept<V>>,
+    /// Those that are being made now.
+    making: Mutex<HashMap<K, watch::Receiver<Made<V>>>>,
+}
+
+/// `None`: not yet; `Some(None)`: made, but not to be shared.
+type Made<V> = Option<Option<V>>;
+
+#[derive(Debug, Clone)]
+struct Kept<V> {
+    value: V,
+    made_at: Instant,
+    ttl: Duration,
+}
+
+/// What is there for a key.
+#[derive(Debug)]
+pub enum Found<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> {
+    /// With its age and the time for which it is still fresh; stale ones have none left.
+    Hit { value: V, age: Duration, left: Duration },
+    /// Stale, and the caller is the one who makes it anew, beside.
+    Renew { value: V, age: Duration, maker: Maker<K, V> },
+    /// Nothing, and the caller is the one who makes it.
+    Make(Maker<K, V>),
+    /// Somebody makes it.
+    Wait(Waiter<V>),
+}
+
+/// The duty to make a response. Dropped without [`Maker::done`], those who wait make their own.
+#[derive(Debug)]
+pub struct Maker<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> {
+    responses: Arc<Responses<K, V>>,
+    key: K,
+    made: watch::Sender<Made<V>>,
+}
+
+/// Waits for what another one makes.
+#[derive(Debug)]
+pub struct Waiter<V>(watch::Receiver<Made<V>>);
+
+/// How long to keep a response: fresh, and then stale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep {
+    pub ttl: Duration,
+    pub stale: Duration,
+    /// Bytes that it takes.
+    pub weight: usize,
+}
+
+impl<K, V> Responses<K, V>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    pub fn new(max_bytes: u64) -> Arc<Self> {
+        Arc::new(Self { kept: Store::new(max_bytes), making: Mutex::default() })
+    }
+
+    pub fn find(self: &Arc<Self>, key: &K) -> Found<K, V> {
+        if let Some(kept) = self.kept.get(key) {
+            let age = kept.made_at.elapsed();
+            let left = kept.ttl.saturating_sub(age);
+            if !left.is_zero() {
+                return Found::Hit { value: kept.value, age, left };
+            }
+            return match self.start(key) {
+                Ok(maker) => Found::Renew { value: kept.value, age, maker },
+                Err(_) => Found::Hit { value: kept.value, age, left },
+            };
+        }
+        match self.start(key) {
+            Ok(maker) => Found::Make(maker),
+            Err(waiter) => Found::Wait(waiter),
+        }
+    }
+
+    fn start(self: &Arc<Self>, key: &K) -> Result<Maker<K, V>, Waiter<V>> {
+        let mut making = self.making();
+        if let Some(receiver) = making.get(key) {
+            return Err(Waiter(receiver.clone()));
+        }
+        let (made, receiver) = watch::channel(None);
+        making.insert(key.clone(), receiver);
+        Ok(Maker { responses: self.clone(), key: key.clone(), made })
+    }
+}
+
+impl<K: Hash + Eq, V> Responses<K, V> {
+    fn making(&self) -> MutexGuard<'_, HashMap<K, watch::Receiver<Made<V>>>> {
+        self.making.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Clone + Send + Sync + 'static> Maker<K, V> {
+    /// The response is there. Kept if `keep` says so; given to those who wait if it may be `shared`.
+    pub fn done(self, value: V, keep: Option<Keep>, shared: bool) {
+        if let Some(Keep { ttl, stale, weight }) = keep {
+            let kept = Kept { value: value.clone(), made_at: Instant::now(), ttl };
+            self.responses.kept.insert(self.key.clone(), kept, weight, ttl + stale);
+        }
+        self.made.send_replace(Some(shared.then_some(value)));
+    }
+}
+
+impl<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> Drop for Maker<K, V> {
+    fn drop(&mut self) {
+        self.responses.making().remove(&self.key);
+    }
+}
+
+impl<V: Clone> Waiter<V> {
+    /// `None`: nothing came of it, or nothing that may be shared.
+    pub async fn wait(mut self) -> Option<V> {
+        self.0.wait_for(Option::is_some).await.ok().and_then(|made| made.clone()).flatten()
+    }
+}
+
+impl<K, V> fmt::Debug for Responses<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Responses").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEEP: Keep = Keep { ttl: Duration::from_secs(10), stale: Duration::from_secs(20), weight: 100 };
+
+    fn responses() -> Arc<Responses<u32, &'static str>> {
+        Responses::new(1 << 20)
+    }
+
+    fn make(found: Found<u32, &'static str>) -> Maker<u32, &'static str> {
+        match found {
+            Found::Make(maker) | Found::Renew { maker, .. } => maker,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_makes_it_and_the_others_wait() {
+        let responses = responses();
+        let maker = make(responses.find(&1));
+        let Found::Wait(waiter) = responses.find(&1) else { panic!() };
+        let Found::Make(_other) = responses.find(&2) else { panic!() };
+        maker.done("one", Some(KEEP), true);
+        assert_eq!(waiter.wait().await, Some("one"));
+        tokio::time::advance(Duration::from_secs(9)).await;
+        let Found::Hit { value: "one", age, left } = responses.find(&1) else { panic!() };
+        assert_eq!((age.as_secs(), left.as_secs()), (9, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stale_one_serves_while_one_caller_makes_it_anew() {
+        let responses = responses();
+        make(responses.find(&1)).done("old", Some(KEEP), true);
+        tokio::time::advance(Duration::from_secs(10)).await;
+        let found = responses.find(&1);
+        assert!(matches!(found, Found::Renew { value: "old", .. }));
+        let Found::Hit { value: "old", left: Duration::ZERO, .. } = responses.find(&1) else { panic!() };
+        make(found).done("new", Some(KEEP), true);
+        assert!(matches!(responses.find(&1), Found::Hit { value: "new", .. }));
+        tokio::time::advance(Duration::from_secs(30)).await;
+        assert!(matches!(responses.find(&1), Found::Make(_)), "stale ones end too");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_not_kept_or_not_shared_leaves_nothing() {
+        let responses = responses();
+        for (shared, expected) in [(true, Some("error")), (false, None)] {
+            let maker = make(responses.find(&1));
+            let Found::Wait(waiter) = responses.find(&1) else { panic!() };
+            maker.done("error", None, shared);
+            assert_eq!(waiter.wait().await, expected);
+        }
+        let maker = make(responses.find(&1));
+        let Found::Wait(waiter) = responses.find(&1) else { panic!() };
+        drop(maker);
+        assert_eq!(waiter.wait().await, None, "its maker went away");
+        assert!(matches!(responses.find(&1), Found::Make(_)));
+    }
+}
