@@ -33,3 +33,10 @@ pub(crate) async fn film(host: &TestHost, path: &str) -> (String, String) {
 fn told(shown: &Value) -> (String, String) {
     (shown["title"].as_str().unwrap().to_owned(), shown["origin"].as_str().unwrap().to_owned())
 }
+/// The state of each endpoint in `/v1/backends`, by address.
+pub(crate) async fn states(host: &TestHost) -> Vec<(String, String)> {
+    let backends = host.admin("/v1/backends").send().await.ok().json();
+    let endpoints = backends["backends"][0]["endpoints"].as_array().unwrap().iter();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    endpoints.map(|endpoint| (text(&endpoint["address"]), text(&endpoint["state"]))).collect()
+}

@@ -11,6 +11,7 @@ mod faults;
 mod hostile;
 mod linked;
 mod pages;
+mod recovery;
 mod refusals;
 mod requests;
 mod sandbox;
