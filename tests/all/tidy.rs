@@ -27,7 +27,7 @@ const LAYERS: [&[&str]; 14] = [
 ];
 
 /// Crates that one module (or one pair of them) knows, and no other.
-const OWNERS: [(&str, &[&str]); 17] = [
+const OWNERS: [(&str, &[&str]); 16] = [
     ("anyhow", &["cli"]),
     ("axum", &["edge", "admin"]),
     ("clap", &["cli"]),
@@ -35,7 +35,6 @@ const OWNERS: [(&str, &[&str]); 17] = [
     ("hyper", &["edge", "admin", "upstream"]),
     ("hyper_util", &["edge", "admin"]),
     ("jsonwebtoken", &["identity"]),
-    ("matchit", &["release"]),
     ("moka", &["store"]),
     ("notify", &["release"]),
     ("prometheus_client", &["telemetry"]),
