@@ -6,6 +6,7 @@ mod backends;
 mod batching;
 mod callers;
 mod configuration;
+mod edge;
 mod fan;
 mod faults;
 mod hostile;
