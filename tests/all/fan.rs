@@ -4,7 +4,7 @@ use crate::support::weft;
 use bytes::Bytes;
 use serde_json::Value;
 use std::net::SocketAddr;
-use weft_tests::{artifacts, host::TestHost, setup::Setup};
+use weft_tests::{artifacts, host::TestHost, setup::Setup, web::Web};
 
 /// Everything that the plugin calls.
 const SERVICES: [&str; 4] = ["catalog.v1.Films", "reviews.v1.Reviews", "recommend.v1.Recommend", "feed.v1.Feed"];
@@ -39,4 +39,14 @@ pub(crate) async fn states(host: &TestHost) -> Vec<(String, String)> {
     let endpoints = backends["backends"][0]["endpoints"].as_array().unwrap().iter();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     endpoints.map(|endpoint| (text(&endpoint["address"]), text(&endpoint["state"]))).collect()
+}
+
+/// `POST /v1/invalidate` of the admin interface, with a token if there is one.
+pub(crate) async fn invalidate(host: &TestHost, token: Option<&str>, what: &Value) -> u16 {
+    let request = Web::new(host.admin_address()).post("/v1/invalidate").json(what);
+    let request = match token {
+        Some(token) => request.bearer(token),
+        None => request,
+    };
+    request.send().await.status
 }

@@ -4,8 +4,11 @@
 
 mod backends;
 mod batching;
+mod caching;
 mod callers;
 mod configuration;
+mod degraded;
+mod edge;
 mod fan;
 mod faults;
 mod hostile;

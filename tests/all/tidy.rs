@@ -35,7 +35,6 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("hyper", &["edge", "admin", "upstream"]),
     ("hyper_util", &["edge", "admin"]),
     ("jsonwebtoken", &["identity"]),
-    ("matchit", &["release"]),
     ("moka", &["store"]),
     ("notify", &["release"]),
     ("prometheus_client", &["telemetry"]),

@@ -106,14 +106,25 @@ async fn stream(
     path: PathAndQuery,
     bounds: StreamBounds,
 ) -> Result<Bytes, Status> {
-    let until = tokio::time::Instant::now() + bounds.time;
+    let mut cut = std::pin::pin!(async {
+        match bounds.time {
+            Some(time) => tokio::time::sleep(time).await,
+            None => std::future::pending().await,
+        }
+    });
     let mut list = BytesMut::new();
-    let open = client.server_streaming(request, path, RawCodec);
-    let Ok(opened) = tokio::time::timeout_at(until, open).await else { return Ok(Bytes::new()) };
-    let mut messages = opened?.into_inner();
+    let opened = tokio::select! {
+        opened = client.server_streaming(request, path, RawCodec) => opened?,
+        // Many servers send no headers before there is a message.
+        () = &mut cut => return Ok(Bytes::new()),
+    };
+    let mut messages = opened.into_inner();
     for _ in 0..bounds.items {
-        let Ok(next) = tokio::time::timeout_at(until, messages.message()).await else { break };
-        let Some(message) = next? else { break };
+        let next = tokio::select! {
+            next = messages.message() => next?,
+            () = &mut cut => break,
+        };
+        let Some(message) = next else { break };
         if list.len() + message.len() > bounds.bytes {
             break;
         }

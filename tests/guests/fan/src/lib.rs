@@ -28,6 +28,20 @@ async fn film(Path(id): Path<u32>) -> Result<Json<Shown>> {
     Ok(shown(Films::get_film(GetFilmRequest { id }).with_meta().await?))
 }
 
+#[data]
+pub(crate) struct Ids {
+    /// `1,2,3`
+    ids: String,
+}
+
+/// How each of several calls at once ended: the film's title, or the code.
+#[get("/films")]
+async fn films(Query(Ids { ids }): Query<Ids>) -> Json<Vec<String>> {
+    let ids = ids.split(',').filter_map(|id| id.parse().ok());
+    let calls = join_all(ids.map(|id| Films::get_film(GetFilmRequest { id }))).await;
+    Json(calls.into_iter().map(|call| call.map_or_else(|error| error.code().to_string(), |film| film.title)).collect())
+}
+
 /// Rather an old film than none.
 #[get("/film/{id}/old")]
 async fn old(Path(id): Path<u32>) -> Result<Json<Shown>> {
@@ -73,4 +87,4 @@ async fn events(Path(topic): Path<String>) -> Result<Json<Vec<u32>>> {
     Ok(Json(items.into_iter().map(|event: Event| event.number).collect()))
 }
 
-weft_sdk::plugin!(film, old, empty, maybe, recommended, rate, forget, events);
+weft_sdk::plugin!(film, films, old, empty, maybe, recommended, rate, forget, events);

@@ -1,0 +1,121 @@
+//! A new configuration for a running host: whole, or not at all.
+//!
+//! Everything that the new configuration asks for is built beside what serves, plugins loaded and all; only when nothing is missing
+//! does it take the place of the old. Requests under way finish with what they began with.
+
+use super::{StartError, site::Site};
+use crate::{
+    config::Config,
+    edge::Edge,
+    plugin::Runtime,
+    settings::{Change, Mistake, diff},
+    telemetry::Metrics,
+};
+use arc_swap::ArcSwap;
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+use tokio::task::JoinHandle;
+
+/// Keys that belong to what is made once: listeners, the sandbox, the logs.
+const FIXED: [&str; 4] = ["admin.", "limits.", "telemetry.", "plugins.compiled"];
+/// Keys of `[http]` that are not.
+const FREE: [&str; 4] = ["http.timeout", "http.max-body", "http.explain-scope", "http.trusted-peers"];
+
+/// Why nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    #[error("the file has mistakes:\n{}", lines(.0))]
+    Mistakes(Vec<Mistake>),
+    #[error("these can't change while the host runs; restart it:\n{}", lines(.0))]
+    Fixed(Vec<Change>),
+    #[error("plugins that serve now could not serve with it:\n{}", .0.join("\n"))]
+    Refused(Vec<String>),
+    #[error("{0}")]
+    Start(#[from] StartError),
+}
+
+fn lines(list: &[impl ToString]) -> String {
+    list.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// What a reload replaces, and what it needs.
+#[derive(Debug)]
+pub(super) struct Reloader {
+    pub(super) file: PathBuf,
+    pub(super) runtime: Runtime,
+    pub(super) metrics: Metrics,
+    pub(super) edge: Arc<Edge>,
+    pub(super) site: Arc<ArcSwap<Site>>,
+    /// Tasks of the site in service.
+    pub(super) tasks: Mutex<Vec<JoinHandle<()>>>,
+    /// The text in force. Held through a reload, so that there is one at a time.
+    pub(super) text: tokio::sync::Mutex<String>,
+}
+
+impl Reloader {
+    /// Reads the file again and puts it in force; with what has changed.
+    pub(super) async fn reload(&self) -> Result<Vec<Change>, ReloadError> {
+        let mut text = self.text.lock().await;
+        let outcome = self.try_reload(&text).await;
+        match outcome {
+            Ok((changes, new)) => {
+                *text = new;
+                let told: Vec<_> = changes.iter().map(ToString::to_string).collect();
+                tracing::info!(changes = ?told, "configuration reloaded");
+                Ok(changes)
+            }
+            Err(error) => {
+                tracing::error!("the configuration was not reloaded, nothing has changed: {error}");
+                Err(error)
+            }
+        }
+    }
+
+    async fn try_reload(&self, text: &str) -> Result<(Vec<Change>, String), ReloadError> {
+        let config = Config::load(&self.file).map_err(ReloadError::Mistakes)?;
+        let changes = diff(text, &config.text);
+        let is_fixed = |change: &&Change| {
+            let key = change.key.as_str();
+            let is_free = FREE.iter().any(|free| key == *free);
+            FIXED.iter().any(|fixed| key.starts_with(fixed)) || (key.starts_with("http.") && !is_free)
+        };
+        let fixed: Vec<_> = changes.iter().filter(is_fixed).cloned().collect();
+        if !fixed.is_empty() {
+            return Err(ReloadError::Fixed(fixed));
+        }
+        let before = self.site.load_full();
+        let site = Site::build(&config, &self.runtime, &self.metrics, Some(&before)).await?;
+        let lost = lost(&before, &site);
+        if !lost.is_empty() {
+            return Err(ReloadError::Refused(lost));
+        }
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = std::mem::replace(&mut *tasks, site.spawn());
+        drop(tasks);
+        self.edge.replace(site.gateway.clone(), &config.http);
+        self.site.store(Arc::new(site));
+        old.iter().for_each(JoinHandle::abort);
+        Ok((changes, config.text))
+    }
+
+    pub(super) fn stop_tasks(&self) {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// Plugins of `before` that `after` does not serve, and why.
+fn lost(before: &Site, after: &Site) -> Vec<String> {
+    let table = after.releases.current();
+    let serves = |name: &str| table.releases().iter().any(|release| release.name == name);
+    let reports = after.loader.reports();
+    let reason = |file: &std::path::Path| {
+        let shown = file.display().to_string();
+        let report = reports.iter().find(|report| report.file == shown);
+        report.and_then(|report| report.refused.clone()).unwrap_or_else(|| "its file is gone".to_owned())
+    };
+    let current = before.releases.current();
+    let lost = current.releases().iter().filter(|release| !serves(&release.name));
+    lost.map(|release| format!("{} {}: {}", release.name, release.version, reason(&release.file))).collect()
+}
