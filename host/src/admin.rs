@@ -5,7 +5,7 @@ use crate::{
     fanout::Engine,
     plugin::Runtime,
     release::{Loader, Releases},
-    settings::{Secret, Table},
+    settings::{Change, Secret, Table},
     telemetry::Metrics,
     upstream::Backend,
 };
@@ -17,6 +17,7 @@ use axum::{
     routing::{get, post},
 };
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http::{HeaderMap, Response, StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -48,18 +49,31 @@ impl Config {
     }
 }
 
-/// What the operator may look at.
+/// What the operator may look at and do.
 #[derive(Debug, Clone)]
 pub struct Admin {
     pub ready: Arc<AtomicBool>,
-    pub releases: Arc<Releases>,
-    pub loader: Arc<Loader>,
-    pub runtime: Runtime,
-    pub engine: Arc<Engine>,
-    pub backends: Vec<Arc<Backend>>,
     pub metrics: Metrics,
     /// The bearer token for everything that changes state.
     pub token: Option<String>,
+    pub host: Arc<dyn Host>,
+}
+
+/// The host behind the admin interface. A reload replaces what is in a view.
+pub trait Host: Send + Sync + std::fmt::Debug {
+    fn view(&self) -> View;
+    /// Puts the configuration's file in force, whole or not at all: the changes, or why there are none.
+    fn reload(&self) -> BoxFuture<'_, Result<Vec<Change>, String>>;
+}
+
+/// The parts of a host.
+#[derive(Debug, Clone)]
+pub struct View {
+    pub releases: Arc<Releases>,
+    pub loader: Arc<Loader>,
+    pub engine: Arc<Engine>,
+    pub backends: Vec<Arc<Backend>>,
+    pub runtime: Runtime,
 }
 
 /// The admin router.
@@ -71,6 +85,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/v1/plugins", get(plugins))
         .route("/v1/backends", get(backends))
         .route("/v1/invalidate", post(invalidate))
+        .route("/v1/config/reload", post(reload))
         .fallback(unknown)
         .with_state(Arc::new(admin))
 }
@@ -84,14 +99,15 @@ async fn ready(State(admin): State<Arc<Admin>>) -> (StatusCode, &'static str) {
 }
 
 async fn metrics(State(admin): State<Arc<Admin>>) -> Response<Body> {
-    admin.engine.observe();
+    admin.host.view().engine.observe();
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], admin.metrics.encode()).into_response()
 }
 
 /// What serves, and what was refused and why.
 async fn plugins(State(admin): State<Arc<Admin>>) -> Json<Value> {
-    let table = admin.releases.current();
+    let view = admin.host.view();
+    let table = view.releases.current();
     let live = table.releases().iter().map(|release| {
         let loaded_at = release.loaded_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         let endpoints: Vec<_> = release.endpoints.iter().map(|endpoint| endpoint.name.to_string()).collect();
@@ -101,21 +117,22 @@ async fn plugins(State(admin): State<Arc<Admin>>) -> Json<Value> {
             "isolation": release.limits.isolation.as_str(), "endpoints": endpoints, "loaded_at": loaded_at,
         })
     });
-    let refused: Vec<_> = admin.loader.reports().into_iter().filter(|report| report.refused.is_some()).collect();
+    let refused: Vec<_> = view.loader.reports().into_iter().filter(|report| report.refused.is_some()).collect();
     Json(json!({
         "plugins": live.collect::<Vec<_>>(),
         "refused": refused,
-        "requests_under_way": admin.runtime.requests_under_way(),
-        "loads_under_way": admin.engine.loads_under_way(),
+        "requests_under_way": view.runtime.requests_under_way(),
+        "loads_under_way": view.engine.loads_under_way(),
     }))
 }
 
 async fn backends(State(admin): State<Arc<Admin>>) -> Json<Value> {
+    let view = admin.host.view();
     let backend = |backend: &Arc<Backend>| json!({ "name": backend.name(), "endpoints": backend.endpoints() });
     let word = |is_up| if is_up { "up" } else { "away" };
     Json(json!({
-        "backends": admin.backends.iter().map(backend).collect::<Vec<_>>(),
-        "shared_cache": admin.engine.shared_cache_is_up().map(word),
+        "backends": view.backends.iter().map(backend).collect::<Vec<_>>(),
+        "shared_cache": view.engine.shared_cache_is_up().map(word),
     }))
 }
 
@@ -138,15 +155,27 @@ async fn invalidate(State(admin): State<Arc<Admin>>, headers: HeaderMap, body: B
             return (StatusCode::BAD_REQUEST, format!("expected {{\"tags\": [..]}} or {{\"all\": true}}: {error}\n"));
         }
     };
+    let engine = admin.host.view().engine;
     if wanted.all {
-        admin.engine.invalidate_all();
+        engine.invalidate_all();
     }
-    wanted.tags.iter().for_each(|tag| admin.engine.invalidate(tag));
+    wanted.tags.iter().for_each(|tag| engine.invalidate(tag));
     tracing::info!(tags = ?wanted.tags, all = wanted.all, "invalidated by the admin interface");
     (
         StatusCode::OK,
         format!("invalidated {}\n", if wanted.all { "everything".to_owned() } else { wanted.tags.join(", ") }),
     )
+}
+
+/// Reads the configuration again.
+async fn reload(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response<Body> {
+    if let Err(refusal) = admin.check_token(&headers) {
+        return refusal.into_response();
+    }
+    match admin.host.reload().await {
+        Ok(changes) => Json(json!({ "changes": changes })).into_response(),
+        Err(reason) => (StatusCode::CONFLICT, format!("nothing has changed: {reason}\n")).into_response(),
+    }
 }
 
 impl Admin {
@@ -167,5 +196,8 @@ impl Admin {
 }
 
 async fn unknown() -> (StatusCode, &'static str) {
-    (StatusCode::NOT_FOUND, "here are: /livez /readyz /metrics /v1/plugins /v1/backends /v1/invalidate\n")
+    (
+        StatusCode::NOT_FOUND,
+        "here are: /livez /readyz /metrics /v1/plugins /v1/backends /v1/invalidate /v1/config/reload\n",
+    )
 }

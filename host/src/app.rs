@@ -1,17 +1,23 @@
 //! The composition root: from configuration to a running host, and its end.
 
+mod reload;
+mod site;
+
+pub use reload::ReloadError;
+
+use reload::Reloader;
+use site::Site;
+
 use crate::{
     admin::{self, Admin},
     config::Config,
-    edge::{self, Bounds, Door},
-    fanout::Engine,
-    gateway::{Admission, Answers, Ceilings, Gateway, Shared},
-    identity::Verifier,
+    edge::{self, Bounds, Door, Edge},
     net::{Peers, ServerTls},
     plugin::{Runtime, Senses},
-    release::{self, Loader, Releases},
+    settings::Change,
     telemetry::Metrics,
 };
+use arc_swap::ArcSwap;
 use std::{
     io,
     net::SocketAddr,
@@ -42,15 +48,14 @@ pub struct Running {
     pub http: SocketAddr,
     pub admin: SocketAddr,
     pub metrics: Metrics,
-    pub releases: Arc<Releases>,
     ready: Arc<AtomicBool>,
     drain_delay: Duration,
     stop_http: watch::Sender<bool>,
     stop_admin: watch::Sender<bool>,
     http_task: JoinHandle<()>,
     admin_task: JoinHandle<()>,
-    /// What goes on beside the requests, and ends without ceremony.
-    tasks: Vec<JoinHandle<()>>,
+    tls_task: Option<JoinHandle<()>>,
+    reloader: Arc<Reloader>,
 }
 
 /// Starts everything: listeners first, so that a taken port is found at once; then plugins; then it is ready.
@@ -60,65 +65,50 @@ pub async fn start(config: Config, senses: Senses) -> Result<Running, StartError
     let addresses = [(&http, config.http.listen), (&admin, config.admin.listen)]
         .map(|(listener, asked)| listener.local_addr().unwrap_or(asked));
     let metrics = Metrics::default();
-    let (engine, backends) =
-        Engine::new(config.fanout.clone(), config.forward.clone(), &metrics).map_err(StartError::Backend)?;
     let compiled = config.plugins.compiled.clone();
     let runtime = Runtime::new(config.limits.clone(), senses, compiled).map_err(StartError::Runtime)?;
-    let releases = Arc::<Releases>::default();
-    let loader = Arc::new(Loader::new(
-        config.plugins.clone(),
-        config.clients.names(),
-        runtime.clone(),
-        engine.clone(),
-        &metrics,
-        releases.clone(),
-    ));
     let ready = Arc::new(AtomicBool::new(false));
     let (stop_http, http_stopped) = watch::channel(false);
     let (stop_admin, admin_stopped) = watch::channel(false);
-    let operator = Admin {
-        ready: ready.clone(),
-        releases: releases.clone(),
-        loader: loader.clone(),
-        runtime,
-        engine: engine.clone(),
-        backends,
-        metrics: metrics.clone(),
-        token: config.admin.token.as_ref().and_then(|token| token.read().ok()),
-    };
+
+    let site = Site::prepare(&config, &runtime, &metrics, None)?;
+    let edge = Edge::new(site.gateway.clone(), &config.http, &metrics);
+    let site = Arc::new(ArcSwap::from_pointee(site));
+    let reloader = Arc::new(Reloader::new(&config, runtime, metrics.clone(), edge.clone(), site.clone()));
+
+    // Health is answered while the plugins are loaded.
+    let token = config.admin.token.as_ref().and_then(|token| token.read().ok());
+    let operator = Admin { ready: ready.clone(), metrics: metrics.clone(), token, host: reloader.clone() };
     let bounds = Bounds::from(&config.http);
     let admin_bounds = Bounds { drain: Duration::from_secs(1), connections: 100, ..bounds };
     let admin_door = Door { listener: admin, tls: None, peers: Peers::default(), proxy_protocol: false };
     let admin_task =
         tokio::spawn(edge::serve(admin_door, admin::router(operator), admin_bounds, metrics.clone(), admin_stopped));
+    site.load().load().await?;
+    reloader.spawn_tasks();
 
-    let first = loader.clone();
-    tokio::task::spawn_blocking(move || first.refresh()).await.map_err(|error| StartError::Load(error.to_string()))?;
-    let gateway = Arc::new(gateway(&config, engine.clone(), &releases));
-    let mut tasks = vec![tokio::spawn(gateway.admission.clone().watch())];
-    let router = edge::router(gateway, &config.http, &metrics);
     let tls = config.http.tls.clone().map(|(files, first)| Arc::new(ServerTls::new(files, first)));
-    tasks.extend(tls.clone().map(|tls| tokio::spawn(async move { tls.watch().await })));
+    let tls_task = tls.clone().map(|tls| tokio::spawn(async move { tls.watch().await }));
     let (peers, proxy_protocol) = (config.http.peers.clone(), config.http.proxy_protocol);
     let door = Door { listener: http, tls, peers, proxy_protocol };
+    let router = edge::router(edge, &config.http);
     let http_task = tokio::spawn(edge::serve(door, router, bounds, metrics.clone(), http_stopped));
-    tasks.push(tokio::spawn(release::watch(loader)));
-    tasks.push(tokio::spawn(engine.clone().watch_shared()));
     ready.store(true, Relaxed);
     let [http, admin] = addresses;
-    tracing::info!(%http, %admin, releases = releases.current().releases().len(), "ready");
+    tracing::info!(%http, %admin, releases = site.load().releases.current().releases().len(), "ready");
+    let drain_delay = config.http.drain_delay;
     Ok(Running {
         http,
         admin,
         metrics,
-        releases,
         ready,
-        drain_delay: config.http.drain_delay,
+        drain_delay,
         stop_http,
         stop_admin,
         http_task,
         admin_task,
-        tasks,
+        tls_task,
+        reloader,
     })
 }
 
@@ -126,34 +116,20 @@ async fn listen(address: SocketAddr, key: &'static str) -> Result<TcpListener, S
     TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, key, source })
 }
 
-fn gateway(config: &Config, engine: Arc<Engine>, releases: &Arc<Releases>) -> Gateway {
-    let verifier = config.keys.clone().map(|keys| Verifier::new(config.identity.clone(), keys));
-    let ceilings = Ceilings {
-        timeout: config.http.timeout,
-        calls: config.limits.calls,
-        arena: config.limits.arena.as_usize(),
-        message: config.limits.message.as_usize(),
-    };
-    Gateway {
-        clients: config.clients.clone(),
-        verifier,
-        releases: releases.clone(),
-        engine,
-        ceilings,
-        admission: Arc::new(Admission::new(config.limits.requests as usize * 2)),
-        answers: Answers::new(config.limits.idempotency.0),
-        responses: Shared::new(config.limits.responses.0),
-        granted_headers: config.plugins.response_headers.clone().into(),
-        explain: config.http.explain.clone(),
-    }
-}
-
 impl Running {
+    /// Reads the configuration's file again and puts it in force, whole or not at all; with what has changed.
+    pub async fn reload(&self) -> Result<Vec<Change>, ReloadError> {
+        self.reloader.reload().await
+    }
+
     /// Not ready any more → goes on accepting for `drain-delay` → finishes what is under way within `drain` → gone.
     pub async fn stop(self) {
         self.ready.store(false, Relaxed);
         tokio::time::sleep(self.drain_delay).await;
-        self.tasks.iter().for_each(JoinHandle::abort);
+        self.reloader.stop_tasks();
+        if let Some(task) = &self.tls_task {
+            task.abort();
+        }
         // A receiver that is gone has stopped already; a task that failed has nothing left to finish.
         let _ = self.stop_http.send(true);
         let _ = self.http_task.await;

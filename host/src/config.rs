@@ -14,6 +14,9 @@ use std::{
 /// A configuration without mistakes.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// The file and the text that it was read from.
+    pub file: PathBuf,
+    pub text: String,
     pub http: edge::Config,
     pub admin: admin::Config,
     pub identity: identity::Config,
@@ -44,7 +47,9 @@ impl Config {
         let folder = file.parent().unwrap_or(Path::new(""));
         let config = {
             let document = Document::parse(file, text, &mistakes);
-            Self::read(&document.table(&mistakes), folder)
+            let mut config = Self::read(&document.table(&mistakes), folder);
+            (config.file, config.text) = (file.to_owned(), text.to_owned());
+            config
         };
         let found = mistakes.into_sorted();
         if found.is_empty() { Ok(config) } else { Err(found) }
@@ -53,6 +58,8 @@ impl Config {
     fn read(root: &Table<'_>, folder: &Path) -> Self {
         let identity = root.table("identity");
         let mut config = Self {
+            file: PathBuf::new(),
+            text: String::new(),
             http: edge::Config::read(&root.table("http"), folder),
             admin: admin::Config::read(&root.table("admin")),
             identity: identity::Config::read(&identity),

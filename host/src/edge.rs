@@ -21,6 +21,7 @@ use crate::{
     net::Peers,
     telemetry::Metrics,
 };
+use arc_swap::ArcSwap;
 use axum::{Router, body::Body, extract::State, routing::any};
 use futures_util::FutureExt;
 use http::{Request, Response, StatusCode};
@@ -39,18 +40,39 @@ const WORTH_PACKING: u16 = 1 << 10;
 
 /// What the one handler needs.
 #[derive(Debug)]
-struct Edge {
-    gateway: Arc<Gateway>,
-    max_body: usize,
-    peers: Peers,
+pub struct Edge {
+    inside: ArcSwap<Inside>,
     metrics: Metrics,
 }
 
+/// The part that a reload replaces. A request keeps the one that it began with.
+#[derive(Debug)]
+struct Inside {
+    gateway: Arc<Gateway>,
+    max_body: usize,
+    peers: Peers,
+}
+
+impl Inside {
+    fn new(gateway: Arc<Gateway>, config: &Config) -> Self {
+        Self { gateway, max_body: config.max_body.as_usize(), peers: config.peers.clone() }
+    }
+}
+
+impl Edge {
+    pub fn new(gateway: Arc<Gateway>, config: &Config, metrics: &Metrics) -> Arc<Self> {
+        Arc::new(Self { inside: ArcSwap::from_pointee(Inside::new(gateway, config)), metrics: metrics.clone() })
+    }
+
+    /// From here on requests go this way.
+    pub fn replace(&self, gateway: Arc<Gateway>, config: &Config) {
+        self.inside.store(Arc::new(Inside::new(gateway, config)));
+    }
+}
+
 /// The public router: every path leads to the gateway, which knows the endpoints.
-pub fn router(gateway: Arc<Gateway>, config: &Config, metrics: &Metrics) -> Router {
-    let (max_body, peers) = (config.max_body.as_usize(), config.peers.clone());
-    let edge = Edge { gateway, max_body, peers, metrics: metrics.clone() };
-    let router = Router::new().fallback(any(entry)).with_state(Arc::new(edge));
+pub fn router(edge: Arc<Edge>, config: &Config) -> Router {
+    let router = Router::new().fallback(any(entry)).with_state(edge);
     if config.compress { router.layer(compression()) } else { router }
 }
 
@@ -67,11 +89,12 @@ fn compression() -> CompressionLayer<impl Predicate> {
 async fn entry(State(edge): State<Arc<Edge>>, request: Request<Body>) -> Response<Body> {
     let since = Instant::now();
     let _active = Active::new(&edge.metrics);
-    let (head, request) = request::take_in(request, edge.max_body, &edge.peers);
+    let inside = edge.inside.load_full();
+    let (head, request) = request::take_in(request, inside.max_body, &inside.peers);
     let mut trail = Trail::default();
     let handled = async {
         let request = request?;
-        edge.gateway.handle(request, &mut trail).await
+        inside.gateway.handle(request, &mut trail).await
     };
     // A panic is a bug of the host; it costs this request only, and the caller still gets an answer.
     let result = AssertUnwindSafe(handled).catch_unwind().await.unwrap_or_else(|_| {

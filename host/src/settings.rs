@@ -4,12 +4,14 @@
 //! that goes out of scope reports the keys that nobody asked for. Whoever reads a file looks at [`Mistakes`] at the end and
 //! uses the result only when there are none.
 
+mod diff;
 mod mistakes;
 mod rate;
 mod secret;
 mod table;
 mod value;
 
+pub use diff::{Change, diff};
 pub use mistakes::{Mistake, Mistakes};
 pub use rate::Rate;
 pub use secret::Secret;

@@ -7,10 +7,6 @@ pub use logs::{Config, LogFormat, init_logs};
 pub use prometheus_client::metrics::{counter::Counter, histogram::Histogram};
 
 pub use metrics::{
-<<<<<<< HEAD
     BackendLabels, CacheLabels, CallLabels, CutLabels, EndpointLabels, Metrics, PluginLabels, RequestLabels,
-=======
-    BackendLabels, CacheLabels, CallLabels, EndpointLabels, Metrics, PluginLabels, RequestLabels, TierLabels,
->>>>>>> main
-    UpstreamLabels,
+    TierLabels, UpstreamLabels,
 };

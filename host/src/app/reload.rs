@@ -5,6 +5,7 @@
 
 use super::{StartError, site::Site};
 use crate::{
+    admin::{Host, View},
     config::Config,
     edge::Edge,
     plugin::Runtime,
@@ -12,6 +13,7 @@ use crate::{
     telemetry::Metrics,
 };
 use arc_swap::ArcSwap;
+use futures_util::future::BoxFuture;
 use std::{
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
@@ -43,18 +45,29 @@ fn lines(list: &[impl ToString]) -> String {
 /// What a reload replaces, and what it needs.
 #[derive(Debug)]
 pub(super) struct Reloader {
-    pub(super) file: PathBuf,
-    pub(super) runtime: Runtime,
-    pub(super) metrics: Metrics,
-    pub(super) edge: Arc<Edge>,
-    pub(super) site: Arc<ArcSwap<Site>>,
+    file: PathBuf,
+    runtime: Runtime,
+    metrics: Metrics,
+    edge: Arc<Edge>,
+    site: Arc<ArcSwap<Site>>,
     /// Tasks of the site in service.
-    pub(super) tasks: Mutex<Vec<JoinHandle<()>>>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
     /// The text in force. Held through a reload, so that there is one at a time.
-    pub(super) text: tokio::sync::Mutex<String>,
+    text: tokio::sync::Mutex<String>,
 }
 
 impl Reloader {
+    pub(super) fn new(
+        config: &Config,
+        runtime: Runtime,
+        metrics: Metrics,
+        edge: Arc<Edge>,
+        site: Arc<ArcSwap<Site>>,
+    ) -> Self {
+        let (file, text) = (config.file.clone(), tokio::sync::Mutex::new(config.text.clone()));
+        Self { file, runtime, metrics, edge, site, tasks: Mutex::default(), text }
+    }
+
     /// Reads the file again and puts it in force; with what has changed.
     pub(super) async fn reload(&self) -> Result<Vec<Change>, ReloadError> {
         let mut text = self.text.lock().await;
@@ -86,22 +99,44 @@ impl Reloader {
             return Err(ReloadError::Fixed(fixed));
         }
         let before = self.site.load_full();
-        let site = Site::build(&config, &self.runtime, &self.metrics, Some(&before)).await?;
+        let site = Site::prepare(&config, &self.runtime, &self.metrics, Some(&before))?;
+        site.load().await?;
         let lost = lost(&before, &site);
         if !lost.is_empty() {
             return Err(ReloadError::Refused(lost));
         }
-        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        let old = std::mem::replace(&mut *tasks, site.spawn());
-        drop(tasks);
         self.edge.replace(site.gateway.clone(), &config.http);
         self.site.store(Arc::new(site));
-        old.iter().for_each(JoinHandle::abort);
+        self.spawn_tasks();
         Ok((changes, config.text))
+    }
+
+    /// Starts the tasks of the site in service, and ends those of the one before.
+    pub(super) fn spawn_tasks(&self) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = std::mem::replace(&mut *tasks, self.site.load().spawn());
+        old.iter().for_each(JoinHandle::abort);
     }
 
     pub(super) fn stop_tasks(&self) {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(JoinHandle::abort);
+    }
+}
+
+impl Host for Reloader {
+    fn view(&self) -> View {
+        let site = self.site.load();
+        View {
+            releases: site.releases.clone(),
+            loader: site.loader.clone(),
+            engine: site.engine.clone(),
+            backends: site.backends.clone(),
+            runtime: self.runtime.clone(),
+        }
+    }
+
+    fn reload(&self) -> BoxFuture<'_, Result<Vec<Change>, String>> {
+        Box::pin(async { Self::reload(self).await.map_err(|error| error.to_string()) })
     }
 }
 

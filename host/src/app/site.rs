@@ -24,9 +24,8 @@ pub(super) struct Site {
 }
 
 impl Site {
-    /// Loads all plugins; what can't be loaded is reported by the loader. Answers to repeated writes outlive a reload: they are
-    /// `before`'s.
-    pub(super) async fn build(
+    /// Without plugins as yet. Answers to repeated writes outlive a reload: they are `before`'s.
+    pub(super) fn prepare(
         config: &Config,
         runtime: &Runtime,
         metrics: &Metrics,
@@ -38,12 +37,16 @@ impl Site {
         let (plugins, clients) = (config.plugins.clone(), config.clients.names());
         let loader =
             Arc::new(Loader::new(plugins, clients, runtime.clone(), engine.clone(), metrics, releases.clone()));
-        let first = loader.clone();
-        let loaded = tokio::task::spawn_blocking(move || first.refresh()).await;
-        loaded.map_err(|error| super::StartError::Load(error.to_string()))?;
         let answers = before.map(|before| before.gateway.answers.clone());
         let gateway = Arc::new(gateway(config, engine.clone(), &releases, answers));
         Ok(Self { gateway, loader, releases, engine, backends })
+    }
+
+    /// Loads all plugins; what can't be loaded is reported by the loader.
+    pub(super) async fn load(&self) -> Result<(), super::StartError> {
+        let first = self.loader.clone();
+        let loaded = tokio::task::spawn_blocking(move || first.refresh()).await;
+        loaded.map_err(|error| super::StartError::Load(error.to_string()))
     }
 
     /// What goes on beside the requests.

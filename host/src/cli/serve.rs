@@ -21,15 +21,23 @@ pub(super) fn run(arguments: &Arguments) -> Result {
     telemetry::init_logs(&config.telemetry);
     runtime()?.block_on(async {
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let mut hangup = signal(SignalKind::hangup())?;
         let running = tokio::select! {
             running = app::start(config, Senses::Real) => running?,
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
         };
         tell(&format!("weft serves on http://{} (admin on http://{})", running.http, running.admin));
-        let name = tokio::select! {
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "Ctrl-C",
+        let name = loop {
+            tokio::select! {
+                _ = terminate.recv() => break "SIGTERM",
+                _ = interrupt.recv() => break "Ctrl-C",
+                _ = hangup.recv() => match running.reload().await {
+                    Ok(changes) if changes.is_empty() => tell("SIGHUP: nothing has changed in the configuration"),
+                    Ok(changes) => changes.iter().for_each(|change| tell(&format!("SIGHUP: {change}"))),
+                    Err(error) => tell(&format!("SIGHUP: nothing was changed: {error}")),
+                },
+            }
         };
         tracing::info!("{name}: finishing what is under way");
         tokio::select! {

@@ -122,20 +122,12 @@ impl Caller {
         if let Ok(trace) = HeaderValue::try_from(self.trace.to_string()) {
             metadata.insert("traceparent", trace);
         }
-<<<<<<< HEAD
         // A request for a whole tenant's response has no principal.
         let identity =
             self.identity.as_ref().filter(|identity| scope != Scope::Principal || !identity.subject.is_empty());
-        match (scope, identity) {
-            (Scope::Public, _) => {
-                Scoped { key: Some(ScopeKey::Public), metadata, expires_at: None, source: self.source }
-            }
-            (_, None) => Scoped { key: None, metadata, expires_at: None, source: self.source },
-=======
-        let (key, expires_at) = match (scope, &self.identity) {
+        let (key, expires_at) = match (scope, identity) {
             (Scope::Public, _) => (Some(ScopeKey::Public), None),
             (_, None) => (None, None),
->>>>>>> main
             (Scope::Tenant, Some(identity)) => {
                 if let (Some(name), Some(tenant)) = (&forward.tenant, &identity.tenant) {
                     put(&mut metadata, name, tenant);
