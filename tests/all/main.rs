@@ -22,3 +22,4 @@ mod sharing;
 mod support;
 mod swapping;
 mod tidy;
+mod transport;
