@@ -8,7 +8,7 @@
 //! - [`web`]: requests to it, and answers; [`raw`]: bytes that no HTTP library would send
 //! - [`tokens`]: callers, good and bad; [`tls`]: certificates
 //! - [`upstream`]: a gRPC server that answers, stalls and fails as it is told; [`frames`]: one that breaks HTTP/2 as it is told
-//! - [`demo`]: the four real services of the demo
+//! - [`rest`]: a REST server; [`redis`]: a real Redis; [`demo`]: the four real services of the demo
 //! - [`metrics`]: what the host counted
 //! - [`wait`]: until something is so
 //!
@@ -29,6 +29,8 @@ pub mod host;
 pub mod metrics;
 pub mod process;
 pub mod raw;
+pub mod redis;
+pub mod rest;
 pub mod setup;
 pub mod tls;
 pub mod tokens;
