@@ -62,8 +62,8 @@ pub async fn start(config: Config, senses: Senses) -> Result<Running, StartError
     let metrics = Metrics::default();
     let (engine, backends) =
         Engine::new(config.fanout.clone(), config.forward.clone(), &metrics).map_err(StartError::Backend)?;
-    let compiled = config.plugins.compiled.clone();
-    let runtime = Runtime::new(config.limits.clone(), senses, compiled).map_err(StartError::Runtime)?;
+    let runtime =
+        Runtime::new(config.limits.clone(), senses, config.plugins.compiling.clone()).map_err(StartError::Runtime)?;
     let releases = Arc::<Releases>::default();
     let loader = Arc::new(Loader::new(
         config.plugins.clone(),

@@ -39,6 +39,7 @@ pub struct Metrics {
     pub requests_active: Gauge,
     pub guest_cpu: Histograms<PluginLabels>,
     pub guest_traps: Family<PluginLabels, Counter>,
+    pub plugins_resting: Family<PluginLabels, Gauge>,
     pub calls: Family<CallLabels, Counter>,
     pub upstream_calls: Family<UpstreamLabels, Counter>,
     pub upstream_seconds: Histograms<UpstreamLabels>,
@@ -70,6 +71,7 @@ impl Default for Metrics {
             requests_active: Gauge::default(),
             guest_cpu: Family::new_with_constructor(|| Histogram::new(CPU_SECONDS)),
             guest_traps: Family::default(),
+            plugins_resting: Family::default(),
             calls: Family::default(),
             upstream_calls: Family::default(),
             upstream_seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
@@ -102,6 +104,11 @@ impl Metrics {
         r.register("requests_active", "Requests under way", self.requests_active.clone());
         r.register_with_unit("guest_cpu", "CPU time of the guest, a request", Unit::Seconds, self.guest_cpu.clone());
         r.register("guest_traps", "Requests that ended in a trap", self.guest_traps.clone());
+        r.register(
+            "plugin_resting",
+            "Endpoints of a release that are not run for a while because they crashed again and again",
+            self.plugins_resting.clone(),
+        );
         r.register("calls", "Calls that plugins made, by where the reply came from", self.calls.clone());
         r.register("upstream_calls", "Calls that left the host", self.upstream_calls.clone());
         r.register_with_unit(
