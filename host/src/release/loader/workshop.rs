@@ -33,6 +33,8 @@ impl Loader {
         state.open += jobs.len();
         state.jobs.extend(jobs);
         tracing::info!(waiting = state.open, at_once = most, "compiling");
+        // Some may wait for one of these to be done.
+        self.done.notify_all();
         while state.workers < most.min(state.jobs.len()) {
             let loader = self.clone();
             let started = std::thread::Builder::new().name("compile".to_owned()).spawn(move || loader.work());
