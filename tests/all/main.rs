@@ -4,12 +4,21 @@
 
 mod backends;
 mod batching;
+mod caching;
 mod callers;
 mod configuration;
+mod degraded;
+mod edge;
+mod fan;
+mod faults;
 mod hostile;
+mod linked;
+mod pages;
+mod recovery;
 mod refusals;
 mod requests;
 mod sandbox;
 mod sharing;
 mod support;
+mod swapping;
 mod tidy;

@@ -7,7 +7,8 @@
 //! - [`host`]: a host in this process; [`process`]: the real command in a process of its own
 //! - [`web`]: requests to it, and answers; [`raw`]: bytes that no HTTP library would send
 //! - [`tokens`]: callers, good and bad
-//! - [`upstream`]: a gRPC server that answers, stalls and fails as it is told; [`demo`]: the four real services of the demo
+//! - [`upstream`]: a gRPC server that answers, stalls and fails as it is told; [`frames`]: one that breaks HTTP/2 as it is told
+//! - [`demo`]: the four real services of the demo
 //! - [`metrics`]: what the host counted
 //! - [`wait`]: until something is so
 //!
@@ -23,6 +24,7 @@
 
 pub mod artifacts;
 pub mod demo;
+pub mod frames;
 pub mod host;
 pub mod metrics;
 pub mod process;

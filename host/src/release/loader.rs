@@ -52,6 +52,8 @@ struct State {
     workers: usize,
     /// Whether the first table was built: until then all wait for all, so that no request sees half of them.
     has_begun: bool,
+    /// Whether something came or went since the folder was looked at: what was refused for its sake may come in now.
+    is_stirred: bool,
 }
 
 /// One file of the folder.
@@ -68,6 +70,13 @@ struct Candidate {
     clash: Option<Arc<Refusal>>,
     /// When it was first seen: who came first keeps an endpoint.
     order: u64,
+}
+
+impl Candidate {
+    /// Whether it is another file that keeps it out.
+    fn is_blocked(&self) -> bool {
+        self.refused.as_ref().is_some_and(|reason| matches!(**reason, Refusal::SameVersion { .. }))
+    }
 }
 
 /// An artifact that is good as far as it can be without being compiled.
@@ -151,10 +160,7 @@ impl Loader {
         };
         let (mut is_settled, mut jobs) = (true, VecDeque::new());
         let mut changed = self.forget(&found);
-        for (path, stamp) in found {
-            if self.state().files.get(&path).is_some_and(|candidate| candidate.stamp == stamp) {
-                continue;
-            }
+        for (path, stamp) in self.to_examine(found) {
             match self.examine(&path, stamp) {
                 Ok(Examined::Unsettled) => {
                     is_settled = false;
@@ -188,7 +194,22 @@ impl Loader {
         let mut state = self.state();
         let before = state.files.len();
         state.files.retain(|path, _| found.contains_key(path));
-        state.files.len() != before
+        let is_gone = state.files.len() != before;
+        state.is_stirred |= is_gone;
+        is_gone
+    }
+
+    /// What has changed, and then what may come in because something else has.
+    fn to_examine(&self, found: BTreeMap<PathBuf, Stamp>) -> Vec<(PathBuf, Stamp)> {
+        let mut state = self.state();
+        let is_same = |path: &Path, stamp| state.files.get(path).is_some_and(|candidate| candidate.stamp == stamp);
+        let (same, mut changed): (Vec<_>, Vec<_>) = found.into_iter().partition(|(path, stamp)| is_same(path, *stamp));
+        if state.is_stirred || !changed.is_empty() {
+            let blocked = |path: &Path| state.files.get(path).is_some_and(Candidate::is_blocked);
+            changed.extend(same.into_iter().filter(|(path, _)| blocked(path)));
+            state.is_stirred = false;
+        }
+        changed
     }
 
     /// Notes what became of a file; `None`: it is compiled.
@@ -197,13 +218,17 @@ impl Loader {
         let next = state.files.values().map(|candidate| candidate.order).max().unwrap_or(0) + 1;
         let before = state.files.get(path);
         let order = before.map_or(next, |candidate| candidate.order);
+        let told = before.and_then(|candidate| candidate.refused.clone());
+        let is_told = |reason: &Refusal| told.is_some_and(|told| told.to_string() == reason.to_string());
         let mut good = before.and_then(|candidate| candidate.good.clone());
         let refused = match outcome {
             None => None,
             Some(Ok(release)) => {
                 good = Some(release);
+                state.is_stirred = true;
                 None
             }
+            Some(Err(reason)) if is_told(&reason) => Some(Arc::new(reason)),
             Some(Err(reason)) => {
                 self.metrics.releases_refused.inc();
                 let consequence = good.as_ref().map_or_else(

@@ -156,7 +156,8 @@ const GREEDY: [Attack; 13] = [
     ),
     attack("handle-flood", TRAPPED, "(loop $l (drop (call $timer (i64.const 1000000))) (br $l))").limits(SLOW),
     attack("random-gigabyte", TRAPPED, "(call $bytes (i64.const 1000000000) (i32.const 8))"),
-    attack("giant-tags", TRAPPED, "(loop $l (call $invalidate (i32.const 3200000) (i32.const 100000)) (br $l))").limits(SLOW),
+    attack("giant-tags", TRAPPED, "(loop $l (call $invalidate (i32.const 3200000) (i32.const 100000)) (br $l))")
+        .limits(SLOW),
     attack("sleep-outside-an-exchange", (504, "deadline"), "(call $block (call $timer (i64.const 3600000000000)))")
         .timeout("300ms"),
 ];

@@ -1,6 +1,6 @@
 //! Where artifacts are compiled: a queue, and as many threads as compilers may run at once, for as long as there is work.
 
-use super::{Job, Loader, Refusal, State};
+use super::{Candidate, Job, Loader, Refusal, State};
 use std::{
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -52,7 +52,7 @@ impl Loader {
     }
 
     /// Takes one job after the other until there are no more.
-    fn work(&self) {
+    fn work(self: &Arc<Self>) {
         while let Some(job) = self.next_job() {
             self.work_on(job);
             self.state().open -= 1;
@@ -76,7 +76,7 @@ impl Loader {
         }
     }
 
-    fn work_on(&self, job: Job) {
+    fn work_on(self: &Arc<Self>, job: Job) {
         let (path, stamp, since) = (job.path.clone(), job.stamp, Instant::now());
         let is_wanted = || {
             let state = self.state();
@@ -100,8 +100,13 @@ impl Loader {
         }
         self.put(&path, stamp, Some(result));
         let mut state = self.state();
+        let is_awaited = state.is_stirred && state.files.values().any(Candidate::is_blocked);
         if state.has_begun {
             self.rebuild(&mut state.files);
+        }
+        drop(state);
+        if is_awaited {
+            self.look();
         }
     }
 }
