@@ -143,7 +143,9 @@ mod tests {
     use tokio::time::advance;
 
     fn crash(backoff: &Backoff, times: u32) {
-        (0..times).for_each(|_| drop(backoff.admit().unwrap().crashed()));
+        for _ in 0..times {
+            backoff.admit().unwrap().crashed();
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -111,3 +111,44 @@ fn reason(status: ExitStatus, said: &str, memory: ByteSize) -> CompileError {
         None => CompileError::Failed(status, said.lines().last().unwrap_or_default().to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    /// What is said of a helper that does this.
+    fn said_of(script: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let helper = folder.path().join("helper");
+        std::fs::write(&helper, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&helper, std::fs::Permissions::from_mode(0o700)).unwrap();
+        let compiling = Compiling {
+            folder: folder.path().to_owned(),
+            helper: Some(helper.clone()),
+            memory: ByteSize(64 << 20),
+            timeout: Duration::from_secs(2),
+        };
+        let component = vec![0; 1 << 20];
+        run(&helper, &compiling, "name", Path::new("out"), &component)
+            .map_or_else(|e| e.to_string(), |()| "done".into())
+    }
+
+    #[test]
+    fn failures_carry_their_reason() {
+        assert_eq!(said_of("cat > /dev/null"), "done");
+        assert_eq!(said_of("exec sleep 1000"), "compiling it took more than 2s (`compile-timeout` in [plugins])");
+        let hungry = "compiling it needed more than 64 MiB of memory (`compile-memory` in [plugins])";
+        assert_eq!(said_of("echo memory allocation of 8 bytes failed >&2; kill -ABRT $$"), hungry);
+        assert_eq!(said_of("kill -KILL $$"), hungry);
+        let invalid = "the component can't be compiled: no such thing";
+        assert_eq!(said_of(&format!("echo \"error: {invalid}\" >&2; exit 1")), invalid);
+        let crash = said_of("echo first >&2; echo boom >&2; exit 101");
+        assert!(crash.starts_with("the compiler failed") && crash.ends_with("boom"), "{crash}");
+    }
+
+    #[test]
+    fn a_helper_gets_nothing_of_the_hosts_environment() {
+        assert_eq!(said_of("cat > /dev/null; test -z \"$HOME$CARGO\""), "done");
+    }
+}
