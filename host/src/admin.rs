@@ -99,7 +99,9 @@ async fn ready(State(admin): State<Arc<Admin>>) -> (StatusCode, &'static str) {
 }
 
 async fn metrics(State(admin): State<Arc<Admin>>) -> Response<Body> {
-    admin.host.view().engine.observe();
+    let view = admin.host.view();
+    view.engine.observe();
+    view.releases.current().releases().iter().for_each(|release| drop(release.resting()));
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], admin.metrics.encode()).into_response()
 }
@@ -110,10 +112,12 @@ async fn plugins(State(admin): State<Arc<Admin>>) -> Json<Value> {
     let table = view.releases.current();
     let live = table.releases().iter().map(|release| {
         let loaded_at = release.loaded_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        let resting = release.resting();
+        let state = if resting.is_empty() { "live" } else { "resting" };
         let endpoints: Vec<_> = release.endpoints.iter().map(|endpoint| endpoint.name.to_string()).collect();
         json!({
             "name": release.name, "version": release.version.to_string(), "client": release.client,
-            "digest": release.digest.to_string(), "file": release.file.display().to_string(), "state": "live",
+            "digest": release.digest.to_string(), "file": release.file.display().to_string(), "state": state, "resting": resting,
             "isolation": release.limits.isolation.as_str(), "endpoints": endpoints, "loaded_at": loaded_at,
         })
     });

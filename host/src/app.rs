@@ -65,8 +65,8 @@ pub async fn start(config: Config, senses: Senses) -> Result<Running, StartError
     let addresses = [(&http, config.http.listen), (&admin, config.admin.listen)]
         .map(|(listener, asked)| listener.local_addr().unwrap_or(asked));
     let metrics = Metrics::default();
-    let compiled = config.plugins.compiled.clone();
-    let runtime = Runtime::new(config.limits.clone(), senses, compiled).map_err(StartError::Runtime)?;
+    let runtime =
+        Runtime::new(config.limits.clone(), senses, config.plugins.compiling.clone()).map_err(StartError::Runtime)?;
     let ready = Arc::new(AtomicBool::new(false));
     let (stop_http, http_stopped) = watch::channel(false);
     let (stop_admin, admin_stopped) = watch::channel(false);

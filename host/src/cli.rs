@@ -2,6 +2,7 @@
 
 mod build;
 mod check;
+mod compile;
 mod inspect;
 mod new;
 mod serve;
@@ -35,6 +36,7 @@ enum Command {
     New(new::Arguments),
     Build(build::Arguments),
     Inspect(inspect::Arguments),
+    CompileArtifact(compile::Arguments),
 }
 
 /// How a command ended without doing its work.
@@ -64,6 +66,7 @@ pub fn main() -> ExitCode {
         Command::New(arguments) => new::run(&arguments),
         Command::Build(arguments) => build::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::CompileArtifact(arguments) => compile::run(arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -72,7 +72,7 @@ impl Config {
             telemetry: telemetry::Config::read(&root.table("telemetry")),
         };
         config.plugins.folder = folder.join(&config.plugins.folder);
-        config.plugins.compiled = folder.join(&config.plugins.compiled);
+        config.plugins.compiling.folder = folder.join(&config.plugins.compiling.folder);
         config.keys = read_keys(&identity, config.identity.jwks.as_ref().map(|path| folder.join(path)));
         for backend in &mut config.fanout.backends {
             if let Some(fanout::Given { source: fanout::Source::File(path), place }) = &mut backend.descriptors {

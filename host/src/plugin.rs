@@ -9,13 +9,16 @@
 //! - an instance whose request trapped, overran, or was given up by its caller is dropped, never used again: it is put back only
 //!   after `handle` returned well;
 //! - clocks and random numbers come through [`Senses`], so that they can be fixed;
-//! - CPU time is the thread's CPU clock, read whenever the guest is entered or left; waiting costs nothing.
+//! - CPU time is the thread's CPU clock over the guest and what the host does for it at once; waiting costs nothing;
+//! - the pool has all that every request and every waiting instance can take: no plugin can take what belongs to another.
 
+mod backoff;
 mod bindings;
 mod cache;
 mod compile;
 mod config;
 mod engine;
+mod error;
 mod imports;
 mod instance;
 mod limiter;
@@ -23,12 +26,18 @@ mod load;
 mod meter;
 mod runner;
 mod senses;
+mod shelf;
 mod speech;
 
 pub use bindings::{Identity, Problem, Request, Response};
+pub use compile::{
+    CompileError, Compiling,
+    helper::{ITSELF, Order, work as compile_artifact},
+};
 pub use config::Config;
-pub use engine::{CompileError, Runtime};
-pub use runner::{Answer, Invocation, Plugin, PluginError};
+pub use engine::Runtime;
+pub use error::PluginError;
+pub use runner::{Answer, Invocation, Plugin};
 pub use senses::Senses;
 
 /// Runs the `describe` export of a component of world `describer` and returns its JSON. For `weft build`.

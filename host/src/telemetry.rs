@@ -4,7 +4,7 @@ mod logs;
 mod metrics;
 
 pub use logs::{Config, LogFormat, init_logs};
-pub use prometheus_client::metrics::{counter::Counter, histogram::Histogram};
+pub use prometheus_client::metrics::{counter::Counter, gauge::Gauge, histogram::Histogram};
 
 pub use metrics::{
     BackendLabels, CacheLabels, CallLabels, CutLabels, EndpointLabels, Metrics, PluginLabels, RequestLabels,

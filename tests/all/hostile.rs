@@ -1,5 +1,11 @@
 //! Guests that loop, grow, trap or answer nonsense are contained: their request gets a truthful 5xx, and nobody else notices.
 
+mod attacks;
+mod compiling;
+mod component;
+mod measure;
+mod resting;
+
 use crate::support::{GET_FILM, knows_all, probe, raw};
 use futures_util::future::join_all;
 use weft_tests::{

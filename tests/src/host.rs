@@ -7,7 +7,7 @@ use crate::{
     web::{Request, Web},
 };
 use serde_json::Value;
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::PathBuf};
 use weft::{
     app::{self, Running},
     config::Config,
@@ -37,10 +37,12 @@ impl Setup {
 
 impl TestHost {
     async fn start(folder: Folder, senses: weft::plugin::Senses) -> Self {
-        let config = Config::parse(&folder.config(), &folder.text).unwrap_or_else(|mistakes| {
+        let mut config = Config::parse(&folder.config(), &folder.text).unwrap_or_else(|mistakes| {
             let lines: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
             panic!("{}\n{}", lines.join("\n"), folder.text)
         });
+        // This process is no `weft`; the command under test lies beside it.
+        config.plugins.compiling.helper = Some(helper());
         let running = app::start(config, senses).await.unwrap();
         let (web, admin) = (Web::new(running.http), Web::new(running.admin));
         Self { running, web, admin, folder }
@@ -112,4 +114,10 @@ pub fn refusal(plugins: &Value, file: &str) -> Option<String> {
     let mut refused = plugins["refused"].as_array()?.iter();
     let found = refused.find(|refused| refused["file"].as_str().is_some_and(|path| path.ends_with(file)))?;
     Some(found["refused"].as_str().unwrap().to_owned())
+}
+
+/// The command under test, which cargo puts beside the folder of the test binaries.
+fn helper() -> PathBuf {
+    let binary = std::env::current_exe().unwrap();
+    binary.ancestors().nth(2).unwrap().join("weft-under-test")
 }

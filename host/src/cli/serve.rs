@@ -1,7 +1,12 @@
 //! `weft serve`.
 
 use super::{Failure, Result, runtime, tell};
-use crate::{app, config::Config, plugin::Senses, telemetry};
+use crate::{
+    app,
+    config::Config,
+    plugin::{ITSELF, Senses},
+    telemetry,
+};
 use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -17,7 +22,8 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result {
-    let config = Config::load(&arguments.config).map_err(Failure::Mistakes)?;
+    let mut config = Config::load(&arguments.config).map_err(Failure::Mistakes)?;
+    config.plugins.compiling.helper = Some(ITSELF.into());
     telemetry::init_logs(&config.telemetry);
     runtime()?.block_on(async {
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);

@@ -29,6 +29,9 @@ use std::{
 };
 use tokio::{task::AbortHandle, time::Instant};
 
+/// Replies of one request may fill the arena this often.
+const ARENAS: usize = 8;
+
 /// What one request may ask of the engine.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -132,7 +135,7 @@ impl Session {
             scoped: [None, None, None],
             deadline,
             limits,
-            inbox: Arc::default(),
+            inbox: Arc::new(Inbox::new(limits.arena.saturating_mul(ARENAS))),
             stats,
             calls: Vec::new(),
             open: 0,

@@ -37,6 +37,11 @@ pub(super) fn body_too_slow() -> Fault {
 pub(super) fn of_plugin(release: &Release, error: PluginError) -> Fault {
     let (blame, status, detail) = match &error {
         PluginError::Busy(_) => (Blame::Host, StatusCode::SERVICE_UNAVAILABLE, "the host is full; try again soon"),
+        PluginError::BackOff(_) => (
+            Blame::Guest,
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the plugin crashed again and again; it is tried again in a while",
+        ),
         PluginError::Deadline => {
             (Blame::Upstream, StatusCode::GATEWAY_TIMEOUT, "the endpoint's time was over before there was an answer")
         }
@@ -55,6 +60,9 @@ pub(super) fn of_plugin(release: &Release, error: PluginError) -> Fault {
     let fault = fault.with("plugin", &release.name).with("version", release.version.to_string());
     match error {
         PluginError::Busy(_) => fault.header(header::RETRY_AFTER, HeaderValue::from_static("1")),
+        PluginError::BackOff(rest) => {
+            fault.header(header::RETRY_AFTER, HeaderValue::from(rest.as_secs_f64().ceil().max(1.0) as u64))
+        }
         _ => fault,
     }
 }

@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 /// Header bytes of one response.
 const MOST_HEADER_BYTES: usize = 16 << 10;
+const MOST_HEADERS: usize = 100;
 
 /// An answer for the client.
 #[derive(Debug, Clone)]
@@ -100,6 +101,9 @@ pub(super) fn reply(
     let size: usize = response.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
     if size > MOST_HEADER_BYTES {
         return Err(bad(format!("its headers have {size} bytes and may have {MOST_HEADER_BYTES}")));
+    }
+    if response.headers.len() > MOST_HEADERS {
+        return Err(bad(format!("it has {} headers and may have {MOST_HEADERS}", response.headers.len())));
     }
     let mut headers = HeaderMap::with_capacity(response.headers.len() + 4);
     for (name, value) in &response.headers {

@@ -1,70 +1,117 @@
-//! Compiling artifacts: by a short-lived engine of its own (48.x keeps scratch memory of the compiler for an engine's life), into a
-//! private folder, once for each digest.
+//! Compiling artifacts: in a helper process that is bounded in memory and time ([`helper`]), into a private folder ([`vault`]), once
+//! for each digest. What a component makes the compiler do never happens in the process that serves.
+
+pub(super) mod helper;
+mod vault;
 
 use super::engine::configuration;
-use crate::artifact::Artifact;
+use crate::{
+    artifact::Artifact,
+    settings::{ByteSize, Table},
+};
 use std::{
-    fs,
     hash::{DefaultHasher, Hash, Hasher},
-    io::{self, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    io,
     path::{Path, PathBuf},
+    process::ExitStatus,
+    thread::available_parallelism,
+    time::Duration,
 };
 use wasmtime::Engine;
+
+/// Where and within which bounds artifacts are compiled.
+#[derive(Debug, Clone)]
+pub struct Compiling {
+    /// Where compiled code is kept: a private folder, made when first needed.
+    pub folder: PathBuf,
+    /// The command that compiles: this program itself. `None` compiles in this process, without bounds, for whoever embeds a host
+    /// and trusts its artifacts.
+    pub helper: Option<PathBuf>,
+    /// Of one helper.
+    pub memory: ByteSize,
+    /// Of one helper, by the clock.
+    pub timeout: Duration,
+}
+
+impl Compiling {
+    /// `compiled`, `compile-memory` and `compile-timeout` of `[plugins]`.
+    pub fn read(table: &Table<'_>) -> Self {
+        let mib = |n: u64| ByteSize(n << 20);
+        Self {
+            folder: table.or("compiled", ".weft/compiled".into()),
+            helper: None,
+            memory: table.within("compile-memory", mib(2048), mib(128), mib(65_536)),
+            timeout: table.within(
+                "compile-timeout",
+                Duration::from_mins(1),
+                Duration::from_secs(1),
+                Duration::from_mins(10),
+            ),
+        }
+    }
+
+    /// Helpers that may run at once: one core is left to those who serve.
+    pub fn at_once(&self) -> usize {
+        available_parallelism().map_or(1, |cores| cores.get() - 1).max(1)
+    }
+}
 
 /// Why an artifact could not be compiled.
 #[derive(Debug, thiserror::Error)]
 pub enum CompileError {
     #[error("the component can't be compiled: {0}")]
     Invalid(String),
+    #[error("compiling it took more than {0:?} (`compile-timeout` in [plugins])")]
+    TooSlow(Duration),
+    #[error("compiling it needed more than {} MiB of memory (`compile-memory` in [plugins])", .0.0 >> 20)]
+    TooHungry(ByteSize),
+    #[error("the compiler failed ({0}): {1}")]
+    Failed(ExitStatus, String),
+    #[error("the compiler can't be started: {0}")]
+    NoHelper(io::Error),
     #[error("{path}: {reason}", path = path.display())]
     Folder { path: PathBuf, reason: String },
     #[error("{path}: {source}", path = path.display())]
     Io { path: PathBuf, source: io::Error },
 }
 
-/// The compiled form of the artifact, made now or found from before. Takes seconds: not for a request's thread.
-pub(super) fn compiled_file(artifact: &Artifact, folder: &Path, engine: &Engine) -> Result<PathBuf, CompileError> {
-    check_private(folder)?;
+/// The name of the artifact's compiled form, for engines like this one.
+fn name(artifact: &Artifact, engine: &Engine) -> String {
     let mut hasher = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut hasher);
-    let path = folder.join(format!("{}-{:016x}.cwasm", artifact.digest.hex(), hasher.finish()));
-    if path.exists() {
+    format!("{}-{:016x}", artifact.digest.hex(), hasher.finish())
+}
+
+/// Whether the artifact was compiled before.
+pub(super) fn is_compiled(artifact: &Artifact, compiling: &Compiling, engine: &Engine) -> bool {
+    vault::Vault::open(&compiling.folder).is_ok_and(|vault| vault.find(&name(artifact, engine)).is_some())
+}
+
+/// The compiled form of the artifact, made now or found from before. Takes seconds: not for a request's thread.
+pub(super) fn compiled_file(
+    artifact: &Artifact,
+    compiling: &Compiling,
+    engine: &Engine,
+) -> Result<PathBuf, CompileError> {
+    let vault = vault::Vault::open(&compiling.folder)?;
+    let name = name(artifact, engine);
+    if let Some(path) = vault.find(&name) {
         return Ok(path);
     }
+    let fresh = vault.temporary(&name);
+    let out = fresh.path();
+    match &compiling.helper {
+        Some(helper) => helper::run(helper, compiling, &name, out, &artifact.bytes)?,
+        None => compile(&artifact.bytes, &name, out)?,
+    }
+    let path = vault.keep(fresh, &name)?;
+    vault.find(&name).ok_or(CompileError::Folder { path, reason: "is not what was written just now".to_owned() })
+}
+
+/// Compiles and writes the sealed code. By an engine of its own: 48.x keeps scratch memory of the compiler for an engine's life.
+fn compile(component: &[u8], name: &str, out: &Path) -> Result<(), CompileError> {
     let invalid = |error: wasmtime::Error| CompileError::Invalid(format!("{error:#}"));
     let compiler = Engine::new(&configuration()).map_err(invalid)?;
-    let code = compiler.precompile_component(&artifact.bytes).map_err(invalid)?;
-    write_whole(&path, &code).map_err(|source| CompileError::Io { path: path.clone(), source })?;
-    Ok(path)
-}
-
-/// Makes the folder, or makes sure that it is ours alone: whoever can write here can run code in this process.
-fn check_private(folder: &Path) -> Result<(), CompileError> {
-    let io = |source| CompileError::Io { path: folder.to_owned(), source };
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(io)?;
-    let meta = fs::symlink_metadata(folder).map_err(io)?;
-    let wrong = |reason: &str| Err(CompileError::Folder { path: folder.to_owned(), reason: reason.to_owned() });
-    if !meta.is_dir() {
-        return wrong("is not a folder");
-    }
-    if meta.uid() != rustix::process::geteuid().as_raw() {
-        return wrong("belongs to another user; compiled code is only kept in a folder of our own");
-    }
-    if meta.mode() & 0o077 != 0 {
-        return wrong("is open to other users; `chmod 700` it");
-    }
-    Ok(())
-}
-
-fn write_whole(path: &Path, code: &[u8]) -> io::Result<()> {
-    let unique: u64 = rand::random();
-    let temporary = path.with_extension(format!("{unique:016x}.tmp"));
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-    let written = file.write_all(code).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&temporary, path));
-    if written.is_err() {
-        // The name is random, so nothing else is lost with it.
-        let _ = fs::remove_file(&temporary);
-    }
-    written
+    let code = compiler.precompile_component(component).map_err(invalid)?;
+    vault::write(out, name, &code).map_err(|source| CompileError::Io { path: out.to_owned(), source })
 }

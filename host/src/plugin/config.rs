@@ -12,6 +12,8 @@ pub struct Config {
     pub queue: Duration,
     /// Instances kept for plugins with `isolation = "reuse"` while they are idle.
     pub idle: u32,
+    /// Instances made ahead for plugins with `isolation = "request"`.
+    pub warm: u32,
     /// Linear memory of one instance.
     pub memory: ByteSize,
     /// Guest CPU time of one request.
@@ -26,6 +28,8 @@ pub struct Config {
     pub arena: ByteSize,
     /// One request message.
     pub message: ByteSize,
+    /// All request messages of one request.
+    pub messages: ByteSize,
     /// Log lines of one request.
     pub log: ByteSize,
     /// The plugins' own caches together.
@@ -45,7 +49,8 @@ impl Config {
         Self {
             requests: table.within("requests", 512, 1, 10_000),
             queue: table.within("queue", Duration::from_millis(100), Duration::ZERO, Duration::from_secs(10)),
-            idle: table.within("idle", 128, 0, 10_000),
+            idle: table.within("idle", 128, 0, 5_000),
+            warm: table.within("warm", 64, 0, 5_000),
             memory: table.within("memory", mib(128), mib(1), mib(4096)),
             cpu: table.within("cpu", Duration::from_secs(1), Duration::from_millis(1), Duration::from_mins(1)),
             calls: table.within("calls", 10_000, 1, 100_000),
@@ -53,6 +58,7 @@ impl Config {
             response: table.within("response", mib(8), kib(1), mib(256)),
             arena: table.within("arena", mib(8), kib(64), mib(256)),
             message: table.within("message", mib(4), kib(1), mib(64)),
+            messages: table.within("messages", mib(16), kib(1), mib(1024)),
             log: table.within("log", kib(64), ByteSize(0), mib(16)),
             idempotency: table.within("idempotency", mib(64), ByteSize(0), mib(65_536)),
             responses: table.within("responses", mib(64), ByteSize(0), mib(65_536)),

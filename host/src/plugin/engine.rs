@@ -4,18 +4,14 @@ use super::{
     Config, Senses,
     bindings::{self, describer::Describer},
     cache::PluginCache,
-    compile,
+    compile::{self, CompileError, Compiling},
     instance::State,
+    limiter::{MOST_INSTANCES, MOST_MEMORIES, MOST_TABLES},
     load,
+    shelf::Shelf,
 };
 use crate::artifact::Artifact;
-pub use compile::CompileError;
-use std::{
-    num::NonZeroUsize,
-    path::{Path, PathBuf},
-    sync::{Arc, atomic::AtomicUsize},
-    time::Duration,
-};
+use std::{num::NonZeroUsize, path::Path, sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 use wasmtime::{
     Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Store,
@@ -27,6 +23,8 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 const TICK: Duration = Duration::from_millis(2);
 /// Memory of a slot that stays mapped between two instances. Rust guests dirty about 1.1 MiB.
 const KEEP_RESIDENT: usize = 2 << 20;
+/// Instances that may be made ahead at the same time.
+pub(super) const MAKERS: usize = 8;
 
 /// What all instances share.
 pub(super) struct Shared {
@@ -36,8 +34,11 @@ pub(super) struct Shared {
     pub(super) cache: PluginCache,
     /// Requests that may run at the same time.
     pub(super) permits: Semaphore,
-    /// Instances that lie idle, over all plugins.
-    pub(super) idle: AtomicUsize,
+    /// Instances that have served and may serve again.
+    pub(super) idle: Shelf,
+    /// Instances that were made ahead and have served nobody.
+    pub(super) warm: Shelf,
+    pub(super) makers: Arc<Semaphore>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -51,12 +52,12 @@ impl std::fmt::Debug for Shared {
 pub struct Runtime {
     pub(super) shared: Arc<Shared>,
     linker: Linker<State>,
-    compiled: PathBuf,
+    compiling: Compiling,
 }
 
 impl std::fmt::Debug for Runtime {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Runtime").field("compiled", &self.compiled).finish_non_exhaustive()
+        f.debug_struct("Runtime").field("compiling", &self.compiling).finish_non_exhaustive()
     }
 }
 
@@ -79,18 +80,18 @@ pub(super) fn configuration() -> wasmtime::Config {
 }
 
 fn pool(config: &Config) -> PoolingAllocationConfig {
-    let slots = config.requests + config.idle;
+    let slots = config.requests + config.idle + config.warm + MAKERS as u32;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(slots)
-        .total_core_instances(slots * 4)
-        .total_memories(slots * 2)
-        .total_tables(slots * 4)
+        .total_core_instances(slots * MOST_INSTANCES)
+        .total_memories(slots * MOST_MEMORIES)
+        .total_tables(slots * MOST_TABLES)
         .total_stacks(slots)
         .max_memory_size(config.memory.as_usize())
         .table_elements(20_000)
-        .max_core_instances_per_component(32)
-        .max_memories_per_component(4)
-        .max_tables_per_component(16)
+        .max_core_instances_per_component(MOST_INSTANCES)
+        .max_memories_per_component(MOST_MEMORIES)
+        .max_tables_per_component(MOST_TABLES)
         .max_component_instance_size(2 << 20)
         .linear_memory_keep_resident(KEEP_RESIDENT)
         .table_keep_resident(64 << 10)
@@ -99,8 +100,7 @@ fn pool(config: &Config) -> PoolingAllocationConfig {
 }
 
 impl Runtime {
-    /// `compiled` is the folder for compiled code; it is made, private, when first needed.
-    pub fn new(config: Config, senses: Senses, compiled: PathBuf) -> Result<Self, String> {
+    pub fn new(config: Config, senses: Senses, compiling: Compiling) -> Result<Self, String> {
         let mut settings = configuration();
         settings.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(&config)));
         let engine = Engine::new(&settings).map_err(|error| format!("the sandbox can't be set up: {error:#}"))?;
@@ -108,16 +108,28 @@ impl Runtime {
         let linker = linker(&engine).map_err(|error| format!("the sandbox can't be linked: {error:#}"))?;
         let cache = PluginCache::new(config.plugin_cache.0);
         let permits = Semaphore::new(config.requests as usize);
-        let idle = AtomicUsize::new(0);
-        Ok(Self { shared: Arc::new(Shared { engine, config, senses, cache, permits, idle }), linker, compiled })
+        let (idle, warm) = (Shelf::new(config.idle as usize), Shelf::new(config.warm as usize));
+        let makers = Arc::new(Semaphore::new(MAKERS));
+        let shared = Shared { engine, config, senses, cache, permits, idle, warm, makers };
+        Ok(Self { shared: Arc::new(shared), linker, compiling })
     }
 
     /// Compiles the artifact, or finds it compiled, and links it. Takes seconds: not for a request's thread.
     pub(super) fn link(&self, artifact: &Artifact) -> Result<InstancePre<State>, CompileError> {
-        let file = compile::compiled_file(artifact, &self.compiled, &self.shared.engine)?;
+        let file = compile::compiled_file(artifact, &self.compiling, &self.shared.engine)?;
         let invalid = |error: wasmtime::Error| CompileError::Invalid(format!("{error:#}"));
         let component = load::map(&self.shared.engine, &file).map_err(invalid)?;
         self.linker.instantiate_pre(&component).map_err(invalid)
+    }
+
+    /// Whether the artifact was compiled before, so that loading it takes no time.
+    pub fn has_compiled(&self, artifact: &Artifact) -> bool {
+        compile::is_compiled(artifact, &self.compiling, &self.shared.engine)
+    }
+
+    /// Artifacts that may be compiled at once.
+    pub fn compilers(&self) -> usize {
+        self.compiling.at_once()
     }
 
     /// Requests that run in guests now.

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     fanout::{Head, Instead, JsonOrProto, Outcome},
-    model::Scope,
+    model::{Code, Scope},
 };
 use bytes::Bytes;
 use std::time::Duration;
@@ -23,6 +23,14 @@ const OR_STALE: u32 = 1 << 16;
 const OR_DEFAULT: u32 = 1 << 17;
 const KNOWN_FLAGS: u32 = 0xffff | OR_STALE | OR_DEFAULT;
 
+/// Bounds of an entry of the plugin's cache; what is over them is not kept.
+const LONGEST_KEY: usize = 1 << 10;
+const MOST_TAGS: usize = 64;
+
+fn is_fair_tag(tag: &str) -> bool {
+    tag.len() <= LONGEST_KEY
+}
+
 impl types::Host for State {}
 
 impl backend::Host for State {
@@ -31,6 +39,8 @@ impl backend::Host for State {
         calls: Vec<backend::Call>,
     ) -> Result<Vec<core::result::Result<backend::Reply, backend::Failure>>> {
         self.count_crossing()?;
+        self.count_calls(calls.len(), calls.iter().map(|call| call.message.len()).sum())?;
+        let mut left = self.shared.config.arena.as_usize();
         let session = self.session.as_mut().ok_or_else(outside_a_request)?;
         let calls = calls.into_iter().map(|call| {
             let message = Bytes::from(call.message);
@@ -41,7 +51,7 @@ impl backend::Host for State {
             (call.method, message, call.timeout_ms.map(|ms| Duration::from_millis(ms.into())))
         });
         let outcomes = session.call_batch(calls.collect()).await;
-        Ok(outcomes.into_iter().map(reply).collect())
+        Ok(outcomes.into_iter().map(|outcome| reply(outcome, &mut left)).collect())
     }
 
     async fn exchange(
@@ -52,6 +62,7 @@ impl backend::Host for State {
         wait_ms: Option<u32>,
     ) -> Result<(Vec<backend::Completion>, Vec<u8>)> {
         self.count_crossing()?;
+        self.count_calls(calls.len() + cancel.len(), messages.len())?;
         let session = self.session.as_mut().ok_or_else(outside_a_request)?;
         let heads = heads(&calls, Bytes::from(messages))?;
         let wait = wait_ms.map(|ms| Duration::from_millis(ms.into()));
@@ -89,13 +100,24 @@ fn heads(calls: &[backend::CallHead], messages: Bytes) -> Result<Vec<Head>> {
     Ok(heads)
 }
 
-fn reply(outcome: Outcome) -> core::result::Result<backend::Reply, backend::Failure> {
+/// `left`: what may still be handed over, so that many replies at once don't add up to more than one exchange would take.
+fn reply(outcome: Outcome, left: &mut usize) -> core::result::Result<backend::Reply, backend::Failure> {
     match outcome.result {
-        Ok(message) => Ok(backend::Reply {
-            message: message.to_vec(),
-            origin: outcome.origin as u32,
-            age_ms: u32::try_from(outcome.age.as_millis()).unwrap_or(u32::MAX),
-        }),
+        Ok(message) => match left.checked_sub(message.len()) {
+            Some(rest) => {
+                *left = rest;
+                Ok(backend::Reply {
+                    message: message.to_vec(),
+                    origin: outcome.origin as u32,
+                    age_ms: u32::try_from(outcome.age.as_millis()).unwrap_or(u32::MAX),
+                })
+            }
+            None => Err(backend::Failure {
+                code: Code::ResourceExhausted as u32,
+                message: "the replies of this batch are over the bound for one exchange".to_owned(),
+                details: Vec::new(),
+            }),
+        },
         Err(failure) => Err(backend::Failure {
             code: failure.code as u32,
             message: failure.message.clone(),
@@ -127,7 +149,9 @@ impl cache::Host for State {
     }
 
     fn set(&mut self, key: String, value: Vec<u8>, ttl_ms: u32, scope: cache::Scope, tags: Vec<String>) -> Result<()> {
-        if let Some(key) = self.cache_key(scope, key) {
+        self.count_crossing()?;
+        let is_fair = key.len() <= LONGEST_KEY && tags.len() <= MOST_TAGS && tags.iter().all(|tag| is_fair_tag(tag));
+        if let Some(key) = self.cache_key(scope, key).filter(|_| is_fair) {
             self.shared.cache.set(key, value, Duration::from_millis(ttl_ms.into()), &tags);
         }
         Ok(())
@@ -141,6 +165,11 @@ impl cache::Host for State {
     }
 
     fn invalidate_tag(&mut self, tag: String) -> Result<()> {
+        self.count_crossing()?;
+        // No entry has such a tag.
+        if !is_fair_tag(&tag) {
+            return Ok(());
+        }
         self.shared.cache.invalidate_tag(self.artifact, &tag);
         if let Some(session) = self.session.as_ref().filter(|_| self.may_invalidate(&tag)) {
             session.invalidate(&tag);

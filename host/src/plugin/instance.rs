@@ -11,13 +11,13 @@ use super::{
 use crate::{artifact::Digest, fanout::Session, model::Identity};
 use rand::Rng;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
-use wasmtime::{CallHook, Store, StoreContextMut, UpdateDeadline, component::ResourceTable};
+use wasmtime::{Store, StoreContextMut, UpdateDeadline, component::ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 /// Handles (streams, pollables) that one instance may hold.
 const MOST_HANDLES: usize = 1_000;
-/// Bytes that one call of the host may take from the guest beside its own bounds.
-const HOSTCALL_FUEL: usize = 8 << 20;
+/// Bytes that one crossing may bring from the guest, at least.
+const LEAST_FUEL: usize = 8 << 20;
 
 /// Why the host stopped a guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +26,10 @@ pub(super) enum Stop {
     Cpu(Duration),
     #[error("the guest crossed into the host more than {0} times")]
     Crossings(u32),
+    #[error("the guest started or cancelled more than {0} calls, far beyond what it may have")]
+    Calls(u32),
+    #[error("the guest's request messages have more than {0} bytes together")]
+    Messages(usize),
 }
 
 /// What stands behind one instance: all that its imports need.
@@ -40,7 +44,11 @@ pub(super) struct State {
     /// The calls of the request that runs now.
     pub(super) session: Option<Session>,
     pub(super) identity: Option<Arc<Identity>>,
+    /// What the request has asked for so far.
     crossings: u32,
+    calls: u32,
+    messages: usize,
+    max_calls: u32,
     max_cpu: Duration,
     wasi: WasiCtx,
     table: ResourceTable,
@@ -64,6 +72,8 @@ pub(super) struct Blueprint {
     pub(super) invalidates: Arc<[String]>,
     pub(super) max_memory: usize,
     pub(super) max_cpu: Duration,
+    /// Calls and cancellations of one request that are looked at at all. Those over the plugin's bound fail one by one up to here.
+    pub(super) max_calls: u32,
 }
 
 impl State {
@@ -81,6 +91,9 @@ impl State {
             session: None,
             identity: None,
             crossings: 0,
+            calls: 0,
+            messages: 0,
+            max_calls: blueprint.max_calls,
             max_cpu: blueprint.max_cpu,
             wasi: wasi(blueprint.shared.senses, &speech),
             speech,
@@ -96,6 +109,17 @@ impl State {
         Ok(())
     }
 
+    /// Bounds what one request makes the host keep and go through, whatever becomes of its calls.
+    pub(super) fn count_calls(&mut self, calls: usize, bytes: usize) -> wasmtime::Result<()> {
+        self.calls = self.calls.saturating_add(u32::try_from(calls).unwrap_or(u32::MAX));
+        self.messages = self.messages.saturating_add(bytes);
+        if self.calls > self.max_calls {
+            return Err(Stop::Calls(self.max_calls).into());
+        }
+        let most = self.shared.config.messages.as_usize();
+        if self.messages > most { Err(Stop::Messages(most).into()) } else { Ok(()) }
+    }
+
     /// Whether the manifest lets the plugin invalidate entities with this tag.
     pub(super) fn may_invalidate(&self, tag: &str) -> bool {
         self.invalidates.iter().any(|pattern| match pattern.strip_suffix('*') {
@@ -107,8 +131,8 @@ impl State {
     /// Sets everything back for the next request.
     pub(super) fn begin(&mut self, request_id: &str, session: Session, identity: Option<Arc<Identity>>) {
         self.speech.begin(request_id, self.shared.config.log.as_usize());
-        self.meter.reset();
-        self.crossings = 0;
+        (self.crossings, self.calls, self.messages) = (0, 0, 0);
+        self.limiter.refused = false;
         self.session = Some(session);
         self.identity = identity;
     }
@@ -148,39 +172,20 @@ impl Blueprint {
     pub(super) fn store(&self) -> Store<State> {
         let mut store = Store::new(&self.shared.engine, State::new(self));
         store.limiter(|state| &mut state.limiter);
-        store.set_hostcall_fuel(HOSTCALL_FUEL);
+        let config = &self.shared.config;
+        let largest = config.response.as_usize().max(config.message.as_usize()).max(LEAST_FUEL);
+        store.set_hostcall_fuel(largest + (1 << 20));
         store.set_max_component_handles(MOST_HANDLES);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|context| on_epoch(&context));
-        store.call_hook(on_crossing);
         store
     }
 }
 
 fn on_epoch(context: &StoreContextMut<'_, State>) -> wasmtime::Result<UpdateDeadline> {
-    let state = context.data();
-    state.meter.leave();
-    state.check_cpu()?;
-    let meter = state.meter.clone();
+    context.data().check_cpu()?;
     // tokio's own yield goes to the back of the queue; a plain one would be polled again at once.
-    let pause = async move {
-        tokio::task::yield_now().await;
-        meter.enter();
-    };
-    Ok(UpdateDeadline::YieldCustom(1, Box::pin(pause)))
-}
-
-fn on_crossing(context: StoreContextMut<'_, State>, hook: CallHook) -> wasmtime::Result<()> {
-    let state = context.data();
-    if hook.exiting_host() {
-        state.meter.enter();
-        return Ok(());
-    }
-    state.meter.leave();
-    match hook {
-        CallHook::CallingHost => state.check_cpu(),
-        _ => Ok(()),
-    }
+    Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
 }
 
 impl std::fmt::Debug for Instance {

@@ -2,6 +2,11 @@
 
 use wasmtime::{ResourceLimiter, Result};
 
+/// Core instances, tables and memories of one component. The pool has as many for each slot, so that nobody can take what belongs
+/// to a neighbour.
+pub(super) const MOST_INSTANCES: u32 = 32;
+pub(super) const MOST_TABLES: u32 = 16;
+pub(super) const MOST_MEMORIES: u32 = 2;
 /// Elements of all tables of one instance together.
 const TABLE_ELEMENTS: usize = 100_000;
 
@@ -47,14 +52,14 @@ impl ResourceLimiter for Limiter {
     }
 
     fn instances(&self) -> usize {
-        64
+        MOST_INSTANCES as usize
     }
 
     fn tables(&self) -> usize {
-        32
+        MOST_TABLES as usize
     }
 
     fn memories(&self) -> usize {
-        8
+        MOST_MEMORIES as usize
     }
 }

@@ -1,15 +1,18 @@
-//! CPU time of one guest, by the thread's CPU clock.
+//! CPU time of one guest and of what the host does for it, by the thread's CPU clock.
 //!
-//! The clock is read whenever the guest is entered or left. Where an epoch makes a guest yield, it may go on on another thread: it
-//! counts as left before the pause and as entered after it. Counting epoch ticks instead would charge the guest for its waiting.
+//! A guest runs inside the polls of one future, each on one thread: the clock is read before and after each of them. So the guest pays
+//! for what it makes the host do at once (copying, encoding, random numbers, log lines), and for nothing while it waits. Counting
+//! epoch ticks instead would charge it for its waiting, and counting its own instructions alone would give it the host's for nothing.
 
 use rustix::time::{ClockId, clock_gettime};
 use std::{
+    future::poll_fn,
+    pin::pin,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
 
-/// Nanoseconds spent, and since when (0: the guest is not running). One thread at a time writes.
+/// Nanoseconds spent, and since when (0: not running). One thread at a time writes.
 #[derive(Debug, Default)]
 pub(super) struct Meter {
     spent: AtomicU64,
@@ -23,27 +26,27 @@ fn thread_cpu() -> u64 {
 }
 
 impl Meter {
-    /// A new request begins.
-    pub(super) fn reset(&self) {
+    /// Runs the future, and counts what it costs from now on.
+    pub(super) async fn run<F: Future>(&self, future: F) -> F::Output {
+        let mut future = pin!(future);
         self.spent.store(0, Relaxed);
-        self.entered_at.store(0, Relaxed);
+        poll_fn(|context| {
+            self.entered_at.store(thread_cpu(), Relaxed);
+            let polled = future.as_mut().poll(context);
+            self.spent.store(self.now(), Relaxed);
+            self.entered_at.store(0, Relaxed);
+            polled
+        })
+        .await
     }
 
-    /// The guest begins or goes on to run on this thread.
-    pub(super) fn enter(&self) {
-        self.entered_at.store(thread_cpu(), Relaxed);
+    /// What was spent so far; asked from within the future, up to this moment.
+    fn now(&self) -> u64 {
+        let (spent, since) = (self.spent.load(Relaxed), self.entered_at.load(Relaxed));
+        if since == 0 { spent } else { spent + thread_cpu().saturating_sub(since) }
     }
 
-    /// The guest stops running on this thread.
-    pub(super) fn leave(&self) {
-        let since = self.entered_at.swap(0, Relaxed);
-        if since != 0 {
-            self.spent.fetch_add(thread_cpu().saturating_sub(since), Relaxed);
-        }
-    }
-
-    /// CPU time of this request's guest, up to the last time it was left.
     pub(super) fn spent(&self) -> Duration {
-        Duration::from_nanos(self.spent.load(Relaxed))
+        Duration::from_nanos(self.now())
     }
 }

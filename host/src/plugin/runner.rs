@@ -2,9 +2,12 @@
 
 use super::{
     CompileError, Runtime,
+    backoff::Health,
     bindings::{self, Problem, Request, Response},
     engine::Shared,
-    instance::{Blueprint, Instance, Stop},
+    error::PluginError,
+    instance::{Blueprint, Instance, State},
+    shelf::Owner,
 };
 use crate::{
     artifact::{Artifact, Isolation},
@@ -13,28 +16,40 @@ use crate::{
 };
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 
 /// A reused instance serves between half of this and this many requests: authors can't come to rely on state that stays.
 const MOST_REUSES: u32 = 1_000;
+/// Calls beyond the plugin's bound that fail one by one before the guest is stopped.
+const CALLS_TO_FAIL: u32 = 1_000;
 
 /// One loaded plugin version.
+#[derive(Debug)]
 pub struct Plugin {
-    blueprint: Blueprint,
-    exports: bindings::PluginPre<super::instance::State>,
+    mould: Arc<Mould>,
     isolation: Isolation,
     max_response: usize,
+    health: Health,
     /// Requests of this plugin that may run at the same time: less than all, so that no plugin takes the whole host.
     own_turns: Semaphore,
-    idle: Mutex<Vec<Instance>>,
 }
 
-impl std::fmt::Debug for Plugin {
+/// What instances are made with, also while no request waits for them.
+struct Mould {
+    blueprint: Blueprint,
+    exports: bindings::PluginPre<State>,
+    owner: Owner,
+}
+
+impl std::fmt::Debug for Mould {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Plugin").field("blueprint", &self.blueprint).finish_non_exhaustive()
+        f.debug_struct("Mould").field("blueprint", &self.blueprint).finish_non_exhaustive()
     }
 }
 
@@ -57,25 +72,6 @@ pub struct Answer {
     pub memory: usize,
 }
 
-/// Why a plugin gave no answer. None of it harms another request.
-#[derive(Debug, thiserror::Error)]
-pub enum PluginError {
-    #[error("the host is full: no turn came within {0:?}")]
-    Busy(Duration),
-    #[error("the plugin can't be started: {0}")]
-    Start(String),
-    #[error("the plugin trapped: {0}")]
-    Trapped(String),
-    #[error("the plugin needs more than its {0} bytes of memory")]
-    Memory(usize),
-    #[error("the plugin used up its CPU time of {0:?}")]
-    Cpu(Duration),
-    #[error("the request's time is over")]
-    Deadline,
-    #[error("the response has {size} bytes and may have {limit}")]
-    TooLarge { size: usize, limit: usize },
-}
-
 impl Plugin {
     /// Compiles (or finds compiled) and links the artifact. Takes seconds: not for a request's thread.
     pub fn load(
@@ -83,6 +79,7 @@ impl Plugin {
         artifact: &Artifact,
         overrides: &BTreeMap<String, String>,
     ) -> Result<Self, CompileError> {
+        static OWNERS: AtomicU64 = AtomicU64::new(0);
         let linked = runtime.link(artifact)?;
         let exports = bindings::PluginPre::new(linked).map_err(|error| CompileError::Invalid(format!("{error:#}")))?;
         let (manifest, ceiling) = (&artifact.manifest, &runtime.shared.config);
@@ -97,34 +94,60 @@ impl Plugin {
             invalidates: manifest.invalidates.clone().into(),
             max_memory: manifest.limits.memory.min(ceiling.memory).as_usize(),
             max_cpu: manifest.limits.cpu.min(ceiling.cpu),
+            // Each may be cancelled once.
+            max_calls: manifest.limits.calls.min(ceiling.calls) * 2 + CALLS_TO_FAIL,
         };
         let share = (f64::from(ceiling.requests) * ceiling.plugin_share).ceil().max(1.0) as usize;
-        let max_response = manifest.limits.response.min(ceiling.response).as_usize();
         Ok(Self {
-            blueprint,
-            exports,
+            mould: Arc::new(Mould { blueprint, exports, owner: OWNERS.fetch_add(1, Relaxed) }),
             isolation: manifest.limits.isolation,
-            max_response,
+            max_response: manifest.limits.response.min(ceiling.response).as_usize(),
+            health: Health::of(manifest.endpoints.iter().map(|endpoint| endpoint.name.to_string())),
             own_turns: Semaphore::new(share),
-            idle: Mutex::default(),
         })
     }
 
     /// Runs the request. Dropping the future ends the guest and its calls, and the instance with them.
     pub async fn handle(&self, invocation: Invocation) -> Result<Answer, PluginError> {
+        let endpoint = self.health.endpoint(&invocation.request.endpoint);
+        let start = self.health.start.admit().map_err(PluginError::BackOff)?;
+        let endpoint = endpoint.admit().map_err(PluginError::BackOff)?;
         let _turn = self.turn().await?;
         let deadline = invocation.deadline.instant();
         let run = async {
-            let mut instance = match self.take_idle() {
+            let mut instance = match self.take() {
                 Some(instance) => instance,
-                None => self.instantiate().await?,
+                None => {
+                    let made = self.mould.make().await;
+                    self.note(&start, "start", made.as_ref().err());
+                    Box::new(made?)
+                }
             };
-            let answer = self.run(&mut instance, invocation).await?;
+            let answer = self.run(&mut instance, invocation).await;
+            self.note(&endpoint, "endpoint", answer.as_ref().err());
+            let answer = answer?;
             // Only here is it known to be whole; on every other way it is dropped.
-            self.put_idle(instance);
+            self.put(instance);
             Ok(answer)
         };
         tokio::time::timeout_at(deadline, run).await.unwrap_or(Err(PluginError::Deadline))
+    }
+
+    /// What rests after crashes in a row: `start`, or names of endpoints.
+    pub fn resting(&self) -> Vec<String> {
+        self.health.resting()
+    }
+
+    fn note(&self, part: &super::backoff::Admitted<'_>, what: &str, error: Option<&PluginError>) {
+        match error {
+            Some(error) if error.is_crash() => {
+                if let Some(rest) = part.crashed() {
+                    let Blueprint { name, version, .. } = &self.mould.blueprint;
+                    tracing::error!(plugin = %name, %version, what, ?rest, "crashes again and again, and is not run for a while: {error}");
+                }
+            }
+            _ => part.went_well(),
+        }
     }
 
     /// A turn among the plugin's own requests, then one among all.
@@ -138,103 +161,98 @@ impl Plugin {
     }
 
     fn shared(&self) -> &Shared {
-        &self.blueprint.shared
-    }
-
-    async fn instantiate(&self) -> Result<Instance, PluginError> {
-        let mut store = self.blueprint.store();
-        match self.exports.instantiate_async(&mut store).await {
-            Ok(exports) => Ok(Instance { store, exports, left: rand::random_range(MOST_REUSES / 2..MOST_REUSES) }),
-            Err(error) if store.data().limiter.refused => {
-                Err(PluginError::Memory(self.blueprint.max_memory).tap(&error))
-            }
-            Err(error) => Err(stopped(&error).unwrap_or_else(|| PluginError::Start(format!("{error:?}")))),
-        }
+        &self.mould.blueprint.shared
     }
 
     async fn run(&self, instance: &mut Instance, invocation: Invocation) -> Result<Answer, PluginError> {
         let Invocation { request, session, identity, .. } = invocation;
         instance.store.data_mut().begin(&request.request_id, session, identity);
         instance.store.set_epoch_deadline(1);
-        let outcome = instance.exports.call_handle(&mut instance.store, &request).await;
+        let meter = instance.store.data().meter.clone();
+        let outcome = meter.run(instance.exports.call_handle(&mut instance.store, &request)).await;
         let state = instance.store.data_mut();
         // Calls still under way end with the request.
         state.session = None;
         state.identity = None;
-        let (cpu, memory) = (state.meter.spent(), state.limiter.memory());
-        let result = match outcome {
-            Ok(result) => result,
-            Err(error) if state.limiter.refused => {
-                return Err(PluginError::Memory(self.blueprint.max_memory).tap(&error));
+        let (cpu, memory) = (meter.spent(), state.limiter.memory());
+        let result = outcome
+            .map_err(|error| self.mould.blueprint.reason(&error, state, PluginError::Trapped, self.max_response))?;
+        let size = match &result {
+            Ok(response) => response.body.len(),
+            Err(problem) => {
+                let members: usize = problem.extensions.iter().map(|(name, value)| name.len() + value.len()).sum();
+                problem.kind.len() + problem.title.len() + problem.detail.len() + members
             }
-            Err(error) => return Err(stopped(&error).unwrap_or_else(|| PluginError::Trapped(format!("{error:?}")))),
         };
-        match &result {
-            Ok(response) if response.body.len() > self.max_response => {
-                Err(PluginError::TooLarge { size: response.body.len(), limit: self.max_response })
+        if size > self.max_response {
+            return Err(PluginError::TooLarge { size: Some(size), limit: self.max_response });
+        }
+        Ok(Answer { result, cpu, memory })
+    }
+
+    /// An instance that waits: one that has served, or, where every request gets its own, one that has served nobody.
+    fn take(&self) -> Option<Box<Instance>> {
+        let shared = self.shared();
+        match self.isolation {
+            Isolation::Reuse => shared.idle.take(self.mould.owner),
+            Isolation::Request => shared.warm.take(self.mould.owner),
+        }
+    }
+
+    /// Where instances may be used again, it is; where not, another one takes its place, made beside.
+    fn put(&self, mut instance: Box<Instance>) {
+        match self.isolation {
+            Isolation::Reuse if instance.left > 0 => {
+                instance.left -= 1;
+                self.shared().idle.put(self.mould.owner, instance);
             }
-            _ => Ok(Answer { result, cpu, memory }),
+            Isolation::Reuse => {}
+            Isolation::Request => {
+                drop(instance);
+                self.mould.make_ahead();
+            }
+        }
+    }
+}
+
+impl Mould {
+    async fn make(&self) -> Result<Instance, PluginError> {
+        let mut store = self.blueprint.store();
+        let meter = store.data().meter.clone();
+        let began = std::time::Instant::now();
+        let made = meter.run(self.exports.instantiate_async(&mut store)).await;
+        if std::env::var_os("WEFT_MEASURE").is_some() {
+            eprintln!("instantiate {:?}", began.elapsed());
+        }
+        match made {
+            Ok(exports) => Ok(Instance { store, exports, left: rand::random_range(MOST_REUSES / 2..MOST_REUSES) }),
+            Err(error) => Err(self.blueprint.reason(&error, store.data(), PluginError::Start, 0)),
         }
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<Instance>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn take_idle(&self) -> Option<Instance> {
-        if self.isolation == Isolation::Request {
-            return None;
-        }
-        let instance = self.idle().pop()?;
-        self.shared().idle.fetch_sub(1, Relaxed);
-        Some(instance)
-    }
-
-    fn put_idle(&self, mut instance: Instance) {
-        if self.isolation == Isolation::Request || instance.left == 0 {
+    /// Makes an instance for a later request, so that it need not wait for it. As many as run at the same time come to lie ready, and
+    /// those of plugins that nobody asks for any more give way.
+    fn make_ahead(self: &Arc<Self>) {
+        let shared = &self.blueprint.shared;
+        let Some(maker) = shared.makers.clone().try_acquire_owned().ok().filter(|_| shared.config.warm > 0) else {
             return;
-        }
-        instance.left -= 1;
-        let most = self.shared().config.idle as usize;
-        if self.shared().idle.fetch_add(1, Relaxed) < most {
-            self.idle().push(instance);
-        } else {
-            self.shared().idle.fetch_sub(1, Relaxed);
-        }
+        };
+        let mould = Arc::downgrade(self);
+        tokio::spawn(async move {
+            let Some(mould) = mould.upgrade() else { return };
+            // One that fails to start will tell so to a request.
+            if let Ok(instance) = mould.make().await {
+                mould.blueprint.shared.warm.put(mould.owner, Box::new(instance));
+            }
+            drop(maker);
+        });
     }
 }
 
-impl Drop for Plugin {
+impl Drop for Mould {
     fn drop(&mut self) {
-        let count = self.idle().len();
-        self.shared().idle.fetch_sub(count, Relaxed);
-    }
-}
-
-impl PluginError {
-    /// The trap that follows a refused growth says nothing of memory; it is logged for what it may say of the place.
-    fn tap(self, error: &impl std::fmt::Debug) -> Self {
-        tracing::debug!("trap after a refused growth: {error:?}");
-        self
-    }
-
-    /// A word for metrics and problem documents.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Busy(_) => "busy",
-            Self::Start(_) => "plugin-start",
-            Self::Trapped(_) => "plugin-trapped",
-            Self::Memory(_) => "plugin-memory",
-            Self::Cpu(_) => "plugin-cpu",
-            Self::Deadline => "deadline",
-            Self::TooLarge { .. } => "plugin-response-too-large",
-        }
-    }
-}
-
-fn stopped(error: &wasmtime::Error) -> Option<PluginError> {
-    match error.downcast_ref::<Stop>()? {
-        Stop::Cpu(limit) => Some(PluginError::Cpu(*limit)),
-        stop @ Stop::Crossings(_) => Some(PluginError::Trapped(stop.to_string())),
+        let shared = &self.blueprint.shared;
+        shared.idle.clear(self.owner);
+        shared.warm.clear(self.owner);
     }
 }

@@ -1,6 +1,9 @@
 //! `[plugins]` of `weft.toml`: where artifacts come from, and what the operator grants beyond a manifest.
 
-use crate::settings::Table;
+use crate::{
+    plugin::Compiling,
+    settings::{ByteSize, Table},
+};
 use http::HeaderName;
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -9,8 +12,10 @@ use std::{collections::BTreeMap, path::PathBuf};
 pub struct Config {
     /// The folder that is watched; relative to the configuration's folder.
     pub folder: PathBuf,
-    /// Where compiled code is kept: a private folder.
-    pub compiled: PathBuf,
+    /// Where compiled code is kept, and within which bounds it is made.
+    pub compiling: Compiling,
+    /// Largest artifact that is read.
+    pub max_artifact: ByteSize,
     /// Response headers beyond the usual ones that plugins may set if their manifests ask for them.
     pub response_headers: Vec<HeaderName>,
     /// `[plugins.config.NAME]`: values that replace those of `[config]` in the plugin's manifest.
@@ -31,7 +36,8 @@ impl Config {
         Self {
             overrides: overrides.collect(),
             folder: table.required("folder").unwrap_or_default(),
-            compiled: table.or("compiled", ".weft/compiled".into()),
+            compiling: Compiling::read(table),
+            max_artifact: table.within("max-artifact", ByteSize(32 << 20), ByteSize(1 << 10), ByteSize(256 << 20)),
             response_headers: names.iter().filter_map(parse).collect(),
         }
     }

@@ -4,14 +4,15 @@ use super::Refusal;
 use bytes::Bytes;
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs::{self, File, Metadata},
+    io::{self, Read},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
-/// Largest artifact that is read.
-const LARGEST: u64 = 64 << 20;
+/// A file that was written to this recently may still be written to.
+pub(super) const UNSETTLED: Duration = Duration::from_millis(100);
 
 /// What tells two states of a file apart without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +20,18 @@ pub(super) struct Stamp {
     modified: SystemTime,
     size: u64,
     inode: u64,
+}
+
+impl Stamp {
+    fn of(meta: &Metadata) -> Self {
+        let modified = meta.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+        Self { modified, size: meta.len(), inode: meta.ino() }
+    }
+
+    /// Whether nobody has written to the file for a while. One from the future comes from a machine with another clock.
+    pub(super) fn is_settled(&self) -> bool {
+        self.modified.elapsed().map_or(true, |age| age >= UNSETTLED)
+    }
 }
 
 /// All `.wasm` files of the folder by path. A folder that is not there yet is empty.
@@ -38,17 +51,20 @@ pub(super) fn scan(folder: &Path) -> io::Result<BTreeMap<PathBuf, Stamp>> {
         // A file that went away since is not there.
         let Ok(meta) = fs::metadata(&path) else { continue };
         if meta.is_file() {
-            let modified = meta.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-            files.insert(path, Stamp { modified, size: meta.len(), inode: meta.ino() });
+            files.insert(path, Stamp::of(&meta));
         }
     }
     Ok(files)
 }
 
-pub(super) fn read(path: &Path) -> Result<Bytes, Refusal> {
-    let size = fs::metadata(path)?.len();
-    if size > LARGEST {
-        return Err(Refusal::TooLarge(size));
+/// The file's bytes, or `None` if it is not, or no longer, what the stamp says.
+pub(super) fn read(path: &Path, stamp: Stamp, most: u64) -> Result<Option<Bytes>, Refusal> {
+    if stamp.size > most {
+        return Err(Refusal::TooLarge { size: stamp.size, most });
     }
-    Ok(fs::read(path)?.into())
+    let mut file = File::open(path)?;
+    let mut bytes = Vec::with_capacity(stamp.size as usize);
+    (&mut file).take(most + 1).read_to_end(&mut bytes)?;
+    let is_same = Stamp::of(&file.metadata()?) == stamp && bytes.len() as u64 == stamp.size;
+    Ok(is_same.then(|| bytes.into()))
 }

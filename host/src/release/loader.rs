@@ -1,4 +1,10 @@
 //! From files to a new release table: read, verify, compile, build, swap.
+//!
+//! [`Loader::look`] never waits for a compiler: what has to be compiled goes to the [`workshop`], a few at once, and each release goes
+//! into service when it is done. So neither a file that can't be compiled in time nor a whole folder of new ones keeps a removal or
+//! a roll-back waiting. Whoever came first keeps an endpoint, whichever was compiled first.
+
+mod workshop;
 
 use super::{
     Config, Refusal, Releases,
@@ -6,18 +12,22 @@ use super::{
     table::{Release, Table},
 };
 use crate::{
-    artifact::{Artifact, Digest},
-    fanout::Engine,
+    artifact::{Artifact, Digest, Manifest},
+    fanout::{Engine, Plans},
     plugin::{Plugin, Runtime},
     telemetry::Metrics,
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
 
-/// Loads what lies in the folder. One runs at a time, on a thread that serves no requests.
+/// Looks at files that are being written to, before the host starts without them.
+const MOST_LOOKS: usize = 20;
+
+/// Loads what lies in the folder, on threads that serve no requests.
 #[derive(Debug)]
 pub struct Loader {
     config: Config,
@@ -26,7 +36,24 @@ pub struct Loader {
     engine: Arc<Engine>,
     metrics: Metrics,
     releases: Arc<Releases>,
-    files: Mutex<BTreeMap<PathBuf, Candidate>>,
+    /// Held while the folder is looked at: one looks at a time.
+    looking: Mutex<()>,
+    state: Mutex<State>,
+    /// Rung when a job is done.
+    done: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    files: BTreeMap<PathBuf, Candidate>,
+    jobs: VecDeque<Job>,
+    /// Jobs in the queue or at work.
+    open: usize,
+    workers: usize,
+    /// Whether the first table was built: until then all wait for all, so that no request sees half of them.
+    has_begun: bool,
+    /// Whether something came or went since the folder was looked at: what was refused for its sake may come in now.
+    is_stirred: bool,
 }
 
 /// One file of the folder.
@@ -35,6 +62,8 @@ struct Candidate {
     stamp: Stamp,
     /// The last state of the file that could be loaded.
     good: Option<Arc<Release>>,
+    /// Plugin and version of its present state, while it is compiled.
+    pending: Option<(String, semver::Version)>,
     /// What is wrong with its present state, by itself.
     refused: Option<Arc<Refusal>>,
     /// What keeps it out of the table, beside the others.
@@ -48,6 +77,24 @@ impl Candidate {
     fn is_blocked(&self) -> bool {
         self.refused.as_ref().is_some_and(|reason| matches!(**reason, Refusal::SameVersion { .. }))
     }
+}
+
+/// An artifact that is good as far as it can be without being compiled.
+#[derive(Debug)]
+struct Job {
+    path: PathBuf,
+    stamp: Stamp,
+    artifact: Artifact,
+    plans: Plans,
+}
+
+/// What became of a file.
+#[derive(Debug)]
+enum Examined {
+    Ready(Arc<Release>),
+    ToCompile(Box<Job>),
+    /// It is being written to.
+    Unsettled,
 }
 
 /// One file as the admin interface shows it.
@@ -67,7 +114,9 @@ impl Loader {
         metrics: &Metrics,
         releases: Arc<Releases>,
     ) -> Self {
-        Self { config, clients, runtime, engine, metrics: metrics.clone(), releases, files: Mutex::default() }
+        let metrics = metrics.clone();
+        let (looking, state, done) = Default::default();
+        Self { config, clients, runtime, engine, metrics, releases, looking, state, done }
     }
 
     /// The folder that it loads from.
@@ -75,95 +124,182 @@ impl Loader {
         &self.config.folder
     }
 
-    /// Looks at the folder and puts what has changed into service. Blocks while it compiles.
-    pub fn refresh(&self) {
-        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts everything that lies in the folder into service, and returns when that is done. Blocks while it compiles.
+    pub fn refresh(self: &Arc<Self>) {
+        // A file that somebody never stops writing to is left for later.
+        for _ in 0..MOST_LOOKS {
+            if self.look() {
+                break;
+            }
+            std::thread::sleep(folder::UNSETTLED);
+        }
+        let mut state = self.state();
+        while state.open > 0 {
+            state = self.done.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        if !state.has_begun {
+            state.has_begun = true;
+            self.rebuild(&mut state.files);
+        }
+    }
+
+    /// Looks at the folder. What can serve at once does when this returns; the rest is compiled beside. Says no if a file is still
+    /// being written to, and has to be looked at again soon.
+    pub fn look(self: &Arc<Self>) -> bool {
+        let _alone = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
         let found = match folder::scan(&self.config.folder) {
             Ok(found) => found,
             Err(error) => {
                 tracing::error!(folder = %self.config.folder.display(), %error, "the plugin folder can't be read; what serves goes on");
-                return;
+                return true;
             }
         };
-        let before = files.len();
-        files.retain(|path, _| found.contains_key(path));
-        let is_gone = files.len() != before;
-        let is_as_before =
-            |(path, stamp): &(PathBuf, Stamp)| files.get(path).is_some_and(|candidate| candidate.stamp == *stamp);
-        let (same, mut changed): (Vec<_>, Vec<_>) = found.into_iter().partition(is_as_before);
-        if changed.is_empty() && !is_gone {
-            return;
+        let (mut is_settled, mut jobs) = (true, VecDeque::new());
+        let mut changed = self.forget(&found);
+        for (path, stamp) in self.to_examine(found) {
+            match self.examine(&path, stamp) {
+                Ok(Examined::Unsettled) => {
+                    is_settled = false;
+                    continue;
+                }
+                Ok(Examined::Ready(release)) => self.put(&path, stamp, Some(Ok(release))),
+                Ok(Examined::ToCompile(job)) => {
+                    self.put(&path, stamp, None);
+                    let manifest = &job.artifact.manifest;
+                    if let Some(candidate) = self.state().files.get_mut(&path) {
+                        candidate.pending = Some((manifest.name.clone(), manifest.version.clone()));
+                    }
+                    jobs.push_back(*job);
+                }
+                Err(reason) => self.put(&path, stamp, Some(Err(reason))),
+            }
+            changed = true;
         }
-        // What was refused for another file's sake may come in now.
-        changed.extend(same.into_iter().filter(|(path, _)| files.get(path).is_some_and(Candidate::is_blocked)));
-        let mut order = files.values().map(|candidate| candidate.order).max().unwrap_or(0);
-        for (path, stamp) in changed {
-            order += 1;
-            let candidate = self.examine(&path, stamp, order, files.get(&path).cloned(), &files);
-            files.insert(path, candidate);
+        if changed {
+            let mut state = self.state();
+            if state.has_begun {
+                self.rebuild(&mut state.files);
+            }
         }
-        self.rebuild(&mut files);
+        self.compile(jobs);
+        is_settled
     }
 
-    fn examine(
-        &self,
-        path: &Path,
-        stamp: Stamp,
-        order: u64,
-        before: Option<Candidate>,
-        files: &BTreeMap<PathBuf, Candidate>,
-    ) -> Candidate {
-        let order = before.as_ref().map_or(order, |candidate| candidate.order);
-        let good = before.and_then(|candidate| candidate.good);
-        match self.load(path, files) {
-            Ok(release) => Candidate { stamp, good: Some(release), refused: None, clash: None, order },
-            Err(reason) => {
+    /// Drops what is not in the folder any more.
+    fn forget(&self, found: &BTreeMap<PathBuf, Stamp>) -> bool {
+        let mut state = self.state();
+        let before = state.files.len();
+        state.files.retain(|path, _| found.contains_key(path));
+        let is_gone = state.files.len() != before;
+        state.is_stirred |= is_gone;
+        is_gone
+    }
+
+    /// What has changed, and then what may come in because something else has.
+    fn to_examine(&self, found: BTreeMap<PathBuf, Stamp>) -> Vec<(PathBuf, Stamp)> {
+        let mut state = self.state();
+        let is_same = |path: &Path, stamp| state.files.get(path).is_some_and(|candidate| candidate.stamp == stamp);
+        let (same, mut changed): (Vec<_>, Vec<_>) = found.into_iter().partition(|(path, stamp)| is_same(path, *stamp));
+        if state.is_stirred || !changed.is_empty() {
+            let blocked = |path: &Path| state.files.get(path).is_some_and(Candidate::is_blocked);
+            changed.extend(same.into_iter().filter(|(path, _)| blocked(path)));
+            state.is_stirred = false;
+        }
+        changed
+    }
+
+    /// Notes what became of a file; `None`: it is compiled.
+    fn put(&self, path: &Path, stamp: Stamp, outcome: Option<Result<Arc<Release>, Refusal>>) {
+        let mut state = self.state();
+        let next = state.files.values().map(|candidate| candidate.order).max().unwrap_or(0) + 1;
+        let before = state.files.get(path);
+        let order = before.map_or(next, |candidate| candidate.order);
+        let told = before.and_then(|candidate| candidate.refused.clone());
+        let is_told = |reason: &Refusal| told.is_some_and(|told| told.to_string() == reason.to_string());
+        let mut good = before.and_then(|candidate| candidate.good.clone());
+        let refused = match outcome {
+            None => None,
+            Some(Ok(release)) => {
+                good = Some(release);
+                state.is_stirred = true;
+                None
+            }
+            Some(Err(reason)) if is_told(&reason) => Some(Arc::new(reason)),
+            Some(Err(reason)) => {
                 self.metrics.releases_refused.inc();
                 let consequence = good.as_ref().map_or_else(
                     || "it is not served".to_owned(),
                     |old| format!("{} {} goes on", old.name, old.version),
                 );
                 tracing::error!(file = %path.display(), "artifact refused, {consequence}: {reason}");
-                Candidate { stamp, good, refused: Some(Arc::new(reason)), clash: None, order }
+                Some(Arc::new(reason))
             }
-        }
+        };
+        state.files.insert(path.to_owned(), Candidate { stamp, good, pending: None, refused, clash: None, order });
     }
 
-    fn load(&self, path: &Path, files: &BTreeMap<PathBuf, Candidate>) -> Result<Arc<Release>, Refusal> {
-        let artifact = Artifact::parse(folder::read(path)?)?;
-        if let Some(known) = self.known(artifact.digest, path, files) {
-            return Ok(known);
+    /// Everything that can be said of a file without compiling it. What others have made must not end the host.
+    fn examine(&self, path: &Path, stamp: Stamp) -> Result<Examined, Refusal> {
+        let examined = catch_unwind(AssertUnwindSafe(|| self.try_examine(path, stamp)));
+        examined.unwrap_or_else(|_| Err(Refusal::Host("it panicked; see standard error".to_owned())))
+    }
+
+    fn try_examine(&self, path: &Path, stamp: Stamp) -> Result<Examined, Refusal> {
+        if !stamp.is_settled() {
+            return Ok(Examined::Unsettled);
+        }
+        let Some(bytes) = folder::read(path, stamp, self.config.max_artifact.0)? else {
+            return Ok(Examined::Unsettled);
+        };
+        let artifact = Artifact::parse(bytes)?;
+        if let Some(known) = self.known(artifact.digest, path) {
+            return Ok(Examined::Ready(known));
         }
         let manifest = &artifact.manifest;
         if !self.clients.contains(&manifest.client) {
             return Err(Refusal::NoClient { client: manifest.client.clone(), known: self.clients.join(", ") });
         }
-        let same = files.iter().find_map(|(other, candidate)| {
-            let release = candidate.good.as_ref().filter(|_| other != path)?;
-            let is_same = release.name == manifest.name
-                && release.version == manifest.version
-                && release.digest != artifact.digest;
-            is_same.then(|| other.display().to_string())
-        });
-        if let Some(file) = same {
-            return Err(Refusal::SameVersion {
-                plugin: manifest.name.clone(),
-                version: manifest.version.to_string(),
-                file,
-            });
+        if let Some(taken) = self.same_version(&artifact, path) {
+            return Err(taken);
         }
         let plans = self.engine.plans(&artifact).map_err(Refusal::Calls)?;
-        let overrides = self.config.overrides.get(&manifest.name).cloned().unwrap_or_default();
-        let since = std::time::Instant::now();
+        let job = Job { path: path.to_owned(), stamp, artifact, plans };
+        if self.runtime.has_compiled(&job.artifact) {
+            return self.load(job).map(Examined::Ready);
+        }
+        Ok(Examined::ToCompile(Box::new(job)))
+    }
+
+    /// Whether another file has this version of this plugin with other bytes.
+    fn same_version(&self, artifact: &Artifact, path: &Path) -> Option<Refusal> {
+        let Manifest { name, version, .. } = &artifact.manifest;
+        let state = self.state();
+        let (other, _) = state.files.iter().filter(|(other, _)| *other != path).find(|(_, candidate)| {
+            candidate
+                .good
+                .as_ref()
+                .is_some_and(|good| good.name == *name && good.version == *version && good.digest != artifact.digest)
+        })?;
+        let (plugin, version, file) = (name.clone(), version.to_string(), other.display().to_string());
+        Some(Refusal::SameVersion { plugin, version, file })
+    }
+
+    fn load(&self, job: Job) -> Result<Arc<Release>, Refusal> {
+        let Job { path, artifact, plans, .. } = job;
+        let overrides = self.config.overrides.get(&artifact.manifest.name).cloned().unwrap_or_default();
         let plugin = Plugin::load(&self.runtime, &artifact, &overrides)?;
-        tracing::debug!(plugin = %manifest.name, version = %manifest.version, took = ?since.elapsed(), "compiled");
-        Ok(Arc::new(Release::new(&artifact, path.to_owned(), plugin, plans, &self.metrics)))
+        Ok(Arc::new(Release::new(&artifact, path, plugin, plans, &self.metrics)))
     }
 
     /// The same bytes, loaded before under this or another name.
-    fn known(&self, digest: Digest, path: &Path, files: &BTreeMap<PathBuf, Candidate>) -> Option<Arc<Release>> {
-        let here = files.get(path).into_iter();
-        here.chain(files.values())
+    fn known(&self, digest: Digest, path: &Path) -> Option<Arc<Release>> {
+        let state = self.state();
+        let here = state.files.get(path).into_iter();
+        here.chain(state.files.values())
             .filter_map(|candidate| candidate.good.as_ref())
             .find(|release| release.digest == digest)
             .cloned()
@@ -180,13 +316,15 @@ impl Loader {
             }
         }
         let (table, clashes) = Table::build(releases, &self.metrics);
-        for candidate in files.values_mut() {
-            candidate.clash = None;
-        }
+        let mut before: Vec<_> = files.values_mut().map(|candidate| candidate.clash.take()).collect();
+        before.retain(Option::is_some);
         for (release, reason) in clashes {
-            tracing::error!(plugin = %release.name, version = %release.version, file = %release.file.display(), "release refused: {reason}");
-            self.metrics.releases_refused.inc();
             let reason = Arc::new(reason);
+            let is_new = !before.iter().flatten().any(|known| known.to_string() == reason.to_string());
+            if is_new {
+                tracing::error!(plugin = %release.name, version = %release.version, file = %release.file.display(), "release refused: {reason}");
+                self.metrics.releases_refused.inc();
+            }
             let mine = files.values_mut().filter(|c| c.good.as_ref().is_some_and(|good| Arc::ptr_eq(good, &release)));
             mine.for_each(|candidate| candidate.clash = Some(reason.clone()));
         }
@@ -211,11 +349,11 @@ impl Loader {
 
     /// What became of each file.
     pub fn reports(&self) -> Vec<Report> {
-        let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state();
         let report = |(path, candidate): (&PathBuf, &Candidate)| {
             let reason = candidate.refused.as_ref().or(candidate.clash.as_ref());
             Report { file: path.display().to_string(), refused: reason.map(ToString::to_string) }
         };
-        files.iter().map(report).collect()
+        state.files.iter().map(report).collect()
     }
 }

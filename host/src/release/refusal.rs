@@ -8,8 +8,8 @@ use std::io;
 pub enum Refusal {
     #[error("can't be read: {0}")]
     Unreadable(#[from] io::Error),
-    #[error("{0} bytes are more than an artifact may have")]
-    TooLarge(u64),
+    #[error("more than an artifact may have: {size} bytes; `max-artifact` in [plugins] is {most}")]
+    TooLarge { size: u64, most: u64 },
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
     #[error("its calls don't fit this host:\n{}", lines(.0))]

@@ -5,7 +5,7 @@ use crate::{
     artifact::{Artifact, Digest, EndpointPolicy, Limits},
     fanout::Plans,
     plugin::Plugin,
-    telemetry::{Counter, EndpointLabels, Histogram, Metrics, PluginLabels, RequestLabels},
+    telemetry::{Counter, EndpointLabels, Gauge, Histogram, Metrics, PluginLabels, RequestLabels},
 };
 use http::StatusCode;
 use std::{
@@ -35,6 +35,7 @@ pub struct Release {
 struct ReleaseMetrics {
     cpu: Histogram,
     traps: Counter,
+    resting: Gauge,
 }
 
 /// One endpoint of one release. Requests hold it, and with it the release, until they are done.
@@ -76,6 +77,7 @@ impl Release {
             metrics: ReleaseMetrics {
                 cpu: metrics.guest_cpu.get_or_create_owned(&labels),
                 traps: metrics.guest_traps.get_or_create_owned(&labels),
+                resting: metrics.plugins_resting.get_or_create_owned(&labels),
             },
         }
     }
@@ -86,6 +88,13 @@ impl Release {
 
     pub fn count_trap(&self) {
         self.metrics.traps.inc();
+    }
+
+    /// What is not run for a while after crashes in a row; told to the metrics as well.
+    pub fn resting(&self) -> Vec<String> {
+        let resting = self.plugin.resting();
+        self.metrics.resting.set(i64::try_from(resting.len()).unwrap_or(i64::MAX));
+        resting
     }
 
     pub(super) fn labels(&self) -> PluginLabels {

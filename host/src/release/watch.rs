@@ -1,28 +1,35 @@
 //! Noticing that the folder has changed.
 
-use super::Loader;
+use super::{Loader, folder::UNSETTLED};
 use notify::{RecursiveMode, Watcher};
 use std::{sync::Arc, time::Duration};
-use tokio::sync::Notify;
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep, timeout},
+};
 
-/// A burst of changes is over when nothing has happened for this long.
+/// A burst of changes is over when nothing has happened for this long, or when it has lasted for that long.
 const QUIET: Duration = Duration::from_millis(100);
+const LONGEST_BURST: Duration = Duration::from_secs(2);
 /// The folder is looked at this often even without a notice: some file systems give none.
 const PATROL: Duration = Duration::from_secs(5);
 
-/// Refreshes the loader whenever its folder changes, until the future is dropped.
+/// Looks into the folder whenever it changes, until the future is dropped.
 pub async fn watch(loader: Arc<Loader>) {
     let changed = Arc::new(Notify::new());
     let _watcher = notices(&loader, &changed);
+    let mut pause = PATROL;
     loop {
         tokio::select! {
             () = changed.notified() => {}
-            () = tokio::time::sleep(PATROL) => {}
+            () = sleep(pause) => {}
         }
-        while tokio::time::timeout(QUIET, changed.notified()).await.is_ok() {}
+        let burst = Instant::now();
+        while burst.elapsed() < LONGEST_BURST && timeout(QUIET, changed.notified()).await.is_ok() {}
         let loader = loader.clone();
-        if let Err(error) = tokio::task::spawn_blocking(move || loader.refresh()).await {
-            tracing::error!(%error, "loading plugins failed; what serves goes on");
+        match tokio::task::spawn_blocking(move || loader.look()).await {
+            Ok(is_settled) => pause = if is_settled { PATROL } else { UNSETTLED },
+            Err(error) => tracing::error!(%error, "looking into the plugin folder failed; what serves goes on"),
         }
     }
 }

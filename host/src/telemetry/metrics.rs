@@ -44,6 +44,7 @@ pub struct Metrics {
     pub connections_cut: Family<CutLabels, Counter>,
     pub guest_cpu: Histograms<PluginLabels>,
     pub guest_traps: Family<PluginLabels, Counter>,
+    pub plugins_resting: Family<PluginLabels, Gauge>,
     pub calls: Family<CallLabels, Counter>,
     pub upstream_calls: Family<UpstreamLabels, Counter>,
     pub upstream_seconds: Histograms<UpstreamLabels>,
@@ -78,6 +79,7 @@ impl Default for Metrics {
             connections_cut: Family::default(),
             guest_cpu: Family::new_with_constructor(|| Histogram::new(CPU_SECONDS)),
             guest_traps: Family::default(),
+            plugins_resting: Family::default(),
             calls: Family::default(),
             upstream_calls: Family::default(),
             upstream_seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
@@ -113,6 +115,11 @@ impl Metrics {
         r.register("connections_cut", "Connections cut or refused, by reason", self.connections_cut.clone());
         r.register_with_unit("guest_cpu", "CPU time of the guest, a request", Unit::Seconds, self.guest_cpu.clone());
         r.register("guest_traps", "Requests that ended in a trap", self.guest_traps.clone());
+        r.register(
+            "plugin_resting",
+            "Endpoints of a release that are not run for a while because they crashed again and again",
+            self.plugins_resting.clone(),
+        );
         r.register("calls", "Calls that plugins made, by where the reply came from", self.calls.clone());
         r.register("upstream_calls", "Calls that left the host", self.upstream_calls.clone());
         r.register_with_unit(

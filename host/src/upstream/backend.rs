@@ -115,7 +115,7 @@ impl Backend {
         if outgoing.deadline.has_passed() {
             return refused(Code::DeadlineExceeded, "no time was left to make the call".to_owned());
         }
-        let Some(pending) = self.throttle.admit() else {
+        let Some(pending) = self.throttle.admit(outgoing.deadline.instant()) else {
             let text = format!("backend `{}` fails too often; the call was not sent", self.name);
             return refused(Code::Unavailable, text);
         };
@@ -127,7 +127,9 @@ impl Backend {
         let since = Instant::now();
         let answer = attempt::run(self, &outgoing).await;
         let failed = matches!(&answer.result, Err(failure) if is_endpoints_own(failure.code));
-        if !failed {
+        if failed {
+            pending.failed();
+        } else {
             pending.accepted();
             turn.answered(since.elapsed());
         }

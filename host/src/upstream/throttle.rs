@@ -29,9 +29,14 @@ struct Window {
     waiting: usize,
 }
 
-/// A request that was let through. Dropped without [`Pending::accepted`], it has failed.
+/// A request that was let through. Dropped before its time is over, it was given up by its caller and says nothing; later, it has
+/// failed.
 #[derive(Debug)]
-pub(super) struct Pending<'a>(&'a Throttle);
+pub(super) struct Pending<'a> {
+    throttle: &'a Throttle,
+    deadline: Instant,
+    has_ended: bool,
+}
 
 impl Throttle {
     /// `k`: requests let through for each one accepted; 2 lets about as many fail as succeed. 0 switches the throttle off.
@@ -47,7 +52,7 @@ impl Throttle {
     }
 
     /// Counts a request; `None`: it is refused here.
-    pub(super) fn admit(&self) -> Option<Pending<'_>> {
+    pub(super) fn admit(&self, deadline: Instant) -> Option<Pending<'_>> {
         if self.k > 0.0 {
             let mut window = self.window();
             let (requests, accepts) = window.sums();
@@ -59,24 +64,34 @@ impl Throttle {
             }
             window.waiting += 1;
         }
-        Some(Pending(self))
+        Some(Pending { throttle: self, deadline, has_ended: false })
     }
 }
 
 impl Pending<'_> {
     /// The backend took and answered the request, whatever the answer.
-    pub(super) fn accepted(self) {
-        if self.0.k > 0.0 {
-            self.0.window().newest_mut().1 += 1.0;
+    pub(super) fn accepted(mut self) {
+        self.has_ended = true;
+        if self.throttle.k > 0.0 {
+            self.throttle.window().newest_mut().1 += 1.0;
         }
+    }
+
+    pub(super) fn failed(mut self) {
+        self.has_ended = true;
     }
 }
 
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
-        if self.0.k > 0.0 {
-            let mut window = self.0.window();
+        if self.throttle.k > 0.0 {
+            let mut window = self.throttle.window();
             window.waiting = window.waiting.saturating_sub(1);
+            if !self.has_ended && Instant::now() < self.deadline {
+                // Taken back in whichever bucket it stands by now; only the sum counts.
+                let bucket = window.newest_mut();
+                bucket.0 -= 1.0;
+            }
         }
     }
 }
@@ -113,14 +128,16 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
+    fn admit(throttle: &Throttle) -> Option<Pending<'_>> {
+        throttle.admit(Instant::now() + Duration::from_secs(1))
+    }
+
     fn admitted(throttle: &Throttle, calls: usize, accept: bool) -> usize {
         (0..calls)
             .filter(|_| {
-                let pending = throttle.admit();
+                let pending = admit(throttle);
                 let admitted = pending.is_some();
-                if accept {
-                    pending.into_iter().for_each(Pending::accepted);
-                }
+                pending.into_iter().for_each(if accept { Pending::accepted } else { Pending::failed });
                 admitted
             })
             .count()
@@ -129,7 +146,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_burst_goes_out_whole_while_nothing_is_known() {
         let throttle = Throttle::new(2.0);
-        let burst: Vec<_> = (0..300).filter_map(|_| throttle.admit()).collect();
+        let burst: Vec<_> = (0..300).filter_map(|_| admit(&throttle)).collect();
         assert_eq!(burst.len(), 300);
         burst.into_iter().for_each(Pending::accepted);
         assert_eq!(admitted(&throttle, 300, true), 300);
@@ -155,14 +172,23 @@ mod tests {
         let throttle = Throttle::new(2.0);
         let admitted = (0..1000)
             .filter(|call| {
-                let pending = throttle.admit();
+                let pending = admit(&throttle);
                 let admitted = pending.is_some();
-                if call % 10 < 6 {
-                    pending.into_iter().for_each(Pending::accepted);
-                }
+                pending.into_iter().for_each(if call % 10 < 6 { Pending::accepted } else { Pending::failed });
                 admitted
             })
             .count();
         assert!(admitted > 990, "{admitted}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_its_caller_gives_up_says_nothing_and_what_outlives_its_time_has_failed() {
+        let throttle = Throttle::new(2.0);
+        (0..1000).for_each(|_| drop(admit(&throttle).unwrap()));
+        assert_eq!(admitted(&throttle, 100, true), 100);
+        let late: Vec<_> = (0..1000).filter_map(|_| admit(&throttle)).collect();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        drop(late);
+        assert!(admitted(&throttle, 1000, false) < 500);
     }
 }

@@ -1,0 +1,25 @@
+//! `weft compile-artifact`: what a host starts to compile an artifact within bounds. Not for people.
+
+use super::Result;
+use crate::plugin::{self, Order};
+use std::path::PathBuf;
+
+/// Compile one artifact within bounds; hosts start it by themselves
+#[derive(Debug, clap::Args)]
+#[command(hide = true)]
+pub(super) struct Arguments {
+    /// What the code is sealed for
+    #[arg(long)]
+    name: String,
+    /// The file to write
+    #[arg(long)]
+    out: PathBuf,
+    /// Bytes of memory that may be used
+    #[arg(long)]
+    memory: u64,
+}
+
+pub(super) fn run(arguments: Arguments) -> Result {
+    let Arguments { name, out, memory } = arguments;
+    Ok(plugin::compile_artifact(&Order { name, out, memory })?)
+}

@@ -1,0 +1,75 @@
+//! Why a plugin gave no answer.
+
+use super::instance::{Blueprint, State, Stop};
+use std::time::Duration;
+use wasmtime::WasmBacktrace;
+
+/// Why a plugin gave no answer. None of it harms another request.
+#[derive(Debug, thiserror::Error)]
+pub enum PluginError {
+    #[error("the host is full: no turn came within {0:?}")]
+    Busy(Duration),
+    #[error("it crashed again and again, and is not run for another {0:?}")]
+    BackOff(Duration),
+    #[error("the plugin can't be started: {0}")]
+    Start(String),
+    #[error("the plugin trapped: {0}")]
+    Trapped(String),
+    #[error("the plugin needs more than its {0} bytes of memory")]
+    Memory(usize),
+    #[error("the plugin used up its CPU time of {0:?}")]
+    Cpu(Duration),
+    #[error("the request's time is over")]
+    Deadline,
+    #[error("the response has {size:?} bytes (none: too many to look at) and may have {limit}")]
+    TooLarge { size: Option<usize>, limit: usize },
+}
+
+impl PluginError {
+    /// A word for metrics and problem documents.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Busy(_) => "busy",
+            Self::BackOff(_) => "plugin-resting",
+            Self::Start(_) => "plugin-start",
+            Self::Trapped(_) => "plugin-trapped",
+            Self::Memory(_) => "plugin-memory",
+            Self::Cpu(_) => "plugin-cpu",
+            Self::Deadline => "deadline",
+            Self::TooLarge { .. } => "plugin-response-too-large",
+        }
+    }
+
+    /// Whether the plugin's own code failed, as opposed to a backend or its caller.
+    pub(super) fn is_crash(&self) -> bool {
+        matches!(self, Self::Start(_) | Self::Trapped(_) | Self::Memory(_) | Self::Cpu(_))
+    }
+}
+
+impl Blueprint {
+    /// What an error of the sandbox means; `otherwise` if nothing in particular.
+    pub(super) fn reason(
+        &self,
+        error: &wasmtime::Error,
+        state: &State,
+        otherwise: fn(String) -> PluginError,
+        max_response: usize,
+    ) -> PluginError {
+        match error.downcast_ref::<Stop>() {
+            Some(Stop::Cpu(limit)) => return PluginError::Cpu(*limit),
+            Some(stop) => return PluginError::Trapped(stop.to_string()),
+            None => {}
+        }
+        if state.limiter.refused {
+            // The trap that follows a refused growth says nothing of memory; it is logged for what it may say of the place.
+            tracing::debug!("trap after a refused growth: {error:?}");
+            return PluginError::Memory(self.max_memory);
+        }
+        // Has no type of its own. Outside of the guest only what it returned is copied.
+        let is_returning = error.downcast_ref::<WasmBacktrace>().is_none();
+        if is_returning && error.root_cause().to_string().contains("fuel allocated for hostcalls") {
+            return PluginError::TooLarge { size: None, limit: max_response };
+        }
+        otherwise(format!("{error:?}"))
+    }
+}

@@ -1,0 +1,102 @@
+//! Compiling is bounded, private, and in nobody's way.
+
+use super::component::{artifact, manifest, of_functions};
+use crate::support::{knows_all, probe, weft};
+use bytes::Bytes;
+use rustix::process::Signal;
+use std::path::{Path, PathBuf};
+use weft::artifact::Digest;
+use weft_tests::{
+    artifacts::with_version,
+    host::{refusal, version_of},
+    process::HostProcess,
+    setup::Setup,
+    target,
+    upstream::FakeUpstream,
+    wait::until,
+    web::Web,
+};
+
+/// Takes the compiler longer than a test waits. Each has its own number of functions, and so its own digest.
+fn endless(functions: u32) -> Bytes {
+    artifact(&manifest("many", "1s", ""), &of_functions(functions))
+}
+
+/// Processes that compile this artifact.
+fn helpers(artifact: &Bytes) -> usize {
+    let digest = Digest::of(artifact).hex();
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let commands = processes.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+    commands.filter(|command| String::from_utf8_lossy(command).contains(&digest)).count()
+}
+
+/// Files of compiled code of this artifact.
+fn compiled(artifact: &Bytes) -> Vec<PathBuf> {
+    let digest = Digest::of(artifact).hex();
+    let files = std::fs::read_dir(target().join("compiled")).unwrap().flatten().map(|entry| entry.path());
+    let is_its = |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&digest));
+    files.filter(|path| is_its(path) && path.extension().is_some_and(|extension| extension == "cwasm")).collect()
+}
+
+fn setup(upstream: &FakeUpstream) -> Setup {
+    let clients = "[[client]]\nname = \"test\"\n[[client]]\nname = \"bad\"\nprefix = \"/bad\"\n";
+    Setup::new().clients(clients).one_backend(upstream.address(), "").plugin("probe.wasm", &probe())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_is_killed_takes_its_compiler_along_and_leaves_nothing_to_load() {
+    let upstream = knows_all().await;
+    let folder = setup(&upstream).write();
+    let host = HostProcess::start(weft(), &folder).await;
+    let bomb = endless(900_001);
+    folder.install("many.wasm", &bomb);
+    until("the compiler to run", async || (helpers(&bomb) > 0).then_some(())).await;
+    host.signal(Signal::KILL);
+    host.end().await;
+    until("the compiler to be gone", async || (helpers(&bomb) == 0).then_some(())).await;
+    assert_eq!(compiled(&bomb), Vec::<PathBuf>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn neither_a_roll_back_nor_a_removal_waits_for_a_compiler() {
+    let upstream = knows_all().await;
+    let folder = setup(&upstream).plugin("next.wasm", &with_version(&probe(), "1.1.0")).write();
+    let host = HostProcess::start(weft(), &folder).await;
+    let (web, admin) = (host.web(), Web::new(host.admin));
+    assert_eq!(web.get("/version").send().await.ok().text(), "1.1.0");
+    let plugins = async || admin.get("/v1/plugins").send().await.ok().json();
+    let live = async |version: &str| {
+        until(version, async || version_of(&plugins().await, "probe").filter(|live| live == version)).await;
+    };
+    let bomb = endless(900_002);
+    folder.install("many.wasm", &bomb);
+    until("the compiler to run", async || (helpers(&bomb) > 0).then_some(())).await;
+    folder.remove("next.wasm");
+    live("1.0.0").await;
+    // Compiled before, and so at once in service.
+    folder.install("again.wasm", &with_version(&probe(), "1.1.0"));
+    live("1.1.0").await;
+    assert_eq!(refusal(&plugins().await, "many.wasm"), None, "it is still compiled");
+    assert_eq!(helpers(&bomb), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn compiled_code_that_was_tampered_with_is_made_anew() {
+    let upstream = knows_all().await;
+    // A version that no other test loads.
+    let artifact = with_version(&probe(), "1.0.0-tampered");
+    let host = setup(&upstream).plugin("probe.wasm", &artifact).start().await;
+    host.stop().await;
+    let [path] = compiled(&artifact).try_into().unwrap();
+    let good = std::fs::read(&path).unwrap();
+    let mut bad = good.clone();
+    bad[good.len() / 2] ^= 1;
+    for bytes in [bad.as_slice(), &good[..good.len() / 2], &[]] {
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, bytes).unwrap();
+        let host = setup(&upstream).plugin("probe.wasm", &artifact).start().await;
+        assert_eq!(host.get("/version").send().await.ok().text(), "1.0.0-tampered");
+        assert_eq!(std::fs::read(&path).unwrap().len(), good.len());
+        host.stop().await;
+    }
+}
