@@ -3,6 +3,7 @@
 use crate::{
     artifact::Digest,
     fanout::Engine,
+    identity::Verifier,
     plugin::Runtime,
     release::{Loader, Releases},
     settings::{Secret, Table},
@@ -57,6 +58,7 @@ pub struct Admin {
     pub runtime: Runtime,
     pub engine: Arc<Engine>,
     pub backends: Vec<Arc<Backend>>,
+    pub verifier: Option<Arc<Verifier>>,
     pub metrics: Metrics,
     /// The bearer token for everything that changes state.
     pub token: Option<String>,
@@ -70,6 +72,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/metrics", get(metrics))
         .route("/v1/plugins", get(plugins))
         .route("/v1/backends", get(backends))
+        .route("/v1/identity", get(identity))
         .route("/v1/invalidate", post(invalidate))
         .fallback(unknown)
         .with_state(Arc::new(admin))
@@ -113,6 +116,12 @@ async fn plugins(State(admin): State<Arc<Admin>>) -> Json<Value> {
 async fn backends(State(admin): State<Arc<Admin>>) -> Json<Value> {
     let backend = |backend: &Arc<Backend>| json!({ "name": backend.name(), "endpoints": backend.endpoints() });
     Json(json!({ "backends": admin.backends.iter().map(backend).collect::<Vec<_>>() }))
+}
+
+/// Where verification keys come from, and how it stands with them.
+async fn identity(State(admin): State<Arc<Admin>>) -> Json<Value> {
+    let keys = admin.verifier.as_ref().map(|verifier| verifier.state()).unwrap_or_default();
+    Json(json!({ "keys": keys }))
 }
 
 /// `{ "tags": ["film:7"] }` or `{ "all": true }`.
@@ -163,5 +172,5 @@ impl Admin {
 }
 
 async fn unknown() -> (StatusCode, &'static str) {
-    (StatusCode::NOT_FOUND, "here are: /livez /readyz /metrics /v1/plugins /v1/backends /v1/invalidate\n")
+    (StatusCode::NOT_FOUND, "here are: /livez /readyz /metrics /v1/plugins /v1/backends /v1/identity /v1/invalidate\n")
 }

@@ -4,9 +4,9 @@ use crate::{
     admin::{self, Admin},
     config::Config,
     edge::{self, Bounds},
-    fanout::Engine,
+    fanout::{Engine, Forward},
     gateway::{Admission, Answers, Ceilings, Gateway},
-    identity::Verifier,
+    identity::{Exchanger, Verifier},
     plugin::{Runtime, Senses},
     release::{self, Loader, Releases},
     telemetry::Metrics,
@@ -22,6 +22,9 @@ use std::{
 };
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
+/// How long a start waits for verification keys; without them it goes on, and callers are told to come again.
+const KEYS: Duration = Duration::from_secs(5);
+
 /// Why a host did not start. Nothing is left half-started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -29,6 +32,8 @@ pub enum StartError {
     Listen { address: SocketAddr, key: &'static str, source: io::Error },
     #[error("{0}")]
     Backend(String),
+    #[error("[identity]: {0}")]
+    Identity(String),
     #[error("{0}")]
     Runtime(String),
     #[error("loading plugins failed: {0}")]
@@ -60,8 +65,10 @@ pub async fn start(config: Config, senses: Senses) -> Result<Running, StartError
     let addresses = [(&http, config.http.listen), (&admin, config.admin.listen)]
         .map(|(listener, asked)| listener.local_addr().unwrap_or(asked));
     let metrics = Metrics::default();
+    let verifier = config.identity.clone().map(|identity| Verifier::start(identity, &metrics)).transpose();
+    let verifier = verifier.map_err(StartError::Identity)?;
     let (engine, backends) =
-        Engine::new(config.fanout.clone(), config.forward.clone(), &metrics).map_err(StartError::Backend)?;
+        Engine::new(config.fanout.clone(), forward(&config, &metrics)?, &metrics).map_err(StartError::Backend)?;
     let compiled = config.plugins.compiled.clone();
     let runtime = Runtime::new(config.limits.clone(), senses, compiled).map_err(StartError::Runtime)?;
     let releases = Arc::<Releases>::default();
@@ -83,6 +90,7 @@ pub async fn start(config: Config, senses: Senses) -> Result<Running, StartError
         runtime,
         engine: engine.clone(),
         backends,
+        verifier: verifier.clone(),
         metrics: metrics.clone(),
         token: config.admin.token.as_ref().and_then(|token| token.read().ok()),
     };
@@ -92,7 +100,10 @@ pub async fn start(config: Config, senses: Senses) -> Result<Running, StartError
 
     let first = loader.clone();
     tokio::task::spawn_blocking(move || first.refresh()).await.map_err(|error| StartError::Load(error.to_string()))?;
-    let gateway = Arc::new(gateway(&config, engine.clone(), &releases));
+    if let Some(verifier) = &verifier {
+        verifier.settle(KEYS).await;
+    }
+    let gateway = Arc::new(gateway(&config, verifier, engine.clone(), &releases));
     let admission_task = tokio::spawn(gateway.admission.clone().watch());
     let router = edge::router(gateway, &config.http, &metrics);
     let http_task = tokio::spawn(edge::serve(http, router, bounds, http_stopped));
@@ -122,8 +133,16 @@ async fn listen(address: SocketAddr, key: &'static str) -> Result<TcpListener, S
     TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, key, source })
 }
 
-fn gateway(config: &Config, engine: Arc<Engine>, releases: &Arc<Releases>) -> Gateway {
-    let verifier = config.keys.clone().map(|keys| Verifier::new(config.identity.clone(), keys));
+/// What backends are told of callers; with the means to exchange their tokens, where these are configured.
+fn forward(config: &Config, metrics: &Metrics) -> Result<Forward, StartError> {
+    let mut forward = config.forward.clone();
+    if let Some(exchange) = config.identity.as_ref().and_then(|identity| identity.exchange.as_ref()) {
+        forward.exchange = Some(Arc::new(Exchanger::new(exchange, metrics).map_err(StartError::Identity)?));
+    }
+    Ok(forward)
+}
+
+fn gateway(config: &Config, verifier: Option<Arc<Verifier>>, engine: Arc<Engine>, releases: &Arc<Releases>) -> Gateway {
     let ceilings = Ceilings {
         timeout: config.http.timeout,
         calls: config.limits.calls,

@@ -6,19 +6,15 @@ use crate::{
     settings::{Document, Mistake, Mistakes, Table},
     telemetry,
 };
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::path::Path;
 
 /// A configuration without mistakes.
 #[derive(Debug, Clone)]
 pub struct Config {
     pub http: edge::Config,
     pub admin: admin::Config,
-    pub identity: identity::Config,
-    /// The keys of `[identity] jwks`; `None` without an `[identity]`.
-    pub keys: Option<Arc<identity::KeyFile>>,
+    /// `None` without an `[identity]`: then nobody has one.
+    pub identity: Option<identity::Config>,
     pub forward: fanout::Forward,
     pub clients: gateway::Clients,
     pub plugins: release::Config,
@@ -56,7 +52,6 @@ impl Config {
             http: edge::Config::read(&root.table("http")),
             admin: admin::Config::read(&root.table("admin")),
             identity: identity::Config::read(&identity),
-            keys: None,
             forward: fanout::Forward::read(&identity.table("forward")),
             clients: gateway::Clients::read(root),
             plugins: release::Config::read(&root.table("plugins")),
@@ -66,7 +61,10 @@ impl Config {
         };
         config.plugins.folder = folder.join(&config.plugins.folder);
         config.plugins.compiled = folder.join(&config.plugins.compiled);
-        config.keys = read_keys(&identity, config.identity.jwks.as_ref().map(|path| folder.join(path)));
+        if let Some(settings) = &mut config.identity {
+            settings.resolve(folder, &identity);
+            settings.check(&config.forward, &config.fanout.backends, &identity);
+        }
         for backend in &mut config.fanout.backends {
             if let Some(fanout::Given { source: fanout::Source::File(path), place }) = &mut backend.descriptors {
                 *path = folder.join(&path);
@@ -79,16 +77,6 @@ impl Config {
             }
         }
         config
-    }
-}
-
-fn read_keys(table: &Table<'_>, path: Option<PathBuf>) -> Option<Arc<identity::KeyFile>> {
-    match identity::KeyFile::read(&path?) {
-        Ok(keys) => Some(Arc::new(keys)),
-        Err(reason) => {
-            table.mistake("jwks", reason);
-            None
-        }
     }
 }
 

@@ -23,7 +23,7 @@ pub use output::{Body, Reply};
 use crate::{
     artifact::Auth,
     fanout::{Caller, Engine, Limits, Session, Stats},
-    identity::{Refusal, Verifier},
+    identity::{Peer, Refusal, Verified, Verifier},
     model::{Blame, Deadline, Fault, Identity, TraceContext},
     plugin::Invocation,
     release::{Endpoint, Found, Release, Releases},
@@ -42,6 +42,8 @@ pub struct Request {
     pub request_id: HeaderValue,
     pub trace: TraceContext,
     pub peer: Option<SocketAddr>,
+    /// The other end of the connection itself, for those who trust the gateway by it.
+    pub connection: Peer,
 }
 
 impl std::fmt::Debug for Request {
@@ -63,7 +65,7 @@ pub struct Ceilings {
 #[derive(Debug)]
 pub struct Gateway {
     pub clients: Clients,
-    pub verifier: Option<Verifier>,
+    pub verifier: Option<Arc<Verifier>>,
     pub releases: Arc<Releases>,
     pub engine: Arc<Engine>,
     pub ceilings: Ceilings,
@@ -100,7 +102,9 @@ impl Gateway {
 
         // Whether there is room, who calls, and whether they call too often.
         let _entered = self.admission.enter(endpoint.policy.priority)?;
-        let (identity, token) = self.identify(&endpoint, &request.headers).await?.unzip();
+        let identified = self.identify(&endpoint, &request.headers, request.connection);
+        let identified = tokio::time::timeout_at(deadline.instant(), identified).await;
+        let (identity, token) = identified.map_err(|_| faults::deadline())??.unzip();
         self.check_rates(client, &endpoint, identity.as_deref(), request.peer)?;
 
         // What the guest is given.
@@ -131,7 +135,7 @@ impl Gateway {
         trail.stats = Some(stats.clone());
         let caller = Caller {
             identity: identity.clone(),
-            token,
+            token: token.flatten(),
             request_id: request.request_id.clone(),
             trace: request.trace,
             source: request.peer,
@@ -201,10 +205,11 @@ impl Gateway {
         &self,
         endpoint: &Endpoint,
         headers: &HeaderMap,
-    ) -> Result<Option<(Arc<Identity>, HeaderValue)>, Fault> {
+        connection: Peer,
+    ) -> Result<Option<Verified>, Fault> {
         let found = match (&self.verifier, endpoint.policy.auth) {
             (_, Auth::None) => return Ok(None),
-            (Some(verifier), _) => verifier.verify(headers).await?,
+            (Some(verifier), _) => verifier.verify(headers, connection).await?,
             (None, Auth::Optional) => None,
             (None, Auth::Required) => {
                 let text = "this endpoint needs a caller, and the host has no [identity] to verify one";

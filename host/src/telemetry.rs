@@ -4,8 +4,9 @@ mod logs;
 mod metrics;
 
 pub use logs::{Config, LogFormat, init_logs};
-pub use prometheus_client::metrics::{counter::Counter, histogram::Histogram};
+pub use prometheus_client::metrics::{counter::Counter, gauge::Gauge, histogram::Histogram};
 
 pub use metrics::{
-    BackendLabels, CacheLabels, CallLabels, EndpointLabels, Metrics, PluginLabels, RequestLabels, UpstreamLabels,
+    BackendLabels, CacheLabels, CallLabels, EndpointLabels, ExchangeLabels, JwksLabels, Metrics, PluginLabels,
+    RequestLabels, SourceLabels, UpstreamLabels,
 };
