@@ -41,9 +41,10 @@ pub struct Request {
     pub body: BoxFuture<'static, Result<Bytes, Fault>>,
     pub request_id: HeaderValue,
     pub trace: TraceContext,
+    /// Who connected.
     pub peer: Option<SocketAddr>,
-    /// The other end of the connection itself, for those who trust the gateway by it.
-    pub connection: Peer,
+    /// Whether the connection showed a certificate that the host trusts.
+    pub certified: bool,
 }
 
 impl std::fmt::Debug for Request {
@@ -102,7 +103,8 @@ impl Gateway {
 
         // Whether there is room, who calls, and whether they call too often.
         let _entered = self.admission.enter(endpoint.policy.priority)?;
-        let identified = self.identify(&endpoint, &request.headers, request.connection);
+        let peer = Peer { address: request.peer.map(|peer| peer.ip()), certified: request.certified };
+        let identified = self.identify(&endpoint, &request.headers, peer);
         let identified = tokio::time::timeout_at(deadline.instant(), identified).await;
         let (identity, token) = identified.map_err(|_| faults::deadline())??.unzip();
         self.check_rates(client, &endpoint, identity.as_deref(), request.peer)?;
@@ -201,15 +203,10 @@ impl Gateway {
     }
 
     /// By the endpoint's policy: a token that is needed has to be there, and one that is looked at has to be good.
-    async fn identify(
-        &self,
-        endpoint: &Endpoint,
-        headers: &HeaderMap,
-        connection: Peer,
-    ) -> Result<Option<Verified>, Fault> {
+    async fn identify(&self, endpoint: &Endpoint, headers: &HeaderMap, peer: Peer) -> Result<Option<Verified>, Fault> {
         let found = match (&self.verifier, endpoint.policy.auth) {
             (_, Auth::None) => return Ok(None),
-            (Some(verifier), _) => verifier.verify(headers, connection).await?,
+            (Some(verifier), _) => verifier.verify(headers, peer).await?,
             (None, Auth::Optional) => None,
             (None, Auth::Required) => {
                 let text = "this endpoint needs a caller, and the host has no [identity] to verify one";

@@ -1,4 +1,8 @@
-//! Outbound HTTP. reqwest is named here only.
+//! Outbound HTTP, and who may speak for others. reqwest is named here only.
+
+mod peers;
+
+pub use peers::Peers;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, StatusCode};

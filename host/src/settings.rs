@@ -5,14 +5,12 @@
 //! uses the result only when there are none.
 
 mod mistakes;
-mod network;
 mod rate;
 mod secret;
 mod table;
 mod value;
 
 pub use mistakes::{Mistake, Mistakes};
-pub use network::Network;
 pub use rate::Rate;
 pub use secret::Secret;
 pub use table::{Document, Place, Table};

@@ -40,7 +40,8 @@ pub(super) fn take_in(request: Request<Body>, max_body: usize) -> (Head, Result<
         request_id,
         trace,
         peer,
-        connection: peer.map(Into::into).unwrap_or_default(),
+        // Listeners with TLS will know.
+        certified: false,
     });
     (head, request)
 }

@@ -3,7 +3,8 @@
 use super::{exchange, is_internal, keys::KeySet};
 use crate::{
     fanout::{BackendConfig, Forward},
-    settings::{Network, Place, Table},
+    net::Peers,
+    settings::{Place, Table},
 };
 use http::{HeaderName, Uri};
 use std::{
@@ -72,7 +73,7 @@ pub enum Source {
 #[derive(Debug, Clone)]
 pub struct Payload {
     pub header: HeaderName,
-    pub peers: Vec<Network>,
+    pub peers: Peers,
     /// Also from whoever has shown the edge a client certificate that it verified.
     pub certificate: bool,
 }
@@ -247,17 +248,21 @@ pub(super) fn readable(path: &Path) -> Result<(), String> {
 
 impl Payload {
     fn read(table: &Table<'_>) -> Self {
-        let peers: Vec<Network> = table.or("trusted-peers", Vec::new());
+        let list: Vec<String> = table.or("trusted-peers", Vec::new());
         let certificate = table.or("gateway-certificate", false);
-        if peers.is_empty() && !certificate {
+        if list.is_empty() && !certificate {
             table.mistake(
                 "trust",
                 "\"full\" needs `trusted-peers`, the gateway's addresses, or `gateway-certificate = true`",
             );
         }
-        if peers.iter().any(Network::is_everything) {
+        if list.iter().any(|network| network.ends_with("/0")) {
             table.mistake("trusted-peers", "with every address in it, anybody could say who they are");
         }
+        let peers = Peers::parse(&list).unwrap_or_else(|reason| {
+            table.mistake("trusted-peers", reason);
+            Peers::default()
+        });
         let name: String = table.or("payload-header", "x-jwt-payload".to_owned());
         let header = HeaderName::try_from(&name).ok().filter(is_internal);
         if header.is_none() {

@@ -7,9 +7,9 @@ use super::{
 };
 use crate::model::Identity;
 use http::HeaderMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
-/// The other end of the connection that a request came over: what the system says, never what a header says.
+/// Who connected: what the connection says, never what a header says.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Peer {
     pub address: Option<IpAddr>,
@@ -17,16 +17,9 @@ pub struct Peer {
     pub certified: bool,
 }
 
-impl From<SocketAddr> for Peer {
-    fn from(address: SocketAddr) -> Self {
-        Self { address: Some(address.ip()), certified: false }
-    }
-}
-
 impl Payload {
     fn trusts(&self, peer: Peer) -> bool {
-        (self.certificate && peer.certified)
-            || peer.address.is_some_and(|address| self.peers.iter().any(|network| network.contains(address)))
+        (self.certificate && peer.certified) || peer.address.is_some_and(|address| self.peers.contains(address))
     }
 }
 

@@ -4,7 +4,7 @@ use super::{
     config::{Algorithm, Trust},
     *,
 };
-use crate::settings::Network;
+use crate::net::Peers;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{EncodingKey, Header, encode, jwk::Jwk};
 use serde_json::{Value, json};
@@ -141,7 +141,7 @@ async fn a_refusal_is_a_challenge() {
 /// Claims as a gateway passes them on.
 async fn by_payload(claims: &[&Value], peer: Peer) -> Result<Option<Arc<Identity>>, Refusal> {
     let header = http::HeaderName::from_static("x-jwt-payload");
-    let peers = vec![Network::parse("10.0.0.0/8").unwrap()];
+    let peers = Peers::parse(&["10.0.0.0/8".to_owned()]).unwrap();
     let payload = config::Payload { header: header.clone(), peers, certificate: true };
     let config = Config { trust: Trust::Full, payload: Some(payload), ..config() };
     let mut headers = HeaderMap::new();
