@@ -8,6 +8,7 @@
 //! - [`web`]: requests to it, and answers; [`raw`]: bytes that no HTTP library would send
 //! - [`tokens`]: callers, good and bad
 //! - [`upstream`]: a gRPC server that answers, stalls and fails as it is told; [`demo`]: the four real services of the demo
+//! - [`site`]: an HTTP server that does so, for keys and tokens
 //! - [`metrics`]: what the host counted
 //! - [`wait`]: until something is so
 //!
@@ -28,6 +29,7 @@ pub mod metrics;
 pub mod process;
 pub mod raw;
 pub mod setup;
+pub mod site;
 pub mod tokens;
 pub mod upstream;
 pub mod wait;
