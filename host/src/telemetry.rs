@@ -8,5 +8,5 @@ pub use prometheus_client::metrics::{counter::Counter, gauge::Gauge, histogram::
 
 pub use metrics::{
     BackendLabels, CacheLabels, CallLabels, EndpointLabels, ExchangeLabels, JwksLabels, Metrics, PluginLabels,
-    RequestLabels, SourceLabels, UpstreamLabels,
+    RequestLabels, SourceLabels, TierLabels, UpstreamLabels,
 };

@@ -4,16 +4,26 @@
 
 mod backends;
 mod batching;
+mod caching;
 mod callers;
 mod configuration;
+mod degraded;
+mod edge;
 mod exchange;
+mod fan;
+mod faults;
 mod forgeries;
 mod hostile;
 mod keys;
+mod linked;
+mod mutual;
+mod pages;
+mod recovery;
 mod refusals;
 mod requests;
 mod sandbox;
 mod sharing;
 mod support;
+mod swapping;
 mod tidy;
 mod trust;

@@ -7,8 +7,9 @@
 //! - [`host`]: a host in this process; [`process`]: the real command in a process of its own
 //! - [`web`]: requests to it, and answers; [`raw`]: bytes that no HTTP library would send
 //! - [`tokens`]: callers, good and bad
-//! - [`upstream`]: a gRPC server that answers, stalls and fails as it is told; [`demo`]: the four real services of the demo
-//! - [`site`]: an HTTP server that does so, for keys and tokens
+//! - [`upstream`]: a gRPC server that answers, stalls and fails as it is told; [`frames`]: one that breaks HTTP/2 as it is told
+//! - [`site`]: an HTTP server that answers as it is told, for keys and tokens
+//! - [`demo`]: the four real services of the demo
 //! - [`metrics`]: what the host counted
 //! - [`wait`]: until something is so
 //!
@@ -24,6 +25,7 @@
 
 pub mod artifacts;
 pub mod demo;
+pub mod frames;
 pub mod host;
 pub mod metrics;
 pub mod process;

@@ -30,6 +30,7 @@ labels!(/** Where keys come from. */ SourceLabels { source });
 labels!(/** Where keys come from, and how the fetch ended. */ JwksLabels { source, result });
 labels!(/** For which backend a token was exchanged: kept, asked for or failed. */ ExchangeLabels { backend, result });
 labels!(/** Endpoints of a backend in one state. */ BackendLabels { backend, state });
+labels!(/** A cache that this host shares with others. */ TierLabels { tier });
 
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 
@@ -53,6 +54,7 @@ pub struct Metrics {
     pub cache_lookups: Family<CacheLabels, Counter>,
     pub cache_entries: Gauge,
     pub cache_bytes: Gauge,
+    pub cache_up: Family<TierLabels, Gauge>,
     pub releases: Family<PluginLabels, Gauge>,
     pub releases_refused: Counter,
     pub endpoints: Family<BackendLabels, Gauge>,
@@ -86,6 +88,7 @@ impl Default for Metrics {
             cache_lookups: Family::default(),
             cache_entries: Gauge::default(),
             cache_bytes: Gauge::default(),
+            cache_up: Family::default(),
             releases: Family::default(),
             releases_refused: Counter::default(),
             endpoints: Family::default(),
@@ -130,6 +133,7 @@ impl Metrics {
         r.register("cache_lookups", "Look-ups in the entity cache, by what it had", self.cache_lookups.clone());
         r.register("cache_entries", "Entities in the cache", self.cache_entries.clone());
         r.register_with_unit("cache", "Size of the entity cache", Unit::Bytes, self.cache_bytes.clone());
+        r.register("cache_up", "1 while the shared cache is there, 0 while it is away", self.cache_up.clone());
         r.register("release_live", "1 for each release in service", self.releases.clone());
         r.register("release_refused", "Artifacts refused", self.releases_refused.clone());
         r.register("endpoints", "Endpoints of a backend by state", self.endpoints.clone());
