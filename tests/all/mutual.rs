@@ -78,7 +78,7 @@ async fn backend(tls: ServerTlsConfig) -> (SocketAddr, JoinHandle<()>, Told) {
         kept.lock().unwrap().push(authorization.unwrap_or_default());
         Ok(request)
     };
-    let data = Arc::new(Data::generate(Sizes { films: 10, people: 10, reviews: 10 }, 1).unwrap());
+    let data = Arc::new(Data::generate(Sizes { films: 10, people: 30, reviews: 10 }, 1).unwrap());
     let (address, serving) =
         serve(tls, Routes::new(RecommendServer::with_interceptor(Recommend::new(data), note))).await;
     (address, serving, told)
