@@ -123,13 +123,16 @@ impl Verifier {
             return Err(Refusal::Token("is too long"));
         }
         let digest = Digest::of(token.as_bytes());
+        let mut kept = value.clone();
+        // Never in a log, never in a table of headers that connections keep.
+        kept.set_sensitive(true);
         if let Some(identity) = self.known.get(&digest).filter(|known| known.expires_at > SystemTime::now()) {
-            return Ok(Some((identity, Some(value.clone()))));
+            return Ok(Some((identity, Some(kept))));
         }
         let identity = Arc::new(token::verify(&self.config, &self.sources, token).await?);
         let left = identity.expires_at.duration_since(SystemTime::now()).unwrap_or_default();
         self.known.insert(digest, identity.clone(), token.len() * 2 + 500, left.min(REMEMBERED));
-        Ok(Some((identity, Some(value.clone()))))
+        Ok(Some((identity, Some(kept))))
     }
 }
 
