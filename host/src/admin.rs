@@ -3,6 +3,7 @@
 use crate::{
     artifact::Digest,
     fanout::Engine,
+    identity::Verifier,
     plugin::Runtime,
     release::{Loader, Releases},
     settings::{Change, Secret, Table},
@@ -74,6 +75,7 @@ pub struct View {
     pub engine: Arc<Engine>,
     pub backends: Vec<Arc<Backend>>,
     pub runtime: Runtime,
+    pub verifier: Option<Arc<Verifier>>,
 }
 
 /// The admin router.
@@ -84,6 +86,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/metrics", get(metrics))
         .route("/v1/plugins", get(plugins))
         .route("/v1/backends", get(backends))
+        .route("/v1/identity", get(identity))
         .route("/v1/invalidate", post(invalidate))
         .route("/v1/config/reload", post(reload))
         .fallback(unknown)
@@ -138,6 +141,13 @@ async fn backends(State(admin): State<Arc<Admin>>) -> Json<Value> {
         "backends": view.backends.iter().map(backend).collect::<Vec<_>>(),
         "shared_cache": view.engine.shared_cache_is_up().map(word),
     }))
+}
+
+/// Where verification keys come from, and how it stands with them.
+async fn identity(State(admin): State<Arc<Admin>>) -> Json<Value> {
+    let view = admin.host.view();
+    let keys = view.verifier.as_ref().map(|verifier| verifier.state()).unwrap_or_default();
+    Json(json!({ "keys": keys }))
 }
 
 /// `{ "tags": ["film:7"] }` or `{ "all": true }`.
@@ -202,6 +212,6 @@ impl Admin {
 async fn unknown() -> (StatusCode, &'static str) {
     (
         StatusCode::NOT_FOUND,
-        "here are: /livez /readyz /metrics /v1/plugins /v1/backends /v1/invalidate /v1/config/reload\n",
+        "here are: /livez /readyz /metrics /v1/plugins /v1/backends /v1/identity /v1/invalidate /v1/config/reload\n",
     )
 }

@@ -36,6 +36,8 @@ pub enum StartError {
     Listen { address: SocketAddr, key: &'static str, source: io::Error },
     #[error("{0}")]
     Backend(String),
+    #[error("[identity]: {0}")]
+    Identity(String),
     #[error("{0}")]
     Runtime(String),
     #[error("loading plugins failed: {0}")]

@@ -6,10 +6,7 @@ use crate::{
     settings::{Document, Mistake, Mistakes, Table},
     telemetry,
 };
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::path::{Path, PathBuf};
 
 /// A configuration without mistakes.
 #[derive(Debug, Clone)]
@@ -19,9 +16,8 @@ pub struct Config {
     pub text: String,
     pub http: edge::Config,
     pub admin: admin::Config,
-    pub identity: identity::Config,
-    /// The keys of `[identity] jwks`; `None` without an `[identity]`.
-    pub keys: Option<Arc<identity::KeyFile>>,
+    /// `None` without an `[identity]`: then nobody has one.
+    pub identity: Option<identity::Config>,
     pub forward: fanout::Forward,
     pub clients: gateway::Clients,
     pub plugins: release::Config,
@@ -63,7 +59,6 @@ impl Config {
             http: edge::Config::read(&root.table("http"), folder),
             admin: admin::Config::read(&root.table("admin")),
             identity: identity::Config::read(&identity),
-            keys: None,
             forward: fanout::Forward::read(&identity.table("forward")),
             clients: gateway::Clients::read(root),
             plugins: release::Config::read(&root.table("plugins")),
@@ -73,7 +68,10 @@ impl Config {
         };
         config.plugins.folder = folder.join(&config.plugins.folder);
         config.plugins.compiling.folder = folder.join(&config.plugins.compiling.folder);
-        config.keys = read_keys(&identity, config.identity.jwks.as_ref().map(|path| folder.join(path)));
+        if let Some(settings) = &mut config.identity {
+            settings.resolve(folder, &identity);
+            settings.check(&config.forward, &config.fanout.backends, &identity);
+        }
         for backend in &mut config.fanout.backends {
             if let Some(fanout::Given { source: fanout::Source::File(path), place }) = &mut backend.descriptors {
                 *path = folder.join(&path);
@@ -86,16 +84,6 @@ impl Config {
             }
         }
         config
-    }
-}
-
-fn read_keys(table: &Table<'_>, path: Option<PathBuf>) -> Option<Arc<identity::KeyFile>> {
-    match identity::KeyFile::read(&path?) {
-        Ok(keys) => Some(Arc::new(keys)),
-        Err(reason) => {
-            table.mistake("jwks", reason);
-            None
-        }
     }
 }
 

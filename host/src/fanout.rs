@@ -11,6 +11,7 @@
 //! - a load belongs to nobody: it ends when it is done or when the last one who waits for it has left.
 
 mod arena;
+mod behalf;
 mod cache;
 mod call;
 mod config;
@@ -29,6 +30,7 @@ mod stats;
 mod tags;
 
 pub use arena::{Arena, Completion};
+pub use behalf::Exchange;
 pub use call::{Origin, Outcome, Trip};
 pub use config::{BackendConfig, BatchConfig, CacheConfig, Config, MethodConfig, StreamConfig};
 pub use descriptors::{Given, Source};

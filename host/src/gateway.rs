@@ -30,7 +30,7 @@ use sharing::{Duty, Origin, Outcome};
 use crate::{
     artifact::{Auth, Digest},
     fanout::{Caller, Engine, Limits, Session, Stats},
-    identity::{Refusal, Verifier},
+    identity::{Peer, Refusal, Verified, Verifier},
     model::{Blame, Deadline, Fault, Identity, Scope, TraceContext},
     plugin::Invocation,
     release::{Endpoint, Found, Release, Releases},
@@ -63,6 +63,12 @@ impl std::fmt::Debug for Request {
     }
 }
 
+impl Request {
+    fn peer(&self) -> Peer {
+        Peer { address: self.peer.map(|peer| peer.ip()), certified: self.certified }
+    }
+}
+
 /// Ceilings for every request.
 #[derive(Debug, Clone, Copy)]
 pub struct Ceilings {
@@ -76,7 +82,7 @@ pub struct Ceilings {
 #[derive(Debug)]
 pub struct Gateway {
     pub clients: Clients,
-    pub verifier: Option<Verifier>,
+    pub verifier: Option<Arc<Verifier>>,
     pub releases: Arc<Releases>,
     pub engine: Arc<Engine>,
     pub ceilings: Ceilings,
@@ -131,7 +137,7 @@ impl Gateway {
         // Whether both speak one format, there is room, who calls, and whether they call too often.
         negotiation::check_accept(policy, &request.headers)?;
         let _entered = self.admission.enter(policy.priority)?;
-        let (identity, token) = self.identify(&endpoint, &request.headers).await?.unzip();
+        let (identity, token) = self.identify(&endpoint, &request.headers, request.peer(), deadline).await?.unzip();
         self.check_rates(client, &endpoint, identity.as_deref(), request.source)?;
 
         // A response that may be shared is found, or made once for all who ask.
@@ -146,8 +152,10 @@ impl Gateway {
             return outcome;
         }
         let (identity, token) = match &policy.cache {
-            Some(rule) => (sharing::common(rule.scope, identity), token.filter(|_| rule.scope == Scope::Principal)),
-            None => (identity, token),
+            Some(rule) => {
+                (sharing::common(rule.scope, identity), token.flatten().filter(|_| rule.scope == Scope::Principal))
+            }
+            None => (identity, token.flatten()),
         };
 
         // What the guest is given.
@@ -285,10 +293,15 @@ impl Gateway {
         &self,
         endpoint: &Endpoint,
         headers: &HeaderMap,
-    ) -> Result<Option<(Arc<Identity>, HeaderValue)>, Fault> {
+        peer: Peer,
+        deadline: Deadline,
+    ) -> Result<Option<Verified>, Fault> {
         let found = match (&self.verifier, endpoint.policy.auth) {
             (_, Auth::None) => return Ok(None),
-            (Some(verifier), _) => verifier.verify(headers).await?,
+            (Some(verifier), _) => {
+                let verified = verifier.verify(headers, peer);
+                tokio::time::timeout_at(deadline.instant(), verified).await.map_err(|_| faults::deadline())??
+            }
             (None, Auth::Optional) => None,
             (None, Auth::Required) => {
                 let text = "this endpoint needs a caller, and the host has no [identity] to verify one";

@@ -1,61 +1,118 @@
-//! Who calls: the bearer token verified once more, behind the gateway that verified it first.
+//! Who calls: the bearer token verified once more, behind the gateway that verified it first; or, where the gateway is trusted in
+//! full, its word.
 //!
 //! The rules are RFC 8725's, because a token library's defaults are not: algorithms come from the configuration and the key, never
-//! from the token; `exp`, `iss`, `aud` and `sub` have to be there; `nbf` is checked; nothing in the token's header is followed.
-//! jsonwebtoken is named here only.
+//! from the token; `exp`, `iss`, `aud` and `sub` have to be there; `nbf` is checked; nothing in the token's header is followed; an
+//! issuer's keys verify that issuer's tokens only. [`token`] tells the way of a token, [`claims`] what is asked of its claims,
+//! [`remote`] how keys are kept. jsonwebtoken is named here only.
 
+mod claims;
 mod config;
+mod exchange;
+mod fetch;
+mod file;
 mod headers;
 mod keys;
+mod payload;
+mod remote;
 mod token;
 
 pub use config::Config;
+pub use exchange::Exchanger;
 pub use headers::is_internal;
-pub use keys::{KeyFile, KeySource};
+pub use keys::KeyState;
+pub use payload::Peer;
 
 use crate::{
     artifact::Digest,
-    model::{Fault, Identity},
+    model::{Blame, Fault, Identity},
     store::Store,
+    telemetry::Metrics,
 };
+use config::{Issuer, Source};
+use futures_util::future::join_all;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use keys::KeySource;
 use std::{
     sync::Arc,
     time::{Duration, SystemTime},
 };
+use tokio::task::JoinSet;
 
 /// Longest token that is looked at.
 const LONGEST_TOKEN: usize = 8 << 10;
 /// How long the outcome of a verified signature is remembered at most. A key that is taken out of service is honoured no longer.
 const REMEMBERED: Duration = Duration::from_mins(1);
 const REMEMBERED_BYTES: u64 = 32 << 20;
+/// What a caller is told to wait while keys can't be had.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
 
-/// Verifies callers.
+/// Verifies callers. Dropped, it fetches no more keys.
 #[derive(Debug)]
 pub struct Verifier {
     config: Config,
-    keys: Arc<dyn KeySource>,
+    /// Those of the configuration's issuers, in their order.
+    sources: Vec<Arc<dyn KeySource>>,
     known: Store<Digest, Arc<Identity>>,
+    /// Keep the keys.
+    _keepers: JoinSet<()>,
 }
+
+/// Who calls, and with which token; none where the gateway's word counts.
+pub type Verified = (Arc<Identity>, Option<HeaderValue>);
 
 /// Why a caller is not let in. The text is safe to show: it says nothing of keys.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    #[error("this endpoint needs a bearer token, and the request has none")]
+    #[error("this endpoint needs a caller, and the request names none")]
     Missing,
     #[error("the authorization header is not of the form `Bearer TOKEN`")]
     Form,
     #[error("the token {0}")]
     Token(&'static str),
+    #[error("who calls is taken from the gateway only, and this is not the gateway")]
+    NotTheGateway,
+    #[error("the request says twice who calls")]
+    Twice,
+    #[error("whether the token is good can't be said at the moment: its issuer's keys can't be had")]
+    Unsure,
 }
 
 impl Verifier {
-    pub fn new(config: Config, keys: Arc<dyn KeySource>) -> Self {
-        Self { config, keys, known: Store::new(REMEMBERED_BYTES) }
+    /// Begins to fetch keys. Fails where a file of keys or certificates can't be used.
+    pub fn start(config: Config, metrics: &Metrics) -> Result<Arc<Self>, String> {
+        let sources = config.issuers.iter().filter_map(|issuer| source(&config, issuer, metrics).transpose());
+        let sources = sources.collect::<Result<Vec<_>, _>>()?;
+        Ok(Self::with_sources(config, sources))
     }
 
-    /// The identity behind the request's token; `None` without one.
-    pub async fn verify(&self, headers: &HeaderMap) -> Result<Option<(Arc<Identity>, HeaderValue)>, Refusal> {
+    fn with_sources(config: Config, sources: Vec<Arc<dyn KeySource>>) -> Arc<Self> {
+        let mut keepers = JoinSet::new();
+        for source in &sources {
+            keepers.spawn(source.clone().keep());
+        }
+        Arc::new(Self { config, sources, known: Store::new(REMEMBERED_BYTES), _keepers: keepers })
+    }
+
+    /// Until all keys are there, but not for longer than `bound`.
+    pub async fn settle(&self, bound: Duration) {
+        let all = join_all(self.sources.iter().map(|source| source.ready()));
+        if tokio::time::timeout(bound, all).await.is_err() {
+            tracing::warn!("serving without the keys of some issuers: their callers get 503 until there are keys");
+        }
+    }
+
+    /// Where keys come from, and how it stands with them.
+    pub fn state(&self) -> Vec<KeyState> {
+        self.sources.iter().map(|source| source.state()).collect()
+    }
+
+    /// The identity that the request comes with; `None` without one.
+    pub async fn verify(&self, headers: &HeaderMap, peer: Peer) -> Result<Option<Verified>, Refusal> {
+        if let Some(payload) = &self.config.payload {
+            let identity = payload::verify(&self.config, payload, headers, peer)?;
+            return Ok(identity.map(|identity| (Arc::new(identity), None)));
+        }
         let mut values = headers.get_all(header::AUTHORIZATION).iter();
         let Some(value) = values.next() else { return Ok(None) };
         if values.next().is_some() {
@@ -66,14 +123,29 @@ impl Verifier {
             return Err(Refusal::Token("is too long"));
         }
         let digest = Digest::of(token.as_bytes());
+        let mut kept = value.clone();
+        // Never in a log, never in a table of headers that connections keep.
+        kept.set_sensitive(true);
         if let Some(identity) = self.known.get(&digest).filter(|known| known.expires_at > SystemTime::now()) {
-            return Ok(Some((identity, value.clone())));
+            return Ok(Some((identity, Some(kept))));
         }
-        let identity = Arc::new(token::verify(&self.config, self.keys.as_ref(), token).await?);
+        let identity = Arc::new(token::verify(&self.config, &self.sources, token).await?);
         let left = identity.expires_at.duration_since(SystemTime::now()).unwrap_or_default();
         self.known.insert(digest, identity.clone(), token.len() * 2 + 500, left.min(REMEMBERED));
-        Ok(Some((identity, value.clone())))
+        Ok(Some((identity, Some(kept))))
     }
+}
+
+/// `None` where nothing is signed.
+fn source(config: &Config, issuer: &Issuer, metrics: &Metrics) -> Result<Option<Arc<dyn KeySource>>, String> {
+    Ok(match &issuer.keys {
+        None => None,
+        Some(Source::File { path, .. }) => Some(Arc::new(file::KeyFile::read(path.clone())?)),
+        Some(Source::Url { url, ca, .. }) => {
+            let origin = Box::new(fetch::HttpFetch::new(url.clone(), ca.as_deref())?);
+            Some(Arc::new(remote::Remote::new(url.clone(), origin, config.jwks_max_age, metrics)))
+        }
+    })
 }
 
 fn bearer(value: &HeaderValue) -> Option<&str> {
@@ -83,12 +155,18 @@ fn bearer(value: &HeaderValue) -> Option<&str> {
 }
 
 impl From<Refusal> for Fault {
-    /// 401 with the challenge of RFC 6750.
+    /// 401 with the challenge of RFC 6750; 503 where it is not the caller's fault.
     fn from(refusal: Refusal) -> Self {
         let text = refusal.to_string();
         let challenge = match refusal {
+            Refusal::Unsure => {
+                let fault = Self::new(Blame::Upstream, StatusCode::SERVICE_UNAVAILABLE, "keys-unavailable", text);
+                return fault.header(header::RETRY_AFTER, RETRY_AFTER);
+            }
             Refusal::Missing => "Bearer".to_owned(),
-            Refusal::Form => format!("Bearer error=\"invalid_request\", error_description=\"{text}\""),
+            Refusal::Form | Refusal::NotTheGateway | Refusal::Twice => {
+                format!("Bearer error=\"invalid_request\", error_description=\"{text}\"")
+            }
             Refusal::Token(_) => format!("Bearer error=\"invalid_token\", error_description=\"{text}\""),
         };
         let challenge =

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | [`edge`] | connections, HTTP, problem documents; the accept loop |
 //! | [`gateway`] | the way of one request, in one function |
-//! | [`identity`] | who calls: bearer tokens |
+//! | [`identity`] | who calls: tokens and their keys, the gateway's word, tokens exchanged for backends |
 //! | [`responses`] | whole responses, kept and made once |
 //! | [`release`] | which plugin serves an endpoint; loading and swapping |
 //! | [`plugin`] | running a guest: sandbox, limits, CPU time |

@@ -7,6 +7,6 @@ pub use logs::{Config, LogFormat, init_logs};
 pub use prometheus_client::metrics::{counter::Counter, gauge::Gauge, histogram::Histogram};
 
 pub use metrics::{
-    BackendLabels, CacheLabels, CallLabels, CutLabels, EndpointLabels, Metrics, PluginLabels, RequestLabels,
-    TierLabels, UpstreamLabels,
+    BackendLabels, CacheLabels, CallLabels, CutLabels, EndpointLabels, ExchangeLabels, JwksLabels, Metrics,
+    PluginLabels, RequestLabels, SourceLabels, TierLabels, UpstreamLabels,
 };

@@ -9,6 +9,8 @@
 //! - [`tokens`]: callers, good and bad; [`tls`]: certificates
 //! - [`upstream`]: a gRPC server that answers, stalls and fails as it is told; [`frames`]: one that breaks HTTP/2 as it is told
 //! - [`rest`]: a REST server; [`redis`]: a real Redis; [`demo`]: the four real services of the demo
+//! - [`site`]: an HTTP server that answers as it is told, for keys and tokens
+//! - [`demo`]: the four real services of the demo
 //! - [`metrics`]: what the host counted
 //! - [`wait`]: until something is so
 //!
@@ -32,6 +34,7 @@ pub mod raw;
 pub mod redis;
 pub mod rest;
 pub mod setup;
+pub mod site;
 pub mod tls;
 pub mod tokens;
 pub mod upstream;

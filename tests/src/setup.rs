@@ -77,6 +77,13 @@ impl Setup {
         self
     }
 
+    /// Callers are verified as these tables say: `[identity]` and what belongs to it.
+    #[must_use]
+    pub fn identity_tables(mut self, toml: &str) -> Self {
+        self.identity = Some(toml.to_owned());
+        self
+    }
+
     /// Lines of `[plugins]`.
     #[must_use]
     pub fn plugins(mut self, lines: &str) -> Self {

@@ -132,6 +132,7 @@ impl Host for Reloader {
             engine: site.engine.clone(),
             backends: site.backends.clone(),
             runtime: self.runtime.clone(),
+            verifier: site.gateway.verifier.clone(),
         }
     }
 

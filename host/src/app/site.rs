@@ -1,17 +1,21 @@
 //! What the configuration makes of a host, beside its listeners: everything that a reload makes anew, as one.
 
+use super::StartError;
 use crate::{
     config::Config,
-    fanout::Engine,
+    fanout::{Engine, Forward},
     gateway::{Admission, Answers, Ceilings, Gateway, Shared},
-    identity::Verifier,
+    identity::{Exchanger, Verifier},
     plugin::Runtime,
     release::{self, Loader, Releases},
     telemetry::Metrics,
     upstream::Backend,
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
+
+/// How long a start waits for verification keys; without them it goes on, and callers are told to come again.
+const KEYS: Duration = Duration::from_secs(5);
 
 /// Gateway, releases and backends of one configuration.
 #[derive(Debug)]
@@ -30,23 +34,29 @@ impl Site {
         runtime: &Runtime,
         metrics: &Metrics,
         before: Option<&Self>,
-    ) -> Result<Self, super::StartError> {
+    ) -> Result<Self, StartError> {
+        let verifier = config.identity.clone().map(|identity| Verifier::start(identity, metrics)).transpose();
+        let verifier = verifier.map_err(StartError::Identity)?;
         let (engine, backends) =
-            Engine::new(config.fanout.clone(), config.forward.clone(), metrics).map_err(super::StartError::Backend)?;
+            Engine::new(config.fanout.clone(), forward(config, metrics)?, metrics).map_err(StartError::Backend)?;
         let releases = Arc::<Releases>::default();
         let (plugins, clients) = (config.plugins.clone(), config.clients.names());
         let loader =
             Arc::new(Loader::new(plugins, clients, runtime.clone(), engine.clone(), metrics, releases.clone()));
         let answers = before.map(|before| before.gateway.answers.clone());
-        let gateway = Arc::new(gateway(config, engine.clone(), &releases, answers));
+        let gateway = Arc::new(gateway(config, verifier, engine.clone(), &releases, answers));
         Ok(Self { gateway, loader, releases, engine, backends })
     }
 
-    /// Loads all plugins; what can't be loaded is reported by the loader.
-    pub(super) async fn load(&self) -> Result<(), super::StartError> {
+    /// Loads all plugins; what can't be loaded is reported by the loader. Waits a while for the first keys.
+    pub(super) async fn load(&self) -> Result<(), StartError> {
         let first = self.loader.clone();
         let loaded = tokio::task::spawn_blocking(move || first.refresh()).await;
-        loaded.map_err(|error| super::StartError::Load(error.to_string()))
+        loaded.map_err(|error| StartError::Load(error.to_string()))?;
+        if let Some(verifier) = &self.gateway.verifier {
+            verifier.settle(KEYS).await;
+        }
+        Ok(())
     }
 
     /// What goes on beside the requests.
@@ -59,8 +69,22 @@ impl Site {
     }
 }
 
-fn gateway(config: &Config, engine: Arc<Engine>, releases: &Arc<Releases>, answers: Option<Arc<Answers>>) -> Gateway {
-    let verifier = config.keys.clone().map(|keys| Verifier::new(config.identity.clone(), keys));
+/// What backends are told of callers; with the means to exchange their tokens, where these are configured.
+fn forward(config: &Config, metrics: &Metrics) -> Result<Forward, StartError> {
+    let mut forward = config.forward.clone();
+    if let Some(exchange) = config.identity.as_ref().and_then(|identity| identity.exchange.as_ref()) {
+        forward.exchange = Some(Arc::new(Exchanger::new(exchange, metrics).map_err(StartError::Identity)?));
+    }
+    Ok(forward)
+}
+
+fn gateway(
+    config: &Config,
+    verifier: Option<Arc<Verifier>>,
+    engine: Arc<Engine>,
+    releases: &Arc<Releases>,
+    answers: Option<Arc<Answers>>,
+) -> Gateway {
     let ceilings = Ceilings {
         timeout: config.http.timeout,
         calls: config.limits.calls,

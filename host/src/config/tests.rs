@@ -80,3 +80,60 @@ fn a_service_has_one_backend_and_a_method_its_service() {
         "{found:#?}"
     );
 }
+
+/// What is wrong with an `[identity]` of these lines.
+fn identity_mistakes(lines: &str) -> Vec<String> {
+    mistakes(&format!("{GOOD}\n[identity]\n{lines}\n"))
+}
+
+const WHO: &str = "issuers = [\"https://iss.test\"]\naudience = [\"bff\"]\n";
+
+#[test]
+fn an_identity_by_url_needs_no_file() {
+    for lines in [
+        format!("{WHO}jwks = \"https://iss.test/keys\"\njwks-max-age = \"48h\""),
+        format!("{WHO}jwks = \"http://127.0.0.1:8000/keys\""),
+        format!("{WHO}jwks = \"http://[::1]:8000/keys\""),
+        format!("{WHO}trust = \"full\"\ntrusted-peers = [\"10.0.0.0/8\", \"fd00::/8\"]\npayload-header = \"x-envoy-who\""),
+        format!("{WHO}trust = \"full\"\ngateway-certificate = true"),
+        "audience = [\"bff\"]\n[[identity.issuer]]\nissuer = \"a\"\njwks = \"https://a.test/k\"\n\
+         [[identity.issuer]]\nissuer = \"b\"\njwks = \"https://b.test/k\"\naudience = [\"other\"]\nalgorithms = [\"ES384\"]"
+            .to_owned(),
+    ] {
+        assert_eq!(identity_mistakes(&lines), Vec::<String>::new(), "{lines}");
+    }
+}
+
+#[test]
+fn an_identity_that_promises_more_than_it_holds_is_refused() {
+    let exchange = "[identity.exchange]\nurl = \"https://sts.test\"\nclient-id = \"weft\"\nsecret = \"env:PATH\"\n";
+    let url = format!("{WHO}jwks = \"https://iss.test/keys\"\n");
+    for (lines, expected) in [
+        (format!("{WHO}jwks = \"http://iss.test/keys\""), "identity.jwks: expected https://…; http:// to this machine only"),
+        (format!("{WHO}jwks = \"ftp://iss.test/keys\""), "identity.jwks: expected https://"),
+        (format!("{WHO}jwks = \"https://me:pw@iss.test/keys\""), "identity.jwks: a URL with a password"),
+        (format!("{url}jwks-ca = \"missing.pem\""), "identity.jwks: etc/missing.pem"),
+        (format!("{url}jwks-max-age = \"1m\""), "identity.jwks-max-age: expected a value from"),
+        (format!("{url}trusted-peers = [\"10.0.0.0/8\"]"), "identity.trusted-peers: unknown key"),
+        (format!("{url}[[identity.issuer]]\nissuer = \"a\"\njwks = \"https://a.test\""), "identity.jwks: unknown key"),
+        ("audience = [\"x\"]\n[[identity.issuer]]\nissuer = \"a\"\njwks = \"https://a.test\"\n[[identity.issuer]]\nissuer = \"a\"\njwks = \"https://b.test\"".to_owned(), "stands there twice"),
+        ("[[identity.issuer]]\nissuer = \"a\"\njwks = \"https://a.test\"".to_owned(), "`audience` is missing"),
+        (format!("{WHO}trust = \"full\""), "identity.trust: \"full\" needs `trusted-peers`"),
+        (format!("{WHO}trust = \"full\"\ntrusted-peers = [\"0.0.0.0/0\"]"), "anybody could say who they are"),
+        (format!("{WHO}trust = \"full\"\ntrusted-peers = [\"gateway\"]"), "identity.trusted-peers: `gateway` is neither"),
+        (format!("{WHO}trust = \"full\"\ntrusted-peers = [\"::1\"]\njwks = \"k\""), "identity.jwks: with trust = \"full\""),
+        (format!("{WHO}trust = \"full\"\ntrusted-peers = [\"::1\"]\npayload-header = \"x-user\""), "identity.payload-header: expected a header"),
+        (format!("{WHO}trust = \"full\"\ntrusted-peers = [\"::1\"]\n{exchange}"), "identity.exchange: with trust = \"full\""),
+        (format!("{WHO}trust = \"full\"\ntrusted-peers = [\"::1\"]\n[identity.forward]\ntoken = true"), "no token is verified"),
+        (format!("{url}trust = \"zero\""), "identity.trust: \"zero\" needs an [identity.exchange]"),
+        (format!("{url}trust = \"zero\"\n{exchange}"), "backend.films: trust = \"zero\" needs mutual TLS"),
+        (format!("{url}{exchange}[identity.forward]\ntoken = true"), "the caller's token is exchanged"),
+        (format!("{url}{exchange}[identity.exchange.audience]\nfilm = \"x\""), "there is no [backend.film]"),
+        (format!("{url}{}", exchange.replace("https://", "http://")), "identity.exchange.url: expected https://"),
+        (format!("{url}{}", exchange.replace("env:PATH", "env:NOT_THERE_AT_ALL")), "identity.exchange.secret: "),
+        (format!("{url}{}", exchange.replace("env:PATH", "s3cret")), "where the secret is"),
+    ] {
+        let found = identity_mistakes(&lines);
+        assert!(found.iter().any(|mistake| mistake.contains(expected)), "{expected} is not in {found:#?}\n{lines}");
+    }
+}

@@ -1,6 +1,7 @@
 //! The engine that all requests share, and the way of a single load.
 
 use super::{
+    behalf::OnBehalf,
     cache::{Ended, EntityCache},
     call::{Origin, Outcome, Trip},
     config::{BackendConfig, CacheConfig, Config},
@@ -65,6 +66,7 @@ impl Engine {
         transports: HashMap<String, Arc<dyn Transport>>,
         metrics: &Metrics,
     ) -> Result<Arc<Self>, String> {
+        let transports = on_behalf(transports, &forward);
         let cache = EntityCache::new(config.cache_bytes.0, config.cache_entries);
         let shared = match &config.shared {
             Some((url, timeout)) => Some(remote::connect(url, *timeout)?),
@@ -253,6 +255,20 @@ impl Engine {
     pub fn invalidate_all(&self) {
         self.cache.generations.invalidate_all();
     }
+}
+
+/// Where tokens are exchanged, no transport sees a caller's.
+fn on_behalf(
+    transports: HashMap<String, Arc<dyn Transport>>,
+    forward: &Forward,
+) -> HashMap<String, Arc<dyn Transport>> {
+    let Some(exchange) = &forward.exchange else { return transports };
+    let wrap = |(backend, inner): (String, Arc<dyn Transport>)| {
+        let wrapped: Arc<dyn Transport> =
+            Arc::new(OnBehalf { inner, exchange: exchange.clone(), backend: backend.clone() });
+        (backend, wrapped)
+    };
+    transports.into_iter().map(wrap).collect()
 }
 
 /// What a load brought.

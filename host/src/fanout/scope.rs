@@ -3,6 +3,7 @@
 //! `public` carries nothing of the caller, `tenant` the tenant alone, `principal` what `[identity.forward]` names. A key of scope
 //! `principal` holds issuer, subject and everything forwarded, so two callers share only where the backend could not tell them apart.
 
+use super::behalf::Exchange;
 use crate::{
     model::{Identity, Scope, TraceContext},
     settings::Table,
@@ -20,6 +21,8 @@ pub struct Forward {
     pub token: bool,
     /// Claim and key.
     pub claims: Vec<(String, HeaderName)>,
+    /// Calls carry the caller's token as far as this, which sends another one in its place.
+    pub exchange: Option<Arc<dyn Exchange>>,
 }
 
 impl Forward {
@@ -36,7 +39,13 @@ impl Forward {
             tenant: header_name(table, "tenant"),
             token: table.or("token", false),
             claims,
+            exchange: None,
         }
+    }
+
+    /// Whether calls carry the caller's token. It keeps replies apart also where it is not what is sent.
+    fn carries_token(&self) -> bool {
+        self.token || self.exchange.is_some()
     }
 }
 
@@ -165,7 +174,7 @@ impl Caller {
                 None => {}
             }
         }
-        if let (true, Some(token)) = (forward.token, &self.token) {
+        if let (true, Some(token)) = (forward.carries_token(), &self.token) {
             map.insert(AUTHORIZATION, token.clone());
         }
         let mut list: Vec<_> = map.into_iter().filter_map(|(name, value)| Some((name?, value))).collect();

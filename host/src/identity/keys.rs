@@ -1,18 +1,23 @@
-//! Where verification keys come from: the seam between a file now and a URL with rotation later.
+//! Verification keys: one, a set of them, and the seam to where they come from.
 
 use super::config::Algorithm;
-use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::future::BoxFuture;
 use jsonwebtoken::{
     DecodingKey,
-    jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse},
+    jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse},
 };
+use serde::Deserialize;
 use std::{fmt, path::Path, sync::Arc};
 
 /// Longest key id that is looked up.
 const LONGEST_KID: usize = 256;
+/// Most keys of one set.
+const MOST_KEYS: usize = 100;
+/// Most keys that one token is tried with.
+const MOST_TRIED: usize = 8;
 
 /// One public key and what it may verify.
-pub struct Key {
+pub(super) struct Key {
     pub(super) id: Option<String>,
     pub(super) algorithms: Vec<Algorithm>,
     pub(super) key: DecodingKey,
@@ -25,46 +30,93 @@ impl fmt::Debug for Key {
 }
 
 /// Something that knows keys.
-pub trait KeySource: Send + Sync + fmt::Debug {
-    /// The keys that a token with this key id may be signed with: at most one for an id, all for none.
-    fn find(&self, id: Option<&str>) -> BoxFuture<'_, Vec<Arc<Key>>>;
+pub(super) trait KeySource: Send + Sync + fmt::Debug {
+    /// The keys that a token with this key id may be signed with; all (but few) without an id.
+    fn find<'a>(&'a self, id: Option<&'a str>) -> BoxFuture<'a, Result<Vec<Arc<Key>>, NoKeys>>;
+
+    /// Keeps the keys up to date until the future is dropped.
+    fn keep(self: Arc<Self>) -> BoxFuture<'static, ()>;
+
+    /// Until there are keys.
+    fn ready(&self) -> BoxFuture<'_, ()>;
+
+    fn state(&self) -> KeyState;
 }
 
-/// The keys of a JWKS file (RFC 7517), read once.
-#[derive(Debug, Default)]
-pub struct KeyFile(Vec<Arc<Key>>);
+/// Whether a key is good or not can't be said now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NoKeys;
 
-impl KeyFile {
-    /// The message says what is wrong with the file, and with which key.
-    pub fn read(path: &Path) -> Result<Self, String> {
+/// A source of keys as the admin interface shows it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct KeyState {
+    pub source: String,
+    /// Key ids; `-` for a key without.
+    pub keys: Vec<String>,
+    /// Age of these keys.
+    pub seconds_old: Option<u64>,
+    /// Why they could not be brought up to date.
+    pub failure: Option<String>,
+}
+
+/// The keys of one JWKS document (RFC 7517).
+#[derive(Debug, Default)]
+pub(super) struct KeySet(Vec<Arc<Key>>);
+
+#[derive(Deserialize)]
+struct Document {
+    keys: Vec<serde_json::Value>,
+}
+
+impl KeySet {
+    /// A file with a key that can't be read is refused: its writer is at hand.
+    pub(super) fn read(path: &Path) -> Result<Self, String> {
         let at = path.display();
-        let text = std::fs::read_to_string(path).map_err(|error| format!("{at}: {error}"))?;
-        let set: JwkSet =
-            serde_json::from_str(&text).map_err(|error| format!("{at}: expected a JWKS document: {error}"))?;
-        let mut keys = Vec::new();
-        for (place, jwk) in set.keys.iter().enumerate() {
-            match key(jwk) {
+        let bytes = std::fs::read(path).map_err(|error| format!("{at}: {error}"))?;
+        match Self::parse(&bytes).map_err(|reason| format!("{at}: {reason}"))? {
+            (_, complaints) if !complaints.is_empty() => Err(format!("{at}: {}", complaints.join("; "))),
+            (keys, _) => Ok(keys),
+        }
+    }
+
+    /// The keys that can verify signatures, and what is wrong with others.
+    pub(super) fn parse(bytes: &[u8]) -> Result<(Self, Vec<String>), String> {
+        let document: Document =
+            serde_json::from_slice(bytes).map_err(|error| format!("expected a JWKS document: {error}"))?;
+        if document.keys.len() > MOST_KEYS {
+            return Err(format!("{} keys are too many; {MOST_KEYS} are read", document.keys.len()));
+        }
+        let (mut keys, mut complaints) = (Vec::new(), Vec::new());
+        for (place, jwk) in document.keys.into_iter().enumerate() {
+            match serde_json::from_value::<Jwk>(jwk).map_err(|error| error.to_string()).and_then(|jwk| key(&jwk)) {
                 Ok(Some(key)) => keys.push(Arc::new(key)),
                 Ok(None) => {}
-                Err(reason) => return Err(format!("{at}: key {place}: {reason}")),
+                Err(reason) => complaints.push(format!("key {place}: {reason}")),
             }
         }
-        if keys.is_empty() {
-            return Err(format!("{at}: no key in it can verify a signature (RSA, EC P-256 or P-384, or Ed25519)"));
+        if keys.is_empty() && complaints.is_empty() {
+            return Err("no key in it can verify a signature (RSA, EC P-256 or P-384, or Ed25519)".to_owned());
         }
-        Ok(Self(keys))
+        if keys.is_empty() {
+            return Err(complaints.join("; "));
+        }
+        Ok((Self(keys), complaints))
+    }
+
+    /// A key id is a name in this set and nothing else.
+    pub(super) fn find(&self, id: Option<&str>) -> Vec<Arc<Key>> {
+        let named = |key: &&Arc<Key>| id.is_none() || key.id.as_deref() == id;
+        self.0.iter().filter(named).take(MOST_TRIED).cloned().collect()
+    }
+
+    pub(super) fn names(&self) -> Vec<String> {
+        self.0.iter().map(|key| key.id.clone().unwrap_or_else(|| "-".to_owned())).collect()
     }
 }
 
-impl KeySource for KeyFile {
-    fn find(&self, id: Option<&str>) -> BoxFuture<'_, Vec<Arc<Key>>> {
-        let found = match id {
-            Some(id) if id.len() > LONGEST_KID => Vec::new(),
-            Some(id) => self.0.iter().filter(|key| key.id.as_deref() == Some(id)).take(1).cloned().collect(),
-            None => self.0.clone(),
-        };
-        std::future::ready(found).boxed()
-    }
+/// Whether there could be a key with this id. Others are not worth a look at the issuer.
+pub(super) fn is_key_id(id: &str) -> bool {
+    (1..=LONGEST_KID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// `None`: a key for something else (encryption, a shared secret), which a JWKS may well hold.

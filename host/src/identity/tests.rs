@@ -1,6 +1,11 @@
 //! Every way in which a token may be wrong, against a real key.
 
-use super::{config::Algorithm, config::Trust, *};
+use super::{
+    config::{Algorithm, Trust},
+    *,
+};
+use crate::net::Peers;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{EncodingKey, Header, encode, jwk::Jwk};
 use serde_json::{Value, json};
 use std::io::Write;
@@ -16,22 +21,31 @@ fn signing_key() -> EncodingKey {
     EncodingKey::from_ed_der(&PRIVATE)
 }
 
-fn verifier() -> Verifier {
+fn verifier() -> Arc<Verifier> {
     let mut jwk = Jwk::from_encoding_key(&signing_key(), jsonwebtoken::Algorithm::EdDSA).unwrap();
     jwk.common.key_id = Some("k1".into());
     let mut file = tempfile::NamedTempFile::new().unwrap();
     write!(file, "{}", json!({ "keys": [jwk] })).unwrap();
-    let config = Config {
+    let keys = file::KeyFile::read(file.path().to_owned()).unwrap();
+    Verifier::with_sources(config(), vec![Arc::new(keys)])
+}
+
+fn config() -> Config {
+    Config {
         trust: Trust::Half,
-        issuers: vec!["https://iss.test".into()],
-        audiences: vec!["bff".into()],
-        algorithms: vec![Algorithm::EdDsa, Algorithm::Rs256],
-        jwks: None,
+        issuers: vec![Issuer {
+            names: vec!["https://iss.test".into()],
+            audiences: vec!["bff".into()],
+            algorithms: vec![Algorithm::EdDsa, Algorithm::Rs256],
+            keys: None,
+        }],
         leeway: Duration::from_secs(30),
         tenant_claim: "tenant".into(),
         scope_claim: "scope".into(),
-    };
-    Verifier::new(config, Arc::new(KeyFile::read(file.path()).unwrap()))
+        jwks_max_age: Duration::from_hours(24),
+        payload: None,
+        exchange: None,
+    }
 }
 
 fn now() -> i64 {
@@ -53,7 +67,7 @@ fn sign(header: &Header, claims: &Value) -> String {
 async fn verify(token: &str) -> Result<Option<Arc<Identity>>, String> {
     let headers =
         HeaderMap::from_iter([(header::AUTHORIZATION, HeaderValue::try_from(format!("Bearer {token}")).unwrap())]);
-    let found = verifier().verify(&headers).await;
+    let found = verifier().verify(&headers, Peer::default()).await;
     found.map(|found| found.map(|(identity, _)| identity)).map_err(|refusal| refusal.to_string())
 }
 
@@ -122,4 +136,44 @@ async fn a_refusal_is_a_challenge() {
         (name, value.to_str().unwrap()),
         (&header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\", error_description=\"the token has expired\"")
     );
+}
+
+/// Claims as a gateway passes them on.
+async fn by_payload(claims: &[&Value], peer: Peer) -> Result<Option<Arc<Identity>>, Refusal> {
+    let header = http::HeaderName::from_static("x-jwt-payload");
+    let peers = Peers::parse(&["10.0.0.0/8".to_owned()]).unwrap();
+    let payload = config::Payload { header: header.clone(), peers, certificate: true };
+    let config = Config { trust: Trust::Full, payload: Some(payload), ..config() };
+    let mut headers = HeaderMap::new();
+    for claims in claims {
+        let text = URL_SAFE_NO_PAD.encode(claims.to_string());
+        headers.append(&header, HeaderValue::try_from(text).unwrap());
+    }
+    let found = Verifier::with_sources(config, Vec::new()).verify(&headers, peer).await;
+    found.map(|found| found.map(|(identity, _)| identity))
+}
+
+#[tokio::test]
+async fn the_gateways_word_counts_from_the_gateway_only() {
+    let good = claims();
+    let at = |address: &str| Peer { address: Some(address.parse().unwrap()), certified: false };
+    for gateway in [at("10.9.8.7"), at("::ffff:10.1.1.1"), Peer { certified: true, ..at("203.0.113.5") }] {
+        assert_eq!(&*by_payload(&[&good], gateway).await.unwrap().unwrap().subject, "ann");
+    }
+    for other in [at("11.0.0.1"), at("::1"), Peer::default()] {
+        assert_eq!(by_payload(&[&good], other).await, Err(Refusal::NotTheGateway));
+        assert_eq!(by_payload(&[], other).await, Ok(None));
+    }
+    let gateway = at("10.9.8.7");
+    assert_eq!(by_payload(&[&good, &good], gateway).await, Err(Refusal::Twice));
+    for (claim, value, reason) in [
+        ("exp", json!(now() - 31), "has expired"),
+        ("iss", json!("https://evil.test"), "is from another issuer"),
+        ("aud", json!("other"), "is for another audience"),
+        ("sub", json!(null), "has no `sub`"),
+    ] {
+        let mut claims = claims();
+        claims[claim] = value;
+        assert_eq!(by_payload(&[&claims], gateway).await, Err(Refusal::Token(reason)));
+    }
 }

@@ -26,6 +26,9 @@ labels!(/** One plugin version. */ PluginLabels { plugin, version });
 labels!(/** One method and where its reply came from. */ CallLabels { method, origin });
 labels!(/** One method and what the entity cache had for it. */ CacheLabels { method, result });
 labels!(/** One method of a backend and the gRPC status. */ UpstreamLabels { backend, method, code });
+labels!(/** Where keys come from. */ SourceLabels { source });
+labels!(/** Where keys come from, and how the fetch ended. */ JwksLabels { source, result });
+labels!(/** For which backend a token was exchanged: kept, asked for or failed. */ ExchangeLabels { backend, result });
 labels!(/** Endpoints of a backend in one state. */ BackendLabels { backend, state });
 labels!(/** A cache that this host shares with others. */ TierLabels { tier });
 
@@ -60,6 +63,10 @@ pub struct Metrics {
     pub releases: Family<PluginLabels, Gauge>,
     pub releases_refused: Counter,
     pub endpoints: Family<BackendLabels, Gauge>,
+    pub jwks_fetches: Family<JwksLabels, Counter>,
+    /// Seconds since 1970.
+    pub jwks_fetched_at: Family<SourceLabels, Gauge>,
+    pub token_exchanges: Family<ExchangeLabels, Counter>,
 }
 
 impl fmt::Debug for Metrics {
@@ -93,6 +100,9 @@ impl Default for Metrics {
             releases: Family::default(),
             releases_refused: Counter::default(),
             endpoints: Family::default(),
+            jwks_fetches: Family::default(),
+            jwks_fetched_at: Family::default(),
+            token_exchanges: Family::default(),
         };
         metrics.registry = Arc::new(metrics.register());
         metrics
@@ -142,6 +152,14 @@ impl Metrics {
         r.register("release_live", "1 for each release in service", self.releases.clone());
         r.register("release_refused", "Artifacts refused", self.releases_refused.clone());
         r.register("endpoints", "Endpoints of a backend by state", self.endpoints.clone());
+        r.register("jwks_fetches", "Fetches of verification keys", self.jwks_fetches.clone());
+        r.register_with_unit(
+            "jwks_fetched_timestamp",
+            "When verification keys were fetched last",
+            Unit::Seconds,
+            self.jwks_fetched_at.clone(),
+        );
+        r.register("token_exchanges", "Tokens that calls to backends needed", self.token_exchanges.clone());
         root
     }
 

@@ -28,6 +28,7 @@ fn forward() -> Forward {
         tenant: Some(HeaderName::from_static("x-tenant")),
         token: true,
         claims: vec![("plan".into(), HeaderName::from_static("x-plan"))],
+        exchange: None,
     }
 }
 
@@ -118,6 +119,7 @@ fn any_forward() -> impl Strategy<Value = Forward> {
             tenant: all.tenant.filter(|_| tenant),
             token,
             claims: if claims { all.claims } else { vec![] },
+            exchange: None,
         }
     })
 }

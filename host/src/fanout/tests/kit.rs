@@ -219,6 +219,12 @@ impl Bench {
     }
 
     pub(super) fn with_manifest(fake: Fake, get: &str, manifest: &str) -> Self {
+        let forward =
+            Forward { subject: Some(HeaderName::from_static("x-subject")), token: true, ..Forward::default() };
+        Self::forwarding(fake, get, manifest, forward)
+    }
+
+    pub(super) fn forwarding(fake: Fake, get: &str, manifest: &str, forward: Forward) -> Self {
         let text = format!(
             "[backend.items]\nservices = [\"t.v1.Items\"]\nendpoints = \"static://h:1\"\n\
              [backend.items.method.\"t.v1.Items/GetItem\"]\nscope = \"public\"\n{get}\n\
@@ -228,8 +234,6 @@ impl Bench {
         let mistakes = Mistakes::new();
         let config = Config::read(&Document::parse(Path::new("test"), &text, &mistakes).table(&mistakes));
         assert!(mistakes.is_empty(), "{:#?}", mistakes.into_sorted());
-        let forward =
-            Forward { subject: Some(HeaderName::from_static("x-subject")), token: true, ..Forward::default() };
         let transports: HashMap<String, Arc<dyn Transport>> =
             HashMap::from([("items".to_owned(), Arc::new(fake.clone()) as Arc<dyn Transport>)]);
         let engine = Engine::with_transports(config, forward, transports, &Metrics::default()).unwrap();

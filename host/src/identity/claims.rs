@@ -1,0 +1,129 @@
+//! Claims: read so that every reader sees the same, and checked by the same rules whoever vouches for them.
+
+use super::{
+    Refusal,
+    config::{Config, Issuer},
+};
+use crate::model::Identity;
+use base64::{
+    Engine,
+    alphabet::URL_SAFE,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde_json::{Map, Value};
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
+
+/// The last second of the year 9999. A time after it is a mistake, or an attempt to overflow one.
+const LAST: f64 = 253_402_300_799.0;
+
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &URL_SAFE,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// A JSON object in which no name stands twice: of two, other readers might take the other.
+#[derive(Debug)]
+pub(super) struct Claims(Map<String, Value>);
+
+impl Claims {
+    pub(super) fn decode(text: &[u8]) -> Result<Self, Refusal> {
+        let json = BASE64.decode(text).map_err(|_| Refusal::Token("is malformed"))?;
+        serde_json::from_slice(&json).map_err(|_| Refusal::Token("is malformed"))
+    }
+
+    fn text(&self, claim: &str) -> Option<&str> {
+        self.0.get(claim)?.as_str()
+    }
+
+    /// The configured issuer that it names. Nobody vouches for this yet.
+    pub(super) fn issuer<'a>(&self, config: &'a Config) -> Result<(usize, &'a Issuer), Refusal> {
+        let name = self.text("iss").ok_or(Refusal::Token("has no `iss`"))?;
+        let mut issuers = config.issuers.iter().enumerate();
+        issuers
+            .find(|(_, issuer)| issuer.names.iter().any(|known| known == name))
+            .ok_or(Refusal::Token("is from another issuer"))
+    }
+
+    /// Whether they count, here and now.
+    pub(super) fn check(self, config: &Config, issuer: &Issuer) -> Result<Identity, Refusal> {
+        let name = self.text("iss").filter(|name| issuer.names.iter().any(|known| known == name));
+        let name = name.ok_or(Refusal::Token("is from another issuer"))?;
+        let now = SystemTime::now();
+        let expires_at = self.time("exp")?.ok_or(Refusal::Token("has no `exp`"))?;
+        let expires_at = expires_at.checked_add(config.leeway).ok_or(Refusal::Token("has an `exp` that is no time"))?;
+        if expires_at <= now {
+            return Err(Refusal::Token("has expired"));
+        }
+        if self.time("nbf")?.is_some_and(|from| from > now + config.leeway) {
+            return Err(Refusal::Token("is not valid yet"));
+        }
+        self.check_audience(issuer)?;
+        let subject = self.text("sub").filter(|subject| !subject.is_empty()).ok_or(Refusal::Token("has no `sub`"))?;
+        let scopes = match self.0.get(&config.scope_claim) {
+            Some(Value::String(list)) => list.split_ascii_whitespace().map(str::to_owned).collect(),
+            Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            _ => Vec::new(),
+        };
+        Ok(Identity {
+            issuer: name.into(),
+            subject: subject.into(),
+            tenant: self.text(&config.tenant_claim).map(Into::into),
+            scopes,
+            expires_at,
+            claims: self.0,
+        })
+    }
+
+    fn check_audience(&self, issuer: &Issuer) -> Result<(), Refusal> {
+        let is_ours = |text: &str| issuer.audiences.iter().any(|ours| ours == text);
+        let ours = match self.0.get("aud") {
+            Some(Value::String(one)) => is_ours(one),
+            Some(Value::Array(many)) => many.iter().filter_map(Value::as_str).any(is_ours),
+            _ => return Err(Refusal::Token("has no `aud`")),
+        };
+        if ours { Ok(()) } else { Err(Refusal::Token("is for another audience")) }
+    }
+
+    /// A NumericDate (RFC 7519, section 2): seconds since 1970, perhaps with a fraction.
+    fn time(&self, claim: &'static str) -> Result<Option<SystemTime>, Refusal> {
+        let wrong = Refusal::Token(if claim == "exp" {
+            "has an `exp` that is no time"
+        } else {
+            "has an `nbf` that is no time"
+        });
+        let Some(value) = self.0.get(claim) else { return Ok(None) };
+        let seconds = value.as_f64().filter(|seconds| (0.0..=LAST).contains(seconds)).ok_or_else(|| wrong.clone())?;
+        let since = Duration::try_from_secs_f64(seconds).map_err(|_| wrong.clone())?;
+        SystemTime::UNIX_EPOCH.checked_add(since).map(Some).ok_or(wrong)
+    }
+}
+
+impl<'de> Deserialize<'de> for Claims {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NoNameTwice;
+
+        impl<'de> Visitor<'de> for NoNameTwice {
+            type Value = Claims;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Claims, A::Error> {
+                let mut claims = Map::new();
+                while let Some((name, value)) = map.next_entry::<String, Value>()? {
+                    if claims.insert(name, value).is_some() {
+                        return Err(A::Error::custom("a name stands twice"));
+                    }
+                }
+                Ok(Claims(claims))
+            }
+        }
+
+        deserializer.deserialize_map(NoNameTwice)
+    }
+}
