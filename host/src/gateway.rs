@@ -31,8 +31,8 @@ use crate::{
     artifact::{Auth, Digest},
     fanout::{Caller, Engine, Limits, Session, Stats},
     identity::{Peer, Refusal, Verified, Verifier},
-    model::{Blame, Deadline, Fault, Identity, Scope, TraceContext},
-    plugin::Invocation,
+    model::{Blame, Deadline, Fault, Identity, TraceContext},
+    plugin::{Cost, Invocation},
     release::{Endpoint, Found, Release, Releases},
     responses,
 };
@@ -100,7 +100,7 @@ pub struct Gateway {
 pub struct Trail {
     pub endpoint: Option<Arc<Endpoint>>,
     pub stats: Option<Arc<Stats>>,
-    pub guest_cpu: Duration,
+    pub cost: Cost,
     /// What the answer carries whatever it is.
     pub headers: HeaderMap,
 }
@@ -151,12 +151,7 @@ impl Gateway {
         if let Way::Answered(outcome) = way {
             return outcome;
         }
-        let (identity, token) = match &policy.cache {
-            Some(rule) => {
-                (sharing::common(rule.scope, identity), token.flatten().filter(|_| rule.scope == Scope::Principal))
-            }
-            None => (identity, token.flatten()),
-        };
+        let (identity, token) = sharing::common(policy.cache.as_ref(), identity, token.flatten());
 
         // What the guest is given.
         let given = input::Given {
@@ -192,17 +187,17 @@ impl Gateway {
         let invocation =
             Invocation { request: given.into_request(body), session, identity: identity.clone(), deadline };
         let run = run(endpoint.clone(), invocation, self.granted_headers.clone());
-        let (outcome, cpu) = match (begun, way) {
+        let (outcome, cost) = match (begun, way) {
             (Begun::First(slot), _) => to_its_end(answered(run, slot)).await,
             (_, Way::Make(duty)) => to_its_end(shared(run, duty, endpoint, stats, identity)).await,
             (_, Way::Renew(old, duty)) => {
                 trail.stats = None;
                 tokio::spawn(shared(run, duty, endpoint, stats, identity));
-                (old, Duration::ZERO)
+                (old, Cost::default())
             }
             _ => run.await,
         };
-        trail.guest_cpu = cpu;
+        trail.cost = cost;
         outcome
     }
 
@@ -316,47 +311,46 @@ impl Gateway {
 }
 
 /// Runs the guest and makes its answer an answer for the client. Needs nothing that belongs to the connection.
-async fn run(endpoint: Arc<Endpoint>, invocation: Invocation, granted: Arc<[HeaderName]>) -> (Outcome, Duration) {
+async fn run(endpoint: Arc<Endpoint>, invocation: Invocation, granted: Arc<[HeaderName]>) -> (Outcome, Cost) {
     let release = &endpoint.release;
     match release.plugin.handle(invocation).await {
         Ok(answer) => {
-            release.observe_cpu(answer.cpu);
             let reply = match answer.result {
                 Ok(response) => output::reply(response, &endpoint.policy, &granted),
                 Err(problem) => Ok(output::problem(problem)),
             };
-            (reply, answer.cpu)
+            (reply, answer.cost)
         }
-        Err(error) => (Err(faults::of_plugin(release, error)), Duration::ZERO),
+        Err(error) => (Err(faults::of_plugin(release, error)), Cost::default()),
     }
 }
 
 /// A write whose answer has to be kept.
-async fn answered(run: impl Future<Output = (Outcome, Duration)>, slot: Slot) -> (Outcome, Duration) {
-    let (outcome, cpu) = run.await;
+async fn answered(run: impl Future<Output = (Outcome, Cost)>, slot: Slot) -> (Outcome, Cost) {
+    let (outcome, cost) = run.await;
     // A request that never got its turn did nothing, and may be tried again.
     if !matches!(&outcome, Err(fault) if fault.kind == "busy") {
         slot.fill(outcome.clone());
     }
-    (outcome, cpu)
+    (outcome, cost)
 }
 
 /// A response for all who ask for it.
 async fn shared(
-    run: impl Future<Output = (Outcome, Duration)>,
+    run: impl Future<Output = (Outcome, Cost)>,
     duty: Duty,
     endpoint: Arc<Endpoint>,
     stats: Arc<Stats>,
     identity: Option<Arc<Identity>>,
-) -> (Outcome, Duration) {
-    let (outcome, cpu) = run.await;
+) -> (Outcome, Cost) {
+    let (outcome, cost) = run.await;
     if let Some(rule) = &endpoint.policy.cache {
         sharing::done(duty, &outcome, rule, &stats, identity.as_deref());
     }
-    (sharing::told(outcome, &Origin::Made), cpu)
+    (sharing::told(outcome, &Origin::Made), cost)
 }
 
 /// Runs what others wait for: it ends by itself, also when its caller has gone away.
-async fn to_its_end(run: impl Future<Output = (Outcome, Duration)> + Send + 'static) -> (Outcome, Duration) {
-    tokio::spawn(run).await.unwrap_or_else(|error| (Err(faults::host(&error)), Duration::ZERO))
+async fn to_its_end(run: impl Future<Output = (Outcome, Cost)> + Send + 'static) -> (Outcome, Cost) {
+    tokio::spawn(run).await.unwrap_or_else(|error| (Err(faults::host(&error)), Cost::default()))
 }

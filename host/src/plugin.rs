@@ -37,7 +37,7 @@ pub use compile::{
 pub use config::Config;
 pub use engine::Runtime;
 pub use error::PluginError;
-pub use runner::{Answer, Invocation, Plugin};
+pub use runner::{Answer, Cost, Invocation, Plugin};
 pub use senses::Senses;
 
 /// Runs the `describe` export of a component of world `describer` and returns its JSON. For `weft build`.

@@ -1,6 +1,12 @@
 //! Weft from outside: real hosts, real sockets, real plugins. One file for each promise.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests, too, may end the test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests, too, may end the test"
+)]
 
 mod admission;
 mod backends;

@@ -20,7 +20,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 
@@ -67,9 +67,18 @@ pub struct Invocation {
 #[derive(Debug)]
 pub struct Answer {
     pub result: Result<Response, Problem>,
+    pub cost: Cost,
+}
+
+/// What a request took of the host.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Cost {
+    /// CPU time of the guest, and of the host on its behalf.
     pub cpu: Duration,
     /// Bytes of linear memory at the end.
     pub memory: usize,
+    /// How long it waited for its turn.
+    pub queued: Duration,
 }
 
 impl Plugin {
@@ -112,7 +121,9 @@ impl Plugin {
         let endpoint = self.health.endpoint(&invocation.request.endpoint);
         let start = self.health.start.admit().map_err(PluginError::BackOff)?;
         let endpoint = endpoint.admit().map_err(PluginError::BackOff)?;
+        let waiting = Instant::now();
         let _turn = self.turn().await?;
+        let queued = waiting.elapsed();
         let deadline = invocation.deadline.instant();
         let run = async {
             let mut instance = match self.take() {
@@ -125,7 +136,8 @@ impl Plugin {
             };
             let answer = self.run(&mut instance, invocation).await;
             self.note(&endpoint, "endpoint", answer.as_ref().err());
-            let answer = answer?;
+            let mut answer = answer?;
+            answer.cost.queued = queued;
             // Only here is it known to be whole; on every other way it is dropped.
             self.put(instance);
             Ok(answer)
@@ -187,7 +199,7 @@ impl Plugin {
         if size > self.max_response {
             return Err(PluginError::TooLarge { size: Some(size), limit: self.max_response });
         }
-        Ok(Answer { result, cpu, memory })
+        Ok(Answer { result, cost: Cost { cpu, memory, queued: Duration::ZERO } })
     }
 
     /// An instance that waits: one that has served, or, where every request gets its own, one that has served nobody.
@@ -219,7 +231,7 @@ impl Mould {
     async fn make(&self) -> Result<Instance, PluginError> {
         let mut store = self.blueprint.store();
         let meter = store.data().meter.clone();
-        let began = std::time::Instant::now();
+        let began = Instant::now();
         let made = meter.run(self.exports.instantiate_async(&mut store)).await;
         if std::env::var_os("WEFT_MEASURE").is_some() {
             eprintln!("instantiate {:?}", began.elapsed());
