@@ -23,7 +23,7 @@ pub use output::{Body, Reply};
 use crate::{
     artifact::Auth,
     fanout::{Caller, Engine, Limits, Session, Stats},
-    identity::{Peer, Refusal, Verified, Verifier},
+    identity::{Peer, Verified, Verifier},
     model::{Blame, Deadline, Fault, Identity, TraceContext},
     plugin::Invocation,
     release::{Endpoint, Found, Release, Releases},
@@ -204,18 +204,21 @@ impl Gateway {
 
     /// By the endpoint's policy: a token that is needed has to be there, and one that is looked at has to be good.
     async fn identify(&self, endpoint: &Endpoint, headers: &HeaderMap, peer: Peer) -> Result<Option<Verified>, Fault> {
-        let found = match (&self.verifier, endpoint.policy.auth) {
-            (_, Auth::None) => return Ok(None),
-            (Some(verifier), _) => verifier.verify(headers, peer).await?,
-            (None, Auth::Optional) => None,
-            (None, Auth::Required) => {
-                let text = "this endpoint needs a caller, and the host has no [identity] to verify one";
-                return Err(Fault::new(Blame::Host, StatusCode::SERVICE_UNAVAILABLE, "not-configured", text));
-            }
+        let required = match endpoint.policy.auth {
+            Auth::None => return Ok(None),
+            Auth::Optional => false,
+            Auth::Required => true,
         };
-        match found {
-            None if endpoint.policy.auth == Auth::Required => Err(Refusal::Missing.into()),
-            found => Ok(found),
+        match &self.verifier {
+            Some(verifier) => match verifier.verify(headers, peer).await? {
+                None if required => Err(verifier.missing().into()),
+                found => Ok(found),
+            },
+            None if required => {
+                let text = "this endpoint needs a caller, and the host has no [identity] to verify one";
+                Err(Fault::new(Blame::Host, StatusCode::SERVICE_UNAVAILABLE, "not-configured", text))
+            }
+            None => Ok(None),
         }
     }
 }
