@@ -30,7 +30,7 @@ use sharing::{Duty, Origin, Outcome};
 use crate::{
     artifact::{Auth, Digest},
     fanout::{Caller, Engine, Limits, Session, Stats},
-    identity::{Peer, Refusal, Verified, Verifier},
+    identity::{Peer, Verified, Verifier},
     model::{Blame, Deadline, Fault, Identity, TraceContext},
     plugin::{Cost, Invocation},
     release::{Endpoint, Found, Release, Releases},
@@ -291,21 +291,24 @@ impl Gateway {
         peer: Peer,
         deadline: Deadline,
     ) -> Result<Option<Verified>, Fault> {
-        let found = match (&self.verifier, endpoint.policy.auth) {
-            (_, Auth::None) => return Ok(None),
-            (Some(verifier), _) => {
-                let verified = verifier.verify(headers, peer);
-                tokio::time::timeout_at(deadline.instant(), verified).await.map_err(|_| faults::deadline())??
-            }
-            (None, Auth::Optional) => None,
-            (None, Auth::Required) => {
-                let text = "this endpoint needs a caller, and the host has no [identity] to verify one";
-                return Err(Fault::new(Blame::Host, StatusCode::SERVICE_UNAVAILABLE, "not-configured", text));
-            }
+        let required = match endpoint.policy.auth {
+            Auth::None => return Ok(None),
+            Auth::Optional => false,
+            Auth::Required => true,
         };
-        match found {
-            None if endpoint.policy.auth == Auth::Required => Err(Refusal::Missing.into()),
-            found => Ok(found),
+        match &self.verifier {
+            Some(verifier) => {
+                let verified = tokio::time::timeout_at(deadline.instant(), verifier.verify(headers, peer)).await;
+                match verified.map_err(|_| faults::deadline())?? {
+                    None if required => Err(verifier.missing().into()),
+                    found => Ok(found),
+                }
+            }
+            None if required => {
+                let text = "this endpoint needs a caller, and the host has no [identity] to verify one";
+                Err(Fault::new(Blame::Host, StatusCode::SERVICE_UNAVAILABLE, "not-configured", text))
+            }
+            None => Ok(None),
         }
     }
 }
