@@ -1,5 +1,7 @@
 //! Each target on its corpus, on thousands of seeded mutations of it, and on noise.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests, too, may end the test")]
+
 use std::{fs, path::Path};
 use weft_fuzz::TARGETS;
 
