@@ -3,7 +3,6 @@
 mod attacks;
 mod compiling;
 mod component;
-mod measure;
 mod resting;
 
 use crate::support::{GET_FILM, knows_all, probe, raw};
