@@ -6,6 +6,8 @@ use serde_json::Value;
 use std::net::SocketAddr;
 use weft_tests::{artifacts, host::TestHost, setup::Setup, web::Web};
 
+pub(crate) const LIST_EVENTS: &str = "feed.v1.Feed/ListEvents";
+
 /// Everything that the plugin calls.
 const SERVICES: [&str; 4] = ["catalog.v1.Films", "reviews.v1.Reviews", "recommend.v1.Recommend", "feed.v1.Feed"];
 

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests, too, may end the test")]
 
+mod admission;
 mod backends;
 mod batching;
 mod caching;
@@ -17,8 +18,12 @@ mod pages;
 mod recovery;
 mod refusals;
 mod requests;
+mod rest;
 mod sandbox;
+mod shared_cache;
 mod sharing;
+mod streams;
 mod support;
 mod swapping;
 mod tidy;
+mod transport;

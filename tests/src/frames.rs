@@ -1,6 +1,5 @@
 //! A gRPC server in bare HTTP/2 frames, for answers that no HTTP library would give.
 
-use crate::wait::until;
 use bytes::{BufMut, Bytes, BytesMut};
 use std::{
     io,
@@ -70,8 +69,14 @@ type Script = Arc<dyn Fn(usize) -> Vec<Step> + Send + Sync>;
 #[derive(Debug)]
 pub struct RawUpstream {
     address: SocketAddr,
-    calls: Arc<AtomicUsize>,
+    seen: Arc<Seen>,
     serving: JoinHandle<()>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    calls: AtomicUsize,
+    resets: AtomicUsize,
 }
 
 impl RawUpstream {
@@ -79,16 +84,16 @@ impl RawUpstream {
     pub async fn start(script: impl Fn(usize) -> Vec<Step> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let calls = Arc::<AtomicUsize>::default();
-        let (script, counter): (Script, _) = (Arc::new(script), calls.clone());
+        let seen = Arc::<Seen>::default();
+        let (script, counted): (Script, _) = (Arc::new(script), seen.clone());
         let serving = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                connections.spawn(connection(stream, script.clone(), counter.clone()));
+                connections.spawn(connection(stream, script.clone(), counted.clone()));
             }
         });
-        Self { address, calls, serving }
+        Self { address, seen, serving }
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -97,12 +102,12 @@ impl RawUpstream {
 
     /// Calls that have arrived whole.
     pub fn calls(&self) -> usize {
-        self.calls.load(SeqCst)
+        self.seen.calls.load(SeqCst)
     }
 
-    /// Until so many calls have arrived.
-    pub async fn arrived(&self, calls: usize) {
-        until(&format!("{calls} calls"), async || (self.calls() >= calls).then_some(())).await;
+    /// Streams that the client has cancelled.
+    pub fn resets(&self) -> usize {
+        self.seen.resets.load(SeqCst)
     }
 }
 
@@ -126,15 +131,15 @@ struct Line {
     pongs: Notify,
 }
 
-async fn connection(stream: TcpStream, script: Script, calls: Arc<AtomicUsize>) {
+async fn connection(stream: TcpStream, script: Script, seen: Arc<Seen>) {
     let (mut read, write) = stream.into_split();
     let line = Arc::new(Line { write: Mutex::new(write), pongs: Notify::new() });
     let (sender, mut endings) = mpsc::channel(1);
     let mut streams = JoinSet::new();
     let ending = tokio::select! {
         // The client has gone, or wrote what is no frame.
-        _ = read_frames(&mut read, &line, |stream| {
-            let steps = script(calls.fetch_add(1, SeqCst));
+        _ = read_frames(&mut read, &line, &seen.resets, |stream| {
+            let steps = script(seen.calls.fetch_add(1, SeqCst));
             streams.spawn(answer(stream, steps, line.clone(), sender.clone()));
         }) => Ending::Close,
         Some(ending) = endings.recv() => ending,
@@ -164,7 +169,12 @@ const END_HEADERS: u8 = 4;
 const ACK: u8 = 1;
 
 /// Says for each stream when its request is whole; keeps the connection itself going.
-async fn read_frames(read: &mut OwnedReadHalf, line: &Line, mut whole: impl FnMut(u32)) -> io::Result<()> {
+async fn read_frames(
+    read: &mut OwnedReadHalf,
+    line: &Line,
+    resets: &AtomicUsize,
+    mut whole: impl FnMut(u32),
+) -> io::Result<()> {
     let mut preface = [0; 24];
     read.read_exact(&mut preface).await?;
     write(line, frame(SETTINGS, 0, 0, &[])).await?;
@@ -177,6 +187,7 @@ async fn read_frames(read: &mut OwnedReadHalf, line: &Line, mut whole: impl FnMu
         match kind {
             SETTINGS if flags & ACK == 0 => write(line, frame(SETTINGS, ACK, 0, &[])).await?,
             PING if flags & ACK == 0 => write(line, frame(PING, ACK, 0, &payload)).await?,
+            RST_STREAM => drop(resets.fetch_add(1, SeqCst)),
             PING => line.pongs.notify_one(),
             HEADERS | DATA if flags & END_STREAM != 0 => whole(u32::from_be_bytes(stream)),
             _ => {}
