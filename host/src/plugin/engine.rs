@@ -23,8 +23,6 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 const TICK: Duration = Duration::from_millis(2);
 /// Memory of a slot that stays mapped between two instances. Rust guests dirty about 1.1 MiB.
 const KEEP_RESIDENT: usize = 2 << 20;
-/// Instances that may be made ahead at the same time.
-pub(super) const MAKERS: usize = 8;
 
 /// What all instances share.
 pub(super) struct Shared {
@@ -36,9 +34,6 @@ pub(super) struct Shared {
     pub(super) permits: Semaphore,
     /// Instances that have served and may serve again.
     pub(super) idle: Shelf,
-    /// Instances that were made ahead and have served nobody.
-    pub(super) warm: Shelf,
-    pub(super) makers: Arc<Semaphore>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -80,7 +75,7 @@ pub(super) fn configuration() -> wasmtime::Config {
 }
 
 fn pool(config: &Config) -> PoolingAllocationConfig {
-    let slots = config.requests + config.idle + config.warm + MAKERS as u32;
+    let slots = config.requests + config.idle;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(slots)
         .total_core_instances(slots * MOST_INSTANCES)
@@ -108,9 +103,8 @@ impl Runtime {
         let linker = linker(&engine).map_err(|error| format!("the sandbox can't be linked: {error:#}"))?;
         let cache = PluginCache::new(config.plugin_cache.0);
         let permits = Semaphore::new(config.requests as usize);
-        let (idle, warm) = (Shelf::new(config.idle as usize), Shelf::new(config.warm as usize));
-        let makers = Arc::new(Semaphore::new(MAKERS));
-        let shared = Shared { engine, config, senses, cache, permits, idle, warm, makers };
+        let idle = Shelf::new(config.idle as usize);
+        let shared = Shared { engine, config, senses, cache, permits, idle };
         Ok(Self { shared: Arc::new(shared), linker, compiling })
     }
 
