@@ -100,7 +100,8 @@ pub struct Gateway {
 pub struct Trail {
     pub endpoint: Option<Arc<Endpoint>>,
     pub stats: Option<Arc<Stats>>,
-    pub cost: Cost,
+    /// What the guest took; `None` where none ran to its end.
+    pub cost: Option<Cost>,
     /// What the answer carries whatever it is.
     pub headers: HeaderMap,
 }
@@ -193,7 +194,7 @@ impl Gateway {
             (_, Way::Renew(old, duty)) => {
                 trail.stats = None;
                 tokio::spawn(shared(run, duty, endpoint, stats, identity));
-                (old, Cost::default())
+                (old, None)
             }
             _ => run.await,
         };
@@ -314,7 +315,7 @@ impl Gateway {
 }
 
 /// Runs the guest and makes its answer an answer for the client. Needs nothing that belongs to the connection.
-async fn run(endpoint: Arc<Endpoint>, invocation: Invocation, granted: Arc<[HeaderName]>) -> (Outcome, Cost) {
+async fn run(endpoint: Arc<Endpoint>, invocation: Invocation, granted: Arc<[HeaderName]>) -> (Outcome, Option<Cost>) {
     let release = &endpoint.release;
     match release.plugin.handle(invocation).await {
         Ok(answer) => {
@@ -322,14 +323,14 @@ async fn run(endpoint: Arc<Endpoint>, invocation: Invocation, granted: Arc<[Head
                 Ok(response) => output::reply(response, &endpoint.policy, &granted),
                 Err(problem) => Ok(output::problem(problem)),
             };
-            (reply, answer.cost)
+            (reply, Some(answer.cost))
         }
-        Err(error) => (Err(faults::of_plugin(release, error)), Cost::default()),
+        Err(error) => (Err(faults::of_plugin(release, error)), None),
     }
 }
 
 /// A write whose answer has to be kept.
-async fn answered(run: impl Future<Output = (Outcome, Cost)>, slot: Slot) -> (Outcome, Cost) {
+async fn answered(run: impl Future<Output = (Outcome, Option<Cost>)>, slot: Slot) -> (Outcome, Option<Cost>) {
     let (outcome, cost) = run.await;
     // A request that never got its turn did nothing, and may be tried again.
     if !matches!(&outcome, Err(fault) if fault.kind == "busy") {
@@ -340,12 +341,12 @@ async fn answered(run: impl Future<Output = (Outcome, Cost)>, slot: Slot) -> (Ou
 
 /// A response for all who ask for it.
 async fn shared(
-    run: impl Future<Output = (Outcome, Cost)>,
+    run: impl Future<Output = (Outcome, Option<Cost>)>,
     duty: Duty,
     endpoint: Arc<Endpoint>,
     stats: Arc<Stats>,
     identity: Option<Arc<Identity>>,
-) -> (Outcome, Cost) {
+) -> (Outcome, Option<Cost>) {
     let (outcome, cost) = run.await;
     if let Some(rule) = &endpoint.policy.cache {
         sharing::done(duty, &outcome, rule, &stats, identity.as_deref());
@@ -354,6 +355,6 @@ async fn shared(
 }
 
 /// Runs what others wait for: it ends by itself, also when its caller has gone away.
-async fn to_its_end(run: impl Future<Output = (Outcome, Cost)> + Send + 'static) -> (Outcome, Cost) {
-    tokio::spawn(run).await.unwrap_or_else(|error| (Err(faults::host(&error)), Cost::default()))
+async fn to_its_end(run: impl Future<Output = (Outcome, Option<Cost>)> + Send + 'static) -> (Outcome, Option<Cost>) {
+    tokio::spawn(run).await.unwrap_or_else(|error| (Err(faults::host(&error)), None))
 }

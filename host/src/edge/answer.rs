@@ -130,7 +130,7 @@ fn timing(trail: &Trail, took: Duration) -> String {
         let _ = write!(
             text,
             ", guest;dur={:.2}, calls;desc=\"{} made, {} upstream, {} cached, depth {}\"",
-            millis(trail.cost.cpu),
+            millis(trail.cost.unwrap_or_default().cpu),
             stats.calls(),
             stats.upstream(),
             stats.cached(),

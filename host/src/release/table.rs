@@ -99,12 +99,13 @@ impl Release {
     fn observe(&self, observed: &Observed) {
         let Self { metrics, tally, .. } = self;
         tally.add(observed);
-        metrics.cpu.observe(observed.cost.cpu.as_secs_f64());
-        metrics.queue.observe(observed.cost.queued.as_secs_f64());
-        metrics.depth.observe(f64::from(observed.depth));
         metrics.calls.inc_by(observed.calls.into());
-        let most = i64::try_from(tally.sums().most_memory).unwrap_or(i64::MAX);
-        metrics.memory.set(most);
+        if let Some(cost) = observed.cost {
+            metrics.cpu.observe(cost.cpu.as_secs_f64());
+            metrics.queue.observe(cost.queued.as_secs_f64());
+            metrics.depth.observe(f64::from(observed.depth));
+            metrics.memory.set(i64::try_from(tally.sums().most_memory).unwrap_or(i64::MAX));
+        }
     }
 
     pub fn count_trap(&self) {

@@ -13,7 +13,8 @@ use std::{
 pub struct Observed {
     pub status: StatusCode,
     pub took: Duration,
-    pub cost: Cost,
+    /// What the guest took; `None` where none ran to its end.
+    pub cost: Option<Cost>,
     pub calls: u32,
     pub upstream: u32,
     pub depth: u32,
@@ -61,11 +62,12 @@ impl Tally {
         add(&self.failed, observed.status.is_server_error().into());
         add(&self.degraded, observed.degraded.into());
         add(&self.micros, micros(observed.took));
-        add(&self.cpu_micros, micros(observed.cost.cpu));
-        add(&self.queued_micros, micros(observed.cost.queued));
+        let cost = observed.cost.unwrap_or_default();
+        add(&self.cpu_micros, micros(cost.cpu));
+        add(&self.queued_micros, micros(cost.queued));
         add(&self.calls, observed.calls.into());
         add(&self.upstream, observed.upstream.into());
-        self.most_memory.fetch_max(observed.cost.memory as u64, Relaxed);
+        self.most_memory.fetch_max(cost.memory as u64, Relaxed);
         self.most_depth.fetch_max(observed.depth.into(), Relaxed);
     }
 
