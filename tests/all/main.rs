@@ -13,6 +13,7 @@ mod edge;
 mod fan;
 mod faults;
 mod hostile;
+mod lifecycle;
 mod linked;
 mod pages;
 mod recovery;
