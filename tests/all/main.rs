@@ -13,6 +13,7 @@ mod edge;
 mod fan;
 mod faults;
 mod hostile;
+mod json;
 mod lifecycle;
 mod linked;
 mod pages;
