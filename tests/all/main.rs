@@ -13,6 +13,8 @@ mod edge;
 mod fan;
 mod faults;
 mod hostile;
+mod json;
+mod lifecycle;
 mod linked;
 mod pages;
 mod recovery;

@@ -19,6 +19,7 @@ use crate::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -175,6 +176,8 @@ impl Loader {
         let _alone = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
         let found = match folder::scan(&self.config.folder) {
             Ok(found) => found,
+            // Not there yet is empty; not there any more is a mistake, or a moment of somebody's moving it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.state().files.is_empty() => return true,
             Err(error) => {
                 tracing::error!(folder = %self.config.folder.display(), %error, "the plugin folder can't be read; what serves goes on");
                 return true;
