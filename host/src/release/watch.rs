@@ -6,14 +6,12 @@ use notify::{
     event::{AccessKind, AccessMode},
 };
 use std::{sync::Arc, time::Duration};
-use tokio::{
-    sync::Notify,
-    time::{Instant, sleep, timeout},
-};
+use tokio::{sync::Notify, time::Instant};
 
-/// A burst of changes is over when nothing has happened for this long, or when it has lasted for that long.
+/// A burst of changes is over when nothing has happened for this long.
 const QUIET: Duration = Duration::from_millis(100);
-const LONGEST_BURST: Duration = Duration::from_secs(2);
+/// One that is not over by then is not waited for: somebody may write in the folder without end.
+const LONGEST_BURST: Duration = Duration::from_secs(1);
 /// The folder is looked at this often even without a notice: some file systems give none.
 const PATROL: Duration = Duration::from_secs(5);
 
@@ -25,10 +23,10 @@ pub async fn watch(loader: Arc<Loader>) {
     loop {
         tokio::select! {
             () = changed.notified() => {}
-            () = sleep(pause) => {}
+            () = tokio::time::sleep(pause) => {}
         }
-        let burst = Instant::now();
-        while burst.elapsed() < LONGEST_BURST && timeout(QUIET, changed.notified()).await.is_ok() {}
+        let latest = Instant::now() + LONGEST_BURST;
+        while Instant::now() < latest && tokio::time::timeout(QUIET, changed.notified()).await.is_ok() {}
         let loader = loader.clone();
         match tokio::task::spawn_blocking(move || loader.look()).await {
             Ok(is_settled) => pause = if is_settled { PATROL } else { UNSETTLED },
