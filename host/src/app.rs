@@ -7,7 +7,7 @@ use crate::{
     fanout::Engine,
     gateway::{Admission, Answers, Ceilings, Gateway},
     identity::Verifier,
-    plugin::{Runtime, Senses},
+    plugin::{Natives, Runtime, Senses},
     release::{self, Loader, Releases},
     telemetry::Metrics,
 };
@@ -55,6 +55,11 @@ pub struct Running {
 
 /// Starts everything: listeners first, so that a taken port is found at once; then plugins; then it is ready.
 pub async fn start(config: Config, senses: Senses) -> Result<Running, StartError> {
+    start_with(config, senses, Natives::default()).await
+}
+
+/// As [`start`], with plugins that run natively.
+pub async fn start_with(config: Config, senses: Senses, natives: Natives) -> Result<Running, StartError> {
     let http = listen(config.http.listen, "http.listen").await?;
     let admin = listen(config.admin.listen, "admin.listen").await?;
     let addresses = [(&http, config.http.listen), (&admin, config.admin.listen)]
@@ -63,7 +68,8 @@ pub async fn start(config: Config, senses: Senses) -> Result<Running, StartError
     let (engine, backends) =
         Engine::new(config.fanout.clone(), config.forward.clone(), &metrics).map_err(StartError::Backend)?;
     let compiled = config.plugins.compiled.clone();
-    let runtime = Runtime::new(config.limits.clone(), senses, compiled).map_err(StartError::Runtime)?;
+    let runtime =
+        Runtime::new(config.limits.clone(), senses, compiled).map_err(StartError::Runtime)?.with_natives(natives);
     let releases = Arc::<Releases>::default();
     let loader = Arc::new(Loader::new(
         config.plugins.clone(),

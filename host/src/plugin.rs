@@ -21,6 +21,7 @@ mod instance;
 mod limiter;
 mod load;
 mod meter;
+mod native;
 mod runner;
 mod senses;
 mod speech;
@@ -28,6 +29,7 @@ mod speech;
 pub use bindings::{Identity, Problem, Request, Response};
 pub use config::Config;
 pub use engine::{CompileError, Runtime};
+pub use native::{Native, Natives};
 pub use runner::{Answer, Invocation, Plugin, PluginError};
 pub use senses::Senses;
 

@@ -7,6 +7,7 @@ use super::{
     compile,
     instance::State,
     load,
+    native::Natives,
 };
 use crate::artifact::Artifact;
 pub use compile::CompileError;
@@ -52,6 +53,7 @@ pub struct Runtime {
     pub(super) shared: Arc<Shared>,
     linker: Linker<State>,
     compiled: PathBuf,
+    pub(super) natives: Natives,
 }
 
 impl std::fmt::Debug for Runtime {
@@ -109,7 +111,15 @@ impl Runtime {
         let cache = PluginCache::new(config.plugin_cache.0);
         let permits = Semaphore::new(config.requests as usize);
         let idle = AtomicUsize::new(0);
-        Ok(Self { shared: Arc::new(Shared { engine, config, senses, cache, permits, idle }), linker, compiled })
+        let shared = Arc::new(Shared { engine, config, senses, cache, permits, idle });
+        Ok(Self { shared, linker, compiled, natives: Natives::default() })
+    }
+
+    /// Plugins of these names run natively instead of in the sandbox. For benches.
+    #[must_use]
+    pub fn with_natives(mut self, natives: Natives) -> Self {
+        self.natives = natives;
+        self
     }
 
     /// Compiles the artifact, or finds it compiled, and links it. Takes seconds: not for a request's thread.

@@ -5,6 +5,7 @@ use super::{
     bindings::{self, Problem, Request, Response},
     engine::Shared,
     instance::{Blueprint, Instance, Stop},
+    native::Native,
 };
 use crate::{
     artifact::{Artifact, Isolation},
@@ -24,12 +25,18 @@ const MOST_REUSES: u32 = 1_000;
 /// One loaded plugin version.
 pub struct Plugin {
     blueprint: Blueprint,
-    exports: bindings::PluginPre<super::instance::State>,
+    code: Code,
     isolation: Isolation,
     max_response: usize,
     /// Requests of this plugin that may run at the same time: less than all, so that no plugin takes the whole host.
     own_turns: Semaphore,
     idle: Mutex<Vec<Instance>>,
+}
+
+/// What runs.
+enum Code {
+    Component(bindings::PluginPre<super::instance::State>),
+    Native(Arc<dyn Native>),
 }
 
 impl std::fmt::Debug for Plugin {
@@ -83,8 +90,7 @@ impl Plugin {
         artifact: &Artifact,
         overrides: &BTreeMap<String, String>,
     ) -> Result<Self, CompileError> {
-        let linked = runtime.link(artifact)?;
-        let exports = bindings::PluginPre::new(linked).map_err(|error| CompileError::Invalid(format!("{error:#}")))?;
+        let code = Code::load(runtime, artifact)?;
         let (manifest, ceiling) = (&artifact.manifest, &runtime.shared.config);
         let mut config = manifest.config.clone();
         config.extend(overrides.clone());
@@ -102,7 +108,7 @@ impl Plugin {
         let max_response = manifest.limits.response.min(ceiling.response).as_usize();
         Ok(Self {
             blueprint,
-            exports,
+            code,
             isolation: manifest.limits.isolation,
             max_response,
             own_turns: Semaphore::new(share),
@@ -115,9 +121,13 @@ impl Plugin {
         let _turn = self.turn().await?;
         let deadline = invocation.deadline.instant();
         let run = async {
+            let component = match &self.code {
+                Code::Component(component) => component,
+                Code::Native(native) => return native.handle(invocation).await,
+            };
             let mut instance = match self.take_idle() {
                 Some(instance) => instance,
-                None => self.instantiate().await?,
+                None => self.instantiate(component).await?,
             };
             let answer = self.run(&mut instance, invocation).await?;
             // Only here is it known to be whole; on every other way it is dropped.
@@ -141,9 +151,12 @@ impl Plugin {
         &self.blueprint.shared
     }
 
-    async fn instantiate(&self) -> Result<Instance, PluginError> {
+    async fn instantiate(
+        &self,
+        component: &bindings::PluginPre<super::instance::State>,
+    ) -> Result<Instance, PluginError> {
         let mut store = self.blueprint.store();
-        match self.exports.instantiate_async(&mut store).await {
+        match component.instantiate_async(&mut store).await {
             Ok(exports) => Ok(Instance { store, exports, left: rand::random_range(MOST_REUSES / 2..MOST_REUSES) }),
             Err(error) if store.data().limiter.refused => {
                 Err(PluginError::Memory(self.blueprint.max_memory).tap(&error))
@@ -201,6 +214,17 @@ impl Plugin {
         } else {
             self.shared().idle.fetch_sub(1, Relaxed);
         }
+    }
+}
+
+impl Code {
+    fn load(runtime: &Runtime, artifact: &Artifact) -> Result<Self, CompileError> {
+        if let Some(native) = runtime.natives.get(&artifact.manifest.name) {
+            return Ok(Self::Native(native));
+        }
+        let linked = runtime.link(artifact)?;
+        let exports = bindings::PluginPre::new(linked).map_err(|error| CompileError::Invalid(format!("{error:#}")))?;
+        Ok(Self::Component(exports))
     }
 }
 
