@@ -112,7 +112,11 @@ async fn plugins(State(admin): State<Arc<Admin>>) -> Json<Value> {
 
 async fn backends(State(admin): State<Arc<Admin>>) -> Json<Value> {
     let backend = |backend: &Arc<Backend>| json!({ "name": backend.name(), "endpoints": backend.endpoints() });
-    Json(json!({ "backends": admin.backends.iter().map(backend).collect::<Vec<_>>() }))
+    let word = |is_up| if is_up { "up" } else { "away" };
+    Json(json!({
+        "backends": admin.backends.iter().map(backend).collect::<Vec<_>>(),
+        "shared_cache": admin.engine.shared_cache_is_up().map(word),
+    }))
 }
 
 /// `{ "tags": ["film:7"] }` or `{ "all": true }`.

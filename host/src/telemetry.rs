@@ -7,5 +7,6 @@ pub use logs::{Config, LogFormat, init_logs};
 pub use prometheus_client::metrics::{counter::Counter, histogram::Histogram};
 
 pub use metrics::{
-    BackendLabels, CacheLabels, CallLabels, EndpointLabels, Metrics, PluginLabels, RequestLabels, UpstreamLabels,
+    BackendLabels, CacheLabels, CallLabels, EndpointLabels, Metrics, PluginLabels, RequestLabels, TierLabels,
+    UpstreamLabels,
 };

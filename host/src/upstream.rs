@@ -7,6 +7,7 @@
 mod attempt;
 mod backend;
 mod balance;
+mod broken;
 mod budget;
 mod codec;
 mod config;

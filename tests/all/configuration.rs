@@ -166,7 +166,7 @@ async fn a_jwks_file_without_a_usable_key_is_refused() {
 
 #[tokio::test]
 async fn check_looks_at_the_artifacts_too() {
-    let nowhere = "127.0.0.1:1".parse().unwrap();
+    let nowhere = "127.0.0.1:1";
     let bad_rule = "[backend.fake.method.\"people.v1.People/GetPerson\"]\n\
                     batch = { via = \"BatchGetPersons\", key = \"id\", keys = \"ids\", items = \"people\" }\n";
     let good = Setup::new().one_backend(nowhere, "").plugin("probe.wasm", &probe()).write();

@@ -111,7 +111,7 @@ async fn assert_probe_serves(host: &TestHost) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_is_refused_with_its_reason_and_the_rest_serves() {
-    let nowhere = "127.0.0.1:1".parse().unwrap();
+    let nowhere = "127.0.0.1:1";
     let mut setup = Setup::new().one_backend(nowhere, "").plugin("a-probe.wasm", &probe());
     for (file, artifact, _) in odd_files() {
         setup = setup.plugin(file, &artifact);
@@ -132,7 +132,7 @@ async fn each_is_refused_with_its_reason_and_the_rest_serves() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_plugin_whose_services_nobody_serves_is_refused_with_all_of_them() {
-    let nowhere = "127.0.0.1:1".parse().unwrap();
+    let nowhere = "127.0.0.1:1";
     let setup = Setup::new().backend("people", &["people.v1.People", "catalog.v1.Films"], nowhere, "");
     let host = setup.plugin("probe.wasm", &probe()).plugin("raw.wasm", &raw()).start().await;
     let plugins = host.plugins().await;
@@ -148,7 +148,7 @@ async fn a_plugin_whose_services_nobody_serves_is_refused_with_all_of_them() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_of_absurd_size_is_not_even_read() {
-    let nowhere = "127.0.0.1:1".parse().unwrap();
+    let nowhere = "127.0.0.1:1";
     let folder = Setup::new().one_backend(nowhere, "").plugin("probe.wasm", &probe()).start().await;
     let huge = folder.folder.path("huge.wasm");
     File::create(&huge).unwrap().set_len(100 << 30).unwrap();
@@ -159,7 +159,7 @@ async fn a_file_of_absurd_size_is_not_even_read() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn folders_links_and_other_files_in_the_folder_are_left_alone() {
-    let nowhere = "127.0.0.1:1".parse().unwrap();
+    let nowhere = "127.0.0.1:1";
     let setup =
         Setup::new().one_backend(nowhere, "").plugin("probe.wasm", &probe()).plugin("README.txt", &"text".into());
     let folder = setup.write();

@@ -9,7 +9,7 @@ use weft_tests::{
 };
 
 async fn host() -> TestHost {
-    let nowhere = "127.0.0.1:1".parse().unwrap();
+    let nowhere = "127.0.0.1:1";
     let setup = Setup::new().http("max-body = \"4KiB\"\nmax-headers = 30\nmax-header-bytes = \"8KiB\"");
     setup.one_backend(nowhere, "").plugin("probe.wasm", &probe()).start().await
 }

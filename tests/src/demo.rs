@@ -58,15 +58,26 @@ impl Demo {
         })
     }
 
-    /// A host of the demo: its clients and one more, `test` under `/test`, its callers, its backends with all their rules.
+    /// A host of the demo, with one more client: `test`, under `/test`.
     pub fn setup(&self) -> Setup {
+        self.with_clients("[[client]]\nname = \"test\"\nprefix = \"/test\"\n")
+    }
+
+    /// A host of the demo: its clients, its callers, its backends with all their rules. But however busy the machine is, no call
+    /// is given up.
+    pub fn shown(&self) -> Setup {
+        let patient = |toml: String| toml.replace("timeout = \"500ms\"", "timeout = \"30s\"");
+        self.with_clients("").edit(|toml| patient(toml).replace("timeout = \"300ms\"", "timeout = \"30s\""))
+    }
+
+    fn with_clients(&self, more: &str) -> Setup {
         let text = self.configuration();
         let part = |from: &str, to: &str| {
             let rest = &text[text.find(from).unwrap()..];
             rest[..rest.find(to).unwrap_or(rest.len())].to_owned()
         };
         Setup::new()
-            .clients(&format!("{}[[client]]\nname = \"test\"\nprefix = \"/test\"\n", part("[[client]]", "[plugins]")))
+            .clients(&format!("{}{more}", part("[[client]]", "[plugins]")))
             .identity("subject = \"x-md-global-subject\"")
             .more(&part("[backend.catalog]", "\0"))
     }

@@ -6,8 +6,9 @@
 //! - [`setup`]: a configuration put together from parts
 //! - [`host`]: a host in this process; [`process`]: the real command in a process of its own
 //! - [`web`]: requests to it, and answers; [`raw`]: bytes that no HTTP library would send
-//! - [`tokens`]: callers, good and bad
-//! - [`upstream`]: a gRPC server that answers, stalls and fails as it is told; [`demo`]: the four real services of the demo
+//! - [`tokens`]: callers, good and bad; [`tls`]: certificates
+//! - [`upstream`]: a gRPC server that answers, stalls and fails as it is told; [`frames`]: one that breaks HTTP/2 as it is told
+//! - [`rest`]: a REST server; [`redis`]: a real Redis; [`demo`]: the four real services of the demo
 //! - [`metrics`]: what the host counted
 //! - [`wait`]: until something is so
 //!
@@ -23,11 +24,15 @@
 
 pub mod artifacts;
 pub mod demo;
+pub mod frames;
 pub mod host;
 pub mod metrics;
 pub mod process;
 pub mod raw;
+pub mod redis;
+pub mod rest;
 pub mod setup;
+pub mod tls;
 pub mod tokens;
 pub mod upstream;
 pub mod wait;

@@ -3,7 +3,7 @@
 use crate::wait::soon;
 use std::net::SocketAddr;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::TcpStream,
 };
 
@@ -13,6 +13,19 @@ pub struct RawReply {
     pub status: u16,
     /// Everything, as it came.
     pub text: String,
+}
+
+impl RawReply {
+    /// The first value of a header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let pairs = self.text.lines().take_while(|line| !line.is_empty()).filter_map(|line| line.split_once(": "));
+        pairs.into_iter().find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// What stands behind the head.
+    pub fn body(&self) -> &str {
+        self.text.split_once("\r\n\r\n").map_or("", |(_, body)| body)
+    }
 }
 
 /// Sends `bytes` on a connection of its own and reads until the host closes it. Requests have to say `connection: close`, unless
@@ -33,4 +46,48 @@ pub async fn abandon(address: SocketAddr, bytes: &[u8], meanwhile: impl Future<O
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(bytes).await.unwrap();
     meanwhile.await;
+}
+
+/// A connection that stays, for requests one after the other or all at once.
+#[derive(Debug)]
+pub struct Connection(BufReader<TcpStream>);
+
+impl Connection {
+    pub async fn open(address: SocketAddr) -> Self {
+        Self(BufReader::new(TcpStream::connect(address).await.unwrap()))
+    }
+
+    pub async fn send(&mut self, bytes: &[u8]) {
+        self.0.write_all(bytes).await.unwrap();
+    }
+
+    /// The next answer, with as much of a body as it says.
+    ///
+    /// # Panics
+    /// If the connection ends before that.
+    pub async fn next(&mut self) -> RawReply {
+        let head = self.next_head().await;
+        let mut body = vec![0; head.header("content-length").map_or(0, |length| length.parse().unwrap())];
+        soon("the body", self.0.read_exact(&mut body)).await.unwrap();
+        RawReply { text: head.text + &String::from_utf8_lossy(&body), ..head }
+    }
+
+    /// The next answer's head, where no body follows.
+    ///
+    /// # Panics
+    /// If the connection ends before that.
+    pub async fn next_head(&mut self) -> RawReply {
+        let mut text = String::new();
+        while !text.ends_with("\r\n\r\n") {
+            assert_ne!(soon("an answer", self.0.read_line(&mut text)).await.unwrap(), 0, "it ended after {text:?}");
+        }
+        RawReply { status: text.split(' ').nth(1).unwrap().parse().unwrap(), text }
+    }
+
+    /// Until the host closes the connection; what came until then.
+    pub async fn rest(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        soon("the host to close the connection", self.0.read_to_end(&mut rest)).await.unwrap();
+        rest
+    }
 }

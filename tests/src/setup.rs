@@ -2,7 +2,10 @@
 
 use crate::{repository, target};
 use bytes::Bytes;
-use std::{fmt::Write, net::SocketAddr, path::Path};
+use std::{
+    fmt::{Display, Write},
+    path::Path,
+};
 use tempfile::TempDir;
 use weft::plugin::Senses;
 
@@ -12,6 +15,7 @@ pub struct Setup {
     clients: String,
     http: String,
     limits: String,
+    admin: String,
     identity: Option<String>,
     plugins: String,
     backends: String,
@@ -46,6 +50,13 @@ impl Setup {
         self
     }
 
+    /// Lines of `[admin]`.
+    #[must_use]
+    pub fn admin(mut self, lines: &str) -> Self {
+        self.admin = lines.to_owned();
+        self
+    }
+
     /// Lines of `[limits]`.
     #[must_use]
     pub fn limits(mut self, lines: &str) -> Self {
@@ -73,9 +84,9 @@ impl Setup {
         self
     }
 
-    /// A backend of these services at this address, with more lines of its table.
+    /// A backend of these services at this address (or several, with commas), with more lines of its table.
     #[must_use]
-    pub fn backend(mut self, name: &str, services: &[&str], address: SocketAddr, more: &str) -> Self {
+    pub fn backend(mut self, name: &str, services: &[&str], address: impl Display, more: &str) -> Self {
         let _ = writeln!(
             self.backends,
             "[backend.{name}]\nservices = {services:?}\nendpoints = \"static://{address}\"\n{more}\n"
@@ -83,9 +94,9 @@ impl Setup {
         self
     }
 
-    /// All services of the demo's protos at one address.
+    /// All services of the demo's protos at one address, or several.
     #[must_use]
-    pub fn one_backend(self, address: SocketAddr, more: &str) -> Self {
+    pub fn one_backend(self, address: impl Display, more: &str) -> Self {
         let services = ["catalog.v1.Films", "people.v1.People", "reviews.v1.Reviews", "recommend.v1.Recommend"];
         self.backend("fake", &services, address, more)
     }
@@ -124,9 +135,10 @@ impl Setup {
         let compiled = target().join("compiled");
         let plugins = folder.join("plugins");
         format!(
-            "[http]\nlisten = \"127.0.0.1:0\"\n{}\n\n[admin]\nlisten = \"127.0.0.1:0\"\n\n{clients}\n\
+            "[http]\nlisten = \"127.0.0.1:0\"\n{}\n\n[admin]\nlisten = \"127.0.0.1:0\"\n{}\n\n{clients}\n\
              [plugins]\nfolder = {plugins:?}\ncompiled = {compiled:?}\n{}\n\n[limits]\n{}\n\n{}\n{}\n{}",
             self.http,
+            self.admin,
             self.plugins,
             if self.limits.is_empty() { "requests = 32\nidle = 8" } else { &self.limits },
             self.identity.as_deref().unwrap_or_default(),

@@ -21,10 +21,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 use tokio::{
-    net::{TcpListener, TcpStream},
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpSocket},
     sync::watch,
     task::{JoinHandle, JoinSet},
 };
+use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 
 /// One call as it arrived.
 #[derive(Debug, Clone)]
@@ -90,17 +92,30 @@ impl FakeUpstream {
     }
 
     pub async fn start_at(address: SocketAddr) -> Self {
+        Self::serve(address, None).await
+    }
+
+    /// On a free port, and only for clients that speak TLS with it.
+    pub async fn start_tls(tls: ServerConfig) -> Self {
+        Self::serve(SocketAddr::from(([127, 0, 0, 1], 0)), Some(TlsAcceptor::from(Arc::new(tls)))).await
+    }
+
+    async fn serve(address: SocketAddr, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let inner = Arc::<Inner>::default();
-        let serving = tokio::spawn(serve(listener, inner.clone()));
+        let serving = tokio::spawn(serve(listener, tls, inner.clone()));
         Self { address, inner, serving }
     }
 
-    /// An address where nobody listens.
+    /// An address where nobody listens, for as long as the process lives.
     pub async fn nowhere() -> SocketAddr {
-        // Bound once, so that no one else gets it for a while.
-        TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let address = socket.local_addr().unwrap();
+        // Bound for ever, so that no one else gets it.
+        std::mem::forget(socket);
+        address
     }
 
     /// Gone when this returns: the listener, and every connection.
@@ -171,15 +186,26 @@ impl Drop for UnderWay {
     }
 }
 
-async fn serve(listener: TcpListener, inner: Arc<Inner>) {
+async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, inner: Arc<Inner>) {
     let mut connections = JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await.unwrap();
-        connections.spawn(connection(stream, inner.clone()));
+        let (tls, inner) = (tls.clone(), inner.clone());
+        connections.spawn(async move {
+            match tls {
+                None => connection(stream, inner).await,
+                // A client that can't agree with us sees it for itself.
+                Some(tls) => {
+                    if let Ok(stream) = tls.accept(stream).await {
+                        connection(stream, inner).await;
+                    }
+                }
+            }
+        });
     }
 }
 
-async fn connection(stream: TcpStream, inner: Arc<Inner>) {
+async fn connection(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, inner: Arc<Inner>) {
     let service = service_fn(move |request| answer_one(request, inner.clone()));
     // A host that goes away in the middle is no failure of the test.
     let _ = http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;

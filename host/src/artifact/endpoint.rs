@@ -48,21 +48,6 @@ impl EndpointName {
     pub fn params(&self) -> &[String] {
         &self.params
     }
-
-    /// The template with its parameters named by their place, so that `/films/{id}` and `/films/{slug}` are one path.
-    pub fn normalized(&self) -> String {
-        let mut place = 0;
-        let mut name = |prefix: &str| {
-            place += 1;
-            format!("{{{prefix}{}}}", place - 1)
-        };
-        let segments = self.template.split('/').map(|segment| match segment {
-            _ if segment.starts_with("{*") => name("*"),
-            _ if segment.starts_with('{') => name(""),
-            _ => segment.to_owned(),
-        });
-        segments.collect::<Vec<_>>().join("/")
-    }
 }
 
 fn params(template: &str) -> Result<Vec<String>, BadEndpoint> {

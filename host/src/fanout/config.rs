@@ -59,7 +59,7 @@ pub struct MethodConfig {
     pub place: Place,
 }
 
-/// Bounds of a server-streaming method; without a time of its own it has the method's.
+/// Bounds of a server-streaming method; without a time of its own it has to end within the method's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StreamConfig {
     pub items: usize,

@@ -14,7 +14,7 @@ use crate::{
     artifact::Artifact,
     model::{Code, Failure},
     store::Shared,
-    telemetry::Metrics,
+    telemetry::{Metrics, TierLabels},
     upstream::{Backend, Outgoing, Rest, Transport},
 };
 use bytes::Bytes;
@@ -146,6 +146,15 @@ impl Engine {
         let (entries, bytes) = self.cache.size();
         self.metrics.cache_entries.set(entries.try_into().unwrap_or(i64::MAX));
         self.metrics.cache_bytes.set(bytes.try_into().unwrap_or(i64::MAX));
+        if let Some(is_up) = self.shared_cache_is_up() {
+            let labels = TierLabels { tier: "shared".to_owned() };
+            self.metrics.cache_up.get_or_create(&labels).set(is_up.into());
+        }
+    }
+
+    /// Whether the second tier is there; `None` where none is configured.
+    pub fn shared_cache_is_up(&self) -> Option<bool> {
+        self.shared.as_ref().map(|shared| shared.is_up())
     }
 
     /// Starts the load of one flight that travels alone.

@@ -202,7 +202,7 @@ fn resolve_one(engine: &Engine, name: &str, descriptor: MethodDescriptor) -> Res
     let stream = descriptor.is_server_streaming().then(|| StreamBounds {
         items: bounds.items,
         bytes: bounds.bytes.as_usize(),
-        time: bounds.time.unwrap_or(timeout),
+        time: bounds.time,
     });
     let upstream = Method::new(&config.name, name, safe, rest, &engine.metrics).streaming(stream);
     let plan = engine.add_plan(Plan {

@@ -28,8 +28,10 @@ use tokio::time::Instant;
 /// How often the timer is looked at, and how late it may fire.
 const PROBE: Duration = Duration::from_millis(20);
 const LATE: Duration = Duration::from_millis(20);
-/// The bound never sinks below this.
-const LEAST: usize = 4;
+/// So many times in a row: a hiccup of the machine is no load, and a queue that doesn't go away is.
+const LATE_IN_A_ROW: usize = 5;
+/// The bound never sinks below this: with so few under way, it is something else that keeps the machine busy.
+const LEAST: usize = 20;
 /// Callers whose rates are remembered, and for how long after their last request.
 const MOST_CALLERS: u64 = 100_000;
 const REMEMBERED: Duration = Duration::from_mins(10);
@@ -41,6 +43,7 @@ pub struct Admission {
     limit: AtomicUsize,
     most: usize,
     under_way: AtomicUsize,
+    late_in_a_row: AtomicUsize,
     rates: Store<(Arc<str>, Arc<str>), Arc<Limiter>>,
 }
 
@@ -76,7 +79,13 @@ impl Admission {
     /// `most`: requests that may be under way at all.
     pub fn new(most: usize) -> Self {
         let most = most.max(LEAST);
-        Self { limit: AtomicUsize::new(most), most, under_way: AtomicUsize::new(0), rates: Store::new(MOST_CALLERS) }
+        Self {
+            limit: AtomicUsize::new(most),
+            most,
+            under_way: AtomicUsize::new(0),
+            late_in_a_row: AtomicUsize::new(0),
+            rates: Store::new(MOST_CALLERS),
+        }
     }
 
     /// Requests under way, and how many may be.
@@ -125,10 +134,14 @@ impl Admission {
     /// Additive increase, multiplicative decrease.
     fn learn(&self, late: Duration) {
         let (under_way, limit) = self.state();
-        if late > LATE {
+        let late_in_a_row = if late > LATE { self.late_in_a_row.load(Relaxed) + 1 } else { 0 };
+        self.late_in_a_row.store(late_in_a_row, Relaxed);
+        if late_in_a_row >= LATE_IN_A_ROW {
             // What is under way is what the host can't keep up with, however high the bound stood.
             let next = (limit.min(under_way.max(LEAST)) as f64 * 0.9) as usize;
             self.limit.store(next.clamp(LEAST, self.most), Relaxed);
+        } else if late > LATE {
+            // Not yet, or not any more.
         } else if limit < self.most && under_way * 2 > limit {
             self.limit.store((limit + 1 + limit / 50).min(self.most), Relaxed);
         } else if limit < self.most && late < LATE / 4 {

@@ -43,6 +43,13 @@ struct Candidate {
     order: u64,
 }
 
+impl Candidate {
+    /// Whether it is another file that keeps it out.
+    fn is_blocked(&self) -> bool {
+        self.refused.as_ref().is_some_and(|reason| matches!(**reason, Refusal::SameVersion { .. }))
+    }
+}
+
 /// One file as the admin interface shows it.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Report {
@@ -78,23 +85,24 @@ impl Loader {
                 return;
             }
         };
-        let gone = files.len();
+        let before = files.len();
         files.retain(|path, _| found.contains_key(path));
-        let mut changed = files.len() != gone;
+        let is_gone = files.len() != before;
+        let is_as_before =
+            |(path, stamp): &(PathBuf, Stamp)| files.get(path).is_some_and(|candidate| candidate.stamp == *stamp);
+        let (same, mut changed): (Vec<_>, Vec<_>) = found.into_iter().partition(is_as_before);
+        if changed.is_empty() && !is_gone {
+            return;
+        }
+        // What was refused for another file's sake may come in now.
+        changed.extend(same.into_iter().filter(|(path, _)| files.get(path).is_some_and(Candidate::is_blocked)));
         let mut order = files.values().map(|candidate| candidate.order).max().unwrap_or(0);
-        for (path, stamp) in found {
-            let before = files.get(&path);
-            if before.is_some_and(|candidate| candidate.stamp == stamp) {
-                continue;
-            }
-            changed = true;
+        for (path, stamp) in changed {
             order += 1;
-            let candidate = self.examine(&path, stamp, order, before.cloned(), &files);
+            let candidate = self.examine(&path, stamp, order, files.get(&path).cloned(), &files);
             files.insert(path, candidate);
         }
-        if changed {
-            self.rebuild(&mut files);
-        }
+        self.rebuild(&mut files);
     }
 
     fn examine(

@@ -24,8 +24,6 @@ pub enum Refusal {
     SameVersion { plugin: String, version: String, file: String },
     #[error("{endpoint} of client `{client}` belongs to plugin `{owner}` already")]
     EndpointTaken { endpoint: String, client: String, owner: String },
-    #[error("the path of {endpoint} can't stand beside another one of client `{client}`: {reason}")]
-    PathClash { endpoint: String, client: String, reason: String },
     #[error("the host failed while loading it: {0}")]
     Host(String),
 }

@@ -1,7 +1,7 @@
 //! From path and method to endpoint, for one client.
 //!
-//! matchit finds the path, with parameters named by their place, so that two plugins may hold `/films/{id}` and `/films/{slug}`
-//! under different methods. A literal segment goes before a parameter, and a parameter before `{*rest}`.
+//! A tree of segments: a literal goes before a parameter, and a parameter before `{*rest}`. Parameters have their names at the
+//! endpoint, not in the tree, so two plugins may hold `/films/{id}` and `/films/{slug}` under different methods.
 
 use super::Refusal;
 use crate::artifact::EndpointName;
@@ -10,10 +10,17 @@ use std::collections::HashMap;
 
 /// All endpoints of one client, each leading to a `T`.
 #[derive(Debug, Clone)]
-pub struct Routes<T> {
-    paths: matchit::Router<usize>,
-    entries: Vec<Vec<Entry<T>>>,
-    by_path: HashMap<String, usize>,
+pub struct Routes<T>(Node<T>);
+
+/// Where the segments of a path have led so far.
+#[derive(Debug, Clone)]
+struct Node<T> {
+    literals: HashMap<String, Node<T>>,
+    parameter: Option<Box<Node<T>>>,
+    /// Endpoints that take all that is left.
+    rest: Vec<Entry<T>>,
+    /// Endpoints whose path ends here.
+    entries: Vec<Entry<T>>,
 }
 
 #[derive(Debug, Clone)]
@@ -35,46 +42,80 @@ pub enum Found<'a, T> {
 
 impl<T> Default for Routes<T> {
     fn default() -> Self {
-        Self { paths: matchit::Router::new(), entries: Vec::new(), by_path: HashMap::new() }
+        Self(Node::default())
+    }
+}
+
+impl<T> Default for Node<T> {
+    fn default() -> Self {
+        Self { literals: HashMap::new(), parameter: None, rest: Vec::new(), entries: Vec::new() }
     }
 }
 
 impl<T> Routes<T> {
     /// Adds an endpoint of plugin `owner`, unless it clashes with another one.
     pub(super) fn add(&mut self, client: &str, name: &EndpointName, owner: &str, target: T) -> Result<(), Refusal> {
-        let path = name.normalized();
-        let entry = Entry { name: name.clone(), owner: owner.to_owned(), target };
-        if let Some(entries) = self.by_path.get(&path).and_then(|place| self.entries.get_mut(*place)) {
-            if let Some(other) = entries.iter().find(|other| other.name.method == name.method) {
-                let (endpoint, client, owner) = (name.to_string(), client.to_owned(), other.owner.clone());
-                return Err(Refusal::EndpointTaken { endpoint, client, owner });
-            }
-            entries.push(entry);
-            return Ok(());
+        let entries = self.0.place(name.template());
+        if let Some(other) = entries.iter().find(|other| other.name.method == name.method) {
+            let (endpoint, client, owner) = (name.to_string(), client.to_owned(), other.owner.clone());
+            return Err(Refusal::EndpointTaken { endpoint, client, owner });
         }
-        self.paths.insert(path.clone(), self.entries.len()).map_err(|error| Refusal::PathClash {
-            endpoint: name.to_string(),
-            client: client.to_owned(),
-            reason: error.to_string(),
-        })?;
-        self.by_path.insert(path, self.entries.len());
-        self.entries.push(vec![entry]);
+        entries.push(Entry { name: name.clone(), owner: owner.to_owned(), target });
         Ok(())
     }
 
     /// `path` is without a query. HEAD finds what GET finds.
     pub fn find(&self, method: &Method, path: &str) -> Found<'_, T> {
-        let Ok(matched) = self.paths.at(path) else { return Found::Nothing };
-        let Some(entries) = self.entries.get(*matched.value) else { return Found::Nothing };
+        let Some(path) = path.strip_prefix('/') else { return Found::Nothing };
+        let mut values = Vec::new();
+        let Some(entries) = self.0.find(path, &mut values) else { return Found::Nothing };
         let wanted = if *method == Method::HEAD { &Method::GET } else { method };
         match entries.iter().find(|entry| entry.name.method == *wanted) {
             Some(entry) => {
                 let names = entry.name.params().iter().cloned();
-                let params = names.zip(matched.params.iter().map(|(_, value)| value.to_owned())).collect();
-                Found::Endpoint(&entry.target, params)
+                Found::Endpoint(&entry.target, names.zip(values.into_iter().map(str::to_owned)).collect())
             }
             None => Found::OtherMethods(entries.iter().map(|entry| entry.name.method.clone()).collect()),
         }
+    }
+}
+
+impl<T> Node<T> {
+    /// Where endpoints of this template stand.
+    fn place(&mut self, template: &str) -> &mut Vec<Entry<T>> {
+        let mut node = self;
+        for segment in template.strip_prefix('/').unwrap_or(template).split('/') {
+            node = match segment {
+                _ if segment.starts_with("{*") => return &mut node.rest,
+                _ if segment.starts_with('{') => node.parameter.get_or_insert_default(),
+                literal => node.literals.entry(literal.to_owned()).or_default(),
+            };
+        }
+        &mut node.entries
+    }
+
+    /// The endpoints of the most literal template that fits; `values` gets those of its parameters. Looks at each node once at most.
+    fn find<'a, 'p>(&'a self, path: &'p str, values: &mut Vec<&'p str>) -> Option<&'a [Entry<T>]> {
+        let (segment, left) = path.split_once('/').map_or((path, None), |(segment, left)| (segment, Some(left)));
+        let known = values.len();
+        let goes_on = |node: &'a Self, values: &mut Vec<&'p str>| match left {
+            Some(left) => node.find(left, values),
+            None => Some(node.entries.as_slice()).filter(|entries| !entries.is_empty()),
+        };
+        if let Some(found) = self.literals.get(segment).and_then(|node| goes_on(node, values)) {
+            return Some(found);
+        }
+        values.truncate(known);
+        if let Some(node) = self.parameter.as_deref().filter(|_| !segment.is_empty()) {
+            values.push(segment);
+            if let Some(found) = goes_on(node, values) {
+                return Some(found);
+            }
+            values.truncate(known);
+        }
+        let rest = Some(self.rest.as_slice()).filter(|entries| !entries.is_empty() && !path.is_empty())?;
+        values.push(path);
+        Some(rest)
     }
 }
 

@@ -27,6 +27,7 @@ labels!(/** One method and where its reply came from. */ CallLabels { method, or
 labels!(/** One method and what the entity cache had for it. */ CacheLabels { method, result });
 labels!(/** One method of a backend and the gRPC status. */ UpstreamLabels { backend, method, code });
 labels!(/** Endpoints of a backend in one state. */ BackendLabels { backend, state });
+labels!(/** A cache that this host shares with others. */ TierLabels { tier });
 
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 
@@ -50,6 +51,7 @@ pub struct Metrics {
     pub cache_lookups: Family<CacheLabels, Counter>,
     pub cache_entries: Gauge,
     pub cache_bytes: Gauge,
+    pub cache_up: Family<TierLabels, Gauge>,
     pub releases: Family<PluginLabels, Gauge>,
     pub releases_refused: Counter,
     pub endpoints: Family<BackendLabels, Gauge>,
@@ -79,6 +81,7 @@ impl Default for Metrics {
             cache_lookups: Family::default(),
             cache_entries: Gauge::default(),
             cache_bytes: Gauge::default(),
+            cache_up: Family::default(),
             releases: Family::default(),
             releases_refused: Counter::default(),
             endpoints: Family::default(),
@@ -120,6 +123,7 @@ impl Metrics {
         r.register("cache_lookups", "Look-ups in the entity cache, by what it had", self.cache_lookups.clone());
         r.register("cache_entries", "Entities in the cache", self.cache_entries.clone());
         r.register_with_unit("cache", "Size of the entity cache", Unit::Bytes, self.cache_bytes.clone());
+        r.register("cache_up", "1 while the shared cache is there, 0 while it is away", self.cache_up.clone());
         r.register("release_live", "1 for each release in service", self.releases.clone());
         r.register("release_refused", "Artifacts refused", self.releases_refused.clone());
         r.register("endpoints", "Endpoints of a backend by state", self.endpoints.clone());

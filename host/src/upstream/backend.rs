@@ -155,7 +155,7 @@ impl Backend {
 
 fn line(config: &Config, address: &Address, credential: Option<(HeaderName, HeaderValue)>) -> Result<Line, String> {
     if config.protocol == Protocol::Grpc {
-        let channel = grpc::connect(&address.uri, config.connect_timeout, config.tls.as_ref());
+        let channel = grpc::connect(&address.uri, config);
         return channel.map(Line::Grpc).map_err(|error| error.to_string());
     }
     let tls = config.tls.as_ref().map(|files| Tls {

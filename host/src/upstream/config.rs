@@ -133,6 +133,8 @@ pub struct Config {
     pub outlier: Outlier,
     pub canary: Option<Canary>,
     pub connect_timeout: Duration,
+    /// A connection on which nothing has come for so long is asked whether it is still there (gRPC).
+    pub keep_alive: Duration,
     /// The largest reply that is read.
     pub max_reply: ByteSize,
     pub tls: Option<TlsFiles>,
@@ -161,6 +163,12 @@ impl Config {
                 Duration::from_secs(1),
                 Duration::from_millis(1),
                 Duration::from_mins(1),
+            ),
+            keep_alive: table.within(
+                "keep-alive",
+                Duration::from_secs(20),
+                Duration::from_millis(100),
+                Duration::from_hours(1),
             ),
             max_reply: table.within("max-reply", ByteSize(4 << 20), ByteSize(1 << 10), ByteSize(256 << 20)),
             tls,

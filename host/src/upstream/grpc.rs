@@ -5,7 +5,8 @@
 //! turns answers which are not gRPC into the status that the gRPC specification names for them.
 
 use super::{
-    Outgoing,
+    Config, Outgoing,
+    broken::broken,
     codec::RawCodec,
     config::TlsFiles,
     endpoint::{Failed, Pushback},
@@ -23,7 +24,7 @@ use std::{
     time::Duration,
 };
 use tonic::{
-    ConnectError, Status, TimeoutExpired,
+    Status,
     body::Body,
     client::Grpc,
     metadata::{MetadataMap, MetadataValue},
@@ -33,18 +34,21 @@ use tower::Service;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
+/// Longest time that a ping may take to come back.
+const PING: Duration = Duration::from_secs(5);
+
 /// Connects when the first call comes, and again whenever the connection is lost.
-pub(super) fn connect(uri: &Uri, connect_timeout: Duration, tls: Option<&TlsFiles>) -> Result<Channel, BoxError> {
+pub(super) fn connect(uri: &Uri, config: &Config) -> Result<Channel, BoxError> {
     let mut endpoint = Endpoint::from(uri.clone())
-        .connect_timeout(connect_timeout)
+        .connect_timeout(config.connect_timeout)
         .tcp_nodelay(true)
         .tcp_keepalive(Some(Duration::from_secs(30)))
-        .http2_keep_alive_interval(Duration::from_secs(20))
-        .keep_alive_timeout(Duration::from_secs(5))
+        .http2_keep_alive_interval(config.keep_alive)
+        .keep_alive_timeout(config.keep_alive.min(PING))
         .initial_stream_window_size(1 << 20)
         .initial_connection_window_size(8 << 20)
         .user_agent(concat!("weft/", env!("CARGO_PKG_VERSION")))?;
-    if let Some(files) = tls {
+    if let Some(files) = &config.tls {
         endpoint = endpoint.tls_config(tls_config(files)?)?;
     }
     Ok(endpoint.connect_lazy())
@@ -75,14 +79,23 @@ pub(super) async fn unary(channel: Channel, outgoing: Outgoing, max_reply: usize
     if let Ok(timeout) = MetadataValue::try_from(timeout) {
         request.metadata_mut().insert("grpc-timeout", timeout);
     }
-    if let Some(bounds) = outgoing.method.stream {
-        return stream(client, request, outgoing.method.path.clone(), bounds)
-            .await
-            .map_err(|status| failed(&status, &progress));
-    }
-    match client.unary(request, outgoing.method.path.clone(), RawCodec).await {
-        Ok(response) => Ok(response.into_inner()),
-        Err(status) => Err(failed(&status, &progress)),
+    let path = outgoing.method.path.clone();
+    let answer = match outgoing.method.stream {
+        Some(bounds) => stream(client, request, path, bounds).await,
+        None => one(client, request, path).await,
+    };
+    answer.map_err(|status| failed(&status, &progress))
+}
+
+/// The one message of a unary answer. tonic itself would take the first of several.
+async fn one(mut client: Grpc<GrpcOnly>, request: tonic::Request<Bytes>, path: PathAndQuery) -> Result<Bytes, Status> {
+    let mut messages = client.server_streaming(request, path, RawCodec).await?.into_inner();
+    let message = messages.message().await?;
+    let message = message.ok_or_else(|| Status::internal("the backend answered a unary call without a message"))?;
+    // Waits for the status, which alone says that the message is the whole answer.
+    match messages.message().await? {
+        None => Ok(message),
+        Some(_) => Err(Status::internal("the backend answered a unary call with more than one message")),
     }
 }
 
@@ -93,14 +106,25 @@ async fn stream(
     path: PathAndQuery,
     bounds: StreamBounds,
 ) -> Result<Bytes, Status> {
-    let until = tokio::time::Instant::now() + bounds.time;
+    let mut cut = std::pin::pin!(async {
+        match bounds.time {
+            Some(time) => tokio::time::sleep(time).await,
+            None => std::future::pending().await,
+        }
+    });
     let mut list = BytesMut::new();
-    let open = client.server_streaming(request, path, RawCodec);
-    let Ok(opened) = tokio::time::timeout_at(until, open).await else { return Ok(Bytes::new()) };
-    let mut messages = opened?.into_inner();
+    let opened = tokio::select! {
+        opened = client.server_streaming(request, path, RawCodec) => opened?,
+        // Many servers send no headers before there is a message.
+        () = &mut cut => return Ok(Bytes::new()),
+    };
+    let mut messages = opened.into_inner();
     for _ in 0..bounds.items {
-        let Ok(next) = tokio::time::timeout_at(until, messages.message()).await else { break };
-        let Some(message) = next? else { break };
+        let next = tokio::select! {
+            next = messages.message() => next?,
+            () = &mut cut => break,
+        };
+        let Some(message) = next else { break };
         if list.len() + message.len() > bounds.bytes {
             break;
         }
@@ -111,18 +135,18 @@ async fn stream(
     Ok(list.freeze())
 }
 
-/// How far a call has come, for what may be done after a failure.
+/// Whether the backend has begun to answer, for what may be done after a failure.
 #[derive(Debug, Default)]
-struct Progress {
-    unsent: AtomicBool,
-    answered: AtomicBool,
-}
+struct Progress(AtomicBool);
 
 fn failed(status: &Status, progress: &Progress) -> Failed {
-    let code = match status.code() as u32 {
+    let (code, unsent) = match (broken(status), status.code()) {
+        (Some(broken), _) => (broken.code, broken.unsent),
         // A status of OK without a message is no answer.
-        0 => Code::Internal,
-        number => Code::from_number(number),
+        (None, tonic::Code::Ok) => (Code::Internal, false),
+        // tonic has no other way to say so, and the caller's arguments are not at fault.
+        (None, tonic::Code::OutOfRange) if status.message().starts_with(TOO_LARGE) => (Code::ResourceExhausted, false),
+        (None, code) => (Code::from_number(code as u32), false),
     };
     let mut message = status.message().to_owned();
     let mut source = std::error::Error::source(status);
@@ -140,8 +164,11 @@ fn failed(status: &Status, progress: &Progress) -> Failed {
             Some(Some(millis)) => Pushback::After(Duration::from_millis(millis)),
         };
     let failure = Failure { code, message, details: Bytes::copy_from_slice(status.details()) };
-    Failed { failure, unsent: progress.unsent.load(Relaxed), answered: progress.answered.load(Relaxed), pushback }
+    Failed { failure, unsent, answered: progress.0.load(Relaxed), pushback }
 }
+
+/// How tonic's message begins about a reply that is larger than it may be.
+const TOO_LARGE: &str = "Error, decoded message length too large";
 
 /// What is left, less a margin for the way back, in the form of the gRPC specification: at most eight digits and a unit.
 fn grpc_timeout(remaining: Duration) -> String {
@@ -179,10 +206,10 @@ impl Service<Request<Body>> for GrpcOnly {
         let answer = self.0.call(request);
         let progress = self.1.clone();
         Box::pin(async move {
-            let response = answer.await.map_err(|error| explain(error, &progress))?;
+            let response = answer.await?;
             // An answer that consists of trailers only has not begun.
             let is_over = response.headers().contains_key("grpc-status");
-            progress.answered.store(!is_over, Relaxed);
+            progress.0.store(!is_over, Relaxed);
             let is_grpc = is_over
                 || response
                     .headers()
@@ -200,22 +227,6 @@ impl Service<Request<Body>> for GrpcOnly {
             Err(Status::new(code, text).into())
         })
     }
-}
-
-/// The channel's own timer, set by `grpc-timeout`, may end a call just before ours does; and a connection that was not there has
-/// carried nothing.
-fn explain(error: tonic::transport::Error, progress: &Progress) -> BoxError {
-    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(&error);
-    while let Some(inner) = source {
-        if inner.is::<TimeoutExpired>() {
-            return Status::deadline_exceeded("no answer in time").into();
-        }
-        if inner.is::<ConnectError>() {
-            progress.unsent.store(true, Relaxed);
-        }
-        source = inner.source();
-    }
-    error.into()
 }
 
 #[cfg(test)]

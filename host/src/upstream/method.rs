@@ -13,7 +13,8 @@ use std::{sync::OnceLock, time::Duration};
 pub struct StreamBounds {
     pub items: usize,
     pub bytes: usize,
-    pub time: Duration,
+    /// `None`: it has to end within the call's time.
+    pub time: Option<Duration>,
 }
 
 /// One method: how it is reached, how it may be treated, and what is measured of it.

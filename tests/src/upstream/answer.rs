@@ -1,5 +1,6 @@
 //! What may become of one call.
 
+use crate::wait::until;
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::{StreamExt, stream};
 use http::{HeaderMap, HeaderValue, Response};
@@ -50,6 +51,11 @@ impl Gate {
 
     pub fn open(&self) {
         self.0.send_replace(true);
+    }
+
+    /// Until an answer is held here.
+    pub async fn reached(&self) {
+        until("an answer at the gate", async || (self.0.receiver_count() > 0).then_some(())).await;
     }
 
     async fn passed(&self) {

@@ -48,29 +48,55 @@ fn a_literal_goes_before_a_parameter_and_a_parameter_before_the_rest() {
     );
 }
 
+#[test]
+fn a_rest_is_what_is_left_and_never_nothing() {
+    let routes = routes(&["GET /files/{*path}", "GET /files/{id}", "GET /{name}/all", "GET /"]);
+    let at = |path: &str| match routes.find(&Method::GET, path) {
+        Found::Endpoint(target, params) => Some((*target, params)),
+        _ => None,
+    };
+    assert_eq!(at("/files/a/b/"), Some(("GET /files/{*path}", params(&[("path", "a/b/")]))));
+    assert_eq!(at("/files/a"), Some(("GET /files/{id}", params(&[("id", "a")]))));
+    assert_eq!(at("/files/all"), Some(("GET /files/{id}", params(&[("id", "all")]))));
+    assert_eq!(at("/people/all"), Some(("GET /{name}/all", params(&[("name", "people")]))));
+    assert_eq!(at("/"), Some(("GET /", vec![])));
+    assert_eq!(["/files/", "/files", "//all", "", "*"].map(at), [const { None }; 5]);
+}
+
 /// What the table should do, told in another way: segment by segment, the most literal template that fits.
 fn expected(templates: &[String], path: &str) -> Option<String> {
     let segments: Vec<&str> = path.split('/').collect();
     let fits = |template: &&String| {
         let parts: Vec<&str> = template.split('/').collect();
-        parts.len() == segments.len()
-            && parts.iter().zip(&segments).all(|(part, s)| (part.starts_with('{') && !s.is_empty()) || part == s)
+        let fits_one =
+            |(part, segment): (&&str, &&str)| part.starts_with('{') && !segment.is_empty() || part == segment;
+        match parts.split_last() {
+            Some((&"{*rest}", start)) => start.len() < segments.len() && start.iter().zip(&segments).all(fits_one),
+            _ => parts.len() == segments.len() && parts.iter().zip(&segments).all(fits_one),
+        }
     };
-    let literalness = |template: &&String| template.split('/').map(|part| !part.starts_with('{')).collect::<Vec<_>>();
-    templates.iter().filter(fits).max_by_key(literalness).cloned()
+    let rank = |part: &str| if part.starts_with("{*") { 0 } else { 1 + u8::from(!part.starts_with('{')) };
+    templates.iter().filter(fits).max_by_key(|template| template.split('/').map(rank).collect::<Vec<_>>()).cloned()
+}
+
+/// `/a/{p1}/b`, `/{p0}/{*rest}`.
+fn template() -> impl Strategy<Value = String> {
+    let part = prop_oneof![3 => Just("a"), 3 => Just("b"), 3 => Just("{}"), 1 => Just("{*rest}")];
+    proptest::collection::vec(part, 1..5).prop_map(|parts| {
+        let end = parts.iter().position(|part| *part == "{*rest}").map_or(parts.len(), |rest| rest + 1);
+        let named = parts.iter().take(end).enumerate().map(|(at, part)| part.replace("{}", &format!("{{p{at}}}")));
+        named.fold(String::new(), |path, part| path + "/" + &part)
+    })
 }
 
 proptest! {
-    /// Any set of templates of three segments, each a literal or a parameter, against any path.
+    /// Any set of templates, each of literals, parameters and perhaps a rest, in any order, against any path.
     #[test]
     fn precedence_is_that_of_the_most_literal_template(
-        templates in proptest::collection::hash_set(proptest::collection::vec(prop_oneof![Just("a"), Just("b"), Just("{}")], 3), 1..8),
-        path in proptest::collection::vec("[abc]", 3),
+        templates in proptest::collection::hash_set(template(), 1..10),
+        path in proptest::collection::vec("[abc]", 1..6),
     ) {
-        let templates: Vec<String> = templates.iter().map(|parts| {
-            let named = parts.iter().enumerate().map(|(at, part)| if *part == "{}" { format!("{{p{at}}}") } else { (*part).to_owned() });
-            format!("/{}", named.collect::<Vec<_>>().join("/"))
-        }).collect();
+        let templates: Vec<String> = templates.into_iter().collect();
         let mut routes = Routes::default();
         for template in &templates {
             routes.add("web", &EndpointName::new("GET", template).unwrap(), "p", template.clone()).unwrap();

@@ -19,8 +19,9 @@ struct Component;
 impl Guest for Component {
     fn handle(request: Request) -> Result<Response, Problem> {
         let served = SERVED.fetch_add(1, Ordering::Relaxed) + 1;
-        let path = request.endpoint.strip_prefix("GET /raw/").unwrap_or_default();
+        let path = request.endpoint.strip_prefix("GET /raw/").unwrap_or(&request.endpoint);
         match path {
+            "POST /films/{slug}" => text(200, &format!("{:?}", request.params)),
             "version" => text(200, &version()),
             "held-version" => held_version(),
             "tickets" => tickets(served),

@@ -1,0 +1,65 @@
+//! What it says of a call that its connection or its stream broke: a code that is true, and whether the backend can have seen it.
+//!
+//! tonic knows some of these errors, and some only where its server is compiled in too; what it doesn't know is UNKNOWN to it.
+
+use crate::model::Code;
+use std::{error::Error, io};
+use tonic::{ConnectError, Status, TimeoutExpired};
+
+/// How a call ended that got no gRPC status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Broken {
+    pub(super) code: Code,
+    /// There was no connection to send it on.
+    pub(super) unsent: bool,
+}
+
+/// `None`: the status is the backend's own, or says itself what is wrong with the answer.
+pub(super) fn broken(status: &Status) -> Option<Broken> {
+    let mut source = Error::source(status);
+    while let Some(error) = source {
+        if let Some(broken) = meaning(error) {
+            return Some(broken);
+        }
+        source = error.source();
+    }
+    None
+}
+
+fn meaning(error: &(dyn Error + 'static)) -> Option<Broken> {
+    let sent = |code| Some(Broken { code, unsent: false });
+    if error.is::<ConnectError>() {
+        return Some(Broken { code: Code::Unavailable, unsent: true });
+    }
+    if error.is::<TimeoutExpired>() {
+        // The channel's own timer, set by `grpc-timeout`, may end a call just before ours does.
+        return sent(Code::DeadlineExceeded);
+    }
+    if let Some(error) = error.downcast_ref::<h2::Error>() {
+        return sent(code_of(error));
+    }
+    match error.downcast_ref::<hyper::Error>() {
+        // The connection was gone before the request was put on it.
+        Some(error) if error.is_canceled() => Some(Broken { code: Code::Unavailable, unsent: true }),
+        // A ping that did not come back.
+        Some(error) if error.is_timeout() => sent(Code::Unavailable),
+        Some(_) => None,
+        None if error.is::<io::Error>() => sent(Code::Unavailable),
+        None => None,
+    }
+}
+
+/// After <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md#errors>.
+fn code_of(error: &h2::Error) -> Code {
+    // A call that the peer did not get to before it went away.
+    if error.is_go_away() && error.is_remote() {
+        return Code::Unavailable;
+    }
+    match error.reason() {
+        Some(h2::Reason::REFUSED_STREAM) | None => Code::Unavailable,
+        Some(h2::Reason::CANCEL) => Code::Cancelled,
+        Some(h2::Reason::ENHANCE_YOUR_CALM) => Code::ResourceExhausted,
+        Some(h2::Reason::INADEQUATE_SECURITY) => Code::PermissionDenied,
+        Some(_) => Code::Internal,
+    }
+}

@@ -1,0 +1,97 @@
+//! A real Redis in a process of its own, to be killed and started again.
+
+use crate::wait::{soon, until};
+use std::{
+    io::Write,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    process::{Child, Command},
+};
+
+/// `redis-server` on a free port, killed when dropped.
+#[derive(Debug)]
+pub struct Redis {
+    program: PathBuf,
+    folder: TempDir,
+    address: SocketAddr,
+    child: Option<Child>,
+}
+
+impl Redis {
+    /// `None`, loudly, where there is no `redis-server`.
+    ///
+    /// # Panics
+    /// If there is none and `WEFT_REQUIRE_REDIS` is 1.
+    pub async fn start() -> Option<Self> {
+        let Some(program) = find("redis-server") else {
+            let text = "redis-server is not on the PATH (Debian: apt-get install redis-server)";
+            assert!(std::env::var_os("WEFT_REQUIRE_REDIS").is_none_or(|value| value != "1"), "{text}");
+            // Not by a macro, which the test harness would keep to itself.
+            let _ = writeln!(std::io::stderr(), "SKIPPED, NOT TESTED: the shared cache: {text}");
+            return None;
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        let mut redis = Self { program, folder: tempfile::tempdir().unwrap(), address, child: None };
+        redis.run().await;
+        Some(redis)
+    }
+
+    /// Starts it (again), empty, and waits until it answers.
+    pub async fn run(&mut self) {
+        let port = self.address.port().to_string();
+        let arguments = ["--bind", "127.0.0.1", "--port", &port, "--save", "", "--appendonly", "no"];
+        let mut command = Command::new(&self.program);
+        command.args(arguments).arg("--dir").arg(self.folder.path()).stdout(Stdio::null()).kill_on_drop(true);
+        self.child = Some(command.spawn().unwrap());
+        until("redis-server to answer", async || self.try_command(&["PING"]).await.ok()).await;
+    }
+
+    /// Gone when this returns, without a word to anybody.
+    pub async fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().await.unwrap();
+        }
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://{}", self.address)
+    }
+
+    /// What it answers to a command, as it is on the wire.
+    pub async fn command(&self, words: &[&str]) -> String {
+        self.try_command(words).await.unwrap()
+    }
+
+    /// How many cached entries it holds.
+    pub async fn entries(&self) -> usize {
+        let keys = self.command(&["KEYS", "weft:e:*"]).await;
+        let count = keys.strip_prefix('*').and_then(|rest| rest.split("\r\n").next());
+        count.unwrap().parse().unwrap()
+    }
+
+    /// On a connection of its own.
+    async fn try_command(&self, words: &[&str]) -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(self.address).await?;
+        let count = words.len();
+        let words: String = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())).collect();
+        // It closes the connection after the second command.
+        let request = format!("*{count}\r\n{words}*1\r\n$4\r\nQUIT\r\n");
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        soon("redis-server to answer", stream.read_to_string(&mut answer)).await?;
+        Ok(answer.strip_suffix("+OK\r\n").unwrap_or(&answer).to_owned())
+    }
+}
+
+fn find(program: &str) -> Option<PathBuf> {
+    let paths = std::env::var_os("PATH")?;
+    std::env::split_paths(&paths).map(|folder: PathBuf| folder.join(program)).find(|path: &PathBuf| Path::is_file(path))
+}
