@@ -24,6 +24,7 @@ mod instance;
 mod limiter;
 mod load;
 mod meter;
+mod native;
 mod runner;
 mod senses;
 mod shelf;
@@ -37,6 +38,7 @@ pub use compile::{
 pub use config::Config;
 pub use engine::Runtime;
 pub use error::PluginError;
+pub use native::{Native, Natives};
 pub use runner::{Answer, Cost, Invocation, Plugin};
 pub use senses::Senses;
 

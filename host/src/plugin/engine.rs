@@ -8,6 +8,7 @@ use super::{
     instance::State,
     limiter::{MOST_INSTANCES, MOST_MEMORIES, MOST_TABLES},
     load,
+    native::Natives,
     shelf::Shelf,
 };
 use crate::artifact::Artifact;
@@ -48,6 +49,7 @@ pub struct Runtime {
     pub(super) shared: Arc<Shared>,
     linker: Linker<State>,
     compiling: Compiling,
+    pub(super) natives: Natives,
 }
 
 impl std::fmt::Debug for Runtime {
@@ -105,7 +107,14 @@ impl Runtime {
         let permits = Semaphore::new(config.requests as usize);
         let idle = Shelf::new(config.idle as usize);
         let shared = Shared { engine, config, senses, cache, permits, idle };
-        Ok(Self { shared: Arc::new(shared), linker, compiling })
+        Ok(Self { shared: Arc::new(shared), linker, compiling, natives: Natives::default() })
+    }
+
+    /// Plugins of these names run natively instead of in the sandbox. For benches.
+    #[must_use]
+    pub fn with_natives(mut self, natives: Natives) -> Self {
+        self.natives = natives;
+        self
     }
 
     /// Compiles the artifact, or finds it compiled, and links it. Takes seconds: not for a request's thread.

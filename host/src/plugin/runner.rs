@@ -7,6 +7,7 @@ use super::{
     engine::Shared,
     error::PluginError,
     instance::{Blueprint, Instance, State},
+    native::Native,
     shelf::Owner,
 };
 use crate::{
@@ -32,13 +33,19 @@ const CALLS_TO_FAIL: u32 = 1_000;
 /// One loaded plugin version.
 pub struct Plugin {
     blueprint: Blueprint,
-    exports: bindings::PluginPre<State>,
+    code: Code,
     owner: Owner,
     isolation: Isolation,
     max_response: usize,
     health: Health,
     /// Requests of this plugin that may run at the same time: less than all, so that no plugin takes the whole host.
     own_turns: Semaphore,
+}
+
+/// What runs.
+enum Code {
+    Component(bindings::PluginPre<State>),
+    Native(Arc<dyn Native>),
 }
 
 impl std::fmt::Debug for Plugin {
@@ -83,8 +90,7 @@ impl Plugin {
         overrides: &BTreeMap<String, String>,
     ) -> Result<Self, CompileError> {
         static OWNERS: AtomicU64 = AtomicU64::new(0);
-        let linked = runtime.link(artifact)?;
-        let exports = bindings::PluginPre::new(linked).map_err(|error| CompileError::Invalid(format!("{error:#}")))?;
+        let code = Code::load(runtime, artifact)?;
         let (manifest, ceiling) = (&artifact.manifest, &runtime.shared.config);
         let mut config = manifest.config.clone();
         config.extend(overrides.clone());
@@ -103,7 +109,7 @@ impl Plugin {
         let share = (f64::from(ceiling.requests) * ceiling.plugin_share).ceil().max(1.0) as usize;
         Ok(Self {
             blueprint,
-            exports,
+            code,
             owner: OWNERS.fetch_add(1, Relaxed),
             isolation: manifest.limits.isolation,
             max_response: manifest.limits.response.min(ceiling.response).as_usize(),
@@ -122,10 +128,14 @@ impl Plugin {
         let queued = waiting.elapsed();
         let deadline = invocation.deadline.instant();
         let run = async {
+            let component = match &self.code {
+                Code::Component(component) => component,
+                Code::Native(native) => return native.handle(invocation).await,
+            };
             let mut instance = match self.take_idle() {
                 Some(instance) => instance,
                 None => {
-                    let made = self.make().await;
+                    let made = self.make(component).await;
                     self.note(&start, "start", made.as_ref().err());
                     Box::new(made?)
                 }
@@ -198,10 +208,10 @@ impl Plugin {
         Ok(Answer { result, cost: Cost { cpu, memory, queued: Duration::ZERO } })
     }
 
-    async fn make(&self) -> Result<Instance, PluginError> {
+    async fn make(&self, component: &bindings::PluginPre<State>) -> Result<Instance, PluginError> {
         let mut store = self.blueprint.store();
         let meter = store.data().meter.clone();
-        match meter.run(self.exports.instantiate_async(&mut store)).await {
+        match meter.run(component.instantiate_async(&mut store)).await {
             Ok(exports) => Ok(Instance { store, exports, left: rand::random_range(MOST_REUSES / 2..MOST_REUSES) }),
             Err(error) => Err(self.blueprint.reason(&error, store.data(), PluginError::Start, 0)),
         }
@@ -216,6 +226,17 @@ impl Plugin {
             instance.left -= 1;
             self.shared().idle.put(self.owner, instance);
         }
+    }
+}
+
+impl Code {
+    fn load(runtime: &Runtime, artifact: &Artifact) -> Result<Self, CompileError> {
+        if let Some(native) = runtime.natives.get(&artifact.manifest.name) {
+            return Ok(Self::Native(native));
+        }
+        let linked = runtime.link(artifact)?;
+        let exports = bindings::PluginPre::new(linked).map_err(|error| CompileError::Invalid(format!("{error:#}")))?;
+        Ok(Self::Component(exports))
     }
 }
 
