@@ -7,7 +7,7 @@ use weft::{
     app,
     config::Config,
     fanout::{Head, Instead},
-    plugin::{Answer, Invocation, Native, Natives, PluginError, Problem, Request, Response, Senses},
+    plugin::{Answer, Cost, Invocation, Native, Natives, PluginError, Problem, Request, Response, Senses},
     telemetry,
 };
 use weft_sdk::{
@@ -50,7 +50,7 @@ impl Native for Compiled {
                 let completions: Vec<Completion> = arena.completions.iter().map(completion).collect();
                 executor.deliver(&completions, &Bytes::from(arena.bytes));
             };
-            Ok(Answer { result: given(outcome), cpu: Duration::ZERO, memory: 0 })
+            Ok(Answer { result: given(outcome), cost: Cost::default() })
         })
     }
 }
