@@ -64,11 +64,13 @@ struct Labels {
     status: u16,
 }
 
+type Seconds = Family<Vec<(String, String)>, Histogram, fn() -> Histogram>;
+
 /// The server's metrics.
 pub(super) struct Counts {
     registry: Registry,
     requests: Family<Labels, Counter>,
-    seconds: Family<Vec<(String, String)>, Histogram, fn() -> Histogram>,
+    seconds: Seconds,
 }
 
 impl Default for Counts {
