@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests, too, may end the test")]
 
 mod admission;
+mod attacks_bodies;
+mod attacks_http1;
+mod attacks_http2;
 mod backends;
 mod batching;
 mod caching;
@@ -18,14 +21,18 @@ mod hostile;
 mod keys;
 mod linked;
 mod mutual;
+mod openness;
 mod pages;
 mod recovery;
 mod refusals;
+mod reloading;
 mod requests;
+mod responses;
 mod rest;
 mod sandbox;
 mod shared_cache;
 mod sharing;
+mod stopping;
 mod streams;
 mod support;
 mod swapping;
