@@ -24,9 +24,10 @@ use crate::{
 use arc_swap::ArcSwap;
 use axum::{Router, body::Body, extract::State, routing::any};
 use futures_util::FutureExt;
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use std::{panic::AssertUnwindSafe, sync::Arc};
 use tokio::time::Instant;
+use tower::util::MapResponseLayer;
 use tower_http::{
     CompressionLevel,
     compression::{
@@ -73,7 +74,7 @@ impl Edge {
 /// The public router: every path leads to the gateway, which knows the endpoints.
 pub fn router(edge: Arc<Edge>, config: &Config) -> Router {
     let router = Router::new().fallback(any(entry)).with_state(edge);
-    if config.compress { router.layer(compression()) } else { router }
+    if config.compress { router.layer(compression()).layer(MapResponseLayer::new(weakened)) } else { router }
 }
 
 /// Text of some size is packed for clients that ask for it; images and archives are as small as they get.
@@ -83,6 +84,18 @@ fn compression() -> CompressionLayer<impl Predicate> {
             .and(NotForContentType::IMAGES)
             .and(NotForContentType::const_new("application/zip")),
     )
+}
+
+/// A packed answer is not byte for byte what its plugin has given a strong tag (RFC 9110, section 8.8.1).
+fn weakened<B>(mut response: Response<B>) -> Response<B> {
+    if response.headers().contains_key(header::CONTENT_ENCODING)
+        && let Some(tag) = response.headers_mut().get_mut(header::ETAG)
+        && !tag.as_bytes().starts_with(b"W/")
+        && let Ok(weak) = HeaderValue::from_bytes(&[b"W/", tag.as_bytes()].concat())
+    {
+        *tag = weak;
+    }
+    response
 }
 
 /// One request: in, through, out, and one line in the log.

@@ -9,6 +9,9 @@
 )]
 
 mod admission;
+mod attacks_bodies;
+mod attacks_http1;
+mod attacks_http2;
 mod backends;
 mod batching;
 mod caching;
@@ -26,14 +29,18 @@ mod keys;
 mod lifecycle;
 mod linked;
 mod mutual;
+mod openness;
 mod pages;
 mod recovery;
 mod refusals;
+mod reloading;
 mod requests;
+mod responses;
 mod rest;
 mod sandbox;
 mod shared_cache;
 mod sharing;
+mod stopping;
 mod streams;
 mod support;
 mod swapping;

@@ -158,15 +158,15 @@ async fn connection(stream: TcpStream, script: Script, seen: Arc<Seen>) {
     }
 }
 
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const GOAWAY: u8 = 7;
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
-const ACK: u8 = 1;
+pub(crate) const DATA: u8 = 0;
+pub(crate) const HEADERS: u8 = 1;
+pub(crate) const RST_STREAM: u8 = 3;
+pub(crate) const SETTINGS: u8 = 4;
+pub(crate) const PING: u8 = 6;
+pub(crate) const GOAWAY: u8 = 7;
+pub(crate) const END_STREAM: u8 = 1;
+pub(crate) const END_HEADERS: u8 = 4;
+pub(crate) const ACK: u8 = 1;
 
 /// Says for each stream when its request is whole; keeps the connection itself going.
 async fn read_frames(
@@ -245,7 +245,7 @@ async fn write(line: &Line, bytes: Bytes) -> io::Result<()> {
     line.write.lock().await.write_all(&bytes).await
 }
 
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Bytes {
+pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Bytes {
     let mut out = BytesMut::with_capacity(9 + payload.len());
     out.put_slice(&u32::try_from(payload.len()).unwrap().to_be_bytes()[1..]);
     out.put_slice(&[kind, flags]);

@@ -5,12 +5,14 @@
 //! - [`artifacts`]: plugins built by the real command, and stamped with another version or other limits
 //! - [`setup`]: a configuration put together from parts
 //! - [`host`]: a host in this process; [`process`]: the real command in a process of its own
-//! - [`web`]: requests to it, and answers; [`raw`]: bytes that no HTTP library would send
+//! - [`web`]: requests to it, and answers; [`raw`]: bytes that no HTTP library would send, [`h2`]: frames likewise;
+//!   [`neighbour`]: a good client beside them
 //! - [`tokens`]: callers, good and bad; [`tls`]: certificates
 //! - [`upstream`]: a gRPC server that answers, stalls and fails as it is told; [`frames`]: one that breaks HTTP/2 as it is told
 //! - [`rest`]: a REST server; [`redis`]: a real Redis; [`demo`]: the four real services of the demo
 //! - [`site`]: an HTTP server that answers as it is told, for keys and tokens
-//! - [`metrics`]: what the host counted
+//! - [`demo`]: the four real services of the demo
+//! - [`packing`]: packed bodies; [`metrics`]: what the host counted
 //! - [`wait`]: until something is so
 //!
 //! Nothing here sleeps to let something happen: tests wait for conditions, bounded only so that a broken one ends.
@@ -26,8 +28,11 @@
 pub mod artifacts;
 pub mod demo;
 pub mod frames;
+pub mod h2;
 pub mod host;
 pub mod metrics;
+pub mod neighbour;
+pub mod packing;
 pub mod process;
 pub mod raw;
 pub mod redis;

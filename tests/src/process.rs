@@ -92,9 +92,17 @@ impl HostProcess {
     }
 
     /// The first line that contains `text`, once there is one.
+    ///
+    /// # Panics
+    /// If the process ends without it.
     pub async fn until_line(&self, text: &str) -> String {
-        until(&format!("a line with {text:?}"), async || self.lines().into_iter().find(|line| line.contains(text)))
-            .await
+        until(&format!("a line with {text:?}"), async || {
+            let has_ended = self.reading.is_finished();
+            let found = self.lines().into_iter().find(|line| line.contains(text));
+            assert!(found.is_some() || !has_ended, "the process has ended: {:#?}", self.lines());
+            found
+        })
+        .await
     }
 
     /// The most memory that it has had at any time, in bytes.

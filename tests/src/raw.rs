@@ -1,10 +1,10 @@
 //! Bytes as they are, for requests that no HTTP library would send.
 
 use crate::wait::soon;
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
 };
 
 /// An HTTP/1.1 answer, taken apart as little as possible.
@@ -39,6 +39,35 @@ pub async fn exchange(address: SocketAddr, bytes: &[u8]) -> RawReply {
     let text = String::from_utf8_lossy(&text).into_owned();
     let status = text.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
     RawReply { status, text }
+}
+
+/// A connection of a client that has hardly any room for answers, and reads none by itself.
+pub async fn narrow(address: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4 << 10).unwrap();
+    socket.connect(address).await.unwrap()
+}
+
+/// Writes `start`, and then `more` again and again, byte by byte with a pause behind each, until the host closes the connection; with
+/// all that it said.
+pub async fn trickle(address: SocketAddr, start: &str, more: &str, pause: Duration) -> String {
+    let (mut read, mut write) = TcpStream::connect(address).await.unwrap().into_split();
+    let writing = async {
+        let mut pieces = std::iter::once(start.as_bytes()).chain(more.as_bytes().chunks(1).cycle());
+        while let Some(piece) = pieces.next()
+            && write.write_all(piece).await.is_ok()
+        {
+            tokio::time::sleep(pause).await;
+        }
+        std::future::pending::<()>().await;
+    };
+    let mut said = Vec::new();
+    tokio::select! {
+        // A reset after the answer is as good as an end.
+        _ = soon("the host to close the connection", read.read_to_end(&mut said)) => {}
+        () = writing => {}
+    }
+    String::from_utf8_lossy(&said).into_owned()
 }
 
 /// Sends a request and goes away without waiting for an answer, once `meanwhile` is done.

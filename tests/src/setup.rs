@@ -173,6 +173,12 @@ impl Folder {
         self.root.path().join("weft.toml")
     }
 
+    /// Writes the configuration anew.
+    pub fn change(&self, change: impl FnOnce(String) -> String) {
+        let text = std::fs::read_to_string(self.config()).unwrap();
+        std::fs::write(self.config(), change(text)).unwrap();
+    }
+
     fn plugins(&self) -> std::path::PathBuf {
         self.root.path().join("plugins")
     }

@@ -2,15 +2,18 @@
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use std::{
-    fmt,
+    fmt, io,
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
 };
+use tokio::net::TcpStream;
 use tokio_rustls::rustls::{
-    RootCertStore, ServerConfig,
-    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
+    ClientConfig, RootCertStore, ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject},
     server::WebPkiClientVerifier,
 };
+use tokio_rustls::{TlsConnector, client::TlsStream};
 
 /// Issues certificates. Two of them know nothing of each other.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -62,6 +65,16 @@ impl Authority {
         config.alpn_protocols = vec![b"h2".to_vec()];
         config
     }
+}
+
+/// A TLS connection to `localhost` at this address, for which `ca` vouches, by the first of these protocols that the host speaks too.
+pub async fn connect(address: SocketAddr, ca: &Path, protocols: &[&str]) -> io::Result<TlsStream<TcpStream>> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(ca).unwrap()).unwrap();
+    let mut config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+    let stream = TcpStream::connect(address).await?;
+    TlsConnector::from(Arc::new(config)).connect("localhost".try_into().unwrap(), stream).await
 }
 
 fn params(name: &str) -> CertificateParams {

@@ -1,9 +1,13 @@
 //! Requests over HTTP, and answers.
 
 use bytes::Bytes;
-use reqwest::Method;
+use reqwest::{Certificate, Method};
 use serde_json::Value;
-use std::{fmt, net::SocketAddr};
+use std::{
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 /// A client of one listener.
 #[derive(Debug, Clone)]
@@ -34,6 +38,20 @@ impl Web {
     /// Over HTTP/2 without TLS.
     pub fn h2c(address: SocketAddr) -> Self {
         Self::with(address, reqwest::Client::builder().http2_prior_knowledge())
+    }
+
+    /// Over TLS, to the host `localhost`, whose certificate `ca` vouches for; `own`: the certificate to show, and its key.
+    pub fn tls(address: SocketAddr, ca: &Path, own: Option<&[PathBuf; 2]>) -> Self {
+        let read = |path: &Path| std::fs::read(path).unwrap();
+        let mut builder = reqwest::Client::builder().tls_certs_only([Certificate::from_pem(&read(ca)).unwrap()]);
+        if let Some([certificate, key]) = own {
+            let pem = [read(certificate), read(key)].concat();
+            builder = builder.identity(reqwest::Identity::from_pem(&pem).unwrap());
+        }
+        Self {
+            base: format!("https://localhost:{}", address.port()),
+            ..Self::with(address, builder.resolve("localhost", address))
+        }
     }
 
     fn with(address: SocketAddr, builder: reqwest::ClientBuilder) -> Self {

@@ -46,6 +46,8 @@ fn lines(list: &[impl ToString]) -> String {
 #[derive(Debug)]
 pub(super) struct Reloader {
     file: PathBuf,
+    /// The command that compiles artifacts, which no file says.
+    helper: Option<PathBuf>,
     runtime: Runtime,
     metrics: Metrics,
     edge: Arc<Edge>,
@@ -65,7 +67,8 @@ impl Reloader {
         site: Arc<ArcSwap<Site>>,
     ) -> Self {
         let (file, text) = (config.file.clone(), tokio::sync::Mutex::new(config.text.clone()));
-        Self { file, runtime, metrics, edge, site, tasks: Mutex::default(), text }
+        let helper = config.plugins.compiling.helper.clone();
+        Self { file, helper, runtime, metrics, edge, site, tasks: Mutex::default(), text }
     }
 
     /// Reads the file again and puts it in force; with what has changed.
@@ -87,7 +90,8 @@ impl Reloader {
     }
 
     async fn try_reload(&self, text: &str) -> Result<(Vec<Change>, String), ReloadError> {
-        let config = Config::load(&self.file).map_err(ReloadError::Mistakes)?;
+        let mut config = Config::load(&self.file).map_err(ReloadError::Mistakes)?;
+        config.plugins.compiling.helper.clone_from(&self.helper);
         let changes = diff(text, &config.text);
         let is_fixed = |change: &&Change| {
             let key = change.key.as_str();

@@ -9,13 +9,13 @@ use crate::{
     telemetry::Metrics,
 };
 use axum::{Router, body::Body};
-use http::Request;
+use http::{Request, StatusCode, header};
 use hyper::service::service_fn;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
 };
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
@@ -195,7 +195,8 @@ impl House {
         let place = self.dog.enter((!self.peers.contains(address.ip())).then(|| address.ip()))?;
         let stream = match &self.tls {
             None => {
-                stream.readable().await.ok()?;
+                // Being told that it is readable would not do: that may be said too early.
+                stream.peek(&mut [0]).await.ok().filter(|count| *count > 0)?;
                 Incoming::Plain(stream)
             }
             Some(tls) => match tls.accept(stream).await {
@@ -218,7 +219,14 @@ impl House {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(peer);
             let answer = self.router.clone().oneshot(request);
-            async move { answer.await.map(|response| response.map(|body| Paced::new(body, version, under_way))) }
+            async move {
+                let mut response = answer.await?;
+                if response.status() == StatusCode::NOT_MODIFIED {
+                    // The router says 0, which would be the length of what the client has (RFC 9110, section 8.6).
+                    response.headers_mut().remove(header::CONTENT_LENGTH);
+                }
+                Ok::<_, Infallible>(response.map(|body| Paced::new(body, version, under_way)))
+            }
         });
         let connection = self.server.serve_connection(TokioIo::new(Tracked::new(stream, pulse.clone())), service);
         tokio::pin!(connection);
@@ -230,6 +238,7 @@ impl House {
                 tokio::select! { result = connection => result, () = pulse.cut.notified() => return }
             }
             () = stopped(&mut stop) => {
+                pulse.told();
                 connection.as_mut().graceful_shutdown();
                 tokio::select! { result = connection => result, () = pulse.cut.notified() => return }
             }

@@ -82,8 +82,9 @@ fn is_known(head: &Head, headers: &mut HeaderMap, body: &[u8]) -> bool {
         HeaderValue::try_from(tag).unwrap_or(HeaderValue::from_static("W/\"\""))
     });
     let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-    let (Some(has), Ok(tag)) = (&head.has, tag.to_str()) else { return false };
-    has.to_str().is_ok_and(|has| has.trim() == "*" || has.split(',').any(|one| opaque(one) == opaque(tag)))
+    let Ok(tag) = tag.to_str().map(opaque) else { return false };
+    let mut has = head.has.iter().filter_map(|line| line.to_str().ok());
+    has.any(|has| has.trim() == "*" || has.split(',').any(|one| opaque(one) == tag))
 }
 
 fn insert(headers: &mut HeaderMap, name: &'static str, value: &str) {

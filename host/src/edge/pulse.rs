@@ -6,7 +6,7 @@
 use super::accept::Bounds;
 use std::sync::{
     Arc, Mutex, PoisonError, Weak,
-    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+    atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
 };
 use tokio::{sync::Notify, time::Instant};
 
@@ -29,7 +29,8 @@ pub(super) struct Pulse {
     under_way: AtomicUsize,
     /// When each body under way last made progress.
     bodies: Mutex<Vec<Weak<AtomicU64>>>,
-    asked_to_close: AtomicBool,
+    /// It was told to end.
+    told: AtomicU64,
     pub(super) close: Notify,
     pub(super) cut: Notify,
 }
@@ -60,7 +61,7 @@ impl Pulse {
             idle: AtomicU64::new(1),
             under_way: AtomicUsize::new(0),
             bodies: Mutex::default(),
-            asked_to_close: AtomicBool::new(false),
+            told: AtomicU64::new(0),
             close: Notify::new(),
             cut: Notify::new(),
         })
@@ -102,6 +103,11 @@ impl Pulse {
         UnderWay { pulse: self.clone(), progress: None }
     }
 
+    /// The client is told to end the connection.
+    pub(super) fn told(&self) {
+        self.told.store(self.now(), Relaxed);
+    }
+
     pub(super) fn check(&self, bounds: &Bounds) -> Verdict {
         let now = self.now();
         let over =
@@ -121,11 +127,14 @@ impl Pulse {
             return Verdict::Cut("write");
         }
         drop(bodies);
-        if self.under_way.load(Relaxed) == 0 && over(self.idle.load(Relaxed), bounds.idle) {
-            if !self.asked_to_close.swap(true, Relaxed) {
+        if self.under_way.load(Relaxed) == 0 {
+            let (idle, told) = (self.idle.load(Relaxed), self.told.load(Relaxed));
+            if told == 0 && over(idle, bounds.idle) {
+                self.told();
                 return Verdict::Close;
             }
-            if over(self.idle.load(Relaxed), bounds.idle + bounds.header) {
+            // A client that has nothing under way and does not go keeps its connection no longer than a request takes to begin.
+            if told != 0 && over(told.max(idle), bounds.header) {
                 return Verdict::Cut("idle");
             }
         }
@@ -191,6 +200,17 @@ mod tests {
         assert_eq!(after(&pulse, 59).await, Verdict::Well);
         assert_eq!(after(&pulse, 1).await, Verdict::Close);
         assert_eq!(after(&pulse, 4).await, Verdict::Well, "told to end, and given time for it");
+        assert_eq!(after(&pulse, 1).await, Verdict::Cut("idle"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn at_the_end_a_client_without_requests_has_to_go_soon() {
+        let pulse = Pulse::new();
+        let request = pulse.begin();
+        pulse.told();
+        assert_eq!(after(&pulse, 30).await, Verdict::Well, "its request is under way");
+        drop(request);
+        assert_eq!(after(&pulse, 4).await, Verdict::Well);
         assert_eq!(after(&pulse, 1).await, Verdict::Cut("idle"));
     }
 

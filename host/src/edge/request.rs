@@ -10,7 +10,7 @@ use crate::{
     net::Peers,
 };
 use axum::body::Body;
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version, header};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version, header, uri::Authority};
 
 /// What stays at the edge of a request, for its answer.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub(super) struct Head {
     pub(super) request_id: HeaderValue,
     pub(super) trace: TraceContext,
     /// What the client has already (`if-none-match`).
-    pub(super) has: Option<HeaderValue>,
+    pub(super) has: Vec<HeaderValue>,
 }
 
 /// Splits a request into what stays here and what goes on to the gateway.
@@ -40,9 +40,10 @@ pub(super) fn take_in(
         path: parts.uri.path().to_owned(),
         request_id: request_id.clone(),
         trace,
-        has: parts.headers.get(header::IF_NONE_MATCH).cloned(),
+        has: parts.headers.get_all(header::IF_NONE_MATCH).iter().cloned().collect(),
     };
-    let checked = check_host(&parts).and_then(|()| check_length(&parts.headers, max_body));
+    let checked = check_host(&parts).and_then(|()| check_framing(&parts.headers));
+    let checked = checked.and_then(|()| check_length(&parts.headers, max_body));
     let checked = checked.and_then(|()| Coding::of(&parts.headers));
     let peer = parts.extensions.get::<Peer>().copied();
     let request = checked.map(|coding| gateway::Request {
@@ -67,8 +68,13 @@ fn check_host(parts: &http::request::Parts) -> Result<(), Fault> {
         let text = format!("expected exactly one Host header, found {hosts}");
         return Err(bad_host(text));
     }
-    // The absolute form carries the host twice (RFC 9112, section 3.2.2); two that differ are an attempt to be taken for two sites.
     let named = parts.headers.get(header::HOST).map(HeaderValue::as_bytes);
+    // A name and perhaps a port, and nothing else that somebody before us may have read in another way.
+    let is_host = |name: &[u8]| Authority::try_from(name).is_ok_and(|host| !host.as_str().contains('@'));
+    if !named.is_none_or(is_host) {
+        return Err(bad_host("the Host header is no host name".to_owned()));
+    }
+    // The absolute form carries the host twice (RFC 9112, section 3.2.2); two that differ are an attempt to be taken for two sites.
     match (parts.uri.authority(), named) {
         (Some(authority), Some(named)) if !named.eq_ignore_ascii_case(authority.as_str().as_bytes()) => {
             Err(bad_host(format!("the request is for `{authority}`, and its Host header names another host")))
@@ -79,6 +85,17 @@ fn check_host(parts: &http::request::Parts) -> Result<(), Fault> {
 
 fn bad_host(text: String) -> Fault {
     Fault::client(StatusCode::BAD_REQUEST, "bad-host", text)
+}
+
+/// Chunked, and nothing around it: what else a list names would be a body that nobody here unpacks, and lists are read in many ways.
+fn check_framing(headers: &HeaderMap) -> Result<(), Fault> {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let is_chunked = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+    if codings.next().is_none_or(is_chunked) && codings.next().is_none() {
+        return Ok(());
+    }
+    let text = "the only transfer-encoding that is understood is `chunked`";
+    Err(Fault::client(StatusCode::NOT_IMPLEMENTED, "unknown-encoding", text))
 }
 
 fn check_length(headers: &HeaderMap, max_body: usize) -> Result<(), Fault> {

@@ -22,6 +22,7 @@ weft_sdk::plugin!(
     own::senses,
     own::logs,
     own::headers,
+    own::with_header,
     own::problem,
     own::waits,
     own::deadline,

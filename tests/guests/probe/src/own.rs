@@ -175,6 +175,17 @@ pub(crate) async fn headers() -> Result<Response> {
         .into_response()
 }
 
+/// An answer with this header and of this length, that tells for which request it was made.
+#[get("/with-header/{name}")]
+pub(crate) async fn with_header(request: Request) -> Result<Response> {
+    let value = |pairs: &[(String, String)], name: &str| {
+        pairs.iter().find(|(found, _)| found == name).map(|(_, value)| value.clone()).unwrap_or_default()
+    };
+    let width = value(request.query(), "bytes").parse().unwrap_or(0);
+    let name = value(request.params(), "name");
+    format!("{:-<width$}", request.request_id()).with_header(&name, value(request.query(), "value")).into_response()
+}
+
 #[get("/problem")]
 pub(crate) async fn problem() -> Result<String> {
     let problem = Problem::new(Status::CONFLICT, "the film is not out yet").with_kind("https://example.org/not-out");
