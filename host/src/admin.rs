@@ -7,6 +7,7 @@ use crate::{
     plugin::Runtime,
     release::{Loader, Releases},
     settings::{Change, Secret, Table},
+    store::Untrue,
     telemetry::Metrics,
     upstream::Backend,
 };
@@ -169,16 +170,11 @@ async fn invalidate(State(admin): State<Arc<Admin>>, headers: HeaderMap, body: B
             return (StatusCode::BAD_REQUEST, format!("expected {{\"tags\": [..]}} or {{\"all\": true}}: {error}\n"));
         }
     };
-    let engine = admin.host.view().engine;
-    if wanted.all {
-        engine.invalidate_all();
-    }
-    wanted.tags.iter().for_each(|tag| engine.invalidate(tag));
     tracing::info!(tags = ?wanted.tags, all = wanted.all, "invalidated by the admin interface");
-    (
-        StatusCode::OK,
-        format!("invalidated {}\n", if wanted.all { "everything".to_owned() } else { wanted.tags.join(", ") }),
-    )
+    let text = if wanted.all { "everything".to_owned() } else { wanted.tags.join(", ") };
+    let what = if wanted.all { Untrue::All } else { Untrue::Tags(wanted.tags) };
+    admin.host.view().engine.invalidate_everywhere(&what).await;
+    (StatusCode::OK, format!("invalidated {text}\n"))
 }
 
 /// Reads the configuration again.

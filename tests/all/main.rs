@@ -12,6 +12,7 @@ mod admission;
 mod attacks_bodies;
 mod attacks_http1;
 mod attacks_http2;
+mod authoring;
 mod backends;
 mod batching;
 mod caching;
