@@ -168,7 +168,7 @@ async fn answers_for_which_no_window_is_opened_are_cut() {
                 let frame = attacker.next().await.unwrap();
                 let is_good = matches!(frame, Frame::Head { status: Some(200), .. } | Frame::Other(_));
                 assert!(is_good, "{frame:?} after {heads} answers");
-                heads += usize::from(matches!(frame, Frame::Head { .. }));
+                heads += u32::from(matches!(frame, Frame::Head { .. }));
             }
         }
         // A byte now and then is no window either.
