@@ -2,7 +2,10 @@
 
 use jsonwebtoken::{Algorithm, EncodingKey, crypto, jwk::Jwk};
 use serde_json::{Value, json};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    sync::LazyLock,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 pub const ISSUER: &str = "https://demo.weft.example";
 pub const AUDIENCE: &str = "weft-demo";
@@ -23,6 +26,8 @@ pub struct Signer {
     id: String,
     secret: [u8; 32],
 }
+
+static START: LazyLock<i64> = LazyLock::new(now);
 
 /// A token in the making.
 #[derive(Debug, Clone)]
@@ -57,11 +62,14 @@ pub fn jwks(signers: &[&Signer]) -> String {
 }
 
 impl Token {
-    /// Good for ten minutes.
+    /// Good for longer than any test lasts. Two for one subject are the same, whenever they are made.
     pub fn of(subject: &str) -> Self {
         let header = json!({ "typ": "JWT", "alg": "EdDSA", "kid": "demo" });
         let claims = json!({ "iss": ISSUER, "aud": AUDIENCE, "sub": subject, "exp": now() + 600 });
         Self { header, claims, secret: DEMO }
+        let header = Header { kid: Some("demo".to_owned()), ..Header::new(Algorithm::EdDSA) };
+        let claims = json!({ "iss": ISSUER, "aud": AUDIENCE, "sub": subject, "exp": *START + 3600 });
+        Self { header, claims }
     }
 
     /// Sets a claim; null removes it.
