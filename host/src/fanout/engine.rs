@@ -6,6 +6,7 @@ use super::{
     call::{Origin, Outcome, Trip},
     config::{BackendConfig, CacheConfig, Config},
     flight::{Boarded, Flight, Flights, Load, Start},
+    inbox::Post,
     plan::{Plan, PlanError, Plans},
     remote,
     scope::{Forward, Scoped},
@@ -171,7 +172,7 @@ impl Engine {
             let boarded = Boarded { flights: &engine.flights, boarded: vec![flight.clone()] };
             if flight.plan.cache.is_none() || !engine.take_shared(vec![flight.clone()]).await.is_empty() {
                 let loaded = engine.load_single(&flight, &scoped).await;
-                engine.settle(&flight, loaded);
+                engine.settle(&flight, loaded, &mut Post::default());
             }
             drop(boarded);
         });
@@ -204,7 +205,7 @@ impl Engine {
 
     /// Keeps the result where the plan says so, then hands it to all who wait. In this order, so that a call that comes
     /// between the two finds one or the other. Where a load failed, an old reply may stand in.
-    pub(super) fn settle(&self, flight: &Arc<Flight>, loaded: Loaded) {
+    pub(super) fn settle(&self, flight: &Arc<Flight>, loaded: Loaded, post: &mut Post) {
         self.to_shared(flight, &loaded);
         let mut outcome = Outcome { trip: loaded.trip, ..Outcome::upstream(loaded.result.map_err(Arc::new)) };
         if let Some(rule) = flight.plan.cache {
@@ -215,7 +216,7 @@ impl Engine {
                 outcome = outcome.instead(bytes, Origin::Stale, age);
             }
         }
-        self.flights.end(flight, &outcome);
+        self.flights.end(flight, &outcome, post);
     }
 
     pub(super) fn keep(&self, flight: &Flight, result: &Result<Bytes, Arc<Failure>>, rule: CacheConfig) {

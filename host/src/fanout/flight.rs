@@ -5,7 +5,7 @@
 
 use super::{
     call::{Key, Origin, Outcome},
-    inbox::Inbox,
+    inbox::{Inbox, Post},
     plan::Plan,
     stats::Stats,
 };
@@ -184,8 +184,8 @@ impl Flights {
         Some(flight)
     }
 
-    /// Ends the flight: all who wait get the outcome.
-    pub(super) fn end(&self, flight: &Arc<Flight>, outcome: &Outcome) {
+    /// Ends the flight: all who wait get the outcome, by this post.
+    pub(super) fn end(&self, flight: &Arc<Flight>, outcome: &Outcome, post: &mut Post) {
         let waiters = {
             let mut state = lock(&flight.state);
             state.closed = true;
@@ -198,7 +198,7 @@ impl Flights {
             if own.origin == Origin::Upstream {
                 own.origin = waiter.origin;
             }
-            waiter.inbox.put(waiter.ticket, own);
+            post.add(waiter.inbox, waiter.ticket, own);
         }
     }
 
@@ -243,7 +243,7 @@ impl Drop for Boarded<'_> {
     fn drop(&mut self) {
         for flight in self.boarded.drain(..) {
             let failure = Failure::new(Code::Internal, "the load ended without an answer");
-            self.flights.end(&flight, &Outcome::failed(failure));
+            self.flights.end(&flight, &Outcome::failed(failure), &mut Post::default());
         }
     }
 }

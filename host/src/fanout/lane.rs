@@ -9,6 +9,7 @@ use super::{
     config::Missing,
     engine::{Engine, Loaded},
     flight::{Boarded, Flight, Load},
+    inbox::Post,
     plan::{Batch, Plan},
     scope::{ScopeKey, Scoped},
     stats::Stats,
@@ -276,6 +277,7 @@ impl Lane {
                 return;
             }
         };
+        let mut post = Post::default();
         for (item, group) in items.into_iter().zip(groups) {
             let result = match item {
                 Item::Found(bytes) => Ok(bytes),
@@ -285,7 +287,9 @@ impl Lane {
                     Err(Failure { code, message: failure.message, details: failure.status })
                 }
             };
-            settle_all(engine, group, &Loaded { result, trip: trip.clone() });
+            for flight in group {
+                engine.settle(flight, Loaded { result: result.clone(), trip: trip.clone() }, &mut post);
+            }
         }
     }
 }
@@ -330,8 +334,9 @@ fn is_about_an_item(code: Code) -> bool {
 }
 
 fn settle_all<'a>(engine: &Engine, flights: impl IntoIterator<Item = &'a Arc<Flight>>, loaded: &Loaded) {
+    let mut post = Post::default();
     for flight in flights {
-        engine.settle(flight, loaded.clone());
+        engine.settle(flight, loaded.clone(), &mut post);
     }
 }
 

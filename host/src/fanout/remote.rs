@@ -5,6 +5,7 @@ use super::{
     config::CacheConfig,
     engine::{Engine, Loaded},
     flight::Flight,
+    inbox::Post,
 };
 use crate::{
     artifact::Digest,
@@ -101,7 +102,8 @@ impl Engine {
         // Fresh here for no longer than it is there.
         let rule = CacheConfig { ttl: left.min(rule.ttl), negative_ttl: left.min(rule.negative_ttl), ..rule };
         self.keep(flight, &result, rule);
-        self.flights.end(flight, &Outcome { result, origin: Origin::Cache, age, trip: None });
+        let outcome = Outcome { result, origin: Origin::Cache, age, trip: None };
+        self.flights.end(flight, &outcome, &mut Post::default());
         true
     }
 

@@ -10,7 +10,12 @@ use crate::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
 use percent_encoding::AsciiSet;
-use std::{net::SocketAddr, sync::Arc, time::SystemTime};
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    net::SocketAddr,
+    sync::Arc,
+    time::SystemTime,
+};
 
 /// `[identity.forward]`: the metadata keys under which backends are told about the caller.
 #[derive(Debug, Clone, Default)]
@@ -81,11 +86,27 @@ pub(super) enum ScopeKey {
     Principal(Arc<Principal>),
 }
 
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Principal {
+    /// Of all the rest, worked out once: every call of a request looks things up by its caller.
+    hash: u64,
     issuer: Arc<str>,
     subject: Arc<str>,
     forwarded: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Principal {
+    fn new(issuer: Arc<str>, subject: Arc<str>, forwarded: Vec<(HeaderName, HeaderValue)>) -> Self {
+        let mut hasher = DefaultHasher::new();
+        (&issuer, &subject, &forwarded).hash(&mut hasher);
+        Self { hash: hasher.finish(), issuer, subject, forwarded }
+    }
+}
+
+impl Hash for Principal {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
 }
 
 impl ScopeKey {
@@ -147,8 +168,7 @@ impl Caller {
             (Scope::Principal, Some(identity)) => {
                 let forwarded = self.forwarded(identity, forward);
                 metadata.extend(forwarded.clone());
-                let principal =
-                    Principal { issuer: identity.issuer.clone(), subject: identity.subject.clone(), forwarded };
+                let principal = Principal::new(identity.issuer.clone(), identity.subject.clone(), forwarded);
                 (Some(ScopeKey::Principal(Arc::new(principal))), Some(identity.expires_at))
             }
         };

@@ -85,7 +85,7 @@ fn scope_key() -> impl Strategy<Value = ScopeKey> {
     let name = prop::sample::select(vec!["a", "ab", "b"]).prop_map(HeaderName::from_static);
     let value = "[ab]{0,3}".prop_map(|text| HeaderValue::try_from(text).unwrap());
     let principal = (word(), word(), vec((name, value), 0..3)).prop_map(|(issuer, subject, forwarded)| {
-        ScopeKey::Principal(Arc::new(Principal { issuer: shared(issuer), subject: shared(subject), forwarded }))
+        ScopeKey::Principal(Arc::new(Principal::new(shared(issuer), shared(subject), forwarded)))
     });
     let tenant = (word(), word()).prop_map(|(issuer, tenant)| ScopeKey::Tenant(shared(issuer), shared(tenant)));
     prop_oneof![1 => Just(ScopeKey::Public), 3 => tenant, 6 => principal]
