@@ -65,11 +65,8 @@ impl Token {
     /// Good for longer than any test lasts. Two for one subject are the same, whenever they are made.
     pub fn of(subject: &str) -> Self {
         let header = json!({ "typ": "JWT", "alg": "EdDSA", "kid": "demo" });
-        let claims = json!({ "iss": ISSUER, "aud": AUDIENCE, "sub": subject, "exp": now() + 600 });
-        Self { header, claims, secret: DEMO }
-        let header = Header { kid: Some("demo".to_owned()), ..Header::new(Algorithm::EdDSA) };
         let claims = json!({ "iss": ISSUER, "aud": AUDIENCE, "sub": subject, "exp": *START + 3600 });
-        Self { header, claims }
+        Self { header, claims, secret: DEMO }
     }
 
     /// Sets a claim; null removes it.
