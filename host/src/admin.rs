@@ -121,7 +121,7 @@ async fn plugins(State(admin): State<Arc<Admin>>) -> Json<Value> {
         json!({
             "name": release.name, "version": release.version.to_string(), "client": release.client,
             "digest": release.digest.to_string(), "file": release.file.display().to_string(), "state": state, "resting": resting,
-            "isolation": release.limits.isolation.as_str(), "endpoints": endpoints, "loaded_at": loaded_at,
+            "isolation": release.limits.isolation.as_str(), "endpoints": endpoints, "loaded_at": loaded_at, "sums": release.sums(),
         })
     });
     let refused: Vec<_> = view.loader.reports().into_iter().filter(|report| report.refused.is_some()).collect();

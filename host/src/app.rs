@@ -13,7 +13,7 @@ use crate::{
     config::Config,
     edge::{self, Bounds, Door, Edge},
     net::{Peers, ServerTls},
-    plugin::{Runtime, Senses},
+    plugin::{Natives, Runtime, Senses},
     settings::Change,
     telemetry::Metrics,
 };
@@ -62,13 +62,18 @@ pub struct Running {
 
 /// Starts everything: listeners first, so that a taken port is found at once; then plugins; then it is ready.
 pub async fn start(config: Config, senses: Senses) -> Result<Running, StartError> {
+    start_with(config, senses, Natives::default()).await
+}
+
+/// As [`start`], with plugins that run natively.
+pub async fn start_with(config: Config, senses: Senses, natives: Natives) -> Result<Running, StartError> {
     let http = listen(config.http.listen, "http.listen").await?;
     let admin = listen(config.admin.listen, "admin.listen").await?;
     let addresses = [(&http, config.http.listen), (&admin, config.admin.listen)]
         .map(|(listener, asked)| listener.local_addr().unwrap_or(asked));
     let metrics = Metrics::default();
-    let runtime =
-        Runtime::new(config.limits.clone(), senses, config.plugins.compiling.clone()).map_err(StartError::Runtime)?;
+    let runtime = Runtime::new(config.limits.clone(), senses, config.plugins.compiling.clone());
+    let runtime = runtime.map_err(StartError::Runtime)?.with_natives(natives);
     let ready = Arc::new(AtomicBool::new(false));
     let (stop_http, http_stopped) = watch::channel(false);
     let (stop_admin, admin_stopped) = watch::channel(false);

@@ -6,6 +6,7 @@ mod compile;
 mod inspect;
 mod new;
 mod serve;
+mod top;
 
 use crate::settings::Mistake;
 use clap::{Parser, Subcommand};
@@ -27,7 +28,8 @@ To write a plugin:
 
 To run a host:
   weft check --config weft.toml     find every mistake, and see what could be batched
-  weft serve --config weft.toml     serve the plugins of a folder until SIGTERM or Ctrl-C";
+  weft serve --config weft.toml     serve the plugins of a folder until SIGTERM or Ctrl-C
+  weft top                          see live what each plugin of a running host does and costs";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -36,6 +38,7 @@ enum Command {
     New(new::Arguments),
     Build(build::Arguments),
     Inspect(inspect::Arguments),
+    Top(top::Arguments),
     CompileArtifact(compile::Arguments),
 }
 
@@ -66,6 +69,7 @@ pub fn main() -> ExitCode {
         Command::New(arguments) => new::run(&arguments),
         Command::Build(arguments) => build::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Top(arguments) => top::run(&arguments),
         Command::CompileArtifact(arguments) => compile::run(arguments),
     };
     match outcome {

@@ -30,9 +30,9 @@ use sharing::{Duty, Origin, Outcome};
 use crate::{
     artifact::{Auth, Digest},
     fanout::{Caller, Engine, Limits, Session, Stats},
-    identity::{Peer, Refusal, Verified, Verifier},
-    model::{Blame, Deadline, Fault, Identity, Scope, TraceContext},
-    plugin::Invocation,
+    identity::{Peer, Verified, Verifier},
+    model::{Blame, Deadline, Fault, Identity, TraceContext},
+    plugin::{Cost, Invocation},
     release::{Endpoint, Found, Release, Releases},
     responses,
 };
@@ -100,7 +100,8 @@ pub struct Gateway {
 pub struct Trail {
     pub endpoint: Option<Arc<Endpoint>>,
     pub stats: Option<Arc<Stats>>,
-    pub guest_cpu: Duration,
+    /// What the guest took; `None` where none ran to its end.
+    pub cost: Option<Cost>,
     /// What the answer carries whatever it is.
     pub headers: HeaderMap,
 }
@@ -151,12 +152,7 @@ impl Gateway {
         if let Way::Answered(outcome) = way {
             return outcome;
         }
-        let (identity, token) = match &policy.cache {
-            Some(rule) => {
-                (sharing::common(rule.scope, identity), token.flatten().filter(|_| rule.scope == Scope::Principal))
-            }
-            None => (identity, token.flatten()),
-        };
+        let (identity, token) = sharing::common(policy.cache.as_ref(), identity, token.flatten());
 
         // What the guest is given.
         let given = input::Given {
@@ -192,17 +188,17 @@ impl Gateway {
         let invocation =
             Invocation { request: given.into_request(body), session, identity: identity.clone(), deadline };
         let run = run(endpoint.clone(), invocation, self.granted_headers.clone());
-        let (outcome, cpu) = match (begun, way) {
+        let (outcome, cost) = match (begun, way) {
             (Begun::First(slot), _) => to_its_end(answered(run, slot)).await,
             (_, Way::Make(duty)) => to_its_end(shared(run, duty, endpoint, stats, identity)).await,
             (_, Way::Renew(old, duty)) => {
                 trail.stats = None;
                 tokio::spawn(shared(run, duty, endpoint, stats, identity));
-                (old, Duration::ZERO)
+                (old, None)
             }
             _ => run.await,
         };
-        trail.guest_cpu = cpu;
+        trail.cost = cost;
         outcome
     }
 
@@ -296,67 +292,69 @@ impl Gateway {
         peer: Peer,
         deadline: Deadline,
     ) -> Result<Option<Verified>, Fault> {
-        let found = match (&self.verifier, endpoint.policy.auth) {
-            (_, Auth::None) => return Ok(None),
-            (Some(verifier), _) => {
-                let verified = verifier.verify(headers, peer);
-                tokio::time::timeout_at(deadline.instant(), verified).await.map_err(|_| faults::deadline())??
-            }
-            (None, Auth::Optional) => None,
-            (None, Auth::Required) => {
-                let text = "this endpoint needs a caller, and the host has no [identity] to verify one";
-                return Err(Fault::new(Blame::Host, StatusCode::SERVICE_UNAVAILABLE, "not-configured", text));
-            }
+        let required = match endpoint.policy.auth {
+            Auth::None => return Ok(None),
+            Auth::Optional => false,
+            Auth::Required => true,
         };
-        match found {
-            None if endpoint.policy.auth == Auth::Required => Err(Refusal::Missing.into()),
-            found => Ok(found),
+        match &self.verifier {
+            Some(verifier) => {
+                let verified = tokio::time::timeout_at(deadline.instant(), verifier.verify(headers, peer)).await;
+                match verified.map_err(|_| faults::deadline())?? {
+                    None if required => Err(verifier.missing().into()),
+                    found => Ok(found),
+                }
+            }
+            None if required => {
+                let text = "this endpoint needs a caller, and the host has no [identity] to verify one";
+                Err(Fault::new(Blame::Host, StatusCode::SERVICE_UNAVAILABLE, "not-configured", text))
+            }
+            None => Ok(None),
         }
     }
 }
 
 /// Runs the guest and makes its answer an answer for the client. Needs nothing that belongs to the connection.
-async fn run(endpoint: Arc<Endpoint>, invocation: Invocation, granted: Arc<[HeaderName]>) -> (Outcome, Duration) {
+async fn run(endpoint: Arc<Endpoint>, invocation: Invocation, granted: Arc<[HeaderName]>) -> (Outcome, Option<Cost>) {
     let release = &endpoint.release;
     match release.plugin.handle(invocation).await {
         Ok(answer) => {
-            release.observe_cpu(answer.cpu);
             let reply = match answer.result {
                 Ok(response) => output::reply(response, &endpoint.policy, &granted),
                 Err(problem) => Ok(output::problem(problem)),
             };
-            (reply, answer.cpu)
+            (reply, Some(answer.cost))
         }
-        Err(error) => (Err(faults::of_plugin(release, error)), Duration::ZERO),
+        Err(error) => (Err(faults::of_plugin(release, error)), None),
     }
 }
 
 /// A write whose answer has to be kept.
-async fn answered(run: impl Future<Output = (Outcome, Duration)>, slot: Slot) -> (Outcome, Duration) {
-    let (outcome, cpu) = run.await;
+async fn answered(run: impl Future<Output = (Outcome, Option<Cost>)>, slot: Slot) -> (Outcome, Option<Cost>) {
+    let (outcome, cost) = run.await;
     // A request that never got its turn did nothing, and may be tried again.
     if !matches!(&outcome, Err(fault) if fault.kind == "busy") {
         slot.fill(outcome.clone());
     }
-    (outcome, cpu)
+    (outcome, cost)
 }
 
 /// A response for all who ask for it.
 async fn shared(
-    run: impl Future<Output = (Outcome, Duration)>,
+    run: impl Future<Output = (Outcome, Option<Cost>)>,
     duty: Duty,
     endpoint: Arc<Endpoint>,
     stats: Arc<Stats>,
     identity: Option<Arc<Identity>>,
-) -> (Outcome, Duration) {
-    let (outcome, cpu) = run.await;
+) -> (Outcome, Option<Cost>) {
+    let (outcome, cost) = run.await;
     if let Some(rule) = &endpoint.policy.cache {
         sharing::done(duty, &outcome, rule, &stats, identity.as_deref());
     }
-    (sharing::told(outcome, &Origin::Made), cpu)
+    (sharing::told(outcome, &Origin::Made), cost)
 }
 
 /// Runs what others wait for: it ends by itself, also when its caller has gone away.
-async fn to_its_end(run: impl Future<Output = (Outcome, Duration)> + Send + 'static) -> (Outcome, Duration) {
-    tokio::spawn(run).await.unwrap_or_else(|error| (Err(faults::host(&error)), Duration::ZERO))
+async fn to_its_end(run: impl Future<Output = (Outcome, Option<Cost>)> + Send + 'static) -> (Outcome, Option<Cost>) {
+    tokio::spawn(run).await.unwrap_or_else(|error| (Err(faults::host(&error)), None))
 }

@@ -64,8 +64,10 @@ pub type Verified = (Arc<Identity>, Option<HeaderValue>);
 /// Why a caller is not let in. The text is safe to show: it says nothing of keys.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    #[error("this endpoint needs a caller, and the request names none")]
+    #[error("this endpoint needs a bearer token, and the request has none")]
     Missing,
+    #[error("this endpoint needs a caller, and the gateway names none")]
+    Unnamed,
     #[error("the authorization header is not of the form `Bearer TOKEN`")]
     Form,
     #[error("the token {0}")]
@@ -105,6 +107,11 @@ impl Verifier {
     /// Where keys come from, and how it stands with them.
     pub fn state(&self) -> Vec<KeyState> {
         self.sources.iter().map(|source| source.state()).collect()
+    }
+
+    /// What to say where a caller is needed and there is none.
+    pub fn missing(&self) -> Refusal {
+        if self.config.payload.is_some() { Refusal::Unnamed } else { Refusal::Missing }
     }
 
     /// The identity that the request comes with; `None` without one.
@@ -163,7 +170,7 @@ impl From<Refusal> for Fault {
                 let fault = Self::new(Blame::Upstream, StatusCode::SERVICE_UNAVAILABLE, "keys-unavailable", text);
                 return fault.header(header::RETRY_AFTER, RETRY_AFTER);
             }
-            Refusal::Missing => "Bearer".to_owned(),
+            Refusal::Missing | Refusal::Unnamed => "Bearer".to_owned(),
             Refusal::Form | Refusal::NotTheGateway | Refusal::Twice => {
                 format!("Bearer error=\"invalid_request\", error_description=\"{text}\"")
             }

@@ -24,6 +24,7 @@ mod instance;
 mod limiter;
 mod load;
 mod meter;
+mod native;
 mod runner;
 mod senses;
 mod shelf;
@@ -37,7 +38,8 @@ pub use compile::{
 pub use config::Config;
 pub use engine::Runtime;
 pub use error::PluginError;
-pub use runner::{Answer, Invocation, Plugin};
+pub use native::{Native, Natives};
+pub use runner::{Answer, Cost, Invocation, Plugin};
 pub use senses::Senses;
 
 /// Runs the `describe` export of a component of world `describer` and returns its JSON. For `weft build`.

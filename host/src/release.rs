@@ -9,6 +9,7 @@ mod loader;
 mod refusal;
 mod routes;
 mod table;
+mod tally;
 mod watch;
 
 pub use config::Config;
@@ -16,6 +17,7 @@ pub use loader::{Loader, Report};
 pub use refusal::Refusal;
 pub use routes::{Found, Routes};
 pub use table::{Endpoint, Release, Table};
+pub use tally::{Observed, Sums};
 pub use watch::watch;
 
 use arc_swap::ArcSwap;

@@ -1,6 +1,12 @@
 //! Weft from outside: real hosts, real sockets, real plugins. One file for each promise.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests, too, may end the test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests, too, may end the test"
+)]
 
 mod admission;
 mod attacks_bodies;
@@ -18,7 +24,9 @@ mod fan;
 mod faults;
 mod forgeries;
 mod hostile;
+mod json;
 mod keys;
+mod lifecycle;
 mod linked;
 mod mutual;
 mod openness;

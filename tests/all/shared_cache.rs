@@ -46,6 +46,10 @@ async fn until_up(hosts: &[TestHost; 2], wanted: bool) {
 impl Two {
     /// `None` where there is no Redis.
     async fn start() -> Option<Self> {
+        Self::patient("5s").await
+    }
+
+    async fn patient(timeout: &str) -> Option<Self> {
         let redis = Redis::start().await?;
         let upstream = FakeUpstream::start().await;
         upstream.on(GET_FILM, titled("first cut")).on(RATE_FILM, |_| Answer::message(&Rating::default()));
@@ -55,7 +59,7 @@ impl Two {
             rule(GET_FILM, films),
             rule(FOR_USER, "cache = { ttl = \"10m\" }"),
             rule(RATE_FILM, "invalidates = [\"film:{film_id}\"]"),
-            format!("[cache]\nshared = \"{}\"\nshared-timeout = \"5s\"", redis.url()),
+            format!("[cache]\nshared = \"{}\"\nshared-timeout = \"{timeout}\"", redis.url()),
         ];
         let folder = tempfile::tempdir().unwrap();
         let secret = folder.path().join("token");
@@ -174,4 +178,19 @@ async fn without_redis_both_go_on_and_say_so_and_with_it_they_share_again() {
     two.until_stored(1).await;
     assert_eq!(shown(other, "/film/9").await.1, "Cache");
     assert_eq!(two.upstream.count(GET_FILM) - before, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_hangs_is_waited_for_no_longer_than_configured() {
+    let Some(two) = Two::patient("20ms").await else { return };
+    let [one, _] = &two.hosts;
+    two.redis.freeze();
+    for id in 1..=5 {
+        // Each has ten seconds, and the backend needs none of them.
+        assert_eq!(shown(one, &format!("/film/{id}")).await.1, "Upstream");
+        one.post(&format!("/film/{id}/rating")).bearer(&token("ann")).send().await.ok();
+    }
+    two.redis.thaw();
+    two.upstream.on(GET_FILM, titled("director's cut"));
+    two.until_new_everywhere().await;
 }

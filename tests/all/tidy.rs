@@ -173,3 +173,22 @@ fn the_documents_that_newcomers_look_for_are_there() {
         assert!(text.len() > 200, "{name} is missing, or as good as empty");
     }
 }
+
+#[test]
+fn every_promise_has_its_test() {
+    let promises = std::fs::read_to_string(repository().join("docs/security.md")).unwrap();
+    let rows = promises.lines().filter(|line| line.starts_with("| ") && line.contains("::"));
+    let named: Vec<&str> = rows.flat_map(|row| row.split('`')).filter(|word| word.contains("::")).collect();
+    assert!(named.len() > 20, "the table of promises was not found");
+    let files = sources(&repository());
+    let missing: Vec<&str> = named
+        .into_iter()
+        .filter(|path| {
+            let (module, name) = path.rsplit_once("::").unwrap();
+            let file = format!("{}.rs", module.replace("::", "/"));
+            let definition = format!("fn {name}(");
+            !files.iter().any(|source| source.path.ends_with(&file) && source.text.contains(&definition))
+        })
+        .collect();
+    assert!(missing.is_empty(), "docs/security.md names tests that are not there: {missing:?}");
+}

@@ -31,7 +31,8 @@ async fn the_gateways_word_is_taken_and_passed_on_to_backends() {
     assert_eq!(upstream.calls(FOR_USER)[0].meta(SUBJECT), Some("ann"));
 
     // A token is nobody's word here, however good it is.
-    host.get("/me").bearer(&token("ann")).send().await.problem(401);
+    let nobody = host.get("/me").bearer(&token("ann")).send().await.problem(401);
+    assert_eq!(nobody["detail"], "this endpoint needs a caller, and the gateway names none");
     assert_eq!(host.get("/maybe").bearer(&token("ann")).send().await.ok().text(), "nobody");
     for (bad, reason) in [
         (Token::of("ann").expires_in(-60), "the token has expired"),

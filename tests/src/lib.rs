@@ -11,7 +11,6 @@
 //! - [`upstream`]: a gRPC server that answers, stalls and fails as it is told; [`frames`]: one that breaks HTTP/2 as it is told
 //! - [`rest`]: a REST server; [`redis`]: a real Redis; [`demo`]: the four real services of the demo
 //! - [`site`]: an HTTP server that answers as it is told, for keys and tokens
-//! - [`demo`]: the four real services of the demo
 //! - [`packing`]: packed bodies; [`metrics`]: what the host counted
 //! - [`wait`]: until something is so
 //!

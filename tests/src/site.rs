@@ -20,10 +20,12 @@ use std::{
     sync::{Arc, Mutex},
 };
 use tokio::{
-    net::{TcpListener, TcpStream},
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
     sync::watch,
     task::{JoinHandle, JoinSet},
 };
+use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 
 /// A request as it arrived.
 #[derive(Debug, Clone)]
@@ -97,11 +99,25 @@ impl Site {
     }
 
     pub async fn start_at(address: SocketAddr) -> Self {
+        Self::start_with(address, None).await
+    }
+
+    /// As [`Site::start`], over TLS.
+    pub async fn start_tls(mut config: ServerConfig) -> Self {
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Self::start_with(SocketAddr::from(([127, 0, 0, 1], 0)), Some(TlsAcceptor::from(Arc::new(config)))).await
+    }
+
+    async fn start_with(address: SocketAddr, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let inner = Arc::<Inner>::default();
-        let serving = tokio::spawn(serve(listener, inner.clone()));
+        let serving = tokio::spawn(serve(listener, tls, inner.clone()));
         Self { address, inner, serving }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Gone when this returns.
@@ -161,15 +177,26 @@ impl Asked {
     }
 }
 
-async fn serve(listener: TcpListener, inner: Arc<Inner>) {
+async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, inner: Arc<Inner>) {
     let mut connections = JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await.unwrap();
-        connections.spawn(connection(stream, inner.clone()));
+        let (tls, inner) = (tls.clone(), inner.clone());
+        connections.spawn(async move {
+            match tls {
+                None => connection(stream, inner).await,
+                // A client that does not like the certificate goes away.
+                Some(tls) => {
+                    if let Ok(stream) = tls.accept(stream).await {
+                        connection(stream, inner).await;
+                    }
+                }
+            }
+        });
     }
 }
 
-async fn connection(stream: TcpStream, inner: Arc<Inner>) {
+async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin, inner: Arc<Inner>) {
     let service = service_fn(move |request| answer(request, inner.clone()));
     // A client that goes away in the middle is no failure of the test.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;

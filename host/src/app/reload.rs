@@ -95,7 +95,7 @@ impl Reloader {
         let changes = diff(text, &config.text);
         let is_fixed = |change: &&Change| {
             let key = change.key.as_str();
-            let is_free = FREE.iter().any(|free| key == *free);
+            let is_free = FREE.contains(&key);
             FIXED.iter().any(|fixed| key.starts_with(fixed)) || (key.starts_with("http.") && !is_free)
         };
         let fixed: Vec<_> = changes.iter().filter(is_fixed).cloned().collect();

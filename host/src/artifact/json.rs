@@ -6,14 +6,20 @@ use bytes::Bytes;
 use prost::Message;
 use prost_reflect::{DeserializeOptions, DynamicMessage, MessageDescriptor, SerializeOptions};
 
-/// JSON of `message` to protobuf. Unknown fields are passed over.
+/// JSON of `message` to protobuf. Unknown fields are passed over; what is wrong is told with the field where it stands.
 pub fn to_protobuf(message: MessageDescriptor, json: &[u8]) -> Result<Bytes, Failure> {
     let name = message.full_name().to_owned();
     let mut reader = serde_json::Deserializer::from_slice(json);
     let options = DeserializeOptions::new().deny_unknown_fields(false);
-    let parsed = DynamicMessage::deserialize_with_options(message, &mut reader, &options)
-        .and_then(|parsed| reader.end().map(|()| parsed))
-        .map_err(|error| Failure::new(Code::InvalidArgument, format!("the request is no JSON of `{name}`: {error}")))?;
+    let mut track = serde_path_to_error::Track::new();
+    let tracked = serde_path_to_error::Deserializer::new(&mut reader, &mut track);
+    let parsed = DynamicMessage::deserialize_with_options(message, tracked, &options);
+    let parsed = parsed.and_then(|parsed| reader.end().map(|()| parsed)).map_err(|error| {
+        let path = track.path();
+        // The message itself has no name.
+        let place = if path.iter().len() == 0 { String::new() } else { format!("`{path}`: ") };
+        Failure::new(Code::InvalidArgument, format!("the request is no JSON of `{name}`: {place}{error}"))
+    })?;
     Ok(parsed.encode_to_vec().into())
 }
 
@@ -46,3 +52,6 @@ pub fn list_to_json(message: MessageDescriptor, list: &Bytes) -> Result<Bytes, F
     out.push(b']');
     Ok(out.into())
 }
+
+#[cfg(test)]
+mod tests;

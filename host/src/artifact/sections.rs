@@ -1,7 +1,8 @@
 //! The custom sections of an artifact, in and out. Names are part of the format: `weft:manifest`, `weft:methods`,
-//! `weft:descriptors`, `weft:schema`, `weft:mocks`, `weft:contract`.
+//! `weft:descriptors`, `weft:schema`, `weft:mocks`, `weft:contract`; and, always
+//! the last, `weft:digest`: the SHA-256 of all that stands before it.
 
-use super::ArtifactError;
+use super::{ArtifactError, Digest};
 use wasm_encoder::{CustomSection, Encode, Section};
 use wasmparser::{Encoding, Parser, Payload};
 
@@ -52,14 +53,16 @@ impl Sections {
             }
         }
         let [manifest, methods, descriptors, schema, mocks, contract] = found;
-        Ok(Self {
+        let sections = Self {
             manifest: text(manifest, MANIFEST)?,
             methods: text(methods, METHODS)?.lines().map(str::to_owned).collect(),
             descriptors: descriptors.ok_or(ArtifactError::Missing(DESCRIPTORS))?.to_vec(),
             schema: schema.ok_or(ArtifactError::Missing(SCHEMA))?.to_vec(),
             mocks: mocks.unwrap_or(b"{}").to_vec(),
             contract: text(contract, CONTRACT_NAME)?,
-        })
+        };
+        check_seal(bytes)?;
+        Ok(sections)
     }
 
     /// The component with these sections behind it.
@@ -79,7 +82,27 @@ impl Sections {
             out.push(section.id());
             section.encode(&mut out);
         }
+        let digest = Digest::of(&out);
+        out.extend_from_slice(SEAL);
+        out.extend_from_slice(digest.bytes());
         out
+    }
+}
+
+/// What `weft:digest` begins with: a custom section of 44 bytes, of which 11 are its name.
+const SEAL: &[u8] = b"\0\x2c\x0bweft:digest";
+const SEALED: usize = SEAL.len() + 32;
+
+/// Whether the file is as it was written. One that is being overwritten by another version is not, although both look alike.
+fn check_seal(bytes: &[u8]) -> Result<(), ArtifactError> {
+    let (content, end) = bytes.split_last_chunk::<SEALED>().ok_or(ArtifactError::Missing(DIGEST))?;
+    match end.strip_prefix(SEAL) {
+        Some(digest) if digest == Digest::of(content).bytes() => Ok(()),
+        Some(_) => {
+            let reason = "the file is not whole: it was changed, or somebody still writes to it".to_owned();
+            Err(ArtifactError::Bad { section: DIGEST, reason })
+        }
+        None => Err(ArtifactError::Missing(DIGEST)),
     }
 }
 
@@ -88,6 +111,7 @@ const METHODS: &str = "weft:methods";
 const DESCRIPTORS: &str = "weft:descriptors";
 const SCHEMA: &str = "weft:schema";
 const MOCKS: &str = "weft:mocks";
+const DIGEST: &str = "weft:digest";
 const CONTRACT_NAME: &str = "weft:contract";
 const NAMES: [&str; 6] = [MANIFEST, METHODS, DESCRIPTORS, SCHEMA, MOCKS, CONTRACT_NAME];
 

@@ -44,6 +44,23 @@ fn a_file_that_was_cut_off_is_no_artifact() {
 }
 
 #[test]
+fn a_file_that_is_half_of_one_and_half_of_another_is_no_artifact() {
+    let write = |version: &str| {
+        let mut sections = sections();
+        sections.manifest = sections.manifest.replace("1.0.0", version);
+        sections.append_to(COMPONENT)
+    };
+    let (old, new) = (write("1.0.1"), write("1.0.2"));
+    assert_eq!(old.len(), new.len());
+    let first = old.iter().zip(&new).position(|(old, new)| old != new).unwrap();
+    for written in first + 1..new.len() {
+        let mixed = [&new[..written], &old[written..]].concat();
+        let error = Artifact::parse(mixed.into()).unwrap_err().to_string();
+        assert!(error.contains("the file is not whole"), "{written}: {error}");
+    }
+}
+
+#[test]
 fn code_and_manifest_have_to_name_the_same_endpoints() {
     let mut other = sections();
     other.manifest = other.manifest.replace("GET /home", "GET /hme");

@@ -4,6 +4,7 @@ use super::request::Head;
 use crate::{
     gateway::{self, Reply, Trail},
     model::{Blame, Fault},
+    release::Observed,
 };
 use axum::body::Body;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
@@ -130,7 +131,7 @@ fn timing(trail: &Trail, took: Duration) -> String {
         let _ = write!(
             text,
             ", guest;dur={:.2}, calls;desc=\"{} made, {} upstream, {} cached, depth {}\"",
-            millis(trail.guest_cpu),
+            millis(trail.cost.unwrap_or_default().cpu),
             stats.calls(),
             stats.upstream(),
             stats.cached(),
@@ -142,11 +143,18 @@ fn timing(trail: &Trail, took: Duration) -> String {
 
 /// Counts the request, and writes its one line.
 pub(super) fn record(head: &Head, status: StatusCode, fault: Option<&Fault>, trail: &Trail, took: Duration) {
-    let upstream = trail.stats.as_ref().map_or(0, |stats| stats.upstream());
     let (mut plugin, mut version, mut endpoint) = ("", String::new(), "");
     if let Some(found) = &trail.endpoint {
-        let degraded = status.is_success() && trail.stats.as_ref().is_some_and(|stats| !stats.degraded().is_empty());
-        found.observe(status, took, upstream, degraded);
+        let stats = trail.stats.as_ref();
+        found.observe(&Observed {
+            status,
+            took,
+            cost: trail.cost,
+            calls: stats.map_or(0, |stats| stats.calls()),
+            upstream: stats.map_or(0, |stats| stats.upstream()),
+            depth: stats.map_or(0, |stats| stats.depth()),
+            degraded: status.is_success() && stats.is_some_and(|stats| !stats.degraded().is_empty()),
+        });
         (plugin, version, endpoint) = (&found.release.name, found.release.version.to_string(), &found.name);
     }
     let request_id = head.request_id.to_str().unwrap_or_default();

@@ -21,7 +21,7 @@ pub fn explained(result: Result<Reply, Fault>, trail: &Trail) -> Result<Reply, F
         "plugin": endpoint.map(|endpoint| format!("{} {}", endpoint.release.name, endpoint.release.version)),
         "status": status.as_u16(),
         "detail": detail,
-        "guest_cpu_ms": trail.guest_cpu.as_secs_f64() * 1e3,
+        "guest_cpu_ms": trail.cost.unwrap_or_default().cpu.as_secs_f64() * 1e3,
         "calls": stats.calls(), "depth": stats.depth(), "upstream_calls": stats.upstream(), "cache_hits": stats.cached(),
         "failed": stats.failed(), "bytes": stats.bytes(), "degraded": degraded,
     });

@@ -92,22 +92,26 @@ impl Parts {
     }
 }
 
-/// The caller, as far as all who share the response have it in common.
-pub(super) fn common(scope: Scope, identity: Option<Arc<Identity>>) -> Option<Arc<Identity>> {
-    match scope {
-        Scope::Principal => identity,
-        Scope::Tenant => {
-            let identity = identity?;
-            Some(Arc::new(Identity {
+/// The caller and the credential that a guest and its calls get: no more than all who share the response have in common.
+pub(super) fn common(
+    rule: Option<&ResponseCache>,
+    identity: Option<Arc<Identity>>,
+    token: Option<HeaderValue>,
+) -> (Option<Arc<Identity>>, Option<HeaderValue>) {
+    match (rule.map(|rule| rule.scope), identity) {
+        (None | Some(Scope::Principal), identity) => (identity, token),
+        (Some(Scope::Tenant), Some(identity)) => {
+            let tenant = Identity {
                 issuer: identity.issuer.clone(),
                 subject: "".into(),
                 tenant: identity.tenant.clone(),
                 scopes: Vec::new(),
                 claims: serde_json::Map::new(),
                 expires_at: identity.expires_at,
-            }))
+            };
+            (Some(Arc::new(tenant)), None)
         }
-        Scope::Public => None,
+        (Some(Scope::Tenant | Scope::Public), _) => (None, None),
     }
 }
 

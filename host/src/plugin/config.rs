@@ -12,8 +12,6 @@ pub struct Config {
     pub queue: Duration,
     /// Instances kept for plugins with `isolation = "reuse"` while they are idle.
     pub idle: u32,
-    /// Instances made ahead for plugins with `isolation = "request"`.
-    pub warm: u32,
     /// Linear memory of one instance.
     pub memory: ByteSize,
     /// Guest CPU time of one request.
@@ -50,7 +48,6 @@ impl Config {
             requests: table.within("requests", 512, 1, 10_000),
             queue: table.within("queue", Duration::from_millis(100), Duration::ZERO, Duration::from_secs(10)),
             idle: table.within("idle", 128, 0, 5_000),
-            warm: table.within("warm", 64, 0, 5_000),
             memory: table.within("memory", mib(128), mib(1), mib(4096)),
             cpu: table.within("cpu", Duration::from_secs(1), Duration::from_millis(1), Duration::from_mins(1)),
             calls: table.within("calls", 10_000, 1, 100_000),

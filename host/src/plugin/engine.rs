@@ -8,6 +8,7 @@ use super::{
     instance::State,
     limiter::{MOST_INSTANCES, MOST_MEMORIES, MOST_TABLES},
     load,
+    native::Natives,
     shelf::Shelf,
 };
 use crate::artifact::Artifact;
@@ -23,8 +24,6 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 const TICK: Duration = Duration::from_millis(2);
 /// Memory of a slot that stays mapped between two instances. Rust guests dirty about 1.1 MiB.
 const KEEP_RESIDENT: usize = 2 << 20;
-/// Instances that may be made ahead at the same time.
-pub(super) const MAKERS: usize = 8;
 
 /// What all instances share.
 pub(super) struct Shared {
@@ -36,9 +35,6 @@ pub(super) struct Shared {
     pub(super) permits: Semaphore,
     /// Instances that have served and may serve again.
     pub(super) idle: Shelf,
-    /// Instances that were made ahead and have served nobody.
-    pub(super) warm: Shelf,
-    pub(super) makers: Arc<Semaphore>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -53,6 +49,7 @@ pub struct Runtime {
     pub(super) shared: Arc<Shared>,
     linker: Linker<State>,
     compiling: Compiling,
+    pub(super) natives: Natives,
 }
 
 impl std::fmt::Debug for Runtime {
@@ -80,7 +77,7 @@ pub(super) fn configuration() -> wasmtime::Config {
 }
 
 fn pool(config: &Config) -> PoolingAllocationConfig {
-    let slots = config.requests + config.idle + config.warm + MAKERS as u32;
+    let slots = config.requests + config.idle;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(slots)
         .total_core_instances(slots * MOST_INSTANCES)
@@ -108,10 +105,16 @@ impl Runtime {
         let linker = linker(&engine).map_err(|error| format!("the sandbox can't be linked: {error:#}"))?;
         let cache = PluginCache::new(config.plugin_cache.0);
         let permits = Semaphore::new(config.requests as usize);
-        let (idle, warm) = (Shelf::new(config.idle as usize), Shelf::new(config.warm as usize));
-        let makers = Arc::new(Semaphore::new(MAKERS));
-        let shared = Shared { engine, config, senses, cache, permits, idle, warm, makers };
-        Ok(Self { shared: Arc::new(shared), linker, compiling })
+        let idle = Shelf::new(config.idle as usize);
+        let shared = Shared { engine, config, senses, cache, permits, idle };
+        Ok(Self { shared: Arc::new(shared), linker, compiling, natives: Natives::default() })
+    }
+
+    /// Plugins of these names run natively instead of in the sandbox. For benches.
+    #[must_use]
+    pub fn with_natives(mut self, natives: Natives) -> Self {
+        self.natives = natives;
+        self
     }
 
     /// Compiles the artifact, or finds it compiled, and links it. Takes seconds: not for a request's thread.

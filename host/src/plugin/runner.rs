@@ -7,6 +7,7 @@ use super::{
     engine::Shared,
     error::PluginError,
     instance::{Blueprint, Instance, State},
+    native::Native,
     shelf::Owner,
 };
 use crate::{
@@ -20,7 +21,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 
@@ -30,9 +31,10 @@ const MOST_REUSES: u32 = 1_000;
 const CALLS_TO_FAIL: u32 = 1_000;
 
 /// One loaded plugin version.
-#[derive(Debug)]
 pub struct Plugin {
-    mould: Arc<Mould>,
+    blueprint: Blueprint,
+    code: Code,
+    owner: Owner,
     isolation: Isolation,
     max_response: usize,
     health: Health,
@@ -40,16 +42,15 @@ pub struct Plugin {
     own_turns: Semaphore,
 }
 
-/// What instances are made with, also while no request waits for them.
-struct Mould {
-    blueprint: Blueprint,
-    exports: bindings::PluginPre<State>,
-    owner: Owner,
+/// What runs.
+enum Code {
+    Component(bindings::PluginPre<State>),
+    Native(Arc<dyn Native>),
 }
 
-impl std::fmt::Debug for Mould {
+impl std::fmt::Debug for Plugin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Mould").field("blueprint", &self.blueprint).finish_non_exhaustive()
+        f.debug_struct("Plugin").field("blueprint", &self.blueprint).finish_non_exhaustive()
     }
 }
 
@@ -67,9 +68,18 @@ pub struct Invocation {
 #[derive(Debug)]
 pub struct Answer {
     pub result: Result<Response, Problem>,
+    pub cost: Cost,
+}
+
+/// What a request took of the host.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Cost {
+    /// CPU time of the guest, and of the host on its behalf.
     pub cpu: Duration,
     /// Bytes of linear memory at the end.
     pub memory: usize,
+    /// How long it waited for its turn.
+    pub queued: Duration,
 }
 
 impl Plugin {
@@ -80,8 +90,7 @@ impl Plugin {
         overrides: &BTreeMap<String, String>,
     ) -> Result<Self, CompileError> {
         static OWNERS: AtomicU64 = AtomicU64::new(0);
-        let linked = runtime.link(artifact)?;
-        let exports = bindings::PluginPre::new(linked).map_err(|error| CompileError::Invalid(format!("{error:#}")))?;
+        let code = Code::load(runtime, artifact)?;
         let (manifest, ceiling) = (&artifact.manifest, &runtime.shared.config);
         let mut config = manifest.config.clone();
         config.extend(overrides.clone());
@@ -99,7 +108,9 @@ impl Plugin {
         };
         let share = (f64::from(ceiling.requests) * ceiling.plugin_share).ceil().max(1.0) as usize;
         Ok(Self {
-            mould: Arc::new(Mould { blueprint, exports, owner: OWNERS.fetch_add(1, Relaxed) }),
+            blueprint,
+            code,
+            owner: OWNERS.fetch_add(1, Relaxed),
             isolation: manifest.limits.isolation,
             max_response: manifest.limits.response.min(ceiling.response).as_usize(),
             health: Health::of(manifest.endpoints.iter().map(|endpoint| endpoint.name.to_string())),
@@ -112,22 +123,29 @@ impl Plugin {
         let endpoint = self.health.endpoint(&invocation.request.endpoint);
         let start = self.health.start.admit().map_err(PluginError::BackOff)?;
         let endpoint = endpoint.admit().map_err(PluginError::BackOff)?;
+        let waiting = Instant::now();
         let _turn = self.turn().await?;
+        let queued = waiting.elapsed();
         let deadline = invocation.deadline.instant();
         let run = async {
-            let mut instance = match self.take() {
+            let component = match &self.code {
+                Code::Component(component) => component,
+                Code::Native(native) => return native.handle(invocation).await,
+            };
+            let mut instance = match self.take_idle() {
                 Some(instance) => instance,
                 None => {
-                    let made = self.mould.make().await;
+                    let made = self.make(component).await;
                     self.note(&start, "start", made.as_ref().err());
                     Box::new(made?)
                 }
             };
             let answer = self.run(&mut instance, invocation).await;
             self.note(&endpoint, "endpoint", answer.as_ref().err());
-            let answer = answer?;
+            let mut answer = answer?;
+            answer.cost.queued = queued;
             // Only here is it known to be whole; on every other way it is dropped.
-            self.put(instance);
+            self.put_idle(instance);
             Ok(answer)
         };
         tokio::time::timeout_at(deadline, run).await.unwrap_or(Err(PluginError::Deadline))
@@ -142,7 +160,7 @@ impl Plugin {
         match error {
             Some(error) if error.is_crash() => {
                 if let Some(rest) = part.crashed() {
-                    let Blueprint { name, version, .. } = &self.mould.blueprint;
+                    let Blueprint { name, version, .. } = &self.blueprint;
                     tracing::error!(plugin = %name, %version, what, ?rest, "crashes again and again, and is not run for a while: {error}");
                 }
             }
@@ -161,7 +179,7 @@ impl Plugin {
     }
 
     fn shared(&self) -> &Shared {
-        &self.mould.blueprint.shared
+        &self.blueprint.shared
     }
 
     async fn run(&self, instance: &mut Instance, invocation: Invocation) -> Result<Answer, PluginError> {
@@ -175,8 +193,8 @@ impl Plugin {
         state.session = None;
         state.identity = None;
         let (cpu, memory) = (meter.spent(), state.limiter.memory());
-        let result = outcome
-            .map_err(|error| self.mould.blueprint.reason(&error, state, PluginError::Trapped, self.max_response))?;
+        let result =
+            outcome.map_err(|error| self.blueprint.reason(&error, state, PluginError::Trapped, self.max_response))?;
         let size = match &result {
             Ok(response) => response.body.len(),
             Err(problem) => {
@@ -187,72 +205,43 @@ impl Plugin {
         if size > self.max_response {
             return Err(PluginError::TooLarge { size: Some(size), limit: self.max_response });
         }
-        Ok(Answer { result, cpu, memory })
+        Ok(Answer { result, cost: Cost { cpu, memory, queued: Duration::ZERO } })
     }
 
-    /// An instance that waits: one that has served, or, where every request gets its own, one that has served nobody.
-    fn take(&self) -> Option<Box<Instance>> {
-        let shared = self.shared();
-        match self.isolation {
-            Isolation::Reuse => shared.idle.take(self.mould.owner),
-            Isolation::Request => shared.warm.take(self.mould.owner),
-        }
-    }
-
-    /// Where instances may be used again, it is; where not, another one takes its place, made beside.
-    fn put(&self, mut instance: Box<Instance>) {
-        match self.isolation {
-            Isolation::Reuse if instance.left > 0 => {
-                instance.left -= 1;
-                self.shared().idle.put(self.mould.owner, instance);
-            }
-            Isolation::Reuse => {}
-            Isolation::Request => {
-                drop(instance);
-                self.mould.make_ahead();
-            }
-        }
-    }
-}
-
-impl Mould {
-    async fn make(&self) -> Result<Instance, PluginError> {
+    async fn make(&self, component: &bindings::PluginPre<State>) -> Result<Instance, PluginError> {
         let mut store = self.blueprint.store();
         let meter = store.data().meter.clone();
-        let began = std::time::Instant::now();
-        let made = meter.run(self.exports.instantiate_async(&mut store)).await;
-        if std::env::var_os("WEFT_MEASURE").is_some() {
-            eprintln!("instantiate {:?}", began.elapsed());
-        }
-        match made {
+        match meter.run(component.instantiate_async(&mut store)).await {
             Ok(exports) => Ok(Instance { store, exports, left: rand::random_range(MOST_REUSES / 2..MOST_REUSES) }),
             Err(error) => Err(self.blueprint.reason(&error, store.data(), PluginError::Start, 0)),
         }
     }
 
-    /// Makes an instance for a later request, so that it need not wait for it. As many as run at the same time come to lie ready, and
-    /// those of plugins that nobody asks for any more give way.
-    fn make_ahead(self: &Arc<Self>) {
-        let shared = &self.blueprint.shared;
-        let Some(maker) = shared.makers.clone().try_acquire_owned().ok().filter(|_| shared.config.warm > 0) else {
-            return;
-        };
-        let mould = Arc::downgrade(self);
-        tokio::spawn(async move {
-            let Some(mould) = mould.upgrade() else { return };
-            // One that fails to start will tell so to a request.
-            if let Ok(instance) = mould.make().await {
-                mould.blueprint.shared.warm.put(mould.owner, Box::new(instance));
-            }
-            drop(maker);
-        });
+    fn take_idle(&self) -> Option<Box<Instance>> {
+        (self.isolation == Isolation::Reuse).then(|| self.shared().idle.take(self.owner)).flatten()
+    }
+
+    fn put_idle(&self, mut instance: Box<Instance>) {
+        if self.isolation == Isolation::Reuse && instance.left > 0 {
+            instance.left -= 1;
+            self.shared().idle.put(self.owner, instance);
+        }
     }
 }
 
-impl Drop for Mould {
+impl Code {
+    fn load(runtime: &Runtime, artifact: &Artifact) -> Result<Self, CompileError> {
+        if let Some(native) = runtime.natives.get(&artifact.manifest.name) {
+            return Ok(Self::Native(native));
+        }
+        let linked = runtime.link(artifact)?;
+        let exports = bindings::PluginPre::new(linked).map_err(|error| CompileError::Invalid(format!("{error:#}")))?;
+        Ok(Self::Component(exports))
+    }
+}
+
+impl Drop for Plugin {
     fn drop(&mut self) {
-        let shared = &self.blueprint.shared;
-        shared.idle.clear(self.owner);
-        shared.warm.clear(self.owner);
+        self.shared().idle.clear(self.owner);
     }
 }

@@ -18,7 +18,8 @@ use crate::{
     telemetry::Metrics,
 };
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -70,12 +71,25 @@ struct Candidate {
     clash: Option<Arc<Refusal>>,
     /// When it was first seen: who came first keeps an endpoint.
     order: u64,
+    /// It was removed. What it served goes on while another file with the same plugin is compiled.
+    is_gone: bool,
+}
+
+impl State {
+    /// Drops what was removed and stands in for nobody.
+    fn sweep(&mut self) {
+        let awaited: BTreeSet<String> =
+            self.files.values().filter_map(|candidate| Some(candidate.pending.as_ref()?.0.clone())).collect();
+        self.files.retain(|_, candidate| {
+            !candidate.is_gone || candidate.good.as_ref().is_some_and(|good| awaited.contains(&good.name))
+        });
+    }
 }
 
 impl Candidate {
     /// Whether it is another file that keeps it out.
     fn is_blocked(&self) -> bool {
-        self.refused.as_ref().is_some_and(|reason| matches!(**reason, Refusal::SameVersion { .. }))
+        self.pending.is_none() && matches!(self.refused.as_deref(), Some(Refusal::SameVersion { .. }))
     }
 }
 
@@ -95,6 +109,15 @@ enum Examined {
     ToCompile(Box<Job>),
     /// It is being written to.
     Unsettled,
+}
+
+/// What is noted of a file.
+#[derive(Debug)]
+enum Outcome {
+    Good(Arc<Release>),
+    Bad(Refusal),
+    /// This version of this plugin is compiled.
+    Pending(String, semver::Version),
 }
 
 /// One file as the admin interface shows it.
@@ -143,7 +166,7 @@ impl Loader {
         }
         if !state.has_begun {
             state.has_begun = true;
-            self.rebuild(&mut state.files);
+            self.rebuild(&mut state);
         }
     }
 
@@ -153,50 +176,47 @@ impl Loader {
         let _alone = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
         let found = match folder::scan(&self.config.folder) {
             Ok(found) => found,
+            // Not there yet is empty; not there any more is a mistake, or a moment of somebody's moving it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.state().files.is_empty() => return true,
             Err(error) => {
                 tracing::error!(folder = %self.config.folder.display(), %error, "the plugin folder can't be read; what serves goes on");
                 return true;
             }
         };
         let (mut is_settled, mut jobs) = (true, VecDeque::new());
-        let mut changed = self.forget(&found);
+        self.forget(&found);
         for (path, stamp) in self.to_examine(found) {
             match self.examine(&path, stamp) {
-                Ok(Examined::Unsettled) => {
-                    is_settled = false;
-                    continue;
-                }
-                Ok(Examined::Ready(release)) => self.put(&path, stamp, Some(Ok(release))),
+                Ok(Examined::Unsettled) => is_settled = false,
+                Ok(Examined::Ready(release)) => self.put(&path, stamp, Outcome::Good(release)),
                 Ok(Examined::ToCompile(job)) => {
-                    self.put(&path, stamp, None);
                     let manifest = &job.artifact.manifest;
-                    if let Some(candidate) = self.state().files.get_mut(&path) {
-                        candidate.pending = Some((manifest.name.clone(), manifest.version.clone()));
-                    }
+                    self.put(&path, stamp, Outcome::Pending(manifest.name.clone(), manifest.version.clone()));
                     jobs.push_back(*job);
                 }
-                Err(reason) => self.put(&path, stamp, Some(Err(reason))),
-            }
-            changed = true;
-        }
-        if changed {
-            let mut state = self.state();
-            if state.has_begun {
-                self.rebuild(&mut state.files);
+                Err(reason) => self.put(&path, stamp, Outcome::Bad(reason)),
             }
         }
+        let mut state = self.state();
+        if state.files.values().any(|candidate| candidate.is_gone) {
+            self.rebuild(&mut state);
+        }
+        drop(state);
         self.compile(jobs);
         is_settled
     }
 
-    /// Drops what is not in the folder any more.
-    fn forget(&self, found: &BTreeMap<PathBuf, Stamp>) -> bool {
-        let mut state = self.state();
-        let before = state.files.len();
-        state.files.retain(|path, _| found.contains_key(path));
-        let is_gone = state.files.len() != before;
-        state.is_stirred |= is_gone;
-        is_gone
+    /// Notes what is not in the folder any more.
+    fn forget(&self, found: &BTreeMap<PathBuf, Stamp>) {
+        let state = &mut *self.state();
+        for (path, candidate) in &mut state.files {
+            let is_gone = !found.contains_key(path);
+            state.is_stirred |= is_gone && !candidate.is_gone;
+            candidate.is_gone = is_gone;
+            if is_gone {
+                candidate.pending = None;
+            }
+        }
     }
 
     /// What has changed, and then what may come in because something else has.
@@ -212,34 +232,40 @@ impl Loader {
         changed
     }
 
-    /// Notes what became of a file; `None`: it is compiled.
-    fn put(&self, path: &Path, stamp: Stamp, outcome: Option<Result<Arc<Release>, Refusal>>) {
+    /// Notes what became of a file, and lets it serve.
+    fn put(&self, path: &Path, stamp: Stamp, outcome: Outcome) {
         let mut state = self.state();
         let next = state.files.values().map(|candidate| candidate.order).max().unwrap_or(0) + 1;
         let before = state.files.get(path);
         let order = before.map_or(next, |candidate| candidate.order);
-        let told = before.and_then(|candidate| candidate.refused.clone());
-        let is_told = |reason: &Refusal| told.is_some_and(|told| told.to_string() == reason.to_string());
-        let mut good = before.and_then(|candidate| candidate.good.clone());
-        let refused = match outcome {
-            None => None,
-            Some(Ok(release)) => {
-                good = Some(release);
+        let told = before.filter(|before| before.stamp == stamp).and_then(|before| before.refused.clone());
+        let good = before.and_then(|candidate| candidate.good.clone());
+        let mut after = Candidate { stamp, good, pending: None, refused: None, clash: None, order, is_gone: false };
+        match outcome {
+            Outcome::Good(release) => {
+                after.good = Some(release);
                 state.is_stirred = true;
-                None
             }
-            Some(Err(reason)) if is_told(&reason) => Some(Arc::new(reason)),
-            Some(Err(reason)) => {
-                self.metrics.releases_refused.inc();
-                let consequence = good.as_ref().map_or_else(
-                    || "it is not served".to_owned(),
-                    |old| format!("{} {} goes on", old.name, old.version),
-                );
-                tracing::error!(file = %path.display(), "artifact refused, {consequence}: {reason}");
-                Some(Arc::new(reason))
+            // What was said of it holds until it is compiled.
+            Outcome::Pending(plugin, version) => (after.pending, after.refused) = (Some((plugin, version)), told),
+            Outcome::Bad(reason) => {
+                if told.is_none_or(|told| told.to_string() != reason.to_string()) {
+                    self.tell(path, after.good.as_deref(), &reason);
+                }
+                after.refused = Some(Arc::new(reason));
             }
-        };
-        state.files.insert(path.to_owned(), Candidate { stamp, good, pending: None, refused, clash: None, order });
+        }
+        state.files.insert(path.to_owned(), after);
+        if state.has_begun {
+            self.rebuild(&mut state);
+        }
+    }
+
+    fn tell(&self, path: &Path, good: Option<&Release>, reason: &Refusal) {
+        self.metrics.releases_refused.inc();
+        let goes_on = |old: &Release| format!("{} {} goes on", old.name, old.version);
+        let consequence = good.map_or_else(|| "it is not served".to_owned(), goes_on);
+        tracing::error!(file = %path.display(), "artifact refused, {consequence}: {reason}");
     }
 
     /// Everything that can be said of a file without compiling it. What others have made must not end the host.
@@ -278,12 +304,13 @@ impl Loader {
     fn same_version(&self, artifact: &Artifact, path: &Path) -> Option<Refusal> {
         let Manifest { name, version, .. } = &artifact.manifest;
         let state = self.state();
-        let (other, _) = state.files.iter().filter(|(other, _)| *other != path).find(|(_, candidate)| {
-            candidate
-                .good
-                .as_ref()
-                .is_some_and(|good| good.name == *name && good.version == *version && good.digest != artifact.digest)
-        })?;
+        let (other, _) = state.files.iter().filter(|(other, candidate)| *other != path && !candidate.is_gone).find(
+            |(_, candidate)| {
+                candidate.good.as_ref().is_some_and(|good| {
+                    good.name == *name && good.version == *version && good.digest != artifact.digest
+                })
+            },
+        )?;
         let (plugin, version, file) = (name.clone(), version.to_string(), other.display().to_string());
         Some(Refusal::SameVersion { plugin, version, file })
     }
@@ -306,7 +333,9 @@ impl Loader {
     }
 
     /// Makes a table of all that can serve, and swaps it in.
-    fn rebuild(&self, files: &mut BTreeMap<PathBuf, Candidate>) {
+    fn rebuild(&self, state: &mut State) {
+        state.sweep();
+        let files = &mut state.files;
         let mut candidates: Vec<_> = files.values().filter_map(|c| Some((c.order, c.good.clone()?))).collect();
         candidates.sort_by_key(|(order, _)| *order);
         let mut releases: Vec<Arc<Release>> = Vec::new();
@@ -354,6 +383,6 @@ impl Loader {
             let reason = candidate.refused.as_ref().or(candidate.clash.as_ref());
             Report { file: path.display().to_string(), refused: reason.map(ToString::to_string) }
         };
-        state.files.iter().map(report).collect()
+        state.files.iter().filter(|(_, candidate)| !candidate.is_gone).map(report).collect()
     }
 }

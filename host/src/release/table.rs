@@ -1,6 +1,10 @@
 //! The releases in service and the way to them.
 
-use super::{Refusal, routes::Routes};
+use super::{
+    Refusal,
+    routes::Routes,
+    tally::{Observed, Sums, Tally},
+};
 use crate::{
     artifact::{Artifact, Digest, EndpointPolicy, Limits},
     fanout::Plans,
@@ -11,7 +15,7 @@ use http::StatusCode;
 use std::{
     collections::{BTreeMap, HashMap},
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
     time::SystemTime,
 };
 
@@ -29,11 +33,16 @@ pub struct Release {
     pub plans: Arc<Plans>,
     pub endpoints: Vec<EndpointPolicy>,
     metrics: ReleaseMetrics,
+    tally: Tally,
 }
 
 #[derive(Debug)]
 struct ReleaseMetrics {
     cpu: Histogram,
+    queue: Histogram,
+    depth: Histogram,
+    calls: Counter,
+    memory: Gauge,
     traps: Counter,
     resting: Gauge,
 }
@@ -76,18 +85,37 @@ impl Release {
             endpoints: manifest.endpoints.clone(),
             metrics: ReleaseMetrics {
                 cpu: metrics.guest_cpu.get_or_create_owned(&labels),
+                queue: metrics.queue_seconds.get_or_create_owned(&labels),
+                depth: metrics.depth.get_or_create_owned(&labels),
+                calls: metrics.plugin_calls.get_or_create_owned(&labels),
+                memory: metrics.guest_memory.get_or_create_owned(&labels),
                 traps: metrics.guest_traps.get_or_create_owned(&labels),
                 resting: metrics.plugins_resting.get_or_create_owned(&labels),
             },
+            tally: Tally::default(),
         }
     }
 
-    pub fn observe_cpu(&self, cpu: std::time::Duration) {
-        self.metrics.cpu.observe(cpu.as_secs_f64());
+    fn observe(&self, observed: &Observed) {
+        let Self { metrics, tally, .. } = self;
+        tally.add(observed);
+        metrics.calls.inc_by(observed.calls.into());
+        if let Some(cost) = observed.cost {
+            metrics.cpu.observe(cost.cpu.as_secs_f64());
+            metrics.queue.observe(cost.queued.as_secs_f64());
+            metrics.depth.observe(f64::from(observed.depth));
+            metrics.memory.set(i64::try_from(tally.sums().most_memory).unwrap_or(i64::MAX));
+        }
     }
 
     pub fn count_trap(&self) {
+        self.tally.traps.fetch_add(1, Relaxed);
         self.metrics.traps.inc();
+    }
+
+    /// What it has done and cost so far.
+    pub fn sums(&self) -> Sums {
+        self.tally.sums()
     }
 
     /// What is not run for a while after crashes in a row; told to the metrics as well.
@@ -124,12 +152,14 @@ impl Endpoint {
     }
 
     /// Counts one answered request.
-    pub fn observe(&self, status: StatusCode, took: std::time::Duration, upstream_calls: u32, degraded: bool) {
-        self.seconds.observe(took.as_secs_f64());
-        self.amplification.observe(f64::from(upstream_calls));
-        if degraded {
+    pub fn observe(&self, observed: &Observed) {
+        self.release.observe(observed);
+        self.seconds.observe(observed.took.as_secs_f64());
+        self.amplification.observe(f64::from(observed.upstream));
+        if observed.degraded {
             self.degraded.inc();
         }
+        let status = observed.status;
         let mut by_status = self.by_status.lock().unwrap_or_else(PoisonError::into_inner);
         by_status.entry(status.as_u16()).or_insert_with(|| self.counter(status)).inc();
     }

@@ -10,6 +10,7 @@ use std::{fmt, sync::Arc};
 /// Seconds, after the semantic conventions for HTTP and RPC durations.
 const SECONDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 const CPU_SECONDS: [f64; 10] = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1];
+const DEPTHS: [f64; 8] = [0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 16.0];
 const COUNTS: [f64; 12] = [0.0, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
 
 macro_rules! labels {
@@ -47,6 +48,12 @@ pub struct Metrics {
     pub connections_cut: Family<CutLabels, Counter>,
     pub guest_cpu: Histograms<PluginLabels>,
     pub guest_traps: Family<PluginLabels, Counter>,
+    /// The most linear memory that one instance has held.
+    pub guest_memory: Family<PluginLabels, Gauge>,
+    /// Waiting for a turn.
+    pub queue_seconds: Histograms<PluginLabels>,
+    pub plugin_calls: Family<PluginLabels, Counter>,
+    pub depth: Histograms<PluginLabels>,
     pub plugins_resting: Family<PluginLabels, Gauge>,
     pub calls: Family<CallLabels, Counter>,
     pub upstream_calls: Family<UpstreamLabels, Counter>,
@@ -86,6 +93,10 @@ impl Default for Metrics {
             connections_cut: Family::default(),
             guest_cpu: Family::new_with_constructor(|| Histogram::new(CPU_SECONDS)),
             guest_traps: Family::default(),
+            guest_memory: Family::default(),
+            queue_seconds: Family::new_with_constructor(|| Histogram::new(CPU_SECONDS)),
+            plugin_calls: Family::default(),
+            depth: Family::new_with_constructor(|| Histogram::new(DEPTHS)),
             plugins_resting: Family::default(),
             calls: Family::default(),
             upstream_calls: Family::default(),
@@ -130,6 +141,20 @@ impl Metrics {
             "Endpoints of a release that are not run for a while because they crashed again and again",
             self.plugins_resting.clone(),
         );
+        r.register_with_unit(
+            "guest_memory",
+            "The most linear memory that one instance has held",
+            Unit::Bytes,
+            self.guest_memory.clone(),
+        );
+        r.register_with_unit(
+            "queue",
+            "Time that requests waited for a turn",
+            Unit::Seconds,
+            self.queue_seconds.clone(),
+        );
+        r.register("plugin_calls", "Calls that a plugin made", self.plugin_calls.clone());
+        r.register("depth", "Longest chain of calls of one request", self.depth.clone());
         r.register("calls", "Calls that plugins made, by where the reply came from", self.calls.clone());
         r.register("upstream_calls", "Calls that left the host", self.upstream_calls.clone());
         r.register_with_unit(

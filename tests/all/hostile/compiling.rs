@@ -39,7 +39,7 @@ fn compiled(artifact: &Bytes) -> Vec<PathBuf> {
 }
 
 fn setup(upstream: &FakeUpstream) -> Setup {
-    let clients = "[[client]]\nname = \"test\"\n[[client]]\nname = \"bad\"\nprefix = \"/bad\"\n";
+    let clients = "[[client]]\nname = \"test\"\nprefix = \"/test\"\n[[client]]\nname = \"bad\"\nprefix = \"/bad\"\n";
     Setup::new().clients(clients).one_backend(upstream.address(), "").plugin("probe.wasm", &probe())
 }
 
@@ -63,7 +63,7 @@ async fn neither_a_roll_back_nor_a_removal_waits_for_a_compiler() {
     let folder = setup(&upstream).plugin("next.wasm", &with_version(&probe(), "1.1.0")).write();
     let host = HostProcess::start(weft(), &folder).await;
     let (web, admin) = (host.web(), Web::new(host.admin));
-    assert_eq!(web.get("/version").send().await.ok().text(), "1.1.0");
+    assert_eq!(web.get("/test/version").send().await.ok().text(), "1.1.0");
     let plugins = async || admin.get("/v1/plugins").send().await.ok().json();
     let live = async |version: &str| {
         until(version, async || version_of(&plugins().await, "probe").filter(|live| live == version)).await;
@@ -95,7 +95,7 @@ async fn compiled_code_that_was_tampered_with_is_made_anew() {
         std::fs::remove_file(&path).unwrap();
         std::fs::write(&path, bytes).unwrap();
         let host = setup(&upstream).plugin("probe.wasm", &artifact).start().await;
-        assert_eq!(host.get("/version").send().await.ok().text(), "1.0.0-tampered");
+        assert_eq!(host.get("/test/version").send().await.ok().text(), "1.0.0-tampered");
         assert_eq!(std::fs::read(&path).unwrap().len(), good.len());
         host.stop().await;
     }

@@ -55,15 +55,16 @@ async fn a_plugin_that_never_starts_rests_as_a_whole() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_idle_instance_that_was_not_used_for_longest_gives_way() {
-    let clients = "[[client]]\nname = \"test\"\n[[client]]\nname = \"other\"\nprefix = \"/other\"\n";
+    let clients =
+        "[[client]]\nname = \"test\"\nprefix = \"/test\"\n[[client]]\nname = \"other\"\nprefix = \"/other\"\n";
     let upstream = knows_all().await;
     let setup = Setup::new().clients(clients).limits("requests = 8\nidle = 1").one_backend(upstream.address(), "");
     let setup = setup.plugin("raw.wasm", &raw()).plugin("other.wasm", &renamed(&raw(), "other", "other"));
     let host = setup.start().await;
     let served = async |path: &str| host.get(path).send().await.ok().text().split(',').next().unwrap().to_owned();
-    assert_eq!(served("/raw/tickets").await, "served 1");
-    assert_eq!(served("/raw/tickets").await, "served 2");
+    assert_eq!(served("/test/raw/tickets").await, "served 1");
+    assert_eq!(served("/test/raw/tickets").await, "served 2");
     assert_eq!(served("/other/raw/tickets").await, "served 1");
     assert_eq!(served("/other/raw/tickets").await, "served 2", "who came last has the place");
-    assert_eq!(served("/raw/tickets").await, "served 1");
+    assert_eq!(served("/test/raw/tickets").await, "served 1");
 }

@@ -176,7 +176,8 @@ mod tests {
             write(fresh.path(), name, b"code").unwrap();
             vault.keep(fresh, name).unwrap()
         };
-        let harm: [(&str, &dyn Fn(&Path)); 5] = [
+        type Harm<'a> = &'a dyn Fn(&Path);
+        let harm: [(&str, Harm<'_>); 5] = [
             ("changed", &|path| fs::write(path, [&b"c0de"[..], &fs::read(path).unwrap()[4..]].concat()).unwrap()),
             ("cut", &|path| File::options().write(true).open(path).unwrap().set_len(20).unwrap()),
             ("another's", &|path| fs::write(path, fs::read(make("other")).unwrap()).unwrap()),

@@ -1,6 +1,6 @@
 //! Where artifacts are compiled: a queue, and as many threads as compilers may run at once, for as long as there is work.
 
-use super::{Candidate, Job, Loader, Refusal, State};
+use super::{Candidate, Job, Loader, Outcome, Refusal, State};
 use std::{
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -98,13 +98,11 @@ impl Loader {
         if let Ok(release) = &result {
             tracing::info!(plugin = %release.name, version = %release.version, took = ?since.elapsed(), "compiled");
         }
-        self.put(&path, stamp, Some(result));
-        let mut state = self.state();
-        let is_awaited = state.is_stirred && state.files.values().any(Candidate::is_blocked);
-        if state.has_begun {
-            self.rebuild(&mut state.files);
-        }
-        drop(state);
+        self.put(&path, stamp, result.map_or_else(Outcome::Bad, Outcome::Good));
+        let is_awaited = {
+            let state = self.state();
+            state.is_stirred && state.files.values().any(Candidate::is_blocked)
+        };
         if is_awaited {
             self.look();
         }

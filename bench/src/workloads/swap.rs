@@ -1,0 +1,88 @@
+//! The plugin is replaced every second under load.
+
+use super::{Bench, pages::hundred};
+use crate::{
+    arms::{Arm, Host, Isolation, Server, Setting, pages},
+    artifacts::{self, set},
+    load::{Load, Pace, Tally},
+    measure::{self, Job},
+    report::Wanted,
+    roles::Cache,
+};
+use anyhow::Context;
+use bytes::Bytes;
+use std::{sync::Arc, time::Duration};
+use tokio::{sync::oneshot, task::JoinHandle, time::interval};
+
+/// Replaces the pages of a host with another version of themselves, and back, every second.
+pub(super) struct Swapper {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<anyhow::Result<u64>>,
+}
+
+impl Swapper {
+    pub(super) fn start(bench: &Bench, server: &Server) -> anyhow::Result<Self> {
+        let host = server.host.clone().context("only hosts have plugins to swap")?;
+        let one = pages(&bench.artifacts.pages, Isolation::Request)?;
+        let two = artifacts::stamped(&one, |manifest| set(manifest, "plugin", "version", "1.0.1"))?;
+        let (stop, stopped) = oneshot::channel();
+        Ok(Self { stop, task: tokio::spawn(swap(host, [two, one], stopped)) })
+    }
+
+    /// How often it has swapped.
+    pub(super) async fn stop(self) -> anyhow::Result<u64> {
+        // If it failed it has stopped already, and says so now.
+        let _ = self.stop.send(());
+        self.task.await?
+    }
+}
+
+async fn swap(host: Arc<Host>, versions: [Bytes; 2], mut stopped: oneshot::Receiver<()>) -> anyhow::Result<u64> {
+    let mut clock = interval(Duration::from_secs(1));
+    clock.tick().await;
+    let mut swaps = 0;
+    for version in versions.iter().cycle() {
+        tokio::select! {
+            _ = clock.tick() => {}
+            _ = &mut stopped => break,
+        }
+        host.install("pages.wasm", version)?;
+        swaps += 1;
+    }
+    Ok(swaps)
+}
+
+pub(super) async fn run(bench: &mut Bench, name: &str) -> anyhow::Result<()> {
+    let mut server = Server::start(&bench.scene, Arm::Isolated, Setting::of(Cache::Off)).await?;
+    let plan = hundred(bench);
+    let capacity = measure::once(&bench.scene, bench.effort, &mut server, &Job::closed(name, plan.clone())).await?;
+    let rate = capacity.tally.done as f64 / capacity.tally.took.as_secs_f64() * 0.4;
+    let load = Load { address: server.address, connections: 256, pace: Pace::Open(rate), plan, connected: false };
+
+    // Both versions have been compiled before: what is measured is the swap.
+    let swapper = Swapper::start(bench, &server)?;
+    load.run(Duration::from_secs(3)).await;
+    swapper.stop().await?;
+
+    let time = Duration::from_secs(if bench.effort.quick { 4 } else { 60 });
+    let quiet = load.run(time).await;
+    let swapper = Swapper::start(bench, &server)?;
+    let swapped = load.run(time).await;
+    let swaps = swapper.stop().await?;
+    let say = |what: &str, tally: &Tally| {
+        format!(
+            "{name}: {what}: {} requests at {rate:.0} a second, {} failed {:?}, p50 {:.2} ms, p99 {:.2} ms",
+            tally.done,
+            tally.failures(),
+            tally.failed,
+            tally.quantile(0.5),
+            tally.quantile(0.99)
+        )
+    };
+    bench.report.note(&say("quiet", &quiet));
+    bench.report.note(&say(&format!("{swaps} swaps"), &swapped));
+    bench.report.target(&format!("{name}: failed requests"), Wanted::AtMost(0.0), swapped.failures() as f64);
+    let ratio = swapped.quantile(0.99) / quiet.quantile(0.99);
+    bench.report.target(&format!("{name}: p99 against quiet"), Wanted::AtMost(1.5), ratio);
+    Ok(())
+}
