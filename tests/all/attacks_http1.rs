@@ -80,7 +80,6 @@ async fn connections_that_say_nothing_or_too_slowly_are_cut_while_others_are_ser
         assert!(said.is_empty() || said.starts_with("HTTP/1.1 400"), "{start:?}: {said:?}");
     }
     assert!(partial[0].is_empty(), "{partial:?}");
-    eprintln!("{:?}", host.metrics().await.find("weft_connections_cut_total", &[]).collect::<Vec<_>>());
     assert_eq!(cut(&host, "silent").await, 10.0);
     assert!(cut(&host, "header").await >= 4.0);
 }

@@ -194,7 +194,8 @@ async fn many_who_ask_at_once_are_answered_by_one_guest_even_when_the_first_goes
     for reply in all.await.unwrap() {
         assert_eq!((origin(&reply), reply.ok().json()), ("collapsed", json!(["Person 7"])));
     }
-    assert_eq!((guests(&host).await, upstream.total()), (1.0, 1));
+    assert_eq!(upstream.total(), 1);
+    assert!(guests(&host).await <= 1.0, "of those who waited none had one");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -105,6 +105,13 @@ impl HostProcess {
         .await
     }
 
+    /// From here on [`HostProcess::peak_memory`] counts anew; with what there is now.
+    pub fn forget_peak_memory(&self) -> u64 {
+        // As in proc(5): resets the peak resident set size.
+        std::fs::write(format!("/proc/{}/clear_refs", self.child.id().unwrap()), "5").unwrap();
+        self.peak_memory()
+    }
+
     /// The most memory that it has had at any time, in bytes.
     pub fn peak_memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id().unwrap())).unwrap();
