@@ -1,6 +1,6 @@
 //! The operator's side: what the admin interface shows and changes, and how the process starts and ends.
 
-use crate::support::{GET_FILM, GET_PERSON, film, knows_all, person, probe, raw, rule, weft};
+use crate::support::{GET_FILM, GET_PERSON, PATIENT, film, knows_all, person, probe, raw, rule, weft};
 use demo_services::proto::catalog::v1::GetFilmRequest;
 use rustix::process::Signal;
 use serde_json::json;
@@ -18,7 +18,7 @@ use weft_tests::{
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_admin_interface_shows_health_plugins_backends_and_metrics() {
     let upstream = knows_all().await;
-    let setup = Setup::new().one_backend(upstream.address(), "").plugin("probe.wasm", &probe());
+    let setup = Setup::new().one_backend(upstream.address(), PATIENT).plugin("probe.wasm", &probe());
     let host = setup.plugin("raw.wasm", &raw()).plugin("junk.wasm", &"junk".into()).start().await;
     let text = async |path: &str| host.admin(path).send().await.ok().text();
     assert_eq!((text("/livez").await, text("/readyz").await), ("alive\n".to_owned(), "ready\n".to_owned()));
@@ -67,7 +67,8 @@ async fn only_who_has_the_token_makes_entities_untrue() {
     let upstream = FakeUpstream::start().await;
     upstream.on(GET_FILM, |call| Answer::message(&film(call.decoded::<GetFilmRequest>().id)));
     let cached = rule(GET_FILM, "scope = \"public\"\ncache = { ttl = \"10m\", tags = [\"film:{id}\"] }");
-    let setup = Setup::new().one_backend(upstream.address(), &cached).plugin("probe.wasm", &probe());
+    let setup =
+        Setup::new().one_backend(upstream.address(), &format!("{PATIENT}\n{cached}")).plugin("probe.wasm", &probe());
     let host = setup.clone().admin(&format!("token = \"file:{}\"", secret.path().display())).start().await;
     let admin = Web::new(host.admin_address());
     let invalidate = async |token: Option<&str>, body: &'static str| {
@@ -114,7 +115,7 @@ async fn process(http: &str) -> Process {
     let (gate, upstream) = (Gate::new(), FakeUpstream::start().await);
     let shut = gate.clone();
     upstream.on(GET_PERSON, move |_| Answer::message(&person(1)).held(&shut));
-    let setup = Setup::new().http(http).one_backend(upstream.address(), "timeout = \"300s\"");
+    let setup = Setup::new().http(http).one_backend(upstream.address(), PATIENT);
     let folder = setup.plugin("raw.wasm", &raw()).write();
     Process { process: HostProcess::start(weft(), &folder).await, gate, folder, _upstream: upstream }
 }

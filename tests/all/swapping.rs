@@ -1,7 +1,7 @@
 //! Artifacts come and go under load: no request is lost, each is answered by the release that it began with, and what is bad or
 //! half there changes nothing.
 
-use crate::support::{GET_PERSON, person, probe, raw};
+use crate::support::{GET_PERSON, PATIENT, person, probe, raw};
 use bytes::Bytes;
 use std::{
     collections::BTreeMap,
@@ -61,7 +61,7 @@ fn is_marked(call: &Call) -> bool {
 }
 
 async fn start(upstream: &FakeUpstream, artifact: &Bytes) -> TestHost {
-    let setup = Setup::new().http("timeout = \"300s\"").one_backend(upstream.address(), "timeout = \"300s\"");
+    let setup = Setup::new().http("timeout = \"300s\"").one_backend(upstream.address(), PATIENT);
     setup.plugin("plugin.wasm", artifact).start().await
 }
 

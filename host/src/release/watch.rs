@@ -15,10 +15,18 @@ const LONGEST_BURST: Duration = Duration::from_secs(1);
 /// The folder is looked at this often even without a notice: some file systems give none.
 const PATROL: Duration = Duration::from_secs(5);
 
-/// Refreshes the loader whenever its folder changes, until the future is dropped.
-pub async fn watch(loader: Arc<Loader>) {
+/// Refreshes the loader whenever its folder changes, until the future is dropped. What changes from now on is noticed, also before
+/// the future runs.
+pub fn watch(loader: Arc<Loader>) -> impl Future<Output = ()> + Send {
     let changed = Arc::new(Notify::new());
-    let _watcher = notices(&loader, &changed);
+    let watcher = notices(&loader, &changed);
+    async move {
+        let _watcher = watcher;
+        follow(loader, &changed).await;
+    }
+}
+
+async fn follow(loader: Arc<Loader>, changed: &Notify) {
     loop {
         tokio::select! {
             () = changed.notified() => {}
