@@ -19,7 +19,8 @@ const PATROL: Duration = Duration::from_secs(5);
 pub async fn watch(loader: Arc<Loader>) {
     let changed = Arc::new(Notify::new());
     let _watcher = notices(&loader, &changed);
-    let mut pause = PATROL;
+    // At once: something may have changed between the look before the start and the first notice.
+    let mut pause = Duration::ZERO;
     loop {
         tokio::select! {
             () = changed.notified() => {}
@@ -28,8 +29,10 @@ pub async fn watch(loader: Arc<Loader>) {
         let latest = Instant::now() + LONGEST_BURST;
         while Instant::now() < latest && tokio::time::timeout(QUIET, changed.notified()).await.is_ok() {}
         let loader = loader.clone();
+        pause = PATROL;
         match tokio::task::spawn_blocking(move || loader.look()).await {
-            Ok(is_settled) => pause = if is_settled { PATROL } else { UNSETTLED },
+            Ok(true) => {}
+            Ok(false) => pause = UNSETTLED,
             Err(error) => tracing::error!(%error, "looking into the plugin folder failed; what serves goes on"),
         }
     }
