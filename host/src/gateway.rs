@@ -319,6 +319,7 @@ async fn run(endpoint: Arc<Endpoint>, invocation: Invocation, granted: Arc<[Head
     let release = &endpoint.release;
     match release.plugin.handle(invocation).await {
         Ok(answer) => {
+            release.observe_cost(&answer.cost);
             let reply = match answer.result {
                 Ok(response) => output::reply(response, &endpoint.policy, &granted),
                 Err(problem) => Ok(output::problem(problem)),

@@ -149,7 +149,6 @@ pub(super) fn record(head: &Head, status: StatusCode, fault: Option<&Fault>, tra
         found.observe(&Observed {
             status,
             took,
-            cost: trail.cost,
             calls: stats.map_or(0, |stats| stats.calls()),
             upstream: stats.map_or(0, |stats| stats.upstream()),
             depth: stats.map_or(0, |stats| stats.depth()),

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     artifact::{Artifact, Digest, EndpointPolicy, Limits},
     fanout::Plans,
-    plugin::Plugin,
+    plugin::{Cost, Plugin},
     telemetry::{Counter, EndpointLabels, Gauge, Histogram, Metrics, PluginLabels, RequestLabels},
 };
 use http::StatusCode;
@@ -97,15 +97,17 @@ impl Release {
     }
 
     fn observe(&self, observed: &Observed) {
-        let Self { metrics, tally, .. } = self;
-        tally.add(observed);
-        metrics.calls.inc_by(observed.calls.into());
-        if let Some(cost) = observed.cost {
-            metrics.cpu.observe(cost.cpu.as_secs_f64());
-            metrics.queue.observe(cost.queued.as_secs_f64());
-            metrics.depth.observe(f64::from(observed.depth));
-            metrics.memory.set(i64::try_from(tally.sums().most_memory).unwrap_or(i64::MAX));
-        }
+        self.tally.add(observed);
+        self.metrics.calls.inc_by(observed.calls.into());
+        self.metrics.depth.observe(f64::from(observed.depth));
+    }
+
+    /// A guest has run to its end, whether somebody waits for its answer or not.
+    pub fn observe_cost(&self, cost: &Cost) {
+        self.metrics.cpu.observe(cost.cpu.as_secs_f64());
+        self.metrics.queue.observe(cost.queued.as_secs_f64());
+        let most = self.tally.add_cost(cost);
+        self.metrics.memory.set(i64::try_from(most).unwrap_or(i64::MAX));
     }
 
     pub fn count_trap(&self) {

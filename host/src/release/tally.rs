@@ -13,8 +13,6 @@ use std::{
 pub struct Observed {
     pub status: StatusCode,
     pub took: Duration,
-    /// What the guest took; `None` where none ran to its end.
-    pub cost: Option<Cost>,
     pub calls: u32,
     pub upstream: u32,
     pub depth: u32,
@@ -54,21 +52,28 @@ pub struct Sums {
     pub traps: u64,
 }
 
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
 impl Tally {
     pub(super) fn add(&self, observed: &Observed) {
-        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let add = |sum: &AtomicU64, value: u64| _ = sum.fetch_add(value, Relaxed);
         add(&self.requests, 1);
         add(&self.failed, observed.status.is_server_error().into());
         add(&self.degraded, observed.degraded.into());
         add(&self.micros, micros(observed.took));
-        let cost = observed.cost.unwrap_or_default();
-        add(&self.cpu_micros, micros(cost.cpu));
-        add(&self.queued_micros, micros(cost.queued));
         add(&self.calls, observed.calls.into());
         add(&self.upstream, observed.upstream.into());
-        self.most_memory.fetch_max(cost.memory as u64, Relaxed);
         self.most_depth.fetch_max(observed.depth.into(), Relaxed);
+    }
+
+    /// A guest has run to its end. The most memory so far.
+    pub(super) fn add_cost(&self, cost: &Cost) -> u64 {
+        self.cpu_micros.fetch_add(micros(cost.cpu), Relaxed);
+        self.queued_micros.fetch_add(micros(cost.queued), Relaxed);
+        let memory = cost.memory as u64;
+        self.most_memory.fetch_max(memory, Relaxed).max(memory)
     }
 
     pub(super) fn sums(&self) -> Sums {
