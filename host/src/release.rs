@@ -3,6 +3,7 @@
 //! A request picks its release once and keeps it to the end, so a swap loses nothing: the old release is freed when the last request
 //! that began with it is done. A file that can't be put into service is refused with a reason, and what served before goes on.
 
+mod candidate;
 mod config;
 mod folder;
 mod loader;

@@ -16,7 +16,7 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 use weft_tests::{
-    artifacts::{with_limit, with_manifest, with_version},
+    artifacts::{with_endpoint, with_limit, with_manifest, with_version},
     host::{TestHost, refusal, version_of},
     setup::Setup,
     upstream::{Answer, Call, FakeUpstream, Gate},
@@ -245,6 +245,29 @@ async fn of_two_artifacts_the_higher_version_serves() {
     host.folder.remove("a-third.wasm");
     host.until_live("raw", "1.0.9").await;
     assert_eq!(host.get(VERSION).send().await.ok().text(), "1.0.9", "the operator's way back");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_version_that_wants_what_another_plugin_serves_is_refused_and_the_one_before_goes_on() {
+    let upstream = upstream(&watch::Sender::default()).await;
+    let setup = Setup::new().one_backend(upstream.address(), PATIENT).plugin("plugin.wasm", &release(0));
+    let host = setup.plugin("probe.wasm", &probe()).start().await;
+    let greedy = with_endpoint(&release(1), "GET /version");
+
+    for file in ["plugin.wasm", "beside.wasm"] {
+        host.folder.install(file, &greedy);
+        let reason = host.until_refused(file).await;
+        assert!(reason.contains("GET /version") && reason.contains("belongs to plugin `probe`"), "{reason}");
+        assert_eq!(host.get(VERSION).send().await.ok().text(), "1.0.0");
+        host.get("/version").send().await.ok();
+        if file == "plugin.wasm" {
+            host.folder.install(file, &release(0));
+            host.until_plugins("nothing to be refused", |plugins| plugins["refused"] == serde_json::json!([])).await;
+        }
+    }
+    host.folder.remove("probe.wasm");
+    host.until_live("raw", "1.0.1").await;
+    assert_eq!(host.get(VERSION).send().await.ok().text(), "1.0.1");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -125,6 +125,22 @@ pub fn with_manifest(artifact: &Bytes, change: impl FnOnce(&mut Table)) -> Bytes
     sections.append_to(artifact).into()
 }
 
+/// The artifact with one endpoint more, for everybody.
+pub fn with_endpoint(artifact: &Bytes, name: &str) -> Bytes {
+    let mut sections = Sections::read(artifact).unwrap();
+    let (method, path) = name.split_once(' ').unwrap();
+    let mut schema: Vec<Value> = serde_json::from_slice(&sections.schema).unwrap();
+    schema.push(
+        json!({ "method": method, "path": path, "summary": "", "request": null, "response": null, "query": null }),
+    );
+    sections.schema = serde_json::to_vec(&schema).unwrap();
+    let with_schema: Bytes = sections.append_to(artifact).into();
+    with_manifest(&with_schema, |manifest| {
+        let policy = Table::from_iter([("auth".to_owned(), "none".into())]);
+        table(manifest, "endpoint").insert(name.to_owned(), policy.into());
+    })
+}
+
 /// The artifact as another version of itself, which it also tells as `version` of its configuration.
 pub fn with_version(artifact: &Bytes, version: &str) -> Bytes {
     with_manifest(artifact, |manifest| {

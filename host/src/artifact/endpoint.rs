@@ -44,6 +44,17 @@ impl EndpointName {
         &self.template
     }
 
+    /// Method and template without the names of parameters, which don't tell endpoints apart: `GET /films/{}`.
+    pub fn place(&self) -> String {
+        let segment = |segment: &str| match segment.strip_prefix('{') {
+            Some(inner) if inner.starts_with('*') => "{*}".to_owned(),
+            Some(_) => "{}".to_owned(),
+            None => segment.to_owned(),
+        };
+        let path: Vec<String> = self.template.split('/').map(segment).collect();
+        format!("{} {}", self.method, path.join("/"))
+    }
+
     /// Names of the parameters, in the order of the path.
     pub fn params(&self) -> &[String] {
         &self.params

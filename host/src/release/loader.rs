@@ -8,6 +8,7 @@ mod workshop;
 
 use super::{
     Config, Refusal, Releases,
+    candidate::{Candidate, in_order},
     folder::{self, Stamp},
     table::{Release, Table},
 };
@@ -57,24 +58,6 @@ struct State {
     is_stirred: bool,
 }
 
-/// One file of the folder.
-#[derive(Debug, Clone)]
-struct Candidate {
-    stamp: Stamp,
-    /// The last state of the file that could be loaded.
-    good: Option<Arc<Release>>,
-    /// Plugin and version of its present state, while it is compiled.
-    pending: Option<(String, semver::Version)>,
-    /// What is wrong with its present state, by itself.
-    refused: Option<Arc<Refusal>>,
-    /// What keeps it out of the table, beside the others.
-    clash: Option<Arc<Refusal>>,
-    /// When it was first seen: who came first keeps an endpoint.
-    order: u64,
-    /// It was removed. What it served goes on while another file with the same plugin is compiled.
-    is_gone: bool,
-}
-
 impl State {
     /// Drops what was removed and stands in for nobody.
     fn sweep(&mut self) {
@@ -83,13 +66,6 @@ impl State {
         self.files.retain(|_, candidate| {
             !candidate.is_gone || candidate.good.as_ref().is_some_and(|good| awaited.contains(&good.name))
         });
-    }
-}
-
-impl Candidate {
-    /// Whether it is another file that keeps it out.
-    fn is_blocked(&self) -> bool {
-        self.pending.is_none() && matches!(self.refused.as_deref(), Some(Refusal::SameVersion { .. }))
     }
 }
 
@@ -240,9 +216,12 @@ impl Loader {
         let order = before.map_or(next, |candidate| candidate.order);
         let told = before.filter(|before| before.stamp == stamp).and_then(|before| before.refused.clone());
         let good = before.and_then(|candidate| candidate.good.clone());
-        let mut after = Candidate { stamp, good, pending: None, refused: None, clash: None, order, is_gone: false };
+        let last = before.and_then(|candidate| candidate.last.clone());
+        let mut after =
+            Candidate { stamp, good, last, pending: None, refused: None, clash: None, order, is_gone: false };
         match outcome {
             Outcome::Good(release) => {
+                after.last = after.last.or(after.good);
                 after.good = Some(release);
                 state.is_stirred = true;
             }
@@ -336,20 +315,25 @@ impl Loader {
     fn rebuild(&self, state: &mut State) {
         state.sweep();
         let files = &mut state.files;
-        let mut candidates: Vec<_> = files.values().filter_map(|c| Some((c.order, c.good.clone()?))).collect();
-        candidates.sort_by_key(|(order, _)| *order);
-        let mut releases: Vec<Arc<Release>> = Vec::new();
-        for (_, release) in candidates {
-            if !releases.iter().any(|other| other.digest == release.digest) {
-                releases.push(release);
-            }
+        let live = self.releases.current();
+        let (mut table, mut clashes) = Table::build(&in_order(files, |_| false), &live, &self.metrics);
+        let clashed = |release: &Arc<Release>| clashes.iter().any(|(other, _)| Arc::ptr_eq(other, release));
+        for candidate in files.values_mut().filter(|candidate| !candidate.good.as_ref().is_some_and(clashed)) {
+            candidate.last = None;
         }
-        let (table, clashes) = Table::build(releases, &self.metrics);
-        let mut before: Vec<_> = files.values_mut().map(|candidate| candidate.clash.take()).collect();
-        before.retain(Option::is_some);
+        if files.values().any(|candidate| candidate.last.is_some()) {
+            // What served from the same file before serves on.
+            let (with_last, more) = Table::build(&in_order(files, |c| c.last.is_some()), &live, &self.metrics);
+            let is_new = |release: &Arc<Release>| !clashes.iter().any(|(other, _)| Arc::ptr_eq(other, release));
+            let more: Vec<_> = more.into_iter().filter(|(release, _)| is_new(release)).collect();
+            clashes.extend(more);
+            table = with_last;
+        }
+        let mut known: Vec<_> = files.values_mut().map(|candidate| candidate.clash.take()).collect();
+        known.retain(Option::is_some);
         for (release, reason) in clashes {
             let reason = Arc::new(reason);
-            let is_new = !before.iter().flatten().any(|known| known.to_string() == reason.to_string());
+            let is_new = !known.iter().flatten().any(|other| other.to_string() == reason.to_string());
             if is_new {
                 tracing::error!(plugin = %release.name, version = %release.version, file = %release.file.display(), "release refused: {reason}");
                 self.metrics.releases_refused.inc();
@@ -357,8 +341,7 @@ impl Loader {
             let mine = files.values_mut().filter(|c| c.good.as_ref().is_some_and(|good| Arc::ptr_eq(good, &release)));
             mine.for_each(|candidate| candidate.clash = Some(reason.clone()));
         }
-        let before = self.releases.current();
-        self.announce(&before, &table);
+        self.announce(&live, &table);
         self.releases.swap(table);
     }
 

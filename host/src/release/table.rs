@@ -13,7 +13,7 @@ use crate::{
 };
 use http::StatusCode;
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
     time::SystemTime,
@@ -178,36 +178,74 @@ impl Endpoint {
     }
 }
 
+/// Client, plugin and endpoint.
+type Claim = (String, String, String);
+
+fn claim(release: &Release, policy: &EndpointPolicy) -> Claim {
+    (release.client.clone(), release.name.clone(), policy.name.place())
+}
+
+/// For each plugin its highest version, in the order of the list.
+fn highest<'a>(releases: &[&'a Arc<Release>]) -> Vec<&'a Arc<Release>> {
+    let mut newest: BTreeMap<&str, &semver::Version> = BTreeMap::new();
+    for release in releases {
+        let version = newest.entry(&release.name).or_insert(&release.version);
+        *version = (*version).max(&release.version);
+    }
+    let is_newest = |release: &&&Arc<Release>| newest.get(release.name.as_str()) == Some(&&release.version);
+    releases.iter().filter(is_newest).copied().collect()
+}
+
 impl Table {
-    /// Puts together all releases that can stand beside each other; for each plugin the highest version. `releases` come in the
-    /// order of their claim: an endpoint belongs to the first that declares it.
-    pub(super) fn build(releases: Vec<Arc<Release>>, metrics: &Metrics) -> (Self, Vec<(Arc<Release>, Refusal)>) {
-        let mut newest: BTreeMap<&str, &semver::Version> = BTreeMap::new();
-        for release in &releases {
-            let version = newest.entry(&release.name).or_insert(&release.version);
-            *version = (*version).max(&release.version);
-        }
-        let serving = releases.iter().filter(|release| newest.get(release.name.as_str()) == Some(&&release.version));
-        let mut table = Self::default();
-        let mut refused = Vec::new();
-        for release in serving {
-            match table.add(release, metrics) {
-                Ok(()) => table.releases.push(release.clone()),
-                Err(reason) => refused.push((release.clone(), reason)),
+    /// Puts together all releases that can stand beside each other; for each plugin the highest version that can. What `live` serves
+    /// stays with the plugin that has it, as long as that declares it; beyond this an endpoint belongs to the first that declares it.
+    /// `releases` come in the order of their claim. Those that can't serve come back with the reason.
+    pub(super) fn build(
+        releases: &[Arc<Release>],
+        live: &Self,
+        metrics: &Metrics,
+    ) -> (Self, Vec<(Arc<Release>, Refusal)>) {
+        let held = live.held();
+        let mut refused: Vec<(Arc<Release>, Refusal)> = Vec::new();
+        loop {
+            let is_refused = |release: &Arc<Release>| refused.iter().any(|(other, _)| Arc::ptr_eq(other, release));
+            let left: Vec<_> = releases.iter().filter(|release| !is_refused(release)).collect();
+            match Self::assemble(&highest(&left), &held, metrics) {
+                Ok(table) => return (table, refused),
+                // Without it the table is put together anew: an older version of it may serve, and keeps what it has.
+                Err(clash) => refused.push(clash),
             }
         }
-        (table, refused)
     }
 
-    /// All endpoints of the release, or none.
-    fn add(&mut self, release: &Arc<Release>, metrics: &Metrics) -> Result<(), Refusal> {
-        let mut routes = self.clients.get(&release.client).cloned().unwrap_or_default();
-        for policy in &release.endpoints {
-            let endpoint = Arc::new(Endpoint::new(release, policy, metrics));
-            routes.add(&release.client, &policy.name, &release.name, endpoint)?;
+    /// All endpoints of all these releases; the first clash ends it.
+    fn assemble(
+        releases: &[&Arc<Release>],
+        held: &HashSet<Claim>,
+        metrics: &Metrics,
+    ) -> Result<Self, (Arc<Release>, Refusal)> {
+        let mut table = Self::default();
+        for is_held in [true, false] {
+            for release in releases {
+                let routes = table.clients.entry(release.client.clone()).or_default();
+                for policy in &release.endpoints {
+                    if held.contains(&claim(release, policy)) == is_held {
+                        let endpoint = Arc::new(Endpoint::new(release, policy, metrics));
+                        routes
+                            .add(&release.client, &policy.name, &release.name, endpoint)
+                            .map_err(|reason| ((*release).clone(), reason))?;
+                    }
+                }
+            }
         }
-        self.clients.insert(release.client.clone(), routes);
-        Ok(())
+        table.releases = releases.iter().map(|release| (*release).clone()).collect();
+        Ok(table)
+    }
+
+    fn held(&self) -> HashSet<Claim> {
+        let claims =
+            |release: &Arc<Release>| release.endpoints.iter().map(|policy| claim(release, policy)).collect::<Vec<_>>();
+        self.releases.iter().flat_map(claims).collect()
     }
 
     /// The endpoints of one client.
