@@ -6,6 +6,7 @@ use crate::{
     plugin::Runtime,
     release::{Loader, Releases},
     settings::{Secret, Table},
+    store::Untrue,
     telemetry::Metrics,
     upstream::Backend,
 };
@@ -138,15 +139,11 @@ async fn invalidate(State(admin): State<Arc<Admin>>, headers: HeaderMap, body: B
             return (StatusCode::BAD_REQUEST, format!("expected {{\"tags\": [..]}} or {{\"all\": true}}: {error}\n"));
         }
     };
-    if wanted.all {
-        admin.engine.invalidate_all();
-    }
-    wanted.tags.iter().for_each(|tag| admin.engine.invalidate(tag));
     tracing::info!(tags = ?wanted.tags, all = wanted.all, "invalidated by the admin interface");
-    (
-        StatusCode::OK,
-        format!("invalidated {}\n", if wanted.all { "everything".to_owned() } else { wanted.tags.join(", ") }),
-    )
+    let text = if wanted.all { "everything".to_owned() } else { wanted.tags.join(", ") };
+    let what = if wanted.all { Untrue::All } else { Untrue::Tags(wanted.tags) };
+    admin.engine.invalidate_everywhere(&what).await;
+    (StatusCode::OK, format!("invalidated {text}\n"))
 }
 
 impl Admin {

@@ -96,13 +96,15 @@ pub async fn start_with(config: Config, senses: Senses, natives: Natives) -> Res
     let admin_bounds = Bounds { drain: Duration::from_secs(1), connections: 100, ..bounds };
     let admin_task = tokio::spawn(edge::serve(admin, admin::router(operator), admin_bounds, admin_stopped));
 
+    // First the watch: what changes while the first plugins are loaded is noticed.
+    let watching = release::watch(loader.clone());
     let first = loader.clone();
     tokio::task::spawn_blocking(move || first.refresh()).await.map_err(|error| StartError::Load(error.to_string()))?;
     let gateway = Arc::new(gateway(&config, engine.clone(), &releases));
     let admission_task = tokio::spawn(gateway.admission.clone().watch());
     let router = edge::router(gateway, &config.http, &metrics);
     let http_task = tokio::spawn(edge::serve(http, router, bounds, http_stopped));
-    let watch_task = tokio::spawn(release::watch(loader));
+    let watch_task = tokio::spawn(watching);
     let shared_task = tokio::spawn(engine.clone().watch_shared());
     ready.store(true, Relaxed);
     let [http, admin] = addresses;

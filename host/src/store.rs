@@ -5,9 +5,11 @@
 //! moka keeps time by the system's clock; tests pause tokio's. So each entry carries its own end of life, which every read checks;
 //! moka's expiry only frees memory early.
 
+mod doubts;
 mod generations;
 mod shared;
 
+pub use doubts::Untrue;
 pub use generations::Generations;
 pub use shared::{CHANNEL, Note, Put, Shared};
 

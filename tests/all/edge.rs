@@ -1,6 +1,6 @@
 //! The open side of the host: versions of HTTP, whose frontend it is, which endpoint, and what every answer says of itself.
 
-use crate::support::{FOR_USER, GET_FILM, GET_PERSON, knows_all, person, probe, raw};
+use crate::support::{FOR_USER, GET_FILM, GET_PERSON, PATIENT, knows_all, person, probe, raw};
 use demo_services::proto::recommend::v1::ForUserResponse;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ use weft_tests::{
 };
 
 async fn host(upstream: &FakeUpstream) -> TestHost {
-    let setup = Setup::new().identity("subject = \"x-md-global-subject\"").one_backend(upstream.address(), "");
+    let setup = Setup::new().identity("subject = \"x-md-global-subject\"").one_backend(upstream.address(), PATIENT);
     setup.plugin("probe.wasm", &probe()).plugin("raw.wasm", &raw()).start().await
 }
 
@@ -84,7 +84,7 @@ async fn one_http_2_connection_carries_many_requests_side_by_side() {
     let upstream = knows_all().await;
     let shut = gate.clone();
     upstream.on(GET_PERSON, move |_| Answer::message(&person(1)).held(&shut));
-    let setup = Setup::new().http("connections = 1").one_backend(upstream.address(), "timeout = \"30s\"");
+    let setup = Setup::new().http("connections = 1").one_backend(upstream.address(), PATIENT);
     let host = setup.plugin("probe.wasm", &probe()).start().await;
     let web = Web::h2c(host.address());
     let requests = join_all((0..20).map(|id| web.get(&format!("/people?ids={id}")).send()));

@@ -3,7 +3,7 @@
 use crate::support::{GET_FILM, knows_all, probe, raw};
 use futures_util::future::join_all;
 use weft_tests::{
-    artifacts::{renamed, with_limit},
+    artifacts::renamed,
     host::TestHost,
     setup::Setup,
     upstream::{Answer, FakeUpstream},
@@ -61,7 +61,7 @@ async fn neighbours_of_hostile_guests_are_all_served() {
     let upstream = knows_all().await;
     let clients = "[[client]]\nname = \"test\"\nprefix = \"/bad\"\n[[client]]\nname = \"good\"\nprefix = \"/good\"\n";
     let setup = Setup::new().clients(clients).limits("requests = 64\nidle = 8\nqueue = \"10s\"");
-    let setup = setup.one_backend(upstream.address(), "").plugin("probe.wasm", &with_limit(&probe(), "cpu", "20ms"));
+    let setup = setup.one_backend(upstream.address(), "").plugin("probe.wasm", &probe());
     let host = setup.plugin("good.wasm", &renamed(&probe(), "neighbour", "good")).start().await;
     let harm = (0..3).map(|worker| {
         let web = host.web().clone();

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests, too, may end the test")]
 
 mod admission;
+mod authoring;
 mod backends;
 mod batching;
 mod caching;
@@ -13,6 +14,8 @@ mod edge;
 mod fan;
 mod faults;
 mod hostile;
+mod json;
+mod lifecycle;
 mod linked;
 mod pages;
 mod recovery;

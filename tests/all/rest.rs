@@ -51,7 +51,7 @@ fn library(asked: &Asked) -> Told {
         ["GET ", "v1", "films", id] => Told::Json(a_film(id.parse().unwrap())),
         ["POST ", "v1", "films", _, "ratings"] => Told::Json(json!({ "yourRatings": 3 })),
         ["GET ", "v1", "recommended", ..] => Told::Json(json!([{ "filmId": 7, "reason": "good" }])),
-        other => panic!("{other:?}"),
+        _ => Told::Status(404, "no such path"),
     }
 }
 

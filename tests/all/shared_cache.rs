@@ -46,6 +46,10 @@ async fn until_up(hosts: &[TestHost; 2], wanted: bool) {
 impl Two {
     /// `None` where there is no Redis.
     async fn start() -> Option<Self> {
+        Self::patient("5s").await
+    }
+
+    async fn patient(timeout: &str) -> Option<Self> {
         let redis = Redis::start().await?;
         let upstream = FakeUpstream::start().await;
         upstream.on(GET_FILM, titled("first cut")).on(RATE_FILM, |_| Answer::message(&Rating::default()));
@@ -55,7 +59,7 @@ impl Two {
             rule(GET_FILM, films),
             rule(FOR_USER, "cache = { ttl = \"10m\" }"),
             rule(RATE_FILM, "invalidates = [\"film:{film_id}\"]"),
-            format!("[cache]\nshared = \"{}\"\nshared-timeout = \"5s\"", redis.url()),
+            format!("[cache]\nshared = \"{}\"\nshared-timeout = \"{timeout}\"", redis.url()),
         ];
         let folder = tempfile::tempdir().unwrap();
         let secret = folder.path().join("token");
@@ -130,18 +134,22 @@ async fn a_write_through_one_host_is_seen_by_the_other() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_operator_invalidates_on_one_host_is_seen_by_the_other() {
-    let Some(two) = Two::start().await else { return };
-    two.with_an_old_film().await;
-    let what = json!({ "tags": ["film:1"] });
-    assert_eq!(invalidate(&two.hosts[0], Some("s3cret"), &what).await, 200);
-    two.until_new_everywhere().await;
+    for what in [json!({ "tags": ["film:1"] }), json!({ "all": true })] {
+        let Some(two) = Two::start().await else { return };
+        two.with_an_old_film().await;
+        assert_eq!(invalidate(&two.hosts[0], Some("s3cret"), &what).await, 200);
+        assert_eq!(shown(&two.hosts[0], "/film/1").await.0, "director's cut", "at once where it was said: {what}");
+        two.until_new_everywhere().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn anybody_may_publish_what_has_changed() {
     let Some(two) = Two::start().await else { return };
     two.with_an_old_film().await;
-    for nonsense in ["", "film:1", "{\"tags\": 7}", "{\"tags\": [7, null]}", "[]", "{\"tags\": [\"film:7\"]}"] {
+    let nonsense =
+        ["", "film:1", "[]", r#"{"tags": 7}"#, r#"{"tags": [7, null]}"#, r#"{"all": 1}"#, r#"{"tags": ["film:7"]}"#];
+    for nonsense in nonsense {
         two.redis.command(&["PUBLISH", "weft:invalidate", nonsense]).await;
     }
     two.redis.command(&["SET", "weft:e:nonsense", "x"]).await;
@@ -174,4 +182,21 @@ async fn without_redis_both_go_on_and_say_so_and_with_it_they_share_again() {
     two.until_stored(1).await;
     assert_eq!(shown(other, "/film/9").await.1, "Cache");
     assert_eq!(two.upstream.count(GET_FILM) - before, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_hangs_is_waited_for_no_longer_than_configured() {
+    let Some(two) = Two::patient("20ms").await else { return };
+    two.with_an_old_film().await;
+    two.until_stored(1).await;
+    let [one, _] = &two.hosts;
+    two.redis.freeze();
+    // Each request has ten seconds, and the backend needs none of them.
+    one.post("/film/1/rating").bearer(&token("ann")).send().await.ok();
+    for id in 1..=3 {
+        let film = shown(one, &format!("/film/{id}")).await;
+        assert_eq!(film, ("director's cut".to_owned(), "Upstream".to_owned()), "nothing old comes back");
+    }
+    two.redis.thaw();
+    two.until_new_everywhere().await;
 }

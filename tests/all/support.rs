@@ -63,6 +63,9 @@ pub(crate) async fn knows_all() -> FakeUpstream {
     upstream
 }
 
+/// Lines of a backend's table: no call is given up only because the machine is busy.
+pub(crate) const PATIENT: &str = "timeout = \"300s\"\nconnect-timeout = \"60s\"";
+
 /// `[backend.fake.method."…"]` with these lines.
 pub(crate) fn rule(method: &str, lines: &str) -> String {
     format!("[backend.fake.method.\"{method}\"]\n{lines}\n")

@@ -1,7 +1,7 @@
 //! Artifacts come and go under load: no request is lost, each is answered by the release that it began with, and what is bad or
 //! half there changes nothing.
 
-use crate::support::{GET_PERSON, person, probe, raw};
+use crate::support::{GET_PERSON, PATIENT, person, probe, raw};
 use bytes::Bytes;
 use std::{
     collections::BTreeMap,
@@ -9,6 +9,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU32, Ordering::SeqCst},
     },
+    time::Duration,
 };
 use tokio::{
     sync::watch,
@@ -60,7 +61,7 @@ fn is_marked(call: &Call) -> bool {
 }
 
 async fn start(upstream: &FakeUpstream, artifact: &Bytes) -> TestHost {
-    let setup = Setup::new().http("timeout = \"300s\"").one_backend(upstream.address(), "timeout = \"300s\"");
+    let setup = Setup::new().http("timeout = \"300s\"").one_backend(upstream.address(), PATIENT);
     setup.plugin("plugin.wasm", artifact).start().await
 }
 
@@ -210,6 +211,23 @@ async fn a_file_that_is_written_in_pieces_counts_once_it_is_whole() {
     host.folder.overwrite("plugin.wasm", &whole);
     host.until_live("probe", "1.1.0").await;
     assert_eq!(host.get("/version").send().await.ok().text(), "1.1.0");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_is_written_without_end_holds_up_no_other() {
+    let upstream = upstream(&watch::Sender::default()).await;
+    let host = start(&upstream, &release(0)).await;
+    let endless = host.folder.path("endless.part");
+    let writing = tokio::spawn(async move {
+        for text in std::iter::repeat("more") {
+            std::fs::write(&endless, text).unwrap();
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    host.folder.install("plugin.wasm", &release(1));
+    host.until_live("raw", &version(1)).await;
+    assert!(!writing.is_finished());
+    writing.abort();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,6 @@
 //! On the way to backends: TLS and mutual TLS that are really verified, and several endpoints of which one may be dead.
 
-use crate::support::{GET_FILM, GET_PERSON, RATE_FILM, film, knows_all, person, probe};
+use crate::support::{GET_FILM, GET_PERSON, PATIENT, RATE_FILM, film, knows_all, person, probe};
 use demo_services::proto::reviews::v1::Rating;
 use futures_util::future::join_all;
 use std::path::{Path, PathBuf};
@@ -44,7 +44,7 @@ impl Certificates {
 /// What becomes of a call to this backend over this TLS; a call to another backend goes well at the same time.
 async fn outcome(backend: &FakeUpstream, tls: &str) -> Result<String, String> {
     let well = knows_all().await;
-    let lines = format!("{tls}\nretry = {{ attempts = 1 }}\nbreaker = {{ k = 0 }}\ntimeout = \"30s\"");
+    let lines = format!("{tls}\nretry = {{ attempts = 1 }}\nbreaker = {{ k = 0 }}\n{PATIENT}");
     let others = ["people.v1.People", "reviews.v1.Reviews", "recommend.v1.Recommend"];
     let setup = Setup::new().backend("films", &["catalog.v1.Films"], backend.address(), &lines);
     let host = setup.backend("well", &others, well.address(), "").plugin("probe.wasm", &probe()).start().await;
@@ -67,7 +67,7 @@ fn identity([certificate, key]: &[PathBuf; 2]) -> String {
 
 #[track_caller]
 fn assert_refused(outcome: &Result<String, String>, reason: &str) {
-    let why = outcome.as_ref().expect_err("the call must fail");
+    let why = outcome.as_ref().unwrap_err();
     assert!(why.starts_with("UNAVAILABLE: ") && why.contains(reason), "no {reason:?} in {why}");
 }
 
@@ -80,7 +80,7 @@ async fn tls_is_verified_by_authority_and_name() {
     assert_eq!(outcome(&backend, &tls(&ours, "")).await.as_deref(), Ok("Film 1"));
     assert_refused(&outcome(&backend, &tls(&stranger, "")).await, "UnknownIssuer");
     // What it answers is no HTTP/2, or nothing.
-    let without = outcome(&backend, "").await.expect_err("the call must fail");
+    let without = outcome(&backend, "").await.unwrap_err();
     assert!(without.contains("films (127.0.0.1:"), "{without}");
 
     let named = certificates.backend("films.internal", None).await;
@@ -110,7 +110,7 @@ async fn a_backend_that_asks_for_a_certificate_gets_ours_or_nothing() {
 const BALANCERS: [&str; 2] = ["round-robin", "p2c-ewma"];
 
 async fn balanced(addresses: &[String], balance: &str) -> TestHost {
-    let lines = format!("balance = \"{balance}\"\ntimeout = \"30s\"");
+    let lines = format!("balance = \"{balance}\"\n{PATIENT}");
     let setup = Setup::new().identity("").one_backend(addresses.join(","), &lines);
     setup.plugin("probe.wasm", &probe()).start().await
 }

@@ -94,6 +94,28 @@ pub fn sections(manifest: &str, methods: &[&str]) -> Sections {
     }
 }
 
+/// The artifact with other methods, and the descriptors that `bytes` are; an empty set relies on the host's.
+pub fn with_methods(artifact: &Bytes, methods: &[&str], descriptors: &[u8]) -> Bytes {
+    let mut sections = Sections::read(artifact).unwrap();
+    let mut manifest: Table = sections.manifest.parse().unwrap();
+    let mut calls = Table::new();
+    for method in methods {
+        let (service, method) = method.split_once('/').unwrap();
+        let granted = calls.entry(service).or_insert_with(|| Vec::<String>::new().into());
+        granted.as_array_mut().unwrap().push(method.into());
+    }
+    manifest.insert("calls".to_owned(), calls.into());
+    sections.manifest = toml::to_string(&manifest).unwrap();
+    sections.methods = methods.iter().map(|method| (*method).to_owned()).collect();
+    sections.descriptors = descriptors.to_vec();
+    sections.append_to(artifact).into()
+}
+
+/// The descriptors that an artifact brings.
+pub fn descriptors(artifact: &Bytes) -> Vec<u8> {
+    Sections::read(artifact).unwrap().descriptors
+}
+
 /// The artifact with another manifest: later sections win, so the component stays as it is.
 pub fn with_manifest(artifact: &Bytes, change: impl FnOnce(&mut Table)) -> Bytes {
     let mut sections = Sections::read(artifact).unwrap();

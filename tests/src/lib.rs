@@ -3,6 +3,7 @@
 //! In reading order:
 //!
 //! - [`artifacts`]: plugins built by the real command, and stamped with another version or other limits
+//! - [`author`]: a plugin author's desk outside this repository
 //! - [`setup`]: a configuration put together from parts
 //! - [`host`]: a host in this process; [`process`]: the real command in a process of its own
 //! - [`web`]: requests to it, and answers; [`raw`]: bytes that no HTTP library would send
@@ -23,6 +24,7 @@
 )]
 
 pub mod artifacts;
+pub mod author;
 pub mod demo;
 pub mod frames;
 pub mod host;

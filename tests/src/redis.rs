@@ -1,6 +1,7 @@
 //! A real Redis in a process of its own, to be killed and started again.
 
 use crate::wait::{soon, until};
+use rustix::process::{Pid, Signal, kill_process};
 use std::{
     io::Write,
     net::SocketAddr,
@@ -52,6 +53,20 @@ impl Redis {
         command.args(arguments).arg("--dir").arg(self.folder.path()).stdout(Stdio::null()).kill_on_drop(true);
         self.child = Some(command.spawn().unwrap());
         until("redis-server to answer", async || self.try_command(&["PING"]).await.ok()).await;
+    }
+
+    /// It takes what comes, and answers nothing until [`Redis::thaw`].
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let id = self.child.as_ref().and_then(Child::id).and_then(|id| Pid::from_raw(id.try_into().unwrap()));
+        kill_process(id.unwrap(), signal).unwrap();
     }
 
     /// Gone when this returns, without a word to anybody.

@@ -2,7 +2,10 @@
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    sync::LazyLock,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 pub const ISSUER: &str = "https://demo.weft.example";
 pub const AUDIENCE: &str = "weft-demo";
@@ -13,6 +16,8 @@ const PRIVATE: [u8; 48] = [
     0xdb, 0xf9, 0x13, 0x58, 0x4a, 0xd5, 0xb6, 0xd8, 0xf1, 0xf7, 0x69, 0xf8, 0xad, 0x3a, 0xfe, 0x7c, 0x28, 0xcb, 0xf1,
     0xd4, 0xfb, 0xe0, 0x97, 0xa8, 0x8f, 0x44, 0x75, 0x58, 0x42,
 ];
+
+static START: LazyLock<i64> = LazyLock::new(now);
 
 /// A token in the making.
 #[derive(Debug, Clone)]
@@ -27,10 +32,10 @@ pub fn token(subject: &str) -> String {
 }
 
 impl Token {
-    /// Good for ten minutes.
+    /// Good for longer than any test lasts. Two for one subject are the same, whenever they are made.
     pub fn of(subject: &str) -> Self {
         let header = Header { kid: Some("demo".to_owned()), ..Header::new(Algorithm::EdDSA) };
-        let claims = json!({ "iss": ISSUER, "aud": AUDIENCE, "sub": subject, "exp": now() + 600 });
+        let claims = json!({ "iss": ISSUER, "aud": AUDIENCE, "sub": subject, "exp": *START + 3600 });
         Self { header, claims }
     }
 

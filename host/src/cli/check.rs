@@ -31,7 +31,7 @@ pub(super) struct Arguments {
 #[derive(Debug, Default, serde::Serialize)]
 struct Found {
     mistakes: Vec<Mistake>,
-    /// By backend and method: a line to paste.
+    /// By the table that it belongs into: a line to paste.
     proposals: BTreeMap<String, String>,
     artifacts: Vec<String>,
 }
@@ -52,10 +52,9 @@ pub(super) fn run(arguments: &Arguments) -> Result {
     for artifact in &found.artifacts {
         print(&format!("  {artifact}"));
     }
-    for (method, rule) in &found.proposals {
-        print(&format!(
-            "\n{method} is called one by one, and could be batched. Add, if it is right:\n{method}\n{rule}"
-        ));
+    for (table, rule) in &found.proposals {
+        let method = table.split('"').nth(1).unwrap_or(table);
+        print(&format!("\n{method} is called one by one, and could be batched. Add, if it is right:\n{table}\n{rule}"));
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     artifact::Artifact,
     model::{Code, Failure},
-    store::Shared,
+    store::{Shared, Untrue},
     telemetry::{Metrics, TierLabels},
     upstream::{Backend, Outgoing, Rest, Transport},
 };
@@ -232,27 +232,37 @@ impl Engine {
         });
     }
 
-    /// Cached replies with this tag are true no more, here and on all hosts that share a cache with this one.
-    pub fn invalidate(&self, tag: &str) {
-        self.cache.generations.invalidate(tag);
-        if let Some(shared) = self.shared.clone() {
-            let tags = vec![tag.to_owned()];
-            tokio::spawn(async move { shared.publish(&tags).await });
+    /// Cached replies are true no more, here and on all hosts that share a cache with this one, which are told as soon as can be.
+    /// Gives back what [`Shared::removed`] waits for.
+    pub fn invalidate(&self, what: &Untrue) -> Option<u64> {
+        self.forget(what, true)
+    }
+
+    /// As [`Engine::invalidate`]; when it returns the others have been told, unless the shared cache is away or slow.
+    pub async fn invalidate_everywhere(&self, what: &Untrue) {
+        if let (Some(number), Some(shared)) = (self.invalidate(what), &self.shared) {
+            shared.removed(number).await;
         }
     }
 
-    /// As [`Engine::invalidate`]; the entries are gone from the shared cache too when it returns.
-    pub(super) async fn invalidate_and_wait(&self, tags: &[String]) {
-        tags.iter().for_each(|tag| self.cache.generations.invalidate(tag));
-        if let Some(shared) = &self.shared {
-            shared.publish(tags).await;
-            shared.remove_tagged(tags).await;
+    /// What a write that went well is declared to make untrue.
+    pub(super) async fn invalidate_written(&self, plan: &Plan, message: &[u8]) {
+        // The first tag is the write's own name, which no cached reply carries.
+        if let [_, declared @ ..] = &*plan.tags.of(message)
+            && !declared.is_empty()
+        {
+            self.invalidate_everywhere(&Untrue::Tags(declared.to_vec())).await;
         }
     }
 
-    /// No cached reply is true any more.
-    pub fn invalidate_all(&self) {
-        self.cache.generations.invalidate_all();
+    /// The second tier is in doubt before the first: a load that begins in between finds the old reply in neither.
+    pub(super) fn forget(&self, what: &Untrue, tell: bool) -> Option<u64> {
+        let number = self.shared.as_ref().map(|shared| shared.doubt(what, tell));
+        match what {
+            Untrue::Tags(tags) => tags.iter().for_each(|tag| self.cache.generations.invalidate(tag)),
+            Untrue::All => self.cache.generations.invalidate_all(),
+        }
+        number
     }
 }
 

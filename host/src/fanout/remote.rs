@@ -70,10 +70,14 @@ impl Engine {
     /// Ends those flights that the second tier has a fresh reply for; gives back the others.
     pub(super) async fn take_shared(&self, flights: Vec<Arc<Flight>>) -> Vec<Arc<Flight>> {
         let Some(shared) = self.shared.as_ref().filter(|shared| shared.is_up()) else { return flights };
-        let names: Vec<String> = flights.iter().map(|flight| name(flight)).collect();
+        let is_doubtful = |flight: &Arc<Flight>| shared.is_doubtful(&flight.plan.tags.of(&flight.key.request));
+        let (mut left, asked): (Vec<_>, Vec<_>) = flights.into_iter().partition(is_doubtful);
+        if asked.is_empty() {
+            return left;
+        }
+        let names: Vec<String> = asked.iter().map(|flight| name(flight)).collect();
         let found = shared.get(&names).await;
-        let mut left = Vec::new();
-        for (flight, bytes) in flights.into_iter().zip(found) {
+        for (flight, bytes) in asked.into_iter().zip(found) {
             let taken = match (bytes.as_ref().and_then(Entry::read), flight.plan.cache) {
                 (Some(entry), Some(rule)) => self.take_over(&flight, entry, rule),
                 _ => false,
@@ -132,12 +136,8 @@ impl Engine {
     pub(super) fn heard(&self, note: Note) {
         match note {
             Note::Unknown => self.cache.generations.invalidate_all(),
-            Note::Invalidated(tags) => {
-                tags.iter().for_each(|tag| self.cache.generations.invalidate(tag));
-                if let Some(shared) = self.shared.clone() {
-                    tokio::spawn(async move { shared.remove_tagged(&tags).await });
-                }
-            }
+            // Everybody removes what they hear of: whoever has stored it, it goes after it was stored.
+            Note::Invalidated(what) => drop(self.forget(&what, false)),
             Note::Changed(name) => self.cache.forget_named(&name),
         }
     }

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     model::{Code, Deadline, Failure, Scope},
+    store::Untrue,
     upstream::Outgoing,
 };
 use bytes::Bytes;
@@ -143,7 +144,7 @@ impl Session {
 
     /// Cached replies with this tag are true no more.
     pub fn invalidate(&self, tag: &str) {
-        self.engine.invalidate(tag);
+        self.engine.invalidate(&Untrue::Tags(vec![tag.to_owned()]));
     }
 
     /// The body of the contract's `exchange`: cancels, starts, waits until something has ended or `wait` has passed, hands over.
@@ -287,7 +288,7 @@ impl Session {
             let answer = plan.backend.call(outgoing).await;
             if answer.result.is_ok() && !plan.safe {
                 // Before the plugin hears of it: who reads after a write finds nothing old.
-                engine.invalidate_and_wait(&plan.tags.of(&message)).await;
+                engine.invalidate_written(&plan, &message).await;
             }
             let (via, attempts, ended) = (plan.name.to_string(), answer.attempts, Instant::now());
             let trip = Some(Arc::new(Trip { via, keys: 1, attempts, gathered: Duration::ZERO, started, ended }));

@@ -13,6 +13,7 @@ use crate::{
 };
 use std::{
     collections::BTreeMap,
+    io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -80,6 +81,8 @@ impl Loader {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         let found = match folder::scan(&self.config.folder) {
             Ok(found) => found,
+            // Not there yet is empty; not there any more is a mistake, or a moment of somebody's moving it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && files.is_empty() => return,
             Err(error) => {
                 tracing::error!(folder = %self.config.folder.display(), %error, "the plugin folder can't be read; what serves goes on");
                 return;

@@ -1,25 +1,39 @@
 //! Noticing that the folder has changed.
 
 use super::Loader;
-use notify::{RecursiveMode, Watcher};
+use notify::{
+    Event, EventKind, RecursiveMode, Watcher,
+    event::{AccessKind, AccessMode},
+};
 use std::{sync::Arc, time::Duration};
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
 /// A burst of changes is over when nothing has happened for this long.
 const QUIET: Duration = Duration::from_millis(100);
+/// One that is not over by then is not waited for: somebody may write in the folder without end.
+const LONGEST_BURST: Duration = Duration::from_secs(1);
 /// The folder is looked at this often even without a notice: some file systems give none.
 const PATROL: Duration = Duration::from_secs(5);
 
-/// Refreshes the loader whenever its folder changes, until the future is dropped.
-pub async fn watch(loader: Arc<Loader>) {
+/// Refreshes the loader whenever its folder changes, until the future is dropped. What changes from now on is noticed, also before
+/// the future runs.
+pub fn watch(loader: Arc<Loader>) -> impl Future<Output = ()> + Send {
     let changed = Arc::new(Notify::new());
-    let _watcher = notices(&loader, &changed);
+    let watcher = notices(&loader, &changed);
+    async move {
+        let _watcher = watcher;
+        follow(loader, &changed).await;
+    }
+}
+
+async fn follow(loader: Arc<Loader>, changed: &Notify) {
     loop {
         tokio::select! {
             () = changed.notified() => {}
             () = tokio::time::sleep(PATROL) => {}
         }
-        while tokio::time::timeout(QUIET, changed.notified()).await.is_ok() {}
+        let latest = Instant::now() + LONGEST_BURST;
+        while Instant::now() < latest && tokio::time::timeout(QUIET, changed.notified()).await.is_ok() {}
         let loader = loader.clone();
         if let Err(error) = tokio::task::spawn_blocking(move || loader.refresh()).await {
             tracing::error!(%error, "loading plugins failed; what serves goes on");
@@ -29,7 +43,11 @@ pub async fn watch(loader: Arc<Loader>) {
 
 fn notices(loader: &Loader, changed: &Arc<Notify>) -> Option<impl Watcher + use<>> {
     let bell = changed.clone();
-    let watcher = notify::recommended_watcher(move |_| bell.notify_one());
+    let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+        if !event.is_ok_and(|event| is_a_look(event.kind)) {
+            bell.notify_one();
+        }
+    });
     let started = watcher.and_then(|mut watcher| {
         std::fs::create_dir_all(loader.folder()).map_err(notify::Error::io)?;
         watcher.watch(loader.folder(), RecursiveMode::NonRecursive)?;
@@ -41,5 +59,28 @@ fn notices(loader: &Loader, changed: &Arc<Notify>) -> Option<impl Watcher + use<
             tracing::warn!(folder = %loader.folder().display(), %error, "no notices of changes here; looking every {PATROL:?} instead");
             None
         }
+    }
+}
+
+/// Our own looks at the folder are told too; to follow them would be to look for ever.
+fn is_a_look(kind: EventKind) -> bool {
+    matches!(kind, EventKind::Access(how) if how != AccessKind::Close(AccessMode::Write))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use notify::event::{CreateKind, DataChange, ModifyKind};
+
+    #[test]
+    fn looks_are_no_changes_and_the_end_of_writing_is_one() {
+        let looks = [AccessKind::Open(AccessMode::Any), AccessKind::Read, AccessKind::Close(AccessMode::Read)];
+        assert!(looks.into_iter().all(|how| is_a_look(EventKind::Access(how))));
+        let changes = [
+            EventKind::Access(AccessKind::Close(AccessMode::Write)),
+            EventKind::Create(CreateKind::File),
+            EventKind::Modify(ModifyKind::Data(DataChange::Any)),
+        ];
+        assert!(!changes.into_iter().any(is_a_look));
     }
 }

@@ -3,33 +3,35 @@
 //! One connection over RESP3 carries everything: reads and writes, the server's notes of keys that others have changed (client-side
 //! tracking in broadcasting mode), and a channel for invalidations by tag. While it is away every read is a miss and every write is
 //! dropped: hosts work on without it. When it comes back nothing that was noted in between is known, so listeners are told to forget.
+//!
+//! Only invalidations are never dropped ([`super::doubts`]): until one has come through, entries that it concerns are not read.
 
+use super::doubts::{Doubts, Job, Untrue};
 use bytes::Bytes;
 use redis::{AsyncConnectionConfig, Client, PushInfo, PushKind, RedisError, Value, aio::MultiplexedConnection};
-use std::{
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
-use tokio::sync::mpsc;
+use serde_json::json;
+use std::{fmt, sync::Arc, time::Duration};
+use tokio::sync::{mpsc, watch};
 
 /// Where all keys of Weft begin.
 const ENTRIES: &str = "weft:e:";
 const TAGS: &str = "weft:t:";
-/// The channel on which tags are published, by hosts and by anybody else: `{"tags": ["film:7"]}`.
+/// The channel on which it is published what is true no more, by hosts and by anybody else: `{"tags": ["film:7"]}`, `{"all": true}`.
 pub const CHANNEL: &str = "weft:invalidate";
 /// Notes that may wait; one more, and everything is forgotten.
 const NOTES: usize = 10_000;
 /// Longest time that keys of a tag are remembered.
 const TAG_LIFETIME: Duration = Duration::from_hours(24 * 7);
+/// How long one command of an invalidation may take, and the pause before it is tried again.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Something that others did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Note {
     /// An entry was changed or removed.
     Changed(String),
-    /// Entries with these tags are true no more.
-    Invalidated(Vec<String>),
+    /// Entries are true no more.
+    Invalidated(Untrue),
     /// The connection was lost, or notes were: anything may have changed.
     Unknown,
 }
@@ -47,7 +49,10 @@ pub struct Put {
 pub struct Shared {
     client: Client,
     timeout: Duration,
-    connection: Mutex<Option<MultiplexedConnection>>,
+    connection: watch::Sender<Option<MultiplexedConnection>>,
+    doubts: Doubts,
+    /// By which it knows its own messages.
+    name: String,
 }
 
 impl fmt::Debug for Shared {
@@ -62,34 +67,39 @@ impl Shared {
         let separator = if url.contains('?') { '&' } else { '?' };
         let url = if url.contains("protocol=") { url.to_owned() } else { format!("{url}{separator}protocol=resp3") };
         let client = Client::open(url).map_err(|error| error.to_string())?;
-        Ok(Arc::new(Self { client, timeout, connection: Mutex::default() }))
+        let name = format!("{:016x}", rand::random::<u64>());
+        Ok(Arc::new(Self { client, timeout, connection: watch::Sender::new(None), doubts: Doubts::default(), name }))
     }
 
     fn connection(&self) -> Option<MultiplexedConnection> {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.connection.borrow().clone()
     }
 
     fn set(&self, connection: Option<MultiplexedConnection>) {
-        *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = connection;
+        self.connection.send_replace(connection);
     }
 
     pub fn is_up(&self) -> bool {
-        self.connection().is_some()
+        self.connection.borrow().is_some()
     }
 
-    /// Keeps the connection until the future is dropped, and tells `listener` what others did.
-    pub async fn run(self: Arc<Self>, mut listener: impl FnMut(Note)) {
+    /// Keeps the connection until the future is dropped, tells `listener` what others did, and others what was done here.
+    pub async fn run(self: Arc<Self>, listener: impl FnMut(Note)) {
+        tokio::join!(self.keep_connected(listener), self.deliver());
+    }
+
+    async fn keep_connected(&self, mut listener: impl FnMut(Note)) {
         let mut pause = Duration::from_millis(50);
         let mut said = false;
         loop {
             let (sender, mut notes) = mpsc::channel(NOTES);
             match self.connect(sender).await {
                 Ok(connection) => {
+                    // What happened before the first note is not known.
+                    listener(Note::Unknown);
                     self.set(Some(connection));
                     pause = Duration::from_millis(50);
                     said = false;
-                    // What happened before the first note is not known.
-                    listener(Note::Unknown);
                     tracing::info!("the shared cache is there");
                     self.listen(&mut notes, &mut listener).await;
                     self.set(None);
@@ -129,8 +139,8 @@ impl Shared {
                 PushKind::Disconnection => return,
                 PushKind::Invalidate => changed(&info.data, listener),
                 PushKind::Message => {
-                    if let Some(tags) = info.data.last().and_then(published) {
-                        listener(Note::Invalidated(tags));
+                    if let Some(what) = info.data.last().and_then(|message| self.published(message)) {
+                        listener(Note::Invalidated(what));
                     }
                 }
                 _ => {}
@@ -171,37 +181,109 @@ impl Shared {
         let _ = tokio::time::timeout(self.timeout, pipe.query_async::<()>(&mut connection)).await;
     }
 
-    /// Tells all hosts that entries with these tags are true no more. Each of them then calls [`Shared::remove_tagged`].
-    pub async fn publish(&self, tags: &[String]) {
-        let Some(mut connection) = self.connection() else { return };
-        let message = serde_json::json!({ "tags": tags }).to_string();
-        let mut command = redis::cmd("PUBLISH");
-        command.arg(CHANNEL).arg(message);
-        let published = command.query_async::<()>(&mut connection);
-        if let Ok(Err(error)) = tokio::time::timeout(Duration::from_secs(1), published).await {
-            tracing::warn!(%error, ?tags, "an invalidation did not reach the shared cache");
+    /// From now on nobody here reads entries that this concerns, until they were removed. `tell`: and the other hosts are told.
+    /// Gives back a number to wait for.
+    pub fn doubt(&self, what: &Untrue, tell: bool) -> u64 {
+        self.doubts.add(what, tell)
+    }
+
+    /// Whether an entry with these tags may be one that is true no more.
+    pub fn is_doubtful(&self, tags: &[String]) -> bool {
+        self.doubts.is_doubtful(tags)
+    }
+
+    /// Until what is in doubt under this number was removed; but no longer than any other look into the tier, and not while it is
+    /// away.
+    pub async fn removed(&self, number: u64) {
+        let mut connection = self.connection.subscribe();
+        tokio::select! {
+            () = self.doubts.done(number) => {}
+            _ = connection.wait_for(Option::is_none) => {}
+            () = tokio::time::sleep(self.timeout) => {}
         }
     }
 
-    /// Removes the entries that are stored under the tags.
-    pub async fn remove_tagged(&self, tags: &[String]) {
-        let Some(mut connection) = self.connection() else { return };
-        let work = async {
-            for tag in tags {
-                let set = format!("{TAGS}{tag}");
-                let keys: Vec<String> = redis::cmd("SMEMBERS").arg(&set).query_async(&mut connection).await?;
-                let mut command = redis::cmd("UNLINK");
-                command.arg(&set);
-                for key in &keys {
-                    command.arg(format!("{ENTRIES}{key}"));
+    /// Removes what is in doubt, one after the other, each again until it has come through.
+    async fn deliver(&self) {
+        let mut connections = self.connection.subscribe();
+        loop {
+            let job = self.doubts.next().await;
+            let Ok(Some(mut connection)) = connections.wait_for(Option::is_some).await.map(|found| found.clone())
+            else {
+                return;
+            };
+            connection.set_response_timeout(PATIENCE);
+            match self.remove(connection, &job).await {
+                Ok(()) => self.doubts.finish(&job),
+                Err(error) => {
+                    tracing::warn!(%error, what = ?job.what, "an invalidation has not reached the shared cache yet");
+                    tokio::time::sleep(PATIENCE).await;
                 }
-                command.query_async::<()>(&mut connection).await?;
             }
-            Ok::<(), RedisError>(())
-        };
-        if let Ok(Err(error)) = tokio::time::timeout(Duration::from_secs(5), work).await {
-            tracing::warn!(%error, ?tags, "entries could not be removed from the shared cache");
         }
+    }
+
+    /// The other hosts are told first, so that none of them stores what it is loading now after it was removed.
+    async fn remove(&self, mut connection: MultiplexedConnection, job: &Job) -> Result<(), RedisError> {
+        if job.tell {
+            let message = match &job.what {
+                Untrue::Tags(tags) => json!({ "tags": tags, "from": self.name }),
+                Untrue::All => json!({ "all": true, "from": self.name }),
+            };
+            redis::cmd("PUBLISH").arg(CHANNEL).arg(message.to_string()).query_async::<()>(&mut connection).await?;
+        }
+        match &job.what {
+            Untrue::Tags(tags) => {
+                for tag in tags {
+                    remove_tagged(&mut connection, tag).await?;
+                }
+                Ok(())
+            }
+            Untrue::All => remove_all(&mut connection).await,
+        }
+    }
+
+    /// `{"tags": [..]}` or `{"all": true}`. Anything else on the channel is nobody's, and what we said ourselves is known.
+    fn published(&self, message: &Value) -> Option<Untrue> {
+        let Value::BulkString(bytes) = message else { return None };
+        let message: serde_json::Value = serde_json::from_slice(bytes).ok()?;
+        if message.get("from").is_some_and(|from| *from == self.name) {
+            return None;
+        }
+        if message.get("all").is_some_and(|all| *all == true) {
+            return Some(Untrue::All);
+        }
+        let tags = message.get("tags")?.as_array()?;
+        Some(Untrue::Tags(tags.iter().filter_map(|tag| tag.as_str().map(str::to_owned)).collect()))
+    }
+}
+
+async fn remove_tagged(connection: &mut MultiplexedConnection, tag: &str) -> Result<(), RedisError> {
+    let set = format!("{TAGS}{tag}");
+    let keys: Vec<String> = redis::cmd("SMEMBERS").arg(&set).query_async(connection).await?;
+    if keys.is_empty() {
+        return Ok(());
+    }
+    // Those that were found and no others: one that is stored meanwhile has to be found next time.
+    let entries: Vec<String> = keys.iter().map(|key| format!("{ENTRIES}{key}")).collect();
+    let mut pipe = redis::pipe();
+    pipe.cmd("UNLINK").arg(&entries).ignore().cmd("SREM").arg(&set).arg(&keys).ignore();
+    pipe.query_async::<()>(connection).await
+}
+
+async fn remove_all(connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
+    let mut cursor = 0_u64;
+    loop {
+        let mut scan = redis::cmd("SCAN");
+        scan.arg(cursor).arg("MATCH").arg(format!("{ENTRIES}*")).arg("COUNT").arg(1_000);
+        let (next, keys): (u64, Vec<String>) = scan.query_async(connection).await?;
+        if !keys.is_empty() {
+            redis::cmd("UNLINK").arg(&keys).query_async::<()>(connection).await?;
+        }
+        if next == 0 {
+            return Ok(());
+        }
+        cursor = next;
     }
 }
 
@@ -221,12 +303,4 @@ fn changed(data: &[Value], listener: &mut impl FnMut(Note)) {
             listener(Note::Changed(key.to_owned()));
         }
     }
-}
-
-/// `{"tags": [..]}`. Anything else on the channel is nobody's.
-fn published(value: &Value) -> Option<Vec<String>> {
-    let Value::BulkString(bytes) = value else { return None };
-    let message: serde_json::Value = serde_json::from_slice(bytes).ok()?;
-    let tags = message.get("tags")?.as_array()?;
-    Some(tags.iter().filter_map(|tag| tag.as_str().map(str::to_owned)).collect())
 }

@@ -22,6 +22,7 @@ impl Guest for Component {
         let path = request.endpoint.strip_prefix("GET /raw/").unwrap_or(&request.endpoint);
         match path {
             "POST /films/{slug}" => text(200, &format!("{:?}", request.params)),
+            "POST /raw/json/{service}/{method}" => json(request),
             "version" => text(200, &version()),
             "held-version" => held_version(),
             "tickets" => tickets(served),
@@ -111,6 +112,22 @@ fn crossings() -> Result<Response, Problem> {
         backend::exchange(&[], &[], &[], None);
     }
     text(200, "crossed")
+}
+
+/// Any call in JSON: the reply, or the code and what was said.
+fn json(request: Request) -> Result<Response, Problem> {
+    let [(_, service), (_, method)] = request.params.as_slice() else { return text(500, "two parameters") };
+    let call = Call {
+        method: format!("{service}/{method}"),
+        message: request.body,
+        encoding: Encoding::Json,
+        timeout_ms: None,
+    };
+    match backend::call_batch(&[call]).as_slice() {
+        [Ok(reply)] => text(200, &String::from_utf8_lossy(&reply.message)),
+        [Err(failure)] => text(422, &format!("{} {}", failure.code, failure.message)),
+        _ => text(500, "one call, one answer"),
+    }
 }
 
 /// One call in protobuf, the rest in JSON: good, without JSON, not granted.

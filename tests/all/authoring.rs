@@ -1,0 +1,213 @@
+//! The command as plugin authors use it, on a desk of their own: new, test, build, inspect, and what is refused on the way.
+
+use crate::support::{GET_FILM, GET_PERSON, probe, weft};
+use serde_json::{Value, json};
+use weft::artifact::Digest;
+use weft_tests::{
+    author::Author,
+    process::{Ended, run},
+    repository,
+    setup::Setup,
+};
+
+#[track_caller]
+fn assert_says(ended: &Ended, code: i32, texts: &[&str]) {
+    assert_eq!(ended.code, code, "{}\n{}", ended.out, ended.err);
+    for text in texts {
+        assert!(ended.err.contains(text), "no {text:?} in\n{}", ended.err);
+    }
+}
+
+#[tokio::test]
+async fn a_new_plugin_tests_builds_and_serves_as_it_is() {
+    let author = Author::new(weft());
+    let made = author.begin("greeter", &["--client", "ios"]).await;
+    assert!(made.out.contains("greeter is ready"), "{}", made.out);
+
+    let tested = author.cargo("greeter", &["test"]).await;
+    assert_eq!(tested.code, 0, "{}\n{}", tested.out, tested.err);
+    assert!(tested.out.contains("test greets_by_name ... ok"), "{}", tested.out);
+    assert!(!tested.err.contains("warning"), "{}", tested.err);
+
+    let built = author.weft("greeter", &["build"]).await;
+    let file = author.target().join("weft/greeter-0.1.0.wasm");
+    assert_says(
+        &built,
+        0,
+        &["describing greeter 0.1.0", "compiling greeter 0.1.0", file.to_str().unwrap(), "1 endpoints"],
+    );
+    let bytes = std::fs::read(&file).unwrap();
+
+    let shown = author.weft("", &["inspect", file.to_str().unwrap()]).await;
+    assert_eq!(shown.code, 0, "{shown:?}");
+    let digest = Digest::of(&bytes).to_string();
+    for text in [
+        "greeter 0.1.0 for client ios",
+        &digest,
+        "GET /greetings/{name}",
+        "auth none",
+        "within 800ms",
+        "Greets the one who",
+    ] {
+        assert!(shown.out.contains(text), "no {text:?} in\n{}", shown.out);
+    }
+    let data = author.weft("", &["inspect", "--json", file.to_str().unwrap()]).await;
+    let data: Value = serde_json::from_str(&data.out).unwrap();
+    assert_eq!(
+        (&data["name"], &data["version"], &data["client"], &data["digest"], &data["calls"]),
+        (&json!("greeter"), &json!("0.1.0"), &json!("ios"), &json!(digest), &json!({})),
+    );
+    let endpoint = &data["endpoints"][0];
+    assert_eq!((&endpoint["endpoint"], &endpoint["auth"]), (&json!("GET /greetings/{name}"), &json!("none")));
+    assert_eq!(endpoint["timeout_ms"], 800);
+    assert_eq!(endpoint["schema"]["response"]["properties"]["text"]["type"], "string", "{endpoint}");
+
+    let setup = Setup::new().clients("[[client]]\nname = \"ios\"\nprefix = \"/ios\"\n");
+    let host = setup.plugin("greeter.wasm", &bytes.into()).start().await;
+    let greeting = host.get("/ios/greetings/ann").send().await.ok().json();
+    assert_eq!(greeting, json!({ "text": "Hello, ann!" }));
+    let problem = host.get(&format!("/ios/greetings/{}", "a".repeat(101))).send().await.problem(400);
+    assert_eq!(problem["field"], "path.name");
+}
+
+#[tokio::test]
+async fn new_takes_no_bad_name_and_overwrites_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let new = async |name: &str, more: &[&str]| {
+        run(weft(), &[&["new", name, "--client", "ios", "--in", path], more].concat()).await
+    };
+    assert_says(&new("Greeter", &[]).await, 2, &["`Greeter` is no plugin name: lower-case letters"]);
+    assert_says(&new("../greeter", &[]).await, 2, &["is no plugin name"]);
+    assert_says(&new("greeter", &["--protos", "/nowhere/protos"]).await, 1, &["/nowhere/protos can't be found"]);
+    assert_says(&new("greeter", &["--weft", path]).await, 1, &["is no Weft repository"]);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing half-made is left");
+    assert_says(&new("greeter", &[]).await, 0, &[]);
+    std::fs::write(folder.path().join("greeter/plugin.toml"), "mine").unwrap();
+    assert_says(&new("greeter", &[]).await, 1, &["greeter is there already"]);
+    assert_eq!(std::fs::read_to_string(folder.path().join("greeter/plugin.toml")).unwrap(), "mine");
+}
+
+const CODE: &str = r#"//! Looks for films.
+
+use weft_sdk::prelude::*;
+
+weft_sdk::clients!();
+
+use catalog::v1::{Films, GetFilmRequest, SearchFilmsRequest};
+
+/// A film's title.
+#[get("/films/{id}")]
+async fn film(Path(id): Path<u32>) -> Result<String> {
+    Ok(Films::get_film(GetFilmRequest { id }).await?.title)
+}
+
+/// How many films have it in their titles.
+#[get("/search/{text}")]
+async fn search(Path(text): Path<String>) -> Result<String> {
+    let found = Films::search_films(SearchFilmsRequest { query: text, page_size: 1 }).await?;
+    Ok(found.films.len().to_string())
+}
+
+weft_sdk::plugin!(film, search);
+"#;
+
+const MANIFEST: &str = r#"[plugin]
+name = "finder"
+version = "0.1.0"
+client = "ios"
+
+[endpoint."GET /films/{id}"]
+auth = "none"
+
+[endpoint."GET /search/{text}"]
+auth = "none"
+
+[calls]
+"catalog.v1.Films" = ["GetFilm", "SearchFilms"]
+"#;
+
+#[tokio::test]
+async fn build_refuses_what_does_not_fit_and_says_where_and_why() {
+    let author = Author::new(weft());
+    let protos = repository().join("examples/protos");
+    author.begin("finder", &["--client", "ios", "--protos", protos.to_str().unwrap()]).await;
+    author.write("finder/src/lib.rs", CODE);
+    std::fs::remove_dir_all(author.folder.join("finder/tests")).unwrap();
+    let build = async |from: &str, to: &str| {
+        assert!(MANIFEST.contains(from));
+        author.write("finder/plugin.toml", &MANIFEST.replace(from, to));
+        author.weft("finder", &["build"]).await
+    };
+
+    assert_says(&build("[calls]", "[calls").await, 2, &["plugin.toml:12: "]);
+    let typo = build("auth = \"none\"", "auth = \"never\"\ntimout = \"1s\"").await;
+    assert_says(
+        &typo,
+        2,
+        &["plugin.toml:7: ", "plugin.toml:8: ", "unknown key; did you mean `timeout`?", "plugin.toml:11: "],
+    );
+
+    let renamed = build("GET /films/{id}", "GET /film/{id}").await;
+    let there = "it has: \"GET /films/{id}\", \"GET /search/{text}\"";
+    assert_says(
+        &renamed,
+        2,
+        &["plugin.toml:6: ", "the code has no such endpoint", there, "add [endpoint.\"GET /films/{id}\"]"],
+    );
+
+    let unknown = build("\"GetFilm\"", "\"GetFlim\"").await;
+    let why = "plugin.toml:13: [calls] \"catalog.v1.Films\" has no method \"GetFlim\". Did you mean \"GetFilm\"?";
+    assert_says(&unknown, 1, &[why, "the plugin does not compile"]);
+    let unknown = build("catalog.v1.Films", "catalog.v1.Movies").await;
+    assert_says(&unknown, 1, &["plugin.toml:13: [calls] \"catalog.v1.Movies\": no proto has this service"]);
+
+    let ungranted = build(", \"SearchFilms\"", "").await;
+    let how = "to grant it, add it under [calls] in plugin.toml: \"catalog.v1.Films\" = [\"SearchFilms\", ..]";
+    assert_says(
+        &ungranted,
+        1,
+        &["`catalog.v1.Films/SearchFilms` is not granted to this plugin", "src/lib.rs:18:", how],
+    );
+
+    assert!(!author.target().join("weft/finder-0.1.0.wasm").exists(), "none of these made an artifact");
+    assert_says(&author.weft("", &["build"]).await, 1, &["plugin.toml can't be read", "is . a plugin's folder?"]);
+}
+
+#[tokio::test]
+async fn inspect_says_what_is_no_artifact() {
+    let folder = tempfile::tempdir().unwrap();
+    let junk = folder.path().join("junk.wasm");
+    std::fs::write(&junk, "junk").unwrap();
+    assert_says(&run(weft(), &["inspect", junk.to_str().unwrap()]).await, 1, &["junk.wasm is no artifact: "]);
+    assert_says(&run(weft(), &["inspect", "/nowhere.wasm"]).await, 1, &["/nowhere.wasm can't be read"]);
+}
+
+#[tokio::test]
+async fn check_proposes_batch_rules_that_can_be_pasted() {
+    let check = async |setup: &Setup, more: &[&str]| {
+        let folder = setup.write();
+        run(weft(), &[&["check", "--config", folder.config().to_str().unwrap()], more].concat()).await
+    };
+    let setup = Setup::new().one_backend("127.0.0.1:1", "").plugin("probe.wasm", &probe());
+    let found = check(&setup, &["--json"]).await;
+    assert_eq!(found.code, 0, "{found:?}");
+    let found: Value = serde_json::from_str(&found.out).unwrap();
+    let rule = |via: &str, items: &str| {
+        format!(
+            "batch = {{ via = \"{via}\", key = \"id\", keys = \"ids\", items = \"{items}\", item-key = \"id\", missing = \"fails\", max = 100 }}"
+        )
+    };
+    let expected = [(GET_FILM, rule("BatchGetFilms", "films")), (GET_PERSON, rule("BatchGetPeople", "people"))]
+        .map(|(method, rule)| (format!("[backend.fake.method.\"{method}\"]"), rule));
+    assert_eq!(found["proposals"], json!(expected.clone().into_iter().collect::<std::collections::BTreeMap<_, _>>()));
+
+    let text = check(&setup, &[]).await.out;
+    for (table, rule) in &expected {
+        assert!(text.contains(&format!("\n{table}\n{rule}\n")), "{text}");
+    }
+    let pasted: String = expected.iter().map(|(table, rule)| format!("{table}\n{rule}\n")).collect();
+    let after = check(&setup.more(&pasted), &["--json"]).await;
+    let after: Value = serde_json::from_str(&after.out).unwrap();
+    assert_eq!((&after["mistakes"], &after["proposals"]), (&json!([]), &json!({})));
+}
