@@ -64,20 +64,20 @@ struct Labels {
     status: u16,
 }
 
-type Seconds = Family<Vec<(String, String)>, Histogram, fn() -> Histogram>;
+type Histograms = Family<Vec<(String, String)>, Histogram, fn() -> Histogram>;
 
 /// The server's metrics.
 pub(super) struct Counts {
     registry: Registry,
     requests: Family<Labels, Counter>,
-    seconds: Seconds,
+    seconds: Histograms,
 }
 
 impl Default for Counts {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("bff");
         let requests = Family::default();
-        let seconds: Family<_, _, fn() -> Histogram> = Family::new_with_constructor(|| {
+        let seconds: Histograms = Family::new_with_constructor(|| {
             Histogram::new([0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0])
         });
         registry.register("requests", "Requests answered", requests.clone());
