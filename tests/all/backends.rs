@@ -1,7 +1,8 @@
 //! Backends that are down, slow, or wrong: a failure for that call alone, in its time, with the truth about what happened.
 
 use crate::support::{
-    BATCH_GET_PEOPLE, GET_FILM, GET_PERSON, PEOPLE_IN_BATCHES, RATE_FILM, film, knows_all, person, probe, rule,
+    BATCH_GET_PEOPLE, GET_FILM, GET_PERSON, PEOPLE_IN_BATCHES, RATE_FILM, film, hold_people, knows_all, person, probe,
+    rule,
 };
 use demo_services::proto::people::v1::BatchGetPeopleResponse;
 use std::{net::SocketAddr, time::Duration};
@@ -175,8 +176,7 @@ async fn what_is_not_safe_is_sent_once_however_it_ends() {
 async fn a_slow_backend_holds_up_nobody_who_does_not_need_it() {
     let gate = Gate::new();
     let (films, well) = (FakeUpstream::start().await, knows_all().await);
-    let shut = gate.clone();
-    well.on(GET_PERSON, move |_| Answer::message(&person(7)).held(&shut));
+    hold_people(&well, &gate, 7);
     films.on(GET_FILM, |_| Answer::message(&film(1)));
     let host = patient_host(films.address(), &well, "30s").await;
     let waiting: Vec<_> = (0..20).map(|id| tokio::spawn(host.get(&format!("/people?ids={id}")).send())).collect();

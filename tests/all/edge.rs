@@ -1,6 +1,6 @@
 //! The open side of the host: versions of HTTP, whose frontend it is, which endpoint, and what every answer says of itself.
 
-use crate::support::{FOR_USER, GET_FILM, GET_PERSON, PATIENT, knows_all, person, probe, raw};
+use crate::support::{FOR_USER, GET_FILM, GET_PERSON, PATIENT, hold_people, knows_all, probe, raw};
 use demo_services::proto::recommend::v1::ForUserResponse;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -55,8 +55,7 @@ async fn http_1_and_http_2_without_tls_give_the_same_answers() {
 async fn a_connection_serves_one_request_after_another_and_several_sent_at_once_in_their_order() {
     let gate = Gate::new();
     let upstream = knows_all().await;
-    let shut = gate.clone();
-    upstream.on(GET_PERSON, move |_| Answer::message(&person(1)).held(&shut));
+    hold_people(&upstream, &gate, 1);
     let host = host(&upstream).await;
     let mut connection = Connection::open(host.address()).await;
     for path in ["/version", "/nothing", "/version"] {
@@ -82,8 +81,7 @@ async fn a_connection_serves_one_request_after_another_and_several_sent_at_once_
 async fn one_http_2_connection_carries_many_requests_side_by_side() {
     let gate = Gate::new();
     let upstream = knows_all().await;
-    let shut = gate.clone();
-    upstream.on(GET_PERSON, move |_| Answer::message(&person(1)).held(&shut));
+    hold_people(&upstream, &gate, 1);
     let setup = Setup::new().http("connections = 1").one_backend(upstream.address(), PATIENT);
     let host = setup.plugin("probe.wasm", &probe()).start().await;
     let web = Web::h2c(host.address());

@@ -3,7 +3,7 @@
 
 use crate::support::{knows_all, probe};
 use futures_util::{StreamExt, future::join_all, stream};
-use std::net::SocketAddr;
+use tokio::net::TcpListener;
 use weft_tests::{
     host::TestHost,
     setup::Setup,
@@ -137,10 +137,12 @@ async fn without_keys_a_host_serves_what_needs_none_and_recovers_from_every_bad_
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_host_waits_for_its_issuer_a_moment_before_it_is_ready() {
     let signer = Signer::new("k1", 1);
-    let address: SocketAddr = Site::start().await.stop().await;
+    let hangs_up = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = hangs_up.local_addr().unwrap();
     let late = async {
-        // After the first fetch has failed.
-        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        // The first fetch fails.
+        drop(hangs_up.accept().await.unwrap());
+        drop(hangs_up);
         let issuer = Site::start_at(address).await;
         issuer.has("/jwks", keys(&[&signer]));
         issuer

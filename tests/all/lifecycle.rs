@@ -1,6 +1,6 @@
 //! The operator's side: what the admin interface shows and changes, and how the process starts and ends.
 
-use crate::support::{GET_FILM, GET_PERSON, PATIENT, film, knows_all, person, probe, raw, rule, weft};
+use crate::support::{GET_FILM, PATIENT, film, hold_people, knows_all, probe, raw, rule, weft};
 use demo_services::proto::catalog::v1::GetFilmRequest;
 use rustix::process::Signal;
 use serde_json::json;
@@ -113,8 +113,7 @@ struct Process {
 
 async fn process(http: &str) -> Process {
     let (gate, upstream) = (Gate::new(), FakeUpstream::start().await);
-    let shut = gate.clone();
-    upstream.on(GET_PERSON, move |_| Answer::message(&person(1)).held(&shut));
+    hold_people(&upstream, &gate, 1);
     let setup = Setup::new().http(http).one_backend(upstream.address(), PATIENT);
     let folder = setup.plugin("raw.wasm", &raw()).write();
     Process { process: HostProcess::start(weft(), &folder).await, gate, folder, _upstream: upstream }

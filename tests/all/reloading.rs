@@ -1,7 +1,7 @@
 //! A new configuration for a running host: in force as a whole with a word on what has changed, or refused with reasons and nothing
 //! changed. Requests under way notice nothing of it.
 
-use crate::support::{GET_PERSON, knows_all, person, probe, weft};
+use crate::support::{GET_PERSON, hold_people, knows_all, person, probe, weft};
 use bytes::Bytes;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -128,8 +128,7 @@ async fn a_file_that_can_not_be_put_in_force_changes_nothing_and_all_reasons_are
 async fn requests_under_way_finish_with_what_they_began_with_and_connections_stay() {
     let gate = Gate::new();
     let upstream = knows_all().await;
-    let shut = gate.clone();
-    upstream.on(GET_PERSON, move |_| Answer::message(&person(1)).held(&shut));
+    hold_people(&upstream, &gate, 1);
     let host = host(&upstream).await;
     let mut connection = Connection::open(host.address()).await;
     connection.send(b"GET /a/people?ids=1 HTTP/1.1\r\nhost: test\r\n\r\n").await;

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use std::net::SocketAddr;
 use weft_tests::{
     host::TestHost,
-    rest::{Asked, RestUpstream, Told},
     setup::Setup,
+    site::{Asked, Page, Site},
     tokens::token,
     upstream::FakeUpstream,
 };
@@ -41,23 +41,30 @@ fn a_film(id: u32) -> Value {
     json!({ "id": id, "title": format!("Film {id}"), "posterUrl": "", "unheard": { "of": [1] } })
 }
 
+/// A server that answers everything so.
+async fn site(script: impl Fn(&Asked) -> Page + Send + Sync + 'static) -> Site {
+    let site = Site::start().await;
+    site.otherwise(script);
+    site
+}
+
 /// Films, ratings and recommendations in JSON.
-fn library(asked: &Asked) -> Told {
+fn library(asked: &Asked) -> Page {
     match asked.target.split(['?', '/']).collect::<Vec<_>>().as_slice() {
         ["GET ", "v1", "films", ids] if ids.starts_with("ids=") => {
             let ids = ids[4..].split("%2C").filter_map(|id| id.parse().ok());
-            Told::Json(ids.map(a_film).collect())
+            Page::json(Value::from_iter(ids.map(a_film)).to_string())
         }
-        ["GET ", "v1", "films", id] => Told::Json(a_film(id.parse().unwrap())),
-        ["POST ", "v1", "films", _, "ratings"] => Told::Json(json!({ "yourRatings": 3 })),
-        ["GET ", "v1", "recommended", ..] => Told::Json(json!([{ "filmId": 7, "reason": "good" }])),
-        _ => Told::Status(404, "no such path"),
+        ["GET ", "v1", "films", id] => Page::json(a_film(id.parse().unwrap()).to_string()),
+        ["POST ", "v1", "films", _, "ratings"] => Page::json(json!({ "yourRatings": 3 }).to_string()),
+        ["GET ", "v1", "recommended", ..] => Page::json(json!([{ "filmId": 7, "reason": "good" }]).to_string()),
+        _ => Page::status(404, "no such path"),
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn messages_become_paths_queries_and_bodies_and_json_becomes_messages() {
-    let rest = RestUpstream::start(library).await;
+    let rest = site(library).await;
     let host = host(rest.address(), "", "").await;
     assert_eq!(shown(&host, "/film/7").await, ("Film 7".to_owned(), "Upstream".to_owned()));
     assert_eq!(host.post("/film/7/rating").bearer(&token("ann")).send().await.ok().json(), 3);
@@ -71,7 +78,7 @@ async fn messages_become_paths_queries_and_bodies_and_json_becomes_messages() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_hosts_own_credential_goes_where_no_callers_goes() {
-    let rest = RestUpstream::start(library).await;
+    let rest = site(library).await;
     let folder = tempfile::tempdir().unwrap();
     let secret = folder.path().join("key");
     std::fs::write(&secret, "s3cret\n").unwrap();
@@ -89,29 +96,29 @@ async fn the_hosts_own_credential_goes_where_no_callers_goes() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_http_status_is_the_code_that_it_means() {
     let once = "timeout = \"400ms\"\nretry = { attempts = 1 }\nbreaker = { k = 0 }\nmax-reply = \"1KiB\"";
-    let text = |text: &str| Told::Text(text.to_owned());
+    let text = |text: &str| Page::status(200, text.to_owned());
     for (told, code, status) in [
-        (Told::Status(400, "which film?"), "INVALID_ARGUMENT", 400),
-        (Told::Status(422, "odd film"), "INVALID_ARGUMENT", 400),
-        (Told::Status(401, "who?"), "UNAUTHENTICATED", 401),
-        (Told::Status(403, "no"), "PERMISSION_DENIED", 403),
-        (Told::Status(404, "<html>"), "NOT_FOUND", 404),
-        (Told::Status(409, "changed"), "ABORTED", 409),
-        (Told::Status(418, "teapot"), "FAILED_PRECONDITION", 400),
-        (Told::Status(429, "slow down"), "RESOURCE_EXHAUSTED", 503),
-        (Told::Status(500, "stack trace"), "INTERNAL", 502),
-        (Told::Status(501, "what?"), "UNIMPLEMENTED", 502),
-        (Told::Status(302, "elsewhere"), "UNKNOWN", 502),
-        (Told::Status(503, "busy"), "UNAVAILABLE", 503),
-        (Told::Status(504, "late"), "DEADLINE_EXCEEDED", 504),
-        (Told::Never, "DEADLINE_EXCEEDED", 504),
+        (Page::status(400, "which film?"), "INVALID_ARGUMENT", 400),
+        (Page::status(422, "odd film"), "INVALID_ARGUMENT", 400),
+        (Page::status(401, "who?"), "UNAUTHENTICATED", 401),
+        (Page::status(403, "no"), "PERMISSION_DENIED", 403),
+        (Page::status(404, "<html>"), "NOT_FOUND", 404),
+        (Page::status(409, "changed"), "ABORTED", 409),
+        (Page::status(418, "teapot"), "FAILED_PRECONDITION", 400),
+        (Page::status(429, "slow down"), "RESOURCE_EXHAUSTED", 503),
+        (Page::status(500, "stack trace"), "INTERNAL", 502),
+        (Page::status(501, "what?"), "UNIMPLEMENTED", 502),
+        (Page::status(302, "elsewhere"), "UNKNOWN", 502),
+        (Page::status(503, "busy"), "UNAVAILABLE", 503),
+        (Page::status(504, "late"), "DEADLINE_EXCEEDED", 504),
+        (Page::Silence, "DEADLINE_EXCEEDED", 504),
         (text("<html>hello</html>"), "INTERNAL", 502),
         (text("{\"id\": \"seven\"}"), "INTERNAL", 502),
         (text("{\"id\": 7"), "INTERNAL", 502),
         (text(&format!("{{\"title\": \"{}\"}}", "x".repeat(2000))), "RESOURCE_EXHAUSTED", 503),
     ] {
         let what = format!("{told:?}");
-        let rest = RestUpstream::start(move |_| told.clone()).await;
+        let rest = site(move |_| told.clone()).await;
         let host = host(rest.address(), once, "").await;
         assert_eq!(host.get("/film/7").send().await.problem(status)["code"], code, "{what}");
         assert_eq!(rest.asked().len(), 1, "{what}");
@@ -123,18 +130,18 @@ async fn an_http_status_is_the_code_that_it_means() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_what_is_safe_is_tried_again_and_not_before_its_time() {
     for (first, path, status, requests) in [
-        (Told::Status(503, "busy"), "GET /film/7", 200, 2),
-        (Told::RetryAfter(503, "0"), "GET /film/7", 200, 2),
-        (Told::RetryAfter(503, "3600"), "GET /film/7", 503, 1),
-        (Told::Status(500, "bug"), "GET /film/7", 502, 1),
-        (Told::Status(503, "busy"), "POST /film/7/rating", 503, 1),
+        (Page::status(503, "busy"), "GET /film/7", 200, 2),
+        (Page::status(503, "").header("retry-after", "0"), "GET /film/7", 200, 2),
+        (Page::status(503, "").header("retry-after", "3600"), "GET /film/7", 503, 1),
+        (Page::status(500, "bug"), "GET /film/7", 502, 1),
+        (Page::status(503, "busy"), "POST /film/7/rating", 503, 1),
     ] {
         let tried = std::sync::atomic::AtomicBool::new(false);
         let script = move |asked: &Asked| {
             let again = tried.swap(true, std::sync::atomic::Ordering::SeqCst);
             if again { library(asked) } else { first.clone() }
         };
-        let rest = RestUpstream::start(script).await;
+        let rest = site(script).await;
         let host = host(rest.address(), "timeout = \"30s\"", "").await;
         let (method, target) = path.split_once(' ').unwrap();
         let got = host.web().request(method, target).bearer(&token("ann")).send().await.status;
@@ -144,7 +151,7 @@ async fn only_what_is_safe_is_tried_again_and_not_before_its_time() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn items_are_listed_in_one_request_and_cached_each_on_its_own() {
-    let rest = RestUpstream::start(library).await;
+    let rest = site(library).await;
     let rules = r#"batch = { via = "BatchGetFilms", key = "id", keys = "ids", items = "films", item-key = "id" }
 cache = { ttl = "10m", negative-ttl = "10m", tags = ["film:{id}"] }"#;
     let host = host(rest.address(), "", rules).await;

@@ -1,6 +1,6 @@
 //! The end of connections when the process is told to stop: each is told in its own language, and none that does nothing keeps it.
 
-use crate::support::{GET_PERSON, knows_all, person, probe, weft};
+use crate::support::{GET_PERSON, hold_people, knows_all, probe, weft};
 use bytes::Bytes;
 use weft_tests::{
     artifacts::with_manifest,
@@ -8,7 +8,7 @@ use weft_tests::{
     process::HostProcess,
     raw::Connection,
     setup::{Folder, Setup},
-    upstream::{Answer, FakeUpstream, Gate},
+    upstream::{FakeUpstream, Gate},
 };
 
 fn patient() -> Bytes {
@@ -19,8 +19,7 @@ fn patient() -> Bytes {
 
 async fn start(gate: &Gate, http: &str) -> (HostProcess, FakeUpstream, Folder) {
     let upstream = knows_all().await;
-    let shut = gate.clone();
-    upstream.on(GET_PERSON, move |_| Answer::message(&person(1)).held(&shut));
+    hold_people(&upstream, gate, 1);
     let setup = Setup::new().http(http).one_backend(upstream.address(), "timeout = \"120s\"");
     let folder = setup.plugin("probe.wasm", &patient()).write();
     (HostProcess::start(weft(), &folder).await, upstream, folder)

@@ -8,7 +8,7 @@ use demo_services::proto::{
 use std::path::Path;
 use weft_tests::{
     artifacts,
-    upstream::{Answer, FakeUpstream},
+    upstream::{Answer, FakeUpstream, Gate},
 };
 
 pub(crate) const GET_FILM: &str = "catalog.v1.Films/GetFilm";
@@ -61,6 +61,12 @@ pub(crate) async fn knows_all() -> FakeUpstream {
             Answer::message(&BatchGetPeopleResponse { people: ids.into_iter().map(person).collect() })
         });
     upstream
+}
+
+/// From now on the upstream's answer, this person for all, comes through the gate.
+pub(crate) fn hold_people(upstream: &FakeUpstream, gate: &Gate, id: u32) {
+    let shut = gate.clone();
+    upstream.on(GET_PERSON, move |_| Answer::message(&person(id)).held(&shut));
 }
 
 /// Lines of a backend's table: no call is given up only because the machine is busy.

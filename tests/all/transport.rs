@@ -1,6 +1,6 @@
 //! On the way to backends: TLS and mutual TLS that are really verified, and several endpoints of which one may be dead.
 
-use crate::support::{GET_FILM, GET_PERSON, PATIENT, RATE_FILM, film, knows_all, person, probe};
+use crate::support::{GET_FILM, GET_PERSON, PATIENT, RATE_FILM, film, hold_people, knows_all, probe};
 use demo_services::proto::reviews::v1::Rating;
 use futures_util::future::join_all;
 use std::path::{Path, PathBuf};
@@ -120,8 +120,7 @@ async fn calls_are_spread_over_all_endpoints() {
     for balance in BALANCERS {
         let (one, other, gate) = (knows_all().await, knows_all().await, Gate::new());
         for upstream in [&one, &other] {
-            let shut = gate.clone();
-            upstream.on(GET_PERSON, move |_| Answer::message(&person(1)).held(&shut));
+            hold_people(upstream, &gate, 1);
         }
         let host = balanced(&[&one, &other].map(|upstream| upstream.address().to_string()), balance).await;
         let requests = join_all((1..=16).map(|id| host.get(&format!("/people?ids={id}")).send()));

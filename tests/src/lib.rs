@@ -10,8 +10,8 @@
 //!   [`neighbour`]: a good client beside them
 //! - [`tokens`]: callers, good and bad; [`tls`]: certificates
 //! - [`upstream`]: a gRPC server that answers, stalls and fails as it is told; [`frames`]: one that breaks HTTP/2 as it is told
-//! - [`rest`]: a REST server; [`redis`]: a real Redis; [`demo`]: the four real services of the demo
-//! - [`site`]: an HTTP server that answers as it is told, for keys and tokens
+//! - [`redis`]: a real Redis; [`demo`]: the four real services of the demo
+//! - [`site`]: an HTTP server that answers as it is told, for keys, tokens and REST
 //! - [`packing`]: packed bodies; [`metrics`]: what the host counted
 //! - [`wait`]: until something is so
 //!
@@ -37,7 +37,6 @@ pub mod packing;
 pub mod process;
 pub mod raw;
 pub mod redis;
-pub mod rest;
 pub mod setup;
 pub mod site;
 pub mod tls;

@@ -1,4 +1,4 @@
-//! An HTTP/1.1 server that answers as it is told: an issuer with its keys, an endpoint for tokens. It keeps the requests.
+//! An HTTP/1.1 server that answers as it is told: an issuer with its keys, an endpoint for tokens, a REST backend. It keeps the requests.
 
 use crate::wait::soon;
 use bytes::Bytes;
@@ -11,6 +11,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
+use serde_json::Value;
 use std::{
     collections::HashMap,
     convert::Infallible,
@@ -30,6 +31,8 @@ use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 /// A request as it arrived.
 #[derive(Debug, Clone)]
 pub struct Asked {
+    /// `GET /v1/films/1?full=true`.
+    pub target: String,
     pub path: String,
     pub headers: HeaderMap,
     pub body: Bytes,
@@ -59,6 +62,7 @@ pub struct Site {
 #[derive(Default)]
 struct Inner {
     scripts: Mutex<HashMap<String, Script>>,
+    otherwise: Mutex<Option<Script>>,
     asked: Mutex<Vec<Asked>>,
     changed: watch::Sender<()>,
 }
@@ -132,9 +136,15 @@ impl Site {
         format!("http://{}{path}", self.address)
     }
 
-    /// From now on this path is answered so. Others are 404.
+    /// From now on this path is answered so.
     pub fn on(&self, path: &str, script: impl Fn(&Asked) -> Page + Send + Sync + 'static) -> &Self {
         self.inner.scripts.lock().unwrap().insert(path.to_owned(), Arc::new(script));
+        self
+    }
+
+    /// From now on all other paths are answered so; without it they are 404.
+    pub fn otherwise(&self, script: impl Fn(&Asked) -> Page + Send + Sync + 'static) -> &Self {
+        *self.inner.otherwise.lock().unwrap() = Some(Arc::new(script));
         self
     }
 
@@ -146,6 +156,11 @@ impl Site {
     /// All requests so far, in the order of their arrival.
     pub fn asked(&self) -> Vec<Asked> {
         self.inner.asked.lock().unwrap().clone()
+    }
+
+    /// Their targets.
+    pub fn targets(&self) -> Vec<String> {
+        self.asked().into_iter().map(|asked| asked.target).collect()
     }
 
     pub fn count(&self) -> usize {
@@ -170,6 +185,12 @@ impl Asked {
         let text = String::from_utf8_lossy(&self.body).into_owned();
         let mut pairs = text.split('&').filter_map(|pair| pair.split_once('='));
         pairs.find(|(key, _)| *key == name).map(|(_, value)| value.to_owned()).unwrap_or_default()
+    }
+
+    /// # Panics
+    /// If the body is no JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -207,10 +228,12 @@ type Body = UnsyncBoxBody<Bytes, Infallible>;
 async fn answer(request: Request<Incoming>, inner: Arc<Inner>) -> Result<Response<Body>, Infallible> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-    let asked = Asked { path: head.uri.path().to_owned(), headers: head.headers, body };
+    let target = format!("{} {}", head.method, head.uri);
+    let asked = Asked { target, path: head.uri.path().to_owned(), headers: head.headers, body };
     inner.asked.lock().unwrap().push(asked.clone());
     inner.changed.send_replace(());
     let script = inner.scripts.lock().unwrap().get(&asked.path).cloned();
+    let script = script.or_else(|| inner.otherwise.lock().unwrap().clone());
     let mut page = script.map_or_else(|| Page::status(404, "nothing here"), |script| script(&asked));
     loop {
         page = match page {
