@@ -67,6 +67,18 @@ impl Tally {
         self.failed.values().sum()
     }
 
+    /// One line for people.
+    pub(crate) fn told(&self, rate: f64) -> String {
+        format!(
+            "{} requests at {rate:.0} a second, {} failed {:?}, p50 {:.2} ms, p99 {:.2} ms",
+            self.done,
+            self.failures(),
+            self.failed,
+            self.quantile(0.5),
+            self.quantile(0.99)
+        )
+    }
+
     /// Milliseconds below which this share of requests stayed.
     pub(crate) fn quantile(&self, share: f64) -> f64 {
         self.latency.value_at_quantile(share) as f64 / 1000.0

@@ -40,14 +40,7 @@ pub(super) async fn run(bench: &mut Bench, name: &str) -> anyhow::Result<()> {
         bench.report.note(&format!("{name}: {deed}: asked {} times, ended as {:?}", tally.done, tally.failed));
     }
     for (what, tally) in [("quiet", &quiet), ("beside the neighbour", &beside)] {
-        bench.report.note(&format!(
-            "{name}: {what}: {} requests at {rate:.0} a second, {} failed {:?}, p50 {:.2} ms, p99 {:.2} ms",
-            tally.done,
-            tally.failures(),
-            tally.failed,
-            tally.quantile(0.5),
-            tally.quantile(0.99)
-        ));
+        bench.report.note(&format!("{name}: {what}: {}", tally.told(rate)));
     }
     let ratio = beside.quantile(0.99) / quiet.quantile(0.99);
     bench.report.target(&format!("{name}: p99 of the others"), Wanted::AtMost(2.0), ratio);

@@ -69,16 +69,7 @@ pub(super) async fn run(bench: &mut Bench, name: &str) -> anyhow::Result<()> {
     let swapper = Swapper::start(bench, &server)?;
     let swapped = load.run(time).await;
     let swaps = swapper.stop().await?;
-    let say = |what: &str, tally: &Tally| {
-        format!(
-            "{name}: {what}: {} requests at {rate:.0} a second, {} failed {:?}, p50 {:.2} ms, p99 {:.2} ms",
-            tally.done,
-            tally.failures(),
-            tally.failed,
-            tally.quantile(0.5),
-            tally.quantile(0.99)
-        )
-    };
+    let say = |what: &str, tally: &Tally| format!("{name}: {what}: {}", tally.told(rate));
     bench.report.note(&say("quiet", &quiet));
     bench.report.note(&say(&format!("{swaps} swaps"), &swapped));
     bench.report.target(&format!("{name}: failed requests"), Wanted::AtMost(0.0), swapped.failures() as f64);
