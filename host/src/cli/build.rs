@@ -114,7 +114,7 @@ pub(super) fn run(arguments: &Arguments) -> Result {
     let file = write(arguments, &component, &format!("{}-{}.wasm", manifest.name, manifest.version), &bytes)?;
     say(&format!(
         "{} ({} KiB, {} endpoints, {})",
-        file.display(),
+        from_here(&file).display(),
         bytes.len() / 1024,
         manifest.endpoints.len(),
         artifact.digest.short()
@@ -123,6 +123,11 @@ pub(super) fn run(arguments: &Arguments) -> Result {
         print(&file.display().to_string());
     }
     Ok(())
+}
+
+/// The path as a person in this folder would write it.
+fn from_here(file: &Path) -> &Path {
+    std::env::current_dir().ok().and_then(|here| file.strip_prefix(here).ok()).unwrap_or(file)
 }
 
 /// Code, manifest and protos have to agree before anything else is made.
