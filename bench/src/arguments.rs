@@ -18,7 +18,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "WORKLOAD")]
     pub(crate) only: Vec<String>,
 
-    /// Run the page of 100 for so long instead, and watch memory and failures
+    /// Run everything at once for so long instead: mixed load, swaps, reloads, a hostile plugin, a failing backend
     #[arg(long, value_name = "MINUTES")]
     pub(crate) soak: Option<f64>,
 

@@ -3,7 +3,7 @@
 mod host;
 mod node;
 
-pub(crate) use host::{Host, Isolation, compiled, pages, start as start_host};
+pub(crate) use host::{ADMIN_TOKEN, Host, Isolation, compiled, pages, start as start_host};
 pub(crate) use node::Node;
 
 use crate::{

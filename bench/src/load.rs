@@ -39,14 +39,14 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         // A minute is the highest that is told apart; three digits. These bounds are always possible.
         let latency = Histogram::new_with_bounds(1, 60_000_000, 3);
         let latency = latency.unwrap_or_else(|_| unreachable!("constant bounds"));
         Self { done: 0, failed: BTreeMap::new(), latency, took: Duration::ZERO }
     }
 
-    fn add(&mut self, other: &Self) {
+    pub(crate) fn add(&mut self, other: &Self) {
         self.done += other.done;
         for (reason, count) in &other.failed {
             *self.failed.entry(reason.clone()).or_default() += count;

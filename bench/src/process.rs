@@ -1,6 +1,7 @@
 //! One process of the bench: its addresses, and its CPU time and memory as the kernel counts them.
 
 use anyhow::{Context, anyhow, bail};
+use rustix::process::{Pid, Signal, kill_process};
 use std::{
     collections::BTreeMap,
     fs,
@@ -26,6 +27,8 @@ pub(crate) struct Process {
     pid: u32,
     /// The line that says that it is ready.
     pub(crate) line: String,
+    /// What it says after that.
+    pub(crate) log: PathBuf,
     /// The services end when this is closed.
     _stdin: Option<ChildStdin>,
 }
@@ -69,15 +72,15 @@ impl Process {
             bail!("ended before it was ready:\n{seen}")
         });
         let line = line.await.map_err(|_| anyhow!("not ready after {PATIENCE:?}"))??;
-        let mut log = fs::File::create(log)?;
-        log.write_all(seen.as_bytes())?;
+        let mut file = fs::File::create(log)?;
+        file.write_all(seen.as_bytes())?;
         tokio::spawn(async move {
             while let Ok(Some(line)) = lines.next_line().await {
                 // What can't be kept is lost; it only helps to explain.
-                let _ = writeln!(log, "{line}");
+                let _ = writeln!(file, "{line}");
             }
         });
-        Ok(Self { child, pid, line, _stdin: stdin })
+        Ok(Self { child, pid, line, log: log.to_owned(), _stdin: stdin })
     }
 
     /// The address after `http://` in the line that said that it is ready.
@@ -106,15 +109,23 @@ impl Process {
     pub(crate) fn memory(&self) -> Memory {
         let mut memory = Memory::default();
         for pid in self.family() {
-            let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-            let field = |name: &str| {
-                let line = status.lines().find_map(|line| line.strip_prefix(name));
-                line.and_then(|line| line.trim().split(' ').next()?.parse::<u64>().ok()).unwrap_or(0) << 10
-            };
-            memory.now += field("VmRSS:");
-            memory.highest += field("VmHWM:");
+            memory.now += status(pid, "VmRSS:") << 10;
+            memory.highest += status(pid, "VmHWM:") << 10;
         }
         memory
+    }
+
+    /// What the process alone holds, without those that it has started.
+    pub(crate) fn holdings(&self) -> Holdings {
+        Holdings {
+            memory: status(self.pid, "VmRSS:") << 10,
+            files: entries(&PathBuf::from(format!("/proc/{}/fd", self.pid))).len(),
+            threads: status(self.pid, "Threads:"),
+        }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
     }
 
     fn family(&self) -> Vec<u32> {
@@ -140,6 +151,27 @@ impl Process {
 pub(crate) struct Memory {
     pub(crate) now: u64,
     pub(crate) highest: u64,
+}
+
+/// Tells a process to read its configuration again.
+pub(crate) fn hang_up(pid: u32) -> anyhow::Result<()> {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).context("a process id")?;
+    Ok(kill_process(pid, Signal::HUP)?)
+}
+
+/// What a process holds now; memory in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Holdings {
+    pub(crate) memory: u64,
+    pub(crate) files: usize,
+    pub(crate) threads: u64,
+}
+
+/// A number of a process's status; 0 when it is gone.
+fn status(pid: u32, field: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
+    line.and_then(|line| line.trim().split(' ').next()?.parse().ok()).unwrap_or(0)
 }
 
 fn entries(folder: &Path) -> Vec<PathBuf> {

@@ -73,6 +73,11 @@ impl Report {
         self.targets.push(Target { what: what.to_owned(), wanted, found, met });
     }
 
+    /// Targets that were missed so far.
+    pub(crate) fn missed(&self) -> Vec<&str> {
+        self.targets.iter().filter(|target| !target.met).map(|target| target.what.as_str()).collect()
+    }
+
     pub(crate) fn series(&mut self, series: Series) {
         self.series.push(series);
     }

@@ -1,4 +1,4 @@
-//! Does what a neighbour should not: spins, allocates, floods backends with calls.
+//! Does what a neighbour should not: spins, allocates, floods backends with calls, traps, answers with too much.
 
 use std::hint::black_box;
 
@@ -41,4 +41,16 @@ async fn flood() -> Result<String> {
     }
 }
 
-weft_sdk::plugin!(spin, grow, flood);
+/// Ends at once, and badly.
+#[get("/trap")]
+async fn trap() -> String {
+    std::process::abort()
+}
+
+/// Answers with more than it may.
+#[get("/giant")]
+async fn giant() -> String {
+    "x".repeat(4 << 20)
+}
+
+weft_sdk::plugin!(spin, grow, flood, trap, giant);

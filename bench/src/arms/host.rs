@@ -24,6 +24,9 @@ pub(crate) enum Isolation {
     None,
 }
 
+/// Lets the bench reload a host's configuration.
+pub(crate) const ADMIN_TOKEN: &str = "bench";
+
 /// A host's folder: `weft.toml` and the plugins.
 #[derive(Debug)]
 pub(crate) struct Host {
@@ -49,7 +52,9 @@ impl Host {
         let folder = tempfile::Builder::new().prefix("host-").tempdir_in(scene::folder("hosts")?)?;
         std::fs::create_dir(folder.path().join("plugins"))?;
         let compiled = compiled.map_or_else(self::compiled, |own| Ok(own.to_owned()))?;
-        let text = configuration(backends, setting, more, &compiled)?;
+        let secret = folder.path().join("admin-token");
+        std::fs::write(&secret, ADMIN_TOKEN)?;
+        let text = configuration(backends, setting, more, &compiled, &secret)?;
         std::fs::write(folder.path().join("weft.toml"), text)?;
         Ok(Self { folder, native: false })
     }
@@ -60,6 +65,23 @@ impl Host {
         std::fs::write(&part, artifact)?;
         std::fs::rename(part, self.plugins().join(file))?;
         Ok(())
+    }
+
+    /// Takes an artifact out of service.
+    pub(crate) fn remove(&self, file: &str) -> anyhow::Result<()> {
+        Ok(std::fs::remove_file(self.plugins().join(file))?)
+    }
+
+    /// The text of its configuration.
+    pub(crate) fn text(&self) -> anyhow::Result<String> {
+        Ok(std::fs::read_to_string(self.config())?)
+    }
+
+    /// Another configuration, for the next reload.
+    pub(crate) fn write(&self, text: &str) -> anyhow::Result<()> {
+        let part = self.folder.path().join(".weft.toml.part");
+        std::fs::write(&part, text)?;
+        Ok(std::fs::rename(part, self.config())?)
     }
 
     fn plugins(&self) -> PathBuf {
@@ -94,7 +116,13 @@ pub(crate) async fn start(host: Host, arm: Arm) -> anyhow::Result<Server> {
     Ok(Server { arm, address: process.address(0)?, process, host: Some(Arc::new(host)) })
 }
 
-fn configuration(backends: Backends, setting: Setting, more: &str, compiled: &Path) -> anyhow::Result<String> {
+fn configuration(
+    backends: Backends,
+    setting: Setting,
+    more: &str,
+    compiled: &Path,
+    token: &Path,
+) -> anyhow::Result<String> {
     let Backends { catalog, people, reviews } = backends;
     let cached = match setting.cache {
         Cache::Off => "",
@@ -115,13 +143,14 @@ fn configuration(backends: Backends, setting: Setting, more: &str, compiled: &Pa
         )
     };
     let mut text = format!(
-        "[http]\nlisten = \"127.0.0.1:0\"\nconnections = 20000\n\n[admin]\nlisten = \"127.0.0.1:0\"\n\n\
+        "[http]\nlisten = \"127.0.0.1:0\"\nconnections = 20000\n\n[admin]\nlisten = \"127.0.0.1:0\"\ntoken = {:?}\n\n\
          [telemetry]\nlog-level = \"warn\"\n\n\
          [identity]\nissuers = [{:?}]\naudience = [{:?}]\nalgorithms = [\"EdDSA\"]\njwks = {:?}\n\n\
          [identity.forward]\nsubject = \"x-md-global-subject\"\n\n\
          [[client]]\nname = \"web\"\nprefix = {PREFIX:?}\n\n[[client]]\nname = \"hostile\"\nprefix = \"/hostile\"\n\n\
          [plugins]\nfolder = \"plugins\"\ncompiled = {:?}\n\n\
          [limits]\ncalls = 30000\n\n[cache]\nmax-bytes = \"4GiB\"\nmax-entries = {}\n\n",
+        format!("file:{}", token.display()),
         tokens::ISSUER,
         tokens::AUDIENCE,
         tokens::jwks(),

@@ -3,12 +3,16 @@
 use super::Ask;
 use crate::tokens::Signer;
 use bytes::Bytes;
-use http::{Request, header};
+use http::{Request, header, response::Parts};
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use std::net::SocketAddr;
-use tokio::net::TcpStream;
+use serde::Deserialize;
+use std::{net::SocketAddr, time::Duration};
+use tokio::{net::TcpStream, time::timeout};
+
+/// Whoever waits longer than this for an answer gets none. Longer than any endpoint takes, whatever happens.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A connection that is opened when it is needed, and again after a failure.
 pub(super) struct Client {
@@ -46,25 +50,35 @@ impl Client {
         let Some(sender) = &mut self.sender else { return Err("no connection".to_owned()) };
         let answered = async {
             sender.ready().await?;
-            let response = sender.send_request(request).await?;
-            let status = response.status();
-            Ok::<_, hyper::Error>((status, response.into_body().collect().await?.to_bytes()))
+            let (head, body) = sender.send_request(request).await?.into_parts();
+            Ok::<_, hyper::Error>((head, body.collect().await?.to_bytes()))
         };
-        match answered.await {
-            Ok((status, body)) if status.is_success() => {
-                if ask.body.is(subject, &body) {
-                    Ok(())
-                } else {
-                    Err("another body than expected".to_owned())
-                }
+        let reason = match timeout(PATIENCE, answered).await {
+            Ok(Ok((head, body))) if head.status.is_success() => {
+                let is_right = ask.body.is(subject, &body);
+                return if is_right { Ok(()) } else { Err("another body than expected".to_owned()) };
             }
-            Ok((status, _)) => Err(format!("status {}", status.as_u16())),
-            Err(_) => {
-                self.sender = None;
-                Err("the connection broke".to_owned())
-            }
-        }
+            Ok(Ok((head, body))) => return Err(refusal(&head, &body)),
+            Ok(Err(_)) => "the connection broke".to_owned(),
+            Err(_) => format!("no answer within {PATIENCE:?}"),
+        };
+        self.sender = None;
+        Err(reason)
     }
+}
+
+/// An answer that is not a good one: its status, the last word of its problem's type, and whether it says when to come again.
+fn refusal(head: &Parts, body: &[u8]) -> String {
+    #[derive(Deserialize)]
+    struct Problem {
+        r#type: String,
+    }
+    let is_problem = head.headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/problem+json");
+    let problem: Option<Problem> = serde_json::from_slice(body).ok().filter(|_| is_problem);
+    let kind = problem
+        .map_or_else(String::new, |problem| format!(" {}", problem.r#type.rsplit(':').next().unwrap_or_default()));
+    let again = if head.headers.contains_key(header::RETRY_AFTER) { ", retry-after" } else { "" };
+    format!("status {}{kind}{again}", head.status.as_u16())
 }
 
 /// A request as a gateway sends it on.

@@ -36,6 +36,9 @@ pub(crate) struct Load {
     pub(crate) connected: bool,
 }
 
+/// Connections, open or not yet.
+pub(crate) struct Lines(Vec<Client>);
+
 /// What all connections share.
 struct Shared {
     load: Load,
@@ -66,7 +69,12 @@ impl Load {
     }
 
     async fn run_within(&self, time: Duration, most: u64) -> Tally {
-        let clients = self.clients().await;
+        let mut lines = self.open().await;
+        self.run_over(&mut lines, time, most).await
+    }
+
+    /// Sends so many requests, but not for longer than this, over connections that outlive it.
+    pub(crate) async fn run_over(&self, lines: &mut Lines, time: Duration, most: u64) -> Tally {
         let started = Instant::now();
         let shared = Arc::new(Shared {
             load: self.clone(),
@@ -83,13 +91,16 @@ impl Load {
             Pace::Closed => None,
         };
         let mut connections = JoinSet::new();
-        for client in clients {
+        for client in lines.0.drain(..) {
             connections.spawn(connection(shared.clone(), client));
         }
         let mut tally = Tally::new();
         while let Some(ended) = connections.join_next().await {
             match ended {
-                Ok(part) => tally.add(&part),
+                Ok((part, client)) => {
+                    tally.add(&part);
+                    lines.0.push(client);
+                }
                 Err(error) => *tally.failed.entry(format!("the driver failed: {error}")).or_default() += 1,
             }
         }
@@ -103,7 +114,7 @@ impl Load {
 }
 
 impl Load {
-    async fn clients(&self) -> Vec<Client> {
+    pub(crate) async fn open(&self) -> Lines {
         let mut clients = Vec::with_capacity(self.connections);
         for _ in 0..self.connections {
             let mut client = Client::new(self.address);
@@ -113,7 +124,7 @@ impl Load {
             }
             clients.push(client);
         }
-        clients
+        Lines(clients)
     }
 }
 
@@ -137,7 +148,7 @@ fn clock(shared: Arc<Shared>, rate: f64) -> std::thread::JoinHandle<()> {
     })
 }
 
-async fn connection(shared: Arc<Shared>, mut client: Client) -> Tally {
+async fn connection(shared: Arc<Shared>, mut client: Client) -> (Tally, Client) {
     let mut tally = Tally::new();
     while let Some((number, intended)) = shared.next().await {
         let ask = (shared.load.plan)(number);
@@ -153,7 +164,7 @@ async fn connection(shared: Arc<Shared>, mut client: Client) -> Tally {
         };
         tally.note(outcome, Duration::ZERO);
     }
-    tally
+    (tally, client)
 }
 
 impl Shared {

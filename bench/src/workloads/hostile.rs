@@ -11,7 +11,14 @@ use crate::{
 };
 use std::{sync::Arc, time::Duration};
 
+/// Those that cost something.
 const DEEDS: [&str; 3] = ["spin", "grow", "flood"];
+pub(super) const ALL: [&str; 5] = ["spin", "grow", "flood", "trap", "giant"];
+
+/// What becomes of it is not the point.
+pub(super) fn ask(deed: &str) -> Ask {
+    Ask { path: format!("/hostile/{deed}").into(), body: Body::Exactly("".into()), signed: false }
+}
 
 pub(super) async fn run(bench: &mut Bench, name: &str) -> anyhow::Result<()> {
     let mut server = Server::start(&bench.scene, Arm::Isolated, Setting::of(Cache::Off)).await?;
@@ -27,9 +34,9 @@ pub(super) async fn run(bench: &mut Bench, name: &str) -> anyhow::Result<()> {
         host.install("hostile.wasm", &bench.artifacts.hostile)?;
     }
     until_there(&server).await?;
-    // One of each at any time; what becomes of them is not the point.
+    // One of each at any time.
     let neighbours = DEEDS.map(|deed| {
-        let ask = Ask { path: format!("/hostile/{deed}").into(), body: Body::Exactly("".into()), signed: false };
+        let ask = ask(deed);
         let plan: Plan = Arc::new(move |_| ask.clone());
         let load = Load { address: server.address, connections: 1, pace: Pace::Closed, plan, connected: false };
         tokio::spawn(async move { load.run(time).await })
@@ -54,12 +61,12 @@ pub(super) async fn run(bench: &mut Bench, name: &str) -> anyhow::Result<()> {
 
 /// Until the plugin answers in its own way: anything but 404.
 async fn until_there(server: &Server) -> anyhow::Result<()> {
-    let ask = Ask { path: "/hostile/spin".into(), body: Body::Exactly("".into()), signed: false };
+    let ask = ask("spin");
     let plan: Plan = Arc::new(move |_| ask.clone());
     let load = Load { address: server.address, connections: 1, pace: Pace::Closed, plan, connected: false };
     for _ in 0..600 {
         let tally = load.run(Duration::from_millis(100)).await;
-        if !tally.failed.contains_key("status 404") {
+        if !tally.failed.keys().any(|reason| reason.starts_with("status 404")) {
             return Ok(());
         }
     }

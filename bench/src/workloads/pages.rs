@@ -129,7 +129,7 @@ pub(super) async fn zipf(bench: &mut Bench, name: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn film_of(bench: &Bench, id: u32) -> Ask {
+pub(super) fn film_of(bench: &Bench, id: u32) -> Ask {
     Ask { path: format!("/web/films/{id}").into(), body: truth::film(&bench.scene.data, id), signed: true }
 }
 
