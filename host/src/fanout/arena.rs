@@ -30,6 +30,8 @@ impl Arena {
         // Replies by address: the many takers of one load hold the same bytes. `taken` keeps them alive, so that an address
         // means one reply for as long as the map is used.
         let mut places: HashMap<(usize, usize), u32> = HashMap::new();
+        // Mostly they come one after the other.
+        let mut last = None;
         let mut taken = Vec::with_capacity(ready.len());
         while let Some((ticket, outcome)) = ready.pop_front() {
             let (code, bytes) = match &outcome.result {
@@ -38,7 +40,8 @@ impl Arena {
                 Err(failure) => (failure.code, failure.to_status()),
             };
             let identity = (bytes.as_ptr() as usize, bytes.len());
-            let known = places.get(&identity).copied();
+            let known = last.filter(|(of, _)| *of == identity).map(|(_, offset)| offset);
+            let known = known.or_else(|| places.get(&identity).copied());
             if known.is_none() && !arena.completions.is_empty() && arena.bytes.len() + bytes.len() > bound {
                 ready.push_front((ticket, outcome));
                 break;
@@ -49,11 +52,12 @@ impl Arena {
                 places.insert(identity, offset);
                 offset
             });
+            last = Some((identity, offset));
             arena.completions.push(Completion {
                 ticket,
                 code: code as u32,
                 origin: outcome.origin as u32,
-                age_ms: u32::try_from(outcome.age.as_millis()).unwrap_or(u32::MAX),
+                age_ms: outcome.age_ms(),
                 offset,
                 len: bytes.len() as u32,
             });

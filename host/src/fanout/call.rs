@@ -73,6 +73,19 @@ impl Outcome {
         Self { result: Ok(bytes), origin, age, ..self }
     }
 
+    /// The same for an equal call, which was not sent itself.
+    pub(super) fn for_twins(&self) -> Self {
+        let origin = if self.origin == Origin::Upstream { Origin::Coalesced } else { self.origin };
+        Self { origin, ..self.clone() }
+    }
+
+    /// Its age in milliseconds, as the contract has it.
+    pub fn age_ms(&self) -> u32 {
+        // By parts: a division of 128 bits for each reply is dear.
+        let millis = self.age.as_secs().saturating_mul(1_000).saturating_add(self.age.subsec_millis().into());
+        u32::try_from(millis).unwrap_or(u32::MAX)
+    }
+
     /// Whether the backend failed, as opposed to having said no.
     pub(super) fn is_backend_failure(&self) -> bool {
         self.result.as_ref().is_err_and(|failure| is_backend_failure(failure.code))

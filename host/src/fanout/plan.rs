@@ -56,9 +56,9 @@ impl CallCounts {
         }))
     }
 
-    pub(super) fn count(&self, origin: Origin) {
-        if let Some(counter) = self.0.get(origin as usize) {
-            counter.inc();
+    pub(super) fn count(&self, origin: Origin, calls: u64) {
+        if let Some(counter) = self.0.get(origin as usize).filter(|_| calls > 0) {
+            counter.inc_by(calls);
         }
     }
 }

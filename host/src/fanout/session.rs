@@ -1,6 +1,7 @@
 //! The engine as one request sees it: tickets out, completions back.
 
 mod ending;
+mod twins;
 mod whole;
 
 pub use whole::JsonOrProto;
@@ -29,6 +30,7 @@ use std::{
     time::Duration,
 };
 use tokio::{task::AbortHandle, time::Instant};
+use twins::{Firsts, Takers};
 
 /// Replies of one request may fill the arena this often.
 const ARENAS: usize = 8;
@@ -58,7 +60,7 @@ pub struct Head {
 }
 
 /// What a plugin accepts instead of a failure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Instead {
     /// An old reply, as old as there is.
     pub stale: bool,
@@ -78,11 +80,22 @@ pub struct Session {
     inbox: Arc<Inbox>,
     stats: Arc<Stats>,
     /// By ticket.
-    calls: Vec<Option<UnderWay>>,
+    calls: Vec<Place>,
     open: usize,
     /// No call under way ends its wait before this.
     next_deadline: Option<Instant>,
     ready: VecDeque<(u32, Outcome)>,
+}
+
+/// What there is of one ticket.
+#[derive(Debug, Default)]
+enum Place {
+    /// It never began, has ended, or was cancelled.
+    #[default]
+    Empty,
+    Open(UnderWay),
+    /// It ends as the call with this ticket does.
+    Twin(u32),
 }
 
 #[derive(Debug)]
@@ -90,6 +103,7 @@ struct UnderWay {
     about: About,
     deadline: Deadline,
     load: Loading,
+    takers: Takers,
 }
 
 /// What is remembered of a call until it has ended.
@@ -97,7 +111,6 @@ struct UnderWay {
 struct About {
     plan: Arc<Plan>,
     method: u32,
-    depth: u16,
     instead: Instead,
     started: Instant,
 }
@@ -119,6 +132,15 @@ impl Loading {
 
 /// Calls of one exchange that go into lanes, gathered so that each lane is entered once.
 type Boarding = HashMap<(u32, LaneKey), (Arc<Plan>, Arc<Scoped>, Vec<Passenger>)>;
+
+/// What the calls of one exchange have in common.
+#[derive(Debug)]
+struct Starting {
+    plans: Arc<Plans>,
+    now: Instant,
+    boarding: Boarding,
+    first: Firsts,
+}
 
 impl Session {
     pub fn new(
@@ -168,9 +190,8 @@ impl Session {
     }
 
     fn cancel(&mut self, ticket: u32) {
-        if let Some(under_way) = self.calls.get_mut(ticket as usize).and_then(Option::take) {
-            self.open -= 1;
-            self.leave(ticket, &under_way.load);
+        if let Some((sent, under_way)) = self.give_up(ticket) {
+            self.leave(sent, &under_way.load);
         }
         self.ready.retain(|(other, _)| *other != ticket);
     }
@@ -183,43 +204,54 @@ impl Session {
     }
 
     fn start(&mut self, calls: Vec<Head>) {
-        let mut boarding = Boarding::new();
+        let Some(deepest) = calls.iter().map(|head| head.depth).max() else { return };
+        self.stats.calls.fetch_add(u32::try_from(calls.len()).unwrap_or(u32::MAX), Relaxed);
+        self.stats.depth.fetch_max(u32::from(deepest), Relaxed);
+        let mut starting = Starting {
+            plans: self.plans.clone(),
+            now: Instant::now(),
+            boarding: Boarding::new(),
+            first: Firsts::of(calls.len()),
+        };
         for head in calls {
             let ticket = u32::try_from(self.calls.len()).unwrap_or(u32::MAX);
-            self.calls.push(None);
-            self.stats.calls.fetch_add(1, Relaxed);
-            self.stats.depth.fetch_max(u32::from(head.depth), Relaxed);
-            if let Err(failure) = self.start_one(ticket, head, &mut boarding) {
-                self.end(ticket, None, None, Outcome::failed(failure));
+            self.calls.push(Place::Empty);
+            if let Err(failure) = self.start_one(ticket, head, &mut starting) {
+                self.refuse(ticket, failure);
             }
         }
-        for ((_, lane), (plan, scoped, passengers)) in boarding {
+        for ((_, lane), (plan, scoped, passengers)) in starting.boarding {
             Lanes::enter(&self.engine, &plan, lane, &scoped, passengers);
         }
     }
 
-    fn start_one(&mut self, ticket: u32, head: Head, boarding: &mut Boarding) -> Result<(), Failure> {
-        let plans = self.plans.clone();
+    fn start_one(&mut self, ticket: u32, head: Head, starting: &mut Starting) -> Result<(), Failure> {
+        let Starting { plans, now, boarding, first } = starting;
         let planned = plans.get(head.method).ok_or_else(|| not_granted(&format!("number {}", head.method)))?;
-        self.check_limits(ticket, &head, &planned.plan.name)?;
         let plan = &planned.plan;
+        self.check_limits(ticket, &head, &plan.name)?;
+        if plan.safe && self.is_twin(ticket, &head, first) {
+            return Ok(());
+        }
         let Head { method, depth, timeout, instead, message } = head;
-        let about = About { plan: plan.clone(), method, depth, instead, started: Instant::now() };
-        let deadline = self.deadline.capped(timeout.unwrap_or(plan.timeout).min(plan.timeout));
+        let about = About { plan: plan.clone(), method, instead, started: *now };
+        let takers = Takers::of(ticket, depth);
+        let deadline = self.deadline.capped_from(*now, timeout.unwrap_or(plan.timeout).min(plan.timeout));
         let scoped = self.scoped(plan.scope);
         let load = match scoped.key.clone().filter(|_| plan.safe) {
             None => Loading::Alone(self.send_alone(ticket, plan, &scoped, message, deadline)),
             Some(scope) => {
                 let key = Key { plan: plan.id, scope, request: message };
                 if let Some(outcome) = self.look_up(plan, &scoped, &key, boarding) {
-                    self.end(ticket, Some(about), None, outcome);
+                    first.ended(ticket, &about, &outcome);
+                    self.end(&about, &takers, None, outcome);
                     return Ok(());
                 }
                 Loading::Shared(self.share(ticket, plan, &scoped, key, deadline, boarding))
             }
         };
         if let Some(place) = self.calls.get_mut(ticket as usize) {
-            *place = Some(UnderWay { about, deadline, load });
+            *place = Place::Open(UnderWay { about, deadline, load, takers });
             self.open += 1;
             self.next_deadline =
                 Some(self.next_deadline.map_or(deadline.instant(), |next| next.min(deadline.instant())));
@@ -335,10 +367,8 @@ impl Session {
     /// Takes in what has arrived, and gives up what is past its time.
     fn collect(&mut self) {
         for (ticket, outcome) in self.inbox.take() {
-            if let Some(under_way) = self.calls.get_mut(ticket as usize).and_then(Option::take) {
-                self.open -= 1;
-                let UnderWay { about, load, .. } = under_way;
-                self.end(ticket, Some(about), load.flight(), outcome);
+            if let Some(UnderWay { about, load, takers, .. }) = self.take(ticket) {
+                self.end(&about, &takers, load.flight(), outcome);
             }
         }
         let now = Instant::now();
@@ -346,23 +376,30 @@ impl Session {
             return;
         }
         self.next_deadline = None;
-        for ticket in 0..self.calls.len() {
-            let Some(place) = self.calls.get_mut(ticket) else { continue };
-            match place {
-                Some(under_way) if under_way.deadline.instant() <= now => {
-                    let Some(under_way) = place.take() else { continue };
-                    let ticket = ticket as u32;
-                    self.open -= 1;
-                    self.leave(ticket, &under_way.load);
-                    let failure = Failure::new(Code::DeadlineExceeded, "no answer in time");
-                    let UnderWay { about, load, .. } = under_way;
-                    self.end(ticket, Some(about), load.flight(), Outcome::failed(failure));
-                }
-                Some(under_way) => {
-                    let deadline = under_way.deadline.instant();
-                    self.next_deadline = Some(self.next_deadline.map_or(deadline, |next| next.min(deadline)));
-                }
-                None => {}
+        for ticket in 0..self.calls.len() as u32 {
+            let Some(Place::Open(UnderWay { deadline, .. })) = self.calls.get(ticket as usize) else { continue };
+            let deadline = deadline.instant();
+            if deadline > now {
+                self.next_deadline = Some(self.next_deadline.map_or(deadline, |next| next.min(deadline)));
+            } else if let Some(UnderWay { about, load, takers, .. }) = self.take(ticket) {
+                self.leave(ticket, &load);
+                let failure = Failure::new(Code::DeadlineExceeded, "no answer in time");
+                self.end(&about, &takers, load.flight(), Outcome::failed(failure));
+            }
+        }
+    }
+
+    /// The call, which has ended with this.
+    fn take(&mut self, ticket: u32) -> Option<UnderWay> {
+        let place = self.calls.get_mut(ticket as usize)?;
+        match std::mem::take(place) {
+            Place::Open(under_way) => {
+                self.open -= 1;
+                Some(under_way)
+            }
+            other => {
+                *place = other;
+                None
             }
         }
     }
@@ -378,9 +415,9 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        for ticket in 0..self.calls.len() {
-            if let Some(under_way) = self.calls.get_mut(ticket).and_then(Option::take) {
-                self.leave(ticket as u32, &under_way.load);
+        for ticket in 0..self.calls.len() as u32 {
+            if let Some(under_way) = self.take(ticket) {
+                self.leave(ticket, &under_way.load);
             }
         }
     }

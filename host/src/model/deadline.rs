@@ -19,7 +19,12 @@ impl Deadline {
 
     /// The earlier of this and `budget` from now.
     pub fn capped(self, budget: Duration) -> Self {
-        self.min(Self::after(budget))
+        self.capped_from(Instant::now(), budget)
+    }
+
+    /// As [`Deadline::capped`], for many budgets from one `now`.
+    pub fn capped_from(self, now: Instant, budget: Duration) -> Self {
+        self.min(Self(now + budget))
     }
 
     /// What is left; zero when it has passed.

@@ -102,15 +102,12 @@ fn heads(calls: &[backend::CallHead], messages: Bytes) -> Result<Vec<Head>> {
 
 /// `left`: what may still be handed over, so that many replies at once don't add up to more than one exchange would take.
 fn reply(outcome: Outcome, left: &mut usize) -> core::result::Result<backend::Reply, backend::Failure> {
+    let age_ms = outcome.age_ms();
     match outcome.result {
         Ok(message) => match left.checked_sub(message.len()) {
             Some(rest) => {
                 *left = rest;
-                Ok(backend::Reply {
-                    message: message.to_vec(),
-                    origin: outcome.origin as u32,
-                    age_ms: u32::try_from(outcome.age.as_millis()).unwrap_or(u32::MAX),
-                })
+                Ok(backend::Reply { message: message.to_vec(), origin: outcome.origin as u32, age_ms })
             }
             None => Err(backend::Failure {
                 code: Code::ResourceExhausted as u32,

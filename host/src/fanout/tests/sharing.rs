@@ -116,6 +116,23 @@ async fn principals_share_nothing_and_a_public_load_carries_nobodys_token() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn equal_calls_of_one_exchange_are_one_load_and_each_may_be_cancelled() {
+    let bench = Bench::new(Fake::after(MS * 10), CACHE);
+    let (mut session, stats) = bench.counted(None, SECOND);
+    let calls = [7, 8, 7, 7, 8].map(|id| head(GET, id));
+    assert!(session.exchange(calls.to_vec(), &[], Some(MS)).await.completions.is_empty());
+    // The first of the sevens goes, and both eights.
+    let mut done = read(&session.exchange(Vec::new(), &[0, 1, 4], None).await);
+    done.sort_by_key(|done| done.ticket);
+    let told: Vec<_> = done.iter().map(|done| (done.ticket, done.text.as_str())).collect();
+    assert_eq!((told, bench.fake.count(), bench.fake.ended()), (vec![(2, "item 7"), (3, "item 7")], 2, 1));
+    assert_eq!((stats.calls(), bench.engine.loads_under_way()), (5, 0));
+
+    let done = get(&bench, vec![head(GET, 7), head(GET, 7)]).await;
+    assert!(done.iter().all(|done| done.origin == Origin::Cache as u32 && done.text == "item 7"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn only_misses_travel() {
     let bench = Bench::new(Fake::after(MS), &format!("{BATCH}\n{CACHE}"));
     get(&bench, (1..=10).map(|id| head(GET, id)).collect()).await;
