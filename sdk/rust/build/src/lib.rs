@@ -51,7 +51,11 @@ pub struct Builder {
     out: Option<PathBuf>,
     bytes: Vec<String>,
     attributes: Vec<(String, String)>,
+    stack: Option<u32>,
 }
+
+/// What most handlers never come near. The linker's own default is 1 MiB, which the host would clear after each request.
+const STACK: u32 = 128 << 10;
 
 impl Builder {
     /// Nothing yet.
@@ -90,6 +94,13 @@ impl Builder {
         self
     }
 
+    /// Gives the component a stack of so many bytes instead of 128 KiB, up to 1 MiB. A guest that needs more traps; one that needs
+    /// less is cleared faster, and takes less memory.
+    pub fn stack(mut self, bytes: u32) -> Self {
+        self.stack = Some(bytes);
+        self
+    }
+
     /// Generates.
     pub fn build(self) -> Result<(), Error> {
         let root = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).unwrap_or_default();
@@ -100,7 +111,12 @@ impl Builder {
         };
         let folders: Vec<PathBuf> = self.folders.iter().map(|folder| root.join(folder)).collect();
         for path in folders.iter().chain([&manifest]) {
-            rerun_if_changed(path);
+            tell_cargo(&format!("rerun-if-changed={}", path.display()));
+        }
+        if env::var("CARGO_CFG_TARGET_FAMILY").is_ok_and(|family| family == "wasm") {
+            // The stack lies first in memory, so that overrunning it traps; its pointer is aligned to 16 bytes.
+            let stack = self.stack.unwrap_or(STACK).clamp(16 << 10, 1 << 20).next_multiple_of(16);
+            tell_cargo(&format!("rustc-link-arg-cdylib=-zstack-size={stack}"));
         }
 
         let wanted = calls::read(&manifest)?;
@@ -116,8 +132,8 @@ impl Builder {
 }
 
 #[expect(clippy::print_stdout, reason = "this is how a build script talks to Cargo")]
-fn rerun_if_changed(path: &Path) {
-    println!("cargo::rerun-if-changed={}", path.display());
+fn tell_cargo(what: &str) {
+    println!("cargo::{what}");
 }
 
 /// Leaves a file alone that has this content already, so that nothing is compiled again because of it.
