@@ -96,6 +96,7 @@ mod response;
 mod status;
 #[cfg(not(target_family = "wasm"))]
 pub mod test;
+mod together;
 
 pub use call::{Call, CallWithMeta, Method, Origin, Reply};
 pub use call_error::{CallError, CallResult, Code};
@@ -112,15 +113,17 @@ pub use response::{Created, IntoResponse, Json, NoContent, Output, Response, Wit
 pub use status::Status;
 pub use weft_sdk_macros::{clients, data, delete, get, patch, plugin, post, put};
 
-/// Combinators for futures, from `futures-util`: `join!` and `try_join!` for a few, [`join_all`](futures::join_all) and
+/// Combinators for futures, most of them from `futures-util`: `join!` and `try_join!` for a few, [`join_all`](futures::join_all) and
 /// [`try_join_all`](futures::try_join_all) for many, [`FuturesUnordered`](futures::FuturesUnordered) to go on with whichever is
 /// ready, `select!` for the first of some (the others are dropped, which cancels their calls).
 pub mod futures {
     pub use futures_util::future::{
-        Either, FusedFuture, FutureExt, Shared, TryFutureExt, join_all, ready, select_all, select_ok, try_join_all,
+        Either, FusedFuture, FutureExt, Shared, TryFutureExt, ready, select_all, select_ok,
     };
     pub use futures_util::stream::{FuturesOrdered, FuturesUnordered, StreamExt, TryStreamExt, iter};
     pub use futures_util::{join, pin_mut, select, select_biased, try_join};
+
+    pub use crate::together::{join_all, try_join_all};
 }
 
 // For generated code, so that plugin crates need not depend on these.

@@ -1,11 +1,11 @@
 //! `use weft_sdk::prelude::*;`: what nearly every plugin needs.
 
-pub use futures_util::future::{join_all, try_join_all};
 pub use futures_util::stream::{FuturesUnordered, StreamExt};
 pub use futures_util::{join, select, try_join};
 pub use schemars::JsonSchema;
 pub use serde::{Deserialize, Serialize};
 
+pub use crate::futures::{join_all, try_join_all};
 pub use crate::{
     CallError, CallResult, Code, Created, Headers, Identity, IntoResponse, Json, NoContent, Path, Problem, Query,
     Request, Response, Result, Status, config, config_or, data, delete, get, log, patch, post, put, sleep, spawn,

@@ -1,0 +1,65 @@
+//! Many futures at once.
+
+use std::future::Future;
+
+use futures_util::future::{self, FutureExt, JoinAll, TryFuture, TryFutureExt, TryJoinAll};
+
+/// Up to so many futures, the combinators of futures-util poll them one after the other. For more they give each an allocation and a
+/// waker of its own, so that one that was woken can be polled alone: that pays where futures are woken one by one. Here an exchange
+/// wakes most of them together.
+const GROUP: usize = 30;
+
+/// Waits for all, and returns their outputs in the same order.
+pub fn join_all<I>(futures: I) -> impl Future<Output = Vec<<I::Item as Future>::Output>> + use<I>
+where
+    I: IntoIterator,
+    I::Item: Future,
+{
+    let groups: JoinAll<JoinAll<I::Item>> = future::join_all(groups(futures).map(future::join_all));
+    groups.map(|groups| groups.into_iter().flatten().collect())
+}
+
+/// Waits for all, and returns what they bring in the same order; or the first error, as soon as there is one. The others are dropped
+/// then, which cancels their calls.
+pub fn try_join_all<I>(
+    futures: I,
+) -> impl Future<Output = Result<Vec<<I::Item as TryFuture>::Ok>, <I::Item as TryFuture>::Error>> + use<I>
+where
+    I: IntoIterator,
+    I::Item: TryFuture,
+{
+    let groups: TryJoinAll<TryJoinAll<I::Item>> = future::try_join_all(groups(futures).map(future::try_join_all));
+    groups.map_ok(|groups| groups.into_iter().flatten().collect())
+}
+
+fn groups<I: IntoIterator>(items: I) -> impl Iterator<Item = Vec<I::Item>> {
+    let mut items = items.into_iter();
+    std::iter::from_fn(move || Some(items.by_ref().take(GROUP).collect::<Vec<_>>()).filter(|group| !group.is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::future::ready;
+
+    #[test]
+    fn outputs_keep_their_order() {
+        for count in [0, 1, GROUP, GROUP + 1, GROUP * GROUP + 1] {
+            let all = join_all((0..count).map(ready)).now_or_never();
+            assert_eq!(all, Some((0..count).collect::<Vec<_>>()));
+            let all = try_join_all((0..count).map(|n| ready(Ok::<_, ()>(n)))).now_or_never();
+            assert_eq!(all, Some(Ok((0..count).collect::<Vec<_>>())));
+        }
+    }
+
+    #[test]
+    fn one_error_is_enough() {
+        let first = try_join_all((0..100).map(|n| async move {
+            if n == 70 {
+                return Err(n);
+            }
+            future::pending::<Result<(), i32>>().await
+        }));
+        assert_eq!(first.now_or_never(), Some(Err(70)));
+    }
+}
