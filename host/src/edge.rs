@@ -19,7 +19,7 @@ use crate::{
     gateway::{self, Gateway, Trail},
     model::{Blame, Fault},
     net::Peers,
-    telemetry::Metrics,
+    telemetry::{Gauge, Metrics},
 };
 use arc_swap::ArcSwap;
 use axum::{Router, body::Body, extract::State, routing::any};
@@ -101,7 +101,7 @@ fn weakened<B>(mut response: Response<B>) -> Response<B> {
 /// One request: in, through, out, and one line in the log.
 async fn entry(State(edge): State<Arc<Edge>>, request: Request<Body>) -> Response<Body> {
     let since = Instant::now();
-    let _active = Active::new(&edge.metrics);
+    let _active = Active::new(&edge.metrics.requests_active);
     let inside = edge.inside.load_full();
     let (head, request) = request::take_in(request, inside.max_body, &inside.peers);
     let mut trail = Trail::default();
@@ -121,17 +121,17 @@ async fn entry(State(edge): State<Arc<Edge>>, request: Request<Body>) -> Respons
 }
 
 /// Counts a request for as long as it is under way.
-struct Active(Metrics);
+struct Active<'a>(&'a Gauge);
 
-impl Active {
-    fn new(metrics: &Metrics) -> Self {
-        metrics.requests_active.inc();
-        Self(metrics.clone())
+impl<'a> Active<'a> {
+    fn new(requests: &'a Gauge) -> Self {
+        requests.inc();
+        Self(requests)
     }
 }
 
-impl Drop for Active {
+impl Drop for Active<'_> {
     fn drop(&mut self) {
-        self.0.requests_active.dec();
+        self.0.dec();
     }
 }
