@@ -114,7 +114,8 @@ fn crossings() -> Result<Response, Problem> {
     text(200, "crossed")
 }
 
-/// Any call in JSON: the reply, or the code and what was said. With a query, `each` such calls at once, and that so many `times`.
+/// Any call in JSON: the reply, or the code and what was said. With a query, `each` such calls at once, and that so many `times`; what
+/// came of the last one is told.
 fn json(request: Request) -> Result<Response, Problem> {
     let [(_, service), (_, method)] = request.params.as_slice() else { return text(500, "two parameters") };
     let number = |name: &str| {
@@ -131,7 +132,7 @@ fn json(request: Request) -> Result<Response, Problem> {
     for _ in 1..number("times") {
         backend::call_batch(&calls);
     }
-    match backend::call_batch(&calls).first() {
+    match backend::call_batch(&calls).last() {
         Some(Ok(reply)) => text(200, &String::from_utf8_lossy(&reply.message)),
         Some(Err(failure)) => text(422, &format!("{} {}", failure.code, failure.message)),
         None => text(500, "no call, no answer"),
