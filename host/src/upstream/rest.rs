@@ -110,6 +110,11 @@ impl Rest {
                 }
             }
         }
+        // HTTP clients take such a part away, with the one before it: the request would go to another path.
+        let mut parts = target.split('?').next().unwrap_or_default().split('/');
+        if let Some(part) = parts.find(|part| matches!(*part, "." | "..")) {
+            return Err(Failure::new(Code::InvalidArgument, format!("`{part}` can't be a part of the path")));
+        }
         if self.method == Method::GET || self.method == Method::DELETE {
             add_query(&mut target, self.has_query, &fields);
             return Ok((target, None));
