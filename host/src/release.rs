@@ -4,6 +4,7 @@
 //! that began with it is done. A file that can't be put into service is refused with a reason, and what served before goes on.
 
 mod candidate;
+mod clashes;
 mod config;
 mod folder;
 mod loader;
@@ -13,6 +14,7 @@ mod table;
 mod tally;
 mod watch;
 
+pub use clashes::{Claimant, clashes};
 pub use config::Config;
 pub use loader::{Loader, Report};
 pub use refusal::Refusal;

@@ -6,6 +6,10 @@ use crate::{
 };
 use demo_services::proto::{catalog::v1::Film, reviews::v1::Rating};
 use serde_json::json;
+use std::{
+    sync::atomic::{AtomicUsize, Ordering::SeqCst},
+    time::Duration,
+};
 use weft_tests::{
     host::TestHost,
     tokens::token,
@@ -82,6 +86,29 @@ async fn what_is_not_there_is_not_asked_for_again_and_what_failed_is() {
         }
         assert_eq!(upstream.count(GET_FILM) - before, 2, "a failure is never kept");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_asked_for_all_the_time_is_loaded_anew_before_it_ends() {
+    let upstream = FakeUpstream::start().await;
+    let loads = AtomicUsize::new(0);
+    // A load takes a fifth of the lifetime: dear enough to begin the next one early, and done long before the end.
+    upstream.on(GET_FILM, move |_| titled(&format!("cut {}", loads.fetch_add(1, SeqCst))).slow(Duration::from_secs(3)));
+    let host = host(&upstream, "{ ttl = \"15s\" }").await;
+    assert_eq!(shown(&host, "/film/1").await, seen("cut 0", "Upstream"));
+    for cut in 1..=2 {
+        let title = format!("cut {cut}");
+        until(&title, async || {
+            let (title, origin) = shown(&host, "/film/1").await;
+            assert_eq!(origin, "Cache", "nobody waits for a load, and nobody sees what is too old");
+            assert!(upstream.count(GET_FILM) <= cut + 1 + usize::from(title == format!("cut {cut}")), "one at a time");
+            (title == format!("cut {cut}")).then_some(())
+        })
+        .await;
+    }
+    let scrape = host.metrics().await;
+    let lookups = |result| scrape.sum("weft_cache_lookups_total", &[("method", GET_FILM), ("result", result)]);
+    assert_eq!(["miss", "stale"].map(lookups), [1.0, 0.0], "but for the first time it was always there");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

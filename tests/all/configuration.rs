@@ -1,10 +1,11 @@
 //! A configuration with mistakes starts nothing: all of them are told at once, each with its line and what was expected.
 
-use crate::support::{probe, weft};
+use crate::support::{knows_all, probe, raw, weft};
 use serde_json::Value;
 use std::path::Path;
 use tempfile::TempDir;
 use weft_tests::{
+    artifacts::{renamed, with_endpoint},
     process::{Ended, run},
     setup::Setup,
 };
@@ -148,6 +149,22 @@ async fn a_file_that_is_not_there_is_a_mistake_too() {
 }
 
 #[tokio::test]
+async fn more_instances_than_the_pool_has_room_for_are_a_mistake() {
+    for (limits, fits) in [("requests = 9000\nidle = 1000", true), ("requests = 9000\nidle = 1001", false)] {
+        let folder = Setup::new().limits(limits).write();
+        let file = folder.config();
+        let ended = run(weft(), &["check", "--config", file.to_str().unwrap()]).await;
+        assert_eq!(ended.code, if fits { 0 } else { 2 }, "{ended:?}");
+        if !fits {
+            let told = "limits.requests: `requests` and `idle` together are 10001, and the pool has room for 10000";
+            assert!(ended.err.contains(told), "{}", ended.err);
+            let serve = run(weft(), &["serve", "--config", file.to_str().unwrap()]).await;
+            assert_eq!(serve.code, 2, "{serve:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_jwks_file_without_a_usable_key_is_refused() {
     let text = "[identity]\nissuers = [\"i\"]\naudience = [\"a\"]\njwks = \"jwks.json\"\n[[client]]\nname = \"web\"\n\
                 [plugins]\nfolder = \"p\"\n";
@@ -195,6 +212,44 @@ async fn check_looks_at_the_artifacts_too() {
         "no backend serves `catalog.v1.Films`",
     ] {
         assert!(ended.err.contains(text), "{text} in {}", ended.err);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn check_names_plugins_that_want_one_endpoint_as_the_host_does() {
+    let clients = "[[client]]\nname = \"test\"\nprefix = \"/test\"\n[[client]]\nname = \"tv\"\nprefix = \"/tv\"\n";
+    let wanting = |name: &str, client: &str| {
+        let other = renamed(&raw(), name, client);
+        // The name of a parameter tells no endpoints apart.
+        with_endpoint(&with_endpoint(&other, "GET /echo/{word}"), "GET /version")
+    };
+    let upstream = knows_all().await;
+    let setup = Setup::new().clients(clients).one_backend(upstream.address(), "").plugin("a.wasm", &probe());
+    let check = async |config: &Path| run(weft(), &["check", "--config", config.to_str().unwrap()]).await;
+
+    let apart = setup.clone().plugin("b.wasm", &wanting("other", "tv")).plugin("c.wasm", &probe()).write();
+    let ended = check(&apart.config()).await;
+    assert_eq!(ended.code, 0, "of another client, and the same bytes twice: {ended:?}");
+
+    let setup =
+        setup.plugin("b.wasm", &wanting("other", "test")).plugin("c.wasm", &with_endpoint(&probe(), "GET /more"));
+    // What this one wants belongs to nobody once the second is out.
+    let setup = setup.plugin("d.wasm", &raw());
+    let clashing = setup.write();
+    let ended = check(&clashing.config()).await;
+    assert_eq!(ended.code, 2, "{ended:?}");
+    for text in [
+        "b.wasm: plugin `other`: GET /echo/{word} of client `test` belongs to plugin `probe` already; let one of the two",
+        "b.wasm: plugin `other`: GET /version of client `test` belongs to plugin `probe` already",
+        "c.wasm: plugin `probe`: probe 1.0.0 is in service with another digest, from ",
+    ] {
+        assert!(ended.err.contains(text), "{text} in {}", ended.err);
+    }
+    assert!(!ended.err.contains("d.wasm"), "{}", ended.err);
+    let host = setup.start_in(clashing).await;
+    for file in ["b.wasm", "c.wasm"] {
+        let told = host.until_refused(file).await;
+        assert!(ended.err.contains(&told), "{told} in {}", ended.err);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Guests that loop, grow, trap or answer nonsense are contained: their request gets a truthful 5xx, and nobody else notices.
 
 mod attacks;
+mod bounds;
 mod compiling;
 mod component;
 mod resting;

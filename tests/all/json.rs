@@ -3,7 +3,7 @@
 
 use crate::{
     fan::{LIST_EVENTS, fan},
-    support::{GET_FILM, RATE_FILM, film, knows_all, raw},
+    support::{GET_FILM, LIST_FILMS, PATIENT, RATE_FILM, film, knows_all, raw},
 };
 use bytes::Bytes;
 use demo_services::proto::{
@@ -12,7 +12,7 @@ use demo_services::proto::{
 };
 use serde_json::{Value, json};
 use weft_tests::{
-    artifacts::{descriptors, with_methods},
+    artifacts::{descriptors, with_limit, with_methods},
     demo::Demo,
     frames::{RawUpstream, Step},
     host::{TestHost, refusal},
@@ -74,6 +74,25 @@ async fn json_goes_out_as_protobuf_and_comes_back_as_json() {
     upstream.on(GET_FILM, |_| Answer::fails(5, "no film 1"));
     let (code, said) = call(&host, GET_FILM, r#"{"id": 1}"#).await.unwrap_err();
     assert!(code == 5 && said.contains("no film 1"), "{code} {said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reply_that_unpacks_to_far_more_than_it_is_fails_that_call_alone() {
+    let upstream = knows_all().await;
+    // Empty films: two bytes each, and more than a hundred in JSON.
+    upstream.on(LIST_FILMS, |call| {
+        let films = if call.message.is_empty() { 20_000 } else { 10 };
+        Answer::Message([0x0a, 0].repeat(films).into())
+    });
+    let artifact = with_limit(&plugin(&[GET_FILM, LIST_FILMS], DESCRIPTORS), "cpu", "1s");
+    let setup =
+        Setup::new().limits("requests = 8\nidle = 2\narena = \"1MiB\"").one_backend(upstream.address(), PATIENT);
+    let host = setup.plugin("raw.wasm", &artifact).start().await;
+    let few = call(&host, LIST_FILMS, r#"{"pageSize": 10}"#).await.unwrap();
+    assert_eq!(few["films"].as_array().unwrap().len(), 10);
+    let (code, said) = call(&host, LIST_FILMS, "{}").await.unwrap_err();
+    assert_eq!((code, said.contains("over the bound in JSON")), (8, true), "{said}");
+    assert_eq!(call(&host, GET_FILM, r#"{"id": 1}"#).await.unwrap()["title"], "Film 1");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

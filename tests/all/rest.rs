@@ -7,6 +7,7 @@ use crate::{
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use weft_tests::{
+    frames::BlackHole,
     host::TestHost,
     setup::Setup,
     site::{Asked, Page, Site},
@@ -112,6 +113,7 @@ async fn an_http_status_is_the_code_that_it_means() {
         (Page::status(503, "busy"), "UNAVAILABLE", 503),
         (Page::status(504, "late"), "DEADLINE_EXCEEDED", 504),
         (Page::Silence, "DEADLINE_EXCEEDED", 504),
+        (Page::Drip, "DEADLINE_EXCEEDED", 504),
         (text("<html>hello</html>"), "INTERNAL", 502),
         (text("{\"id\": \"seven\"}"), "INTERNAL", 502),
         (text("{\"id\": 7"), "INTERNAL", 502),
@@ -123,8 +125,12 @@ async fn an_http_status_is_the_code_that_it_means() {
         assert_eq!(host.get("/film/7").send().await.problem(status)["code"], code, "{what}");
         assert_eq!(rest.asked().len(), 1, "{what}");
     }
-    let host = host(FakeUpstream::nowhere().await, once, "").await;
-    assert_eq!(host.get("/film/7").send().await.problem(503)["code"], "UNAVAILABLE");
+    let hole = BlackHole::open().await;
+    let impatient = format!("{once}\nconnect-timeout = \"100ms\"");
+    for (address, lines) in [(FakeUpstream::nowhere().await, once), (hole.address(), &impatient)] {
+        let host = host(address, lines, "").await;
+        assert_eq!(host.get("/film/7").send().await.problem(503)["code"], "UNAVAILABLE");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use prost::Message;
 use serde_json::json;
 use weft_tests::{
-    frames::{RawUpstream, Step, framed},
+    frames::{BlackHole, RawUpstream, Step, framed},
     host::TestHost,
     wait::until,
 };
@@ -73,6 +73,24 @@ async fn a_stream_that_fails_is_a_failure_and_not_a_short_list() {
         let (_upstream, host) = host(steps, bounds).await;
         assert_eq!(host.get("/events/all").send().await.json()["code"], code, "{what}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_for_which_no_connection_is_made_is_a_failure_and_another_endpoint_may_have_it() {
+    let hole = BlackHole::open().await;
+    let rules = format!(
+        "timeout = \"60s\"\nconnect-timeout = \"60s\"\nbalance = \"round-robin\"\nretry = {{ attempts = 1 }}\n\
+         [backend.fake.method.\"{LIST_EVENTS}\"]\nstream = {{ time = \"300ms\" }}"
+    );
+    let alone = setup(&[hole.address()], &rules).start().await;
+    assert_eq!(alone.get("/events/all").send().await.problem(503)["code"], "UNAVAILABLE");
+
+    let well = RawUpstream::start(|_| events(3, &[OK])).await;
+    let both = setup(&[hole.address(), well.address()], &rules).start().await;
+    for _ in 0..2 {
+        assert_eq!(both.get("/events/all").send().await.ok().json(), json!([1, 2, 3]));
+    }
+    assert_eq!(well.calls(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -192,3 +192,25 @@ fn every_promise_has_its_test() {
         .collect();
     assert!(missing.is_empty(), "docs/security.md names tests that are not there: {missing:?}");
 }
+
+#[test]
+fn every_metric_in_the_documents_is_measured() {
+    let files = sources(&repository());
+    let metrics = files.iter().find(|source| source.path.ends_with("telemetry/metrics.rs")).unwrap();
+    let registered = metrics.text.split(".register").skip(1).filter_map(|rest| rest.split('"').nth(1));
+    let registered: BTreeSet<String> = registered.map(|name| format!("weft_{name}")).collect();
+    let known = |name: &str| {
+        let ends = ["", "_total", "_seconds", "_bytes"];
+        ends.iter().any(|end| name.strip_suffix(end).is_some_and(|name| registered.contains(name)))
+    };
+    let mut unknown = Vec::new();
+    for document in ["README.md", "docs/operations.md", "docs/configuration.md", "docs/security.md"] {
+        let text = std::fs::read_to_string(repository().join(document)).unwrap();
+        let named = text.split('`').skip(1).step_by(2).filter(|word| word.starts_with("weft_"));
+        let names = named.map(|word| word.split(['{', ' ']).next().unwrap_or(word));
+        unknown.extend(
+            names.filter(|name| !name.ends_with('*') && !known(name)).map(|name| format!("{document}: {name}")),
+        );
+    }
+    assert!(registered.len() > 20 && unknown.is_empty(), "{registered:?} has no {unknown:?}");
+}

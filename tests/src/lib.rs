@@ -56,6 +56,9 @@ pub fn repository() -> PathBuf {
 pub fn target() -> PathBuf {
     // OUT_DIR and its like are not known to a library; the running test binary lies in TARGET/PROFILE/deps.
     let binary = std::env::current_exe().unwrap();
-    let target = binary.ancestors().find(|folder| folder.join("CACHEDIR.TAG").exists()).unwrap_or(Path::new("target"));
+    let target = binary
+        .ancestors()
+        .find(|folder| folder.join("CACHEDIR.TAG").exists())
+        .map_or_else(|| repository().join("target"), Path::to_owned);
     target.join("tests")
 }

@@ -86,6 +86,14 @@ impl HostProcess {
         Web::new(self.http)
     }
 
+    /// Its number among the system's processes.
+    ///
+    /// # Panics
+    /// If it has ended.
+    pub fn id(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
     /// All lines so far.
     pub fn lines(&self) -> Vec<String> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -108,13 +116,13 @@ impl HostProcess {
     /// From here on [`HostProcess::peak_memory`] counts anew; with what there is now.
     pub fn forget_peak_memory(&self) -> u64 {
         // As in proc(5): resets the peak resident set size.
-        std::fs::write(format!("/proc/{}/clear_refs", self.child.id().unwrap()), "5").unwrap();
+        std::fs::write(format!("/proc/{}/clear_refs", self.id()), "5").unwrap();
         self.peak_memory()
     }
 
     /// The most memory that it has had at any time, in bytes.
     pub fn peak_memory(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id().unwrap())).unwrap();
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         line.trim().trim_end_matches("kB").trim().parse::<u64>().unwrap() << 10
     }

@@ -5,6 +5,7 @@ use crate::model::{Code, Failure};
 use bytes::Bytes;
 use prost::Message;
 use prost_reflect::{DeserializeOptions, DynamicMessage, MessageDescriptor, SerializeOptions};
+use std::io;
 
 /// JSON of `message` to protobuf. Unknown fields are passed over; what is wrong is told with the field where it stands.
 pub fn to_protobuf(message: MessageDescriptor, json: &[u8]) -> Result<Bytes, Failure> {
@@ -23,20 +24,22 @@ pub fn to_protobuf(message: MessageDescriptor, json: &[u8]) -> Result<Bytes, Fai
     Ok(parsed.encode_to_vec().into())
 }
 
-/// Protobuf of `message` to JSON. Fields are named as in the proto's JSON mapping; zero values are written.
-pub fn to_json(message: MessageDescriptor, reply: &Bytes) -> Result<Bytes, Failure> {
+/// Protobuf of `message` to JSON of `most` bytes. Fields are named as in the proto's JSON mapping; zero values are written. So two
+/// bytes of an empty message may become hundreds, which is why there is a bound.
+pub fn to_json(message: MessageDescriptor, reply: &Bytes, most: usize) -> Result<Bytes, Failure> {
     let name = message.full_name().to_owned();
     let bad =
         |error: &dyn std::fmt::Display| Failure::new(Code::Internal, format!("the reply is no `{name}`: {error}"));
     let parsed = DynamicMessage::decode(message, reply.clone()).map_err(|error| bad(&error))?;
-    let mut out = Vec::with_capacity(reply.len() * 2);
+    let mut out = Bounded { bytes: Vec::with_capacity(most.min(reply.len() * 2)), most };
     let options = SerializeOptions::new().skip_default_fields(false);
-    parsed.serialize_with_options(&mut serde_json::Serializer::new(&mut out), &options).map_err(|error| bad(&error))?;
-    Ok(out.into())
+    let written = parsed.serialize_with_options(&mut serde_json::Serializer::new(&mut out), &options);
+    written.map_err(|error| if error.is_io() { too_large(&name) } else { bad(&error) })?;
+    Ok(out.bytes.into())
 }
 
 /// As [`to_json`], for a list of messages in `repeated` field 1: the reply of a streaming method.
-pub fn list_to_json(message: MessageDescriptor, list: &Bytes) -> Result<Bytes, Failure> {
+pub fn list_to_json(message: MessageDescriptor, list: &Bytes, most: usize) -> Result<Bytes, Failure> {
     let bad = || Failure::new(Code::Internal, format!("the reply is no list of `{}`", message.full_name()));
     let (mut rest, mut out) = (list.clone(), b"[".to_vec());
     while !rest.is_empty() {
@@ -47,10 +50,36 @@ pub fn list_to_json(message: MessageDescriptor, list: &Bytes) -> Result<Bytes, F
         if out.len() > 1 {
             out.push(b',');
         }
-        out.extend_from_slice(&to_json(message.clone(), &rest.split_to(length))?);
+        // With room for the bracket.
+        let left = most.saturating_sub(out.len() + 1);
+        out.extend_from_slice(&to_json(message.clone(), &rest.split_to(length), left)?);
     }
     out.push(b']');
     Ok(out.into())
+}
+
+fn too_large(name: &str) -> Failure {
+    Failure::new(Code::ResourceExhausted, format!("a `{name}` is over the bound in JSON"))
+}
+
+/// Takes so many bytes and no more.
+struct Bounded {
+    bytes: Vec<u8>,
+    most: usize,
+}
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.bytes.len() + bytes.len() > self.most {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 #[cfg(test)]

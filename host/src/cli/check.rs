@@ -5,11 +5,13 @@ use crate::{
     artifact::Artifact,
     config::Config,
     fanout::{self, Engine, PlanError},
+    release::{Claimant, Refusal, clashes},
     settings::{Mistake, Place},
     telemetry::Metrics,
 };
 use std::{
     collections::BTreeMap,
+    fmt::Display,
     path::{Path, PathBuf},
 };
 
@@ -34,6 +36,21 @@ struct Found {
     /// By the table that it belongs into: a line to paste.
     proposals: BTreeMap<String, String>,
     artifacts: Vec<String>,
+}
+
+impl Found {
+    /// Something that is wrong with a whole file.
+    fn complain(&mut self, file: &Path, what: &dyn Display) {
+        let file = file.display().to_string().into();
+        self.mistakes.push(Mistake { file, line: 0, key: String::new(), message: what.to_string() });
+    }
+
+    fn complain_of_plan(&mut self, file: &Path, error: PlanError) {
+        match error {
+            PlanError::Rule { at, message } => self.mistakes.push(Place::mistake(&at, message)),
+            other => self.complain(file, &other),
+        }
+    }
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result {
@@ -66,55 +83,52 @@ fn check(config: &Config) -> Result<Found> {
     let (engine, _) =
         Engine::new(config.fanout.clone(), config.forward.clone(), &Metrics::default()).map_err(anyhow::Error::msg)?;
     let mut found = Found::default();
-    let clients = config.clients.names();
-    for file in artifacts(&config.plugins.folder) {
-        let name = file.display().to_string();
-        let mut complain = |message: String| {
-            found.mistakes.push(Mistake { file: name.as_str().into(), line: 0, key: String::new(), message });
-        };
-        let artifact = match std::fs::read(&file)
-            .map_err(|e| e.to_string())
-            .and_then(|b| Artifact::parse(b.into()).map_err(|e| e.to_string()))
-        {
-            Ok(artifact) => artifact,
-            Err(reason) => {
-                complain(reason);
-                continue;
-            }
-        };
-        if !clients.contains(&artifact.manifest.client) {
-            complain(format!("it is for client `{}`, which the configuration doesn't have", artifact.manifest.client));
+    let mut artifacts = Vec::new();
+    for file in files(&config.plugins.folder) {
+        match read(&file) {
+            Ok(artifact) => artifacts.push((file, artifact)),
+            Err(refusal) => found.complain(&file, &refusal),
         }
-        match engine.plans(&artifact) {
+    }
+    let clients = config.clients.names();
+    for (file, artifact) in &artifacts {
+        let manifest = &artifact.manifest;
+        if !clients.contains(&manifest.client) {
+            found.complain(file, &Refusal::NoClient { client: manifest.client.clone(), known: clients.join(", ") });
+        }
+        match engine.plans(artifact) {
             Ok(_) => found.artifacts.push(format!(
                 "{} {} for {}, {} endpoints",
-                artifact.manifest.name,
-                artifact.manifest.version,
-                artifact.manifest.client,
-                artifact.manifest.endpoints.len()
+                manifest.name,
+                manifest.version,
+                manifest.client,
+                manifest.endpoints.len()
             )),
-            Err(errors) => found.mistakes.extend(errors.into_iter().map(|error| mistake(&name, error))),
+            Err(errors) => errors.into_iter().for_each(|error| found.complain_of_plan(file, error)),
         }
-        propose(config, &artifact, &mut found.proposals);
+        propose(config, artifact, &mut found.proposals);
+    }
+    let claimants: Vec<_> = artifacts.iter().map(|(file, artifact)| Claimant { file, artifact }).collect();
+    for (Claimant { file, artifact }, refusal) in clashes(&claimants) {
+        found.complain(file, &format_args!("plugin `{}`: {refusal}", artifact.manifest.name));
     }
     found.mistakes.sort();
     found.mistakes.dedup();
     Ok(found)
 }
 
-fn artifacts(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut files: Vec<_> =
-        entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "wasm")).collect();
-    files.sort();
-    files
+fn read(file: &Path) -> std::result::Result<Artifact, Refusal> {
+    Ok(Artifact::parse(std::fs::read(file)?.into())?)
 }
 
-fn mistake(file: &str, error: PlanError) -> Mistake {
-    match error {
-        PlanError::Rule { at, message } => Place::mistake(&at, message),
-        other => Mistake { file: file.into(), line: 0, key: String::new(), message: other.to_string() },
-    }
+/// What a host would load, in the order in which it would.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let is_hidden = |path: &Path| path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut files: Vec<_> =
+        entries.filter(|path| path.extension().is_some_and(|e| e == "wasm") && !is_hidden(path)).collect();
+    files.sort();
+    files
 }
 
 /// Rules for methods that are called and have none yet.

@@ -51,7 +51,7 @@ impl Key {
         Some(Self { artifact, scope, key })
     }
 
-    /// Tags of one plugin are its own.
+    /// Tags of one plugin are its own, and one group: `DIGEST/TAG`.
     fn own(&self, tag: &str) -> String {
         own_tag(self.artifact, tag)
     }

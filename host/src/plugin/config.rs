@@ -3,6 +3,10 @@
 use crate::settings::{ByteSize, Percent, Table};
 use std::time::Duration;
 
+/// Slots of the pool, which are `requests` and `idle` together. Each takes eight GiB of addresses and more, and the largest hole that
+/// a process has among its 128 TiB is two thirds of them.
+const MOST_SLOTS: u32 = 10_000;
+
 /// The host's ceilings. A plugin's own limits hold where they are lower.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -44,10 +48,18 @@ impl Config {
     pub fn read(table: &Table<'_>) -> Self {
         let kib = |n: u64| ByteSize(n << 10);
         let mib = |n: u64| ByteSize(n << 20);
+        let (requests, idle) = (table.within("requests", 512, 1, MOST_SLOTS), table.within("idle", 128, 0, 5_000));
+        if requests + idle > MOST_SLOTS {
+            let text = format!(
+                "`requests` and `idle` together are {}, and the pool has room for {MOST_SLOTS}",
+                requests + idle
+            );
+            table.mistake("requests", text);
+        }
         Self {
-            requests: table.within("requests", 512, 1, 10_000),
+            requests,
             queue: table.within("queue", Duration::from_millis(100), Duration::ZERO, Duration::from_secs(10)),
-            idle: table.within("idle", 128, 0, 5_000),
+            idle,
             memory: table.within("memory", mib(128), mib(1), mib(4096)),
             cpu: table.within("cpu", Duration::from_secs(1), Duration::from_millis(1), Duration::from_mins(1)),
             calls: table.within("calls", 10_000, 1, 100_000),

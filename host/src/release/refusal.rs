@@ -22,7 +22,9 @@ pub enum Refusal {
         "{plugin} {version} is in service with another digest, from {file}; raise `version`, or remove that file first"
     )]
     SameVersion { plugin: String, version: String, file: String },
-    #[error("{endpoint} of client `{client}` belongs to plugin `{owner}` already")]
+    #[error(
+        "{endpoint} of client `{client}` belongs to plugin `{owner}` already; let one of the two give it up, or take another path"
+    )]
     EndpointTaken { endpoint: String, client: String, owner: String },
     #[error("the host failed while loading it: {0}")]
     Host(String),

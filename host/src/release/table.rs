@@ -185,15 +185,31 @@ fn claim(release: &Release, policy: &EndpointPolicy) -> Claim {
     (release.client.clone(), release.name.clone(), policy.name.place())
 }
 
-/// For each plugin its highest version, in the order of the list.
-fn highest<'a>(releases: &[&'a Arc<Release>]) -> Vec<&'a Arc<Release>> {
-    let mut newest: BTreeMap<&str, &semver::Version> = BTreeMap::new();
-    for release in releases {
-        let version = newest.entry(&release.name).or_insert(&release.version);
-        *version = (*version).max(&release.version);
+/// One version of a plugin.
+pub(super) trait Versioned {
+    fn plugin(&self) -> &str;
+    fn version(&self) -> &semver::Version;
+}
+
+impl Versioned for Arc<Release> {
+    fn plugin(&self) -> &str {
+        &self.name
     }
-    let is_newest = |release: &&&Arc<Release>| newest.get(release.name.as_str()) == Some(&&release.version);
-    releases.iter().filter(is_newest).copied().collect()
+
+    fn version(&self) -> &semver::Version {
+        &self.version
+    }
+}
+
+/// For each plugin its highest version, in the order of the list.
+pub(super) fn highest<'a, V: Versioned>(list: &[&'a V]) -> Vec<&'a V> {
+    let mut newest: BTreeMap<&str, &semver::Version> = BTreeMap::new();
+    for one in list {
+        let version = newest.entry(one.plugin()).or_insert(one.version());
+        *version = (*version).max(one.version());
+    }
+    let is_newest = |one: &&&'a V| newest.get(one.plugin()) == Some(&one.version());
+    list.iter().filter(is_newest).copied().collect()
 }
 
 impl Table {

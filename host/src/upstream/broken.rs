@@ -6,6 +6,11 @@ use crate::model::Code;
 use std::{error::Error, io};
 use tonic::{ConnectError, Status, TimeoutExpired};
 
+/// A stream was cut before there was a connection to ask for it.
+#[derive(Debug, thiserror::Error)]
+#[error("no connection was made in the stream's time")]
+pub(super) struct NoConnection;
+
 /// How a call ended that got no gRPC status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Broken {
@@ -28,7 +33,7 @@ pub(super) fn broken(status: &Status) -> Option<Broken> {
 
 fn meaning(error: &(dyn Error + 'static)) -> Option<Broken> {
     let sent = |code| Some(Broken { code, unsent: false });
-    if error.is::<ConnectError>() {
+    if error.is::<ConnectError>() || error.is::<NoConnection>() {
         return Some(Broken { code: Code::Unavailable, unsent: true });
     }
     if error.is::<TimeoutExpired>() {

@@ -6,7 +6,7 @@
 
 use super::{
     Config, Outgoing,
-    broken::broken,
+    broken::{NoConnection, broken},
     codec::RawCodec,
     config::TlsFiles,
     endpoint::{Failed, Pushback},
@@ -81,7 +81,7 @@ pub(super) async fn unary(channel: Channel, outgoing: Outgoing, max_reply: usize
     }
     let path = outgoing.method.path.clone();
     let answer = match outgoing.method.stream {
-        Some(bounds) => stream(client, request, path, bounds).await,
+        Some(bounds) => stream(client, request, path, bounds, &progress).await,
         None => one(client, request, path).await,
     };
     answer.map_err(|status| failed(&status, &progress))
@@ -105,7 +105,17 @@ async fn stream(
     request: tonic::Request<Bytes>,
     path: PathAndQuery,
     bounds: StreamBounds,
+    progress: &Arc<Progress>,
 ) -> Result<Bytes, Status> {
+    let progress = progress.clone();
+    let request = request.map(|message| {
+        let progress = progress.clone();
+        // Taken once there is a connection for it.
+        futures_util::stream::once(async move {
+            progress.sent.store(true, Relaxed);
+            message
+        })
+    });
     let mut cut = std::pin::pin!(async {
         match bounds.time {
             Some(time) => tokio::time::sleep(time).await,
@@ -114,9 +124,12 @@ async fn stream(
     });
     let mut list = BytesMut::new();
     let opened = tokio::select! {
-        opened = client.server_streaming(request, path, RawCodec) => opened?,
+        opened = client.streaming(request, path, RawCodec) => opened?,
         // Many servers send no headers before there is a message.
-        () = &mut cut => return Ok(Bytes::new()),
+        () = &mut cut => {
+            let was_sent = progress.sent.load(Relaxed);
+            return if was_sent { Ok(Bytes::new()) } else { Err(Status::from_error(Box::new(NoConnection))) };
+        }
     };
     let mut messages = opened.into_inner();
     for _ in 0..bounds.items {
@@ -135,9 +148,14 @@ async fn stream(
     Ok(list.freeze())
 }
 
-/// Whether the backend has begun to answer, for what may be done after a failure.
+/// How far a call has come, for what may be done after a failure.
 #[derive(Debug, Default)]
-struct Progress(AtomicBool);
+struct Progress {
+    /// There was a connection to send it on. Kept for streams only.
+    sent: AtomicBool,
+    /// The backend has begun to answer.
+    answered: AtomicBool,
+}
 
 fn failed(status: &Status, progress: &Progress) -> Failed {
     let (code, unsent) = match (broken(status), status.code()) {
@@ -164,7 +182,7 @@ fn failed(status: &Status, progress: &Progress) -> Failed {
             Some(Some(millis)) => Pushback::After(Duration::from_millis(millis)),
         };
     let failure = Failure { code, message, details: Bytes::copy_from_slice(status.details()) };
-    Failed { failure, unsent, answered: progress.0.load(Relaxed), pushback }
+    Failed { failure, unsent, answered: progress.answered.load(Relaxed), pushback }
 }
 
 /// How tonic's message begins about a reply that is larger than it may be.
@@ -209,7 +227,7 @@ impl Service<Request<Body>> for GrpcOnly {
             let response = answer.await?;
             // An answer that consists of trailers only has not begun.
             let is_over = response.headers().contains_key("grpc-status");
-            progress.0.store(!is_over, Relaxed);
+            progress.answered.store(!is_over, Relaxed);
             let is_grpc = is_over
                 || response
                     .headers()

@@ -21,6 +21,9 @@ use std::time::Duration;
 /// What may stand unencoded in a path segment or a query value (RFC 3986, `unreserved`).
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// Of a request message in JSON: far more than any is meant to have, and a bound for those that unpack to much.
+const LARGEST_REQUEST: usize = 16 << 20;
+
 /// How one method is called over HTTP.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rest {
@@ -89,7 +92,7 @@ impl Rest {
 
     /// Method, target and body of the request.
     fn request(&self, message: &Bytes) -> Result<(String, Option<Bytes>), Failure> {
-        let json = json::to_json(self.input.clone(), message)?;
+        let json = json::to_json(self.input.clone(), message, LARGEST_REQUEST)?;
         let Ok(Value::Object(mut fields)) = serde_json::from_slice(&json) else {
             return Err(Failure::new(Code::Internal, "the request is no JSON object"));
         };
@@ -106,6 +109,11 @@ impl Rest {
                     target.extend(utf8_percent_encode(&text, ENCODED));
                 }
             }
+        }
+        // HTTP clients take such a part away, with the one before it: the request would go to another path.
+        let mut parts = target.split('?').next().unwrap_or_default().split('/');
+        if let Some(part) = parts.find(|part| matches!(*part, "." | "..")) {
+            return Err(Failure::new(Code::InvalidArgument, format!("`{part}` can't be a part of the path")));
         }
         if self.method == Method::GET || self.method == Method::DELETE {
             add_query(&mut target, self.has_query, &fields);

@@ -4,7 +4,10 @@ use super::component::{artifact, manifest, of_functions};
 use crate::support::{knows_all, probe, weft};
 use bytes::Bytes;
 use rustix::process::Signal;
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering::SeqCst},
+};
 use weft::artifact::Digest;
 use weft_tests::{
     artifacts::with_version,
@@ -78,6 +81,46 @@ async fn neither_a_roll_back_nor_a_removal_waits_for_a_compiler() {
     live("1.1.0").await;
     assert_eq!(refusal(&plugins().await, "many.wasm"), None, "it is still compiled");
     assert_eq!(helpers(&bomb), 1);
+}
+
+/// Compilers that this process runs now.
+fn compilers_of(host: &HostProcess) -> usize {
+    let parent = format!("\nPPid:\t{}\n", host.id());
+    let processes = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    let read = |process: &Path, file| std::fs::read_to_string(process.join(file)).unwrap_or_default();
+    processes
+        .filter(|process| read(process, "status").contains(&parent))
+        .filter(|process| read(process, "cmdline").contains("compile-artifact"))
+        .count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_full_of_new_artifacts_leaves_a_core_to_those_who_serve() {
+    const ARTIFACTS: u32 = 6;
+    let cores = std::thread::available_parallelism().unwrap().get();
+    let upstream = knows_all().await;
+    // The neighbour is compiled before the time for it is short.
+    setup(&upstream).start().await.stop().await;
+    let folder = setup(&upstream).plugins("compile-timeout = \"1s\"").write();
+    let host = HostProcess::start(weft(), &folder).await;
+    let (web, admin) = (host.web(), Web::new(host.admin));
+    for number in 0..ARTIFACTS {
+        let name = format!("many-{number}");
+        let bomb = artifact(&manifest(&name, "1s", ""), &of_functions(900_100 + number));
+        folder.install(&format!("{name}.wasm"), &bomb);
+    }
+    let most = AtomicUsize::new(0);
+    until("all to be given up", async || {
+        most.fetch_max(compilers_of(&host), SeqCst);
+        let plugins = admin.get("/v1/plugins").send().await.ok().json();
+        assert_eq!(web.get("/test/version").send().await.text(), "1.0.0", "others are served meanwhile: {plugins}");
+        let given_up = (0..ARTIFACTS).filter_map(|number| refusal(&plugins, &format!("many-{number}.wasm")));
+        (given_up.inspect(|reason| assert!(reason.contains("more than"), "{reason}")).count() == ARTIFACTS as usize)
+            .then_some(())
+    })
+    .await;
+    let most = most.into_inner();
+    assert!((1..=1.max(cores - 1)).contains(&most), "{most} compilers at once on {cores} cores");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

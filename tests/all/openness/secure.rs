@@ -86,6 +86,25 @@ async fn http_1_and_http_2_are_agreed_on_in_the_handshake() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_begins_a_handshake_and_does_not_go_on_is_cut_and_keeps_nobody_away() {
+    let issued = issued();
+    let [certificate, key] = &issued.server;
+    let lines = format!("first-bytes = \"500ms\"\ntls = {{ certificate = {certificate:?}, key = {key:?} }}");
+    let host = issued.setup("").http(&lines).start().await;
+    // The head of a record that would hold a ClientHello, and the first bytes of that.
+    let hello = [0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3];
+    for length in [0, 3, hello.len()] {
+        let mut stream = TcpStream::connect(host.address()).await.unwrap();
+        stream.write_all(&hello[..length]).await.unwrap();
+        let mut said = Vec::new();
+        let waiting = soon("the end", stream.read_to_end(&mut said));
+        let (_, good) = tokio::join!(waiting, Web::tls(host.address(), &issued.ca, None).get("/version").send());
+        assert_eq!((said.len(), good.ok().text().as_str()), (0, "1.0.0"));
+    }
+    assert_eq!(host.metrics().await.sum("weft_connections_cut_total", &[("reason", "silent")]), 3.0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_certificate_is_shown_to_new_connections_and_a_wrong_one_to_nobody() {
     let issued = issued();
     let folder = issued.setup("").write();

@@ -6,6 +6,9 @@ use prost_reflect::DescriptorPool;
 use serde_json::{Map, Value, json};
 use std::sync::LazyLock;
 
+/// More than anything here needs.
+const MOST: usize = 16 << 20;
+
 /// One of everything that protobuf's JSON mapping knows.
 const PROTO: &str = r#"
 syntax = "proto3";
@@ -55,7 +58,7 @@ static RICH: LazyLock<MessageDescriptor> = LazyLock::new(|| {
 /// As read from JSON and written again.
 fn there_and_back(value: &Value) -> Result<Value, String> {
     let message = to_protobuf(RICH.clone(), value.to_string().as_bytes()).map_err(|failure| failure.message)?;
-    Ok(serde_json::from_slice(&to_json(RICH.clone(), &message).unwrap()).unwrap())
+    Ok(serde_json::from_slice(&to_json(RICH.clone(), &message, MOST).unwrap()).unwrap())
 }
 
 fn rich() -> impl Strategy<Value = Value> {
@@ -200,7 +203,7 @@ proptest! {
     #[test]
     fn bytes_that_nobody_meant_are_read_or_refused(bytes in vec(prop_oneof![0..32_u8, any::<u8>()], 0..80)) {
         let bytes = Bytes::from(bytes);
-        for read in [to_json(RICH.clone(), &bytes), list_to_json(RICH.clone(), &bytes)] {
+        for read in [to_json(RICH.clone(), &bytes, MOST), list_to_json(RICH.clone(), &bytes, MOST)] {
             match read {
                 Ok(json) => drop(serde_json::from_slice::<Value>(&json).unwrap()),
                 Err(failure) => prop_assert_eq!(failure.code, Code::Internal),
@@ -240,7 +243,7 @@ fn depth_is_bounded_on_both_ways() {
         let refused = to_protobuf(RICH.clone(), deep(levels).as_bytes());
         if let Ok(message) = refused {
             // What JSON lets through, protobuf may refuse.
-            let _ = to_json(RICH.clone(), &message);
+            let _ = to_json(RICH.clone(), &message, MOST);
         }
     }
     let nested = (0..1_000).fold(Vec::new(), |inner: Vec<u8>, _| {
@@ -249,5 +252,20 @@ fn depth_is_bounded_on_both_ways() {
         message.extend(inner);
         message
     });
-    assert_eq!(to_json(RICH.clone(), &nested.into()).unwrap_err().code, Code::Internal);
+    assert_eq!(to_json(RICH.clone(), &nested.into(), MOST).unwrap_err().code, Code::Internal);
+}
+
+#[test]
+fn what_two_bytes_become_is_bounded() {
+    // Empty messages, two bytes each.
+    let empty: Bytes = [0x0a, 0].repeat(1_000).into();
+    let one = to_json(RICH.clone(), &Bytes::new(), MOST).unwrap();
+    let list = list_to_json(RICH.clone(), &empty, MOST).unwrap();
+    assert_eq!(list.len(), 1_000 * (one.len() + 1) + 1);
+    assert_eq!(list_to_json(RICH.clone(), &empty, list.len()).unwrap(), list);
+    for (bytes, most) in [(&empty, list.len() - 2), (&empty, 0), (&empty, one.len())] {
+        assert_eq!(list_to_json(RICH.clone(), bytes, most).unwrap_err().code, Code::ResourceExhausted);
+    }
+    assert_eq!(to_json(RICH.clone(), &Bytes::new(), one.len()).unwrap(), one);
+    assert_eq!(to_json(RICH.clone(), &Bytes::new(), one.len() - 1).unwrap_err().code, Code::ResourceExhausted);
 }

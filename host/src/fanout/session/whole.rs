@@ -30,6 +30,8 @@ impl Session {
             }
         }
         self.start(heads);
+        // JSON may be much larger than what it was made of; all of it has to fit into what one exchange hands over.
+        let mut room = self.limits.arena;
         while answers.iter().any(Option::is_none) {
             self.collect();
             for (ticket, outcome) in std::mem::take(&mut self.ready) {
@@ -37,7 +39,7 @@ impl Session {
                 if let Some((answer, (method, message, _))) =
                     place.and_then(|at| answers.get_mut(at).zip(calls.get(at)))
                 {
-                    *answer = Some(self.in_encoding(method, message, outcome));
+                    *answer = Some(self.in_encoding(method, message, outcome, &mut room));
                 }
             }
             if answers.iter().any(Option::is_none) {
@@ -56,7 +58,7 @@ impl Session {
         Ok(Head { method: number, depth: 1, timeout, instead: Instead::default(), message })
     }
 
-    fn in_encoding(&self, method: &str, asked: &JsonOrProto, outcome: Outcome) -> Outcome {
+    fn in_encoding(&self, method: &str, asked: &JsonOrProto, outcome: Outcome, room: &mut usize) -> Outcome {
         let (JsonOrProto::Json(_), Ok(reply), Some((_, planned))) =
             (asked, &outcome.result, self.plans.number_of(method))
         else {
@@ -64,7 +66,9 @@ impl Session {
         };
         let message = planned.descriptor.output();
         let is_list = planned.descriptor.is_server_streaming();
-        let json = if is_list { json::list_to_json(message, reply) } else { json::to_json(message, reply) };
+        let make = if is_list { json::list_to_json } else { json::to_json };
+        let json = make(message, reply, *room);
+        *room -= json.as_ref().map_or(0, Bytes::len).min(*room);
         let result = json.map_err(Arc::new);
         Outcome { result, ..outcome }
     }

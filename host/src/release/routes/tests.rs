@@ -32,7 +32,8 @@ fn two_plugins_may_name_one_path_differently_under_different_methods() {
 fn the_same_endpoint_twice_is_refused_by_name() {
     let mut routes = routes(&["GET /films/{id}"]);
     let error = routes.add("web", &"GET /films/{film}".parse().unwrap(), "other", "x").unwrap_err();
-    assert_eq!(error.to_string(), "GET /films/{film} of client `web` belongs to plugin `p` already");
+    let text = error.to_string();
+    assert!(text.starts_with("GET /films/{film} of client `web` belongs to plugin `p` already"), "{text}");
 }
 
 #[test]

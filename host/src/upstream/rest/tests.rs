@@ -48,6 +48,13 @@ fn fields_go_into_path_query_and_body() {
 fn a_path_can_not_be_left_or_have_an_empty_part() {
     assert_eq!(request("GET /v1/{city}/x", r#"{"city": "../admin?x#y"}"#).unwrap().0, "/v1/..%2Fadmin%3Fx%23y/x");
     assert!(request("GET /v1/{city}", "{}").unwrap_err().contains("`city` is empty"));
+    for (template, city) in [("GET /v1/{city}/x", ".."), ("GET /v1/{city}", "."), ("POST /v1/.{city}?a=b", ".")] {
+        let refused = request(template, &format!(r#"{{"city": "{city}"}}"#)).unwrap_err();
+        assert!(refused.contains("can't be a part of the path"), "{template}: {refused}");
+    }
+    // Elsewhere it means nothing.
+    assert_eq!(request("GET /v1/a{city}", r#"{"city": ".."}"#).unwrap().0, "/v1/a..");
+    assert_eq!(request("GET /v1?city={city}", r#"{"city": "../.."}"#).unwrap().0, "/v1?city=..%2F..");
 }
 
 #[test]

@@ -114,19 +114,28 @@ fn crossings() -> Result<Response, Problem> {
     text(200, "crossed")
 }
 
-/// Any call in JSON: the reply, or the code and what was said.
+/// Any call in JSON: the reply, or the code and what was said. With a query, `each` such calls at once, and that so many `times`; what
+/// came of the last one is told.
 fn json(request: Request) -> Result<Response, Problem> {
     let [(_, service), (_, method)] = request.params.as_slice() else { return text(500, "two parameters") };
+    let number = |name: &str| {
+        let value = request.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.parse().unwrap_or(1));
+        value.unwrap_or(1_usize)
+    };
     let call = Call {
         method: format!("{service}/{method}"),
-        message: request.body,
+        message: request.body.clone(),
         encoding: Encoding::Json,
         timeout_ms: None,
     };
-    match backend::call_batch(&[call]).as_slice() {
-        [Ok(reply)] => text(200, &String::from_utf8_lossy(&reply.message)),
-        [Err(failure)] => text(422, &format!("{} {}", failure.code, failure.message)),
-        _ => text(500, "one call, one answer"),
+    let calls = vec![call; number("each")];
+    for _ in 1..number("times") {
+        backend::call_batch(&calls);
+    }
+    match backend::call_batch(&calls).last() {
+        Some(Ok(reply)) => text(200, &String::from_utf8_lossy(&reply.message)),
+        Some(Err(failure)) => text(422, &format!("{} {}", failure.code, failure.message)),
+        None => text(500, "no call, no answer"),
     }
 }
 
