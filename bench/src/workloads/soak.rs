@@ -193,6 +193,8 @@ fn tell(
         along: "seconds".to_owned(),
         columns: ["MiB resident", "open files", "threads"].map(str::to_owned).to_vec(),
         points: points.collect(),
+        why: "Slots of the sandbox and caches fill in the first minutes; what grew after that would be a leak."
+            .to_owned(),
     });
     let none = Wanted::AtMost(0.0);
     report.target("soak: lost requests", none, ledger.lost_count() as f64);
