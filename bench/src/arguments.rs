@@ -46,7 +46,7 @@ pub(crate) struct Arguments {
 impl Arguments {
     pub(crate) fn effort(&self) -> Effort {
         if self.quick {
-            Effort { rounds: 2, warm: Duration::from_millis(300), measured: Duration::from_millis(800), quick: true }
+            Effort { rounds: 2, warm: Duration::from_millis(200), measured: Duration::from_millis(600), quick: true }
         } else {
             Effort { rounds: 5, warm: Duration::from_secs(1), measured: Duration::from_secs(4), quick: false }
         }

@@ -8,6 +8,7 @@ mod table;
 use crate::{arguments::Arguments, measure::Row, say, scene};
 use anyhow::Context;
 use machine::Machine;
+pub(crate) use machine::memory as machine_memory;
 use serde::Serialize;
 use std::io::Write;
 

@@ -65,10 +65,10 @@ pub(super) async fn run(bench: &mut Bench, name: &str) -> anyhow::Result<()> {
 
     // Both versions have been compiled before: what is measured is the swap.
     let swapper = Swapper::start(bench, &server)?;
-    load.run(Duration::from_secs(3)).await;
+    load.run(Duration::from_millis(2_500)).await;
     swapper.stop().await?;
 
-    let time = Duration::from_secs(if bench.effort.quick { 4 } else { 60 });
+    let time = Duration::from_secs(if bench.effort.quick { 3 } else { 60 });
     let quiet = load.run(time).await;
     let swapper = Swapper::start(bench, &server)?;
     let swapped = load.run(time).await;
