@@ -30,6 +30,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) plot: Option<PathBuf>,
 
+    /// Put the results into the README, docs/bench.md and docs/bench.svg
+    #[arg(long)]
+    pub(crate) readme: bool,
+
     /// Leave the Node arm out
     #[arg(long)]
     pub(crate) no_node: bool,
@@ -42,10 +46,24 @@ pub(crate) struct Arguments {
 impl Arguments {
     pub(crate) fn effort(&self) -> Effort {
         if self.quick {
-            Effort { rounds: 2, warm: Duration::from_millis(300), measured: Duration::from_millis(800), quick: true }
+            Effort { rounds: 2, warm: Duration::from_millis(200), measured: Duration::from_millis(600), quick: true }
         } else {
             Effort { rounds: 5, warm: Duration::from_secs(1), measured: Duration::from_secs(4), quick: false }
         }
+    }
+
+    /// The command, for those who want to do it again.
+    pub(crate) fn command(&self) -> String {
+        let mut command = "cargo bench --".to_owned();
+        if self.quick {
+            command.push_str(" --quick");
+        }
+        for only in &self.only {
+            command.push_str(" --only ");
+            command.push_str(only);
+        }
+        command.push_str(" --readme");
+        command
     }
 
     pub(crate) fn wants(&self, workload: &str) -> bool {

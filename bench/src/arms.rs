@@ -55,6 +55,7 @@ pub(crate) struct Setting {
 }
 
 impl Setting {
+    /// With room for all.
     pub(crate) fn of(cache: Cache) -> Self {
         Self { cache, entries: 1_000_000 }
     }

@@ -8,7 +8,7 @@
 //! | [`scene`] | the services and the files behind all arms |
 //! | [`load`] | the load driver: closed loop, open loop, every body checked |
 //! | [`measure`] | runs interleaved, medians and spread |
-//! | [`report`] | the table, the targets, JSON, the plot |
+//! | [`report`] | the table, the targets, JSON, the plot, the README |
 //! | [`process`] | one process: its addresses, its CPU time and memory by the kernel's account |
 //! | [`roles`] | the other processes: services, host, unsandboxed host, hand-written server |
 //!

@@ -3,6 +3,7 @@
 mod client;
 mod pace;
 
+pub(crate) use client::exchange;
 pub(crate) use pace::{Load, Pace};
 
 use crate::truth::Body;

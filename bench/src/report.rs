@@ -1,12 +1,14 @@
 //! What was found out: the table, the targets, JSON, the plot.
 
 mod machine;
+mod markdown;
 mod plot;
 mod table;
 
 use crate::{arguments::Arguments, measure::Row, say, scene};
 use anyhow::Context;
 use machine::Machine;
+pub(crate) use machine::memory as machine_memory;
 use serde::Serialize;
 use std::io::Write;
 
@@ -35,6 +37,8 @@ pub(crate) struct Series {
     /// What each point has, beside that: `CPU µs per request`, …
     pub(crate) columns: Vec<String>,
     pub(crate) points: Vec<(f64, Vec<f64>)>,
+    /// What grows, how, and why; for people.
+    pub(crate) why: String,
 }
 
 /// Everything that was found out so far.
@@ -45,7 +49,7 @@ pub(crate) struct Report {
     targets: Vec<Target>,
     series: Vec<Series>,
     notes: Vec<String>,
-    /// What can't be measured yet, or could not be.
+    /// What could not be measured, and why.
     missing: Vec<(String, String)>,
 }
 
@@ -87,11 +91,6 @@ impl Report {
         self.notes.push(note.to_owned());
     }
 
-    pub(crate) fn missing(&mut self, what: &str, why: &str) {
-        say(format_args!("    NOT YET: {what}: {why}"));
-        self.missing.push((what.to_owned(), why.to_owned()));
-    }
-
     pub(crate) fn failed(&mut self, workload: &str, why: &str) {
         self.missing.push((workload.to_owned(), format!("failed: {why}")));
     }
@@ -108,9 +107,13 @@ impl Report {
             Some(file) => file.clone(),
             None => scene::folder("")?.join("bench.svg"),
         };
-        if let Some(svg) = plot::svg(&self.rows, &self.machine) {
+        let svg = plot::svg(&self.rows, &self.machine);
+        if let Some(svg) = &svg {
             std::fs::write(&plot, svg).with_context(|| format!("{}", plot.display()))?;
             say(format_args!("plot: {}", plot.display()));
+        }
+        if arguments.readme {
+            markdown::publish(self, &arguments.command(), svg.as_deref())?;
         }
         let broken: Vec<_> = self.missing.iter().filter(|(_, why)| why.starts_with("failed")).collect();
         if let Some((what, why)) = broken.first() {

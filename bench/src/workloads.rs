@@ -55,6 +55,7 @@ pub(crate) fn help() -> String {
         "\nExamples:\n  cargo bench                                  everything, about half an hour\n  \
          cargo bench -- --quick                       everything, shorter and noisier\n  \
          cargo bench -- --only page --json out.json   the pages only, and all figures in a file\n  \
+         cargo bench -- --readme                      everything, and the results into the README\n  \
          cargo bench -- --soak 30                     half an hour of everything at once: what is lost, and memory",
     );
     help

@@ -129,6 +129,12 @@ async fn crowd(Path((first, count)): Path<(u32, u32)>, caller: Identity) -> Resu
     Ok(Json(Crowd { viewer: caller.subject().to_owned(), people }))
 }
 
+/// The same for everybody: the host keeps it.
+#[get("/static")]
+async fn fixed() -> Response {
+    Response::new(Status::OK).with_body("application/json", include_str!("../../src/truth/fixed.json"))
+}
+
 async fn newest(items: u32) -> Result<Vec<Review>> {
     Ok(Reviews::list_reviews(ListReviewsRequest { film_id: 0, page_size: items }).await?.reviews)
 }
@@ -148,4 +154,4 @@ fn facts(film: catalog::v1::Film) -> (Film, Vec<u32>) {
     (Film { id, title, year, minutes, genres, synopsis, poster: poster_url }, director_ids)
 }
 
-weft_sdk::plugin!(page, person, film, levels, crowd);
+weft_sdk::plugin!(page, person, film, levels, crowd, fixed);

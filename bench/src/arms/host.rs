@@ -24,6 +24,8 @@ pub(crate) enum Isolation {
     None,
 }
 
+/// Bytes that may be cached.
+const MOST_CACHED: u64 = 8 << 30;
 /// Lets the bench reload a host's configuration.
 pub(crate) const ADMIN_TOKEN: &str = "bench";
 
@@ -149,12 +151,14 @@ fn configuration(
          [identity.forward]\nsubject = \"x-md-global-subject\"\n\n\
          [[client]]\nname = \"web\"\nprefix = {PREFIX:?}\n\n[[client]]\nname = \"hostile\"\nprefix = \"/hostile\"\n\n\
          [plugins]\nfolder = \"plugins\"\ncompiled = {:?}\n\n\
-         [limits]\ncalls = 30000\n\n[cache]\nmax-bytes = \"4GiB\"\nmax-entries = {}\n\n",
+         [limits]\ncalls = 30000\n\n[cache]\nmax-bytes = \"{}GiB\"\nmax-entries = {}\n\n",
         format!("file:{}", token.display()),
         tokens::ISSUER,
         tokens::AUDIENCE,
         tokens::jwks(),
         compiled,
+        // Far above what the entries take: their number is the bound.
+        MOST_CACHED >> 30,
         setting.entries,
     );
     let films = [batch("catalog.v1.Films/GetFilm", "BatchGetFilms", "id", "ids", "films", "fails")];

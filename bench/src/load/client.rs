@@ -2,8 +2,9 @@
 
 use super::Ask;
 use crate::tokens::Signer;
+use anyhow::Context;
 use bytes::Bytes;
-use http::{Request, header, response::Parts};
+use http::{Request, Response, header, response::Parts};
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
@@ -79,6 +80,21 @@ fn refusal(head: &Parts, body: &[u8]) -> String {
         .map_or_else(String::new, |problem| format!(" {}", problem.r#type.rsplit(':').next().unwrap_or_default()));
     let again = if head.headers.contains_key(header::RETRY_AFTER) { ", retry-after" } else { "" };
     format!("status {}{kind}{again}", head.status.as_u16())
+}
+
+/// One request over a connection of its own.
+pub(crate) async fn exchange(address: SocketAddr, request: Request<Empty<Bytes>>) -> anyhow::Result<Response<Bytes>> {
+    let asked = async {
+        let socket = TcpStream::connect(address).await?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(socket)).await?;
+        // How it ends is seen by the request.
+        let connection = tokio::spawn(async { drop(connection.await) });
+        let (head, body) = sender.send_request(request).await?.into_parts();
+        let body = body.collect().await?.to_bytes();
+        connection.abort();
+        anyhow::Ok(Response::from_parts(head, body))
+    };
+    timeout(PATIENCE, asked).await.with_context(|| format!("{address} doesn't answer"))?
 }
 
 /// A request as a gateway sends it on.

@@ -63,12 +63,8 @@ impl Load {
         self.run_within(time, u64::MAX).await
     }
 
-    /// Sends so many requests.
-    pub(crate) async fn run_for(&self, requests: u64) -> Tally {
-        self.run_within(Duration::from_secs(3600), requests).await
-    }
-
-    async fn run_within(&self, time: Duration, most: u64) -> Tally {
+    /// Sends so many requests, but not for longer than this.
+    pub(crate) async fn run_within(&self, time: Duration, most: u64) -> Tally {
         let mut lines = self.open().await;
         self.run_over(&mut lines, time, most).await
     }
@@ -134,7 +130,7 @@ fn clock(shared: Arc<Shared>, rate: f64) -> std::thread::JoinHandle<()> {
         let mut released = 0_u64;
         loop {
             let now = Instant::now();
-            if now >= shared.until {
+            if now >= shared.until || shared.due.is_closed() {
                 break;
             }
             let should = ((now - shared.started).as_secs_f64() * rate) as u64 + 1;
@@ -179,7 +175,13 @@ impl Shared {
             Pace::Open(rate) => {
                 self.due.acquire().await.ok()?.forget();
                 let number = self.numbers.fetch_add(1, Relaxed);
-                Some((number, Some(self.started + Duration::from_secs_f64(number as f64 / rate))))
+                let intended = self.started + Duration::from_secs_f64(number as f64 / rate);
+                if number >= self.most {
+                    // All were sent: nobody has to wait for the clock any more.
+                    self.due.close();
+                    return None;
+                }
+                Some((number, Some(intended)))
             }
         }
     }

@@ -14,20 +14,28 @@ pub(super) struct Machine {
     load_before: String,
 }
 
+fn read(file: &str) -> String {
+    fs::read_to_string(file).unwrap_or_default()
+}
+
+fn field(file: &str, name: &str) -> String {
+    let text = read(file);
+    let line = text.lines().find(|line| line.starts_with(name));
+    line.and_then(|line| line.split_once(':')).map_or(String::new(), |(_, value)| value.trim().to_owned())
+}
+
+/// All memory of the machine, in bytes; 0 where that is not known.
+pub(crate) fn memory() -> u64 {
+    let kib = field("/proc/meminfo", "MemTotal");
+    kib.split(' ').next().and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) << 10
+}
+
 impl Machine {
     pub(super) fn look() -> Self {
-        let read = |file: &str| fs::read_to_string(file).unwrap_or_default();
-        let field = |file: &str, name: &str| {
-            let text = read(file);
-            let line = text.lines().find(|line| line.starts_with(name));
-            line.and_then(|line| line.split_once(':')).map_or(String::new(), |(_, value)| value.trim().to_owned())
-        };
-        let memory = field("/proc/meminfo", "MemTotal");
-        let memory = memory.split(' ').next().and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0);
         Self {
             cpu: field("/proc/cpuinfo", "model name"),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
-            memory_gib: (memory + (1 << 19)) >> 20,
+            memory_gib: (memory() + (1 << 29)) >> 30,
             kernel: read("/proc/sys/kernel/osrelease").trim().split('-').next().unwrap_or_default().to_owned(),
             load_before: read("/proc/loadavg").split(' ').next().unwrap_or_default().to_owned(),
         }

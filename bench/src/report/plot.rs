@@ -11,7 +11,7 @@ const GAP: f64 = 34.0;
 const TOP: f64 = 64.0;
 
 /// What is shown: those that all arms take part in.
-const SHOWN: [(&str, &str); 5] = [
+pub(super) const SHOWN: [(&str, &str); 5] = [
     ("page-off", "Page of 100 items, nothing cached"),
     ("page-principal", "Page of 100 items, cached for each caller"),
     ("page-public", "Page of 100 items, cached for everybody"),
@@ -76,7 +76,7 @@ pub(super) fn svg(rows: &[Row], machine: &Machine) -> Option<String> {
 }
 
 /// 12,345.
-fn grouped(figure: f64) -> String {
+pub(super) fn grouped(figure: f64) -> String {
     let digits = format!("{figure:.0}");
     let mut grouped = String::new();
     for (place, digit) in digits.chars().enumerate() {

@@ -98,7 +98,7 @@ fn grown(out: &mut String, series: &Series) {
         }
         out.push('\n');
     }
-    out.push('\n');
+    let _ = writeln!(out, "  {}\n", series.why);
 }
 
 fn targets(out: &mut String, targets: &[Target]) {

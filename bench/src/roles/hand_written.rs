@@ -50,7 +50,7 @@ async fn serve(brief: &Brief) -> anyhow::Result<()> {
         .route("/web/films/{id}", get(pages::film))
         .route("/web/levels/{items}", get(pages::levels))
         .route_layer(middleware::from_fn_with_state(app.clone(), guard::guard))
-        .route("/static", get(pages::fixed))
+        .route("/web/static", get(pages::fixed))
         .route("/metrics", get(guard::metrics))
         .with_state(app);
     let listener = TcpListener::bind("127.0.0.1:0").await?;

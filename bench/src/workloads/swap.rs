@@ -1,8 +1,8 @@
 //! The plugin is replaced every second under load.
 
-use super::{Bench, pages::hundred};
+use super::{Bench, pages, pages::hundred};
 use crate::{
-    arms::{Arm, Host, Isolation, Server, Setting, pages},
+    arms::{self, Arm, Host, Isolation, Server, Setting},
     artifacts::{self, set},
     load::{Load, Pace, Tally},
     measure::{self, Job},
@@ -14,6 +14,10 @@ use bytes::Bytes;
 use std::{sync::Arc, time::Duration};
 use tokio::{sync::oneshot, task::JoinHandle, time::interval};
 
+/// What the target speaks of, and how long it may take.
+const MILLION: u64 = 1_000_000;
+const LONGEST: Duration = Duration::from_secs(15 * 60);
+
 /// Replaces the pages of a host with another version of themselves, and back, every second.
 pub(super) struct Swapper {
     stop: oneshot::Sender<()>,
@@ -23,7 +27,7 @@ pub(super) struct Swapper {
 impl Swapper {
     pub(super) fn start(bench: &Bench, server: &Server) -> anyhow::Result<Self> {
         let host = server.host.clone().context("only hosts have plugins to swap")?;
-        let one = pages(&bench.artifacts.pages, Isolation::Request)?;
+        let one = arms::pages(&bench.artifacts.pages, Isolation::Request)?;
         let two = artifacts::stamped(&one, |manifest| set(manifest, "plugin", "version", "1.0.1"))?;
         let (stop, stopped) = oneshot::channel();
         Ok(Self { stop, task: tokio::spawn(swap(host, [two, one], stopped)) })
@@ -61,10 +65,10 @@ pub(super) async fn run(bench: &mut Bench, name: &str) -> anyhow::Result<()> {
 
     // Both versions have been compiled before: what is measured is the swap.
     let swapper = Swapper::start(bench, &server)?;
-    load.run(Duration::from_secs(3)).await;
+    load.run(Duration::from_millis(2_500)).await;
     swapper.stop().await?;
 
-    let time = Duration::from_secs(if bench.effort.quick { 4 } else { 60 });
+    let time = Duration::from_secs(if bench.effort.quick { 3 } else { 60 });
     let quiet = load.run(time).await;
     let swapper = Swapper::start(bench, &server)?;
     let swapped = load.run(time).await;
@@ -75,5 +79,29 @@ pub(super) async fn run(bench: &mut Bench, name: &str) -> anyhow::Result<()> {
     bench.report.target(&format!("{name}: failed requests"), Wanted::AtMost(0.0), swapped.failures() as f64);
     let ratio = swapped.quantile(0.99) / quiet.quantile(0.99);
     bench.report.target(&format!("{name}: p99 against quiet"), Wanted::AtMost(1.5), ratio);
+    if bench.effort.quick {
+        bench
+            .report
+            .note(&format!("{name}: {} requests in this short run; the full one sends a million", swapped.done));
+        return Ok(());
+    }
+    million(bench, name, &mut server, swapped).await
+}
+
+/// Goes on with small requests until a million were sent under swaps.
+async fn million(bench: &mut Bench, name: &str, server: &mut Server, before: Tally) -> anyhow::Result<()> {
+    let plan = pages::spread(pages::people(bench, 1_000), |number, count| (number % count as u64) as usize);
+    let capacity = measure::once(&bench.scene, bench.effort, server, &Job::closed(name, plan.clone())).await?;
+    let rate = capacity.tally.done as f64 / capacity.tally.took.as_secs_f64() * 0.5;
+    let load = Load { address: server.address, connections: 256, pace: Pace::Open(rate), plan, connected: false };
+    let swapper = Swapper::start(bench, server)?;
+    let mut all = load.run_within(LONGEST, MILLION.saturating_sub(before.done)).await;
+    let swaps = swapper.stop().await?;
+    bench.report.note(&format!("{name}: then lookups, {swaps} swaps: {}", all.told(rate)));
+    all.add(&before);
+    let what = format!("{name}: failed requests of {} in all", all.done);
+    bench.report.target(&what, Wanted::AtMost(0.0), all.failures() as f64);
+    let what = format!("{name}: requests sent under swaps");
+    bench.report.target(&what, Wanted::AtLeast(MILLION as f64), all.done as f64);
     Ok(())
 }

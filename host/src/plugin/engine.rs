@@ -22,8 +22,9 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 /// How often running guests are interrupted to yield and to have their CPU time looked at.
 const TICK: Duration = Duration::from_millis(2);
-/// Memory of a slot that stays mapped between two instances. Rust guests dirty about 1.1 MiB.
-const KEEP_RESIDENT: usize = 2 << 20;
+/// Memory of a slot that stays mapped between two instances. Rust guests dirty about 1.1 MiB. Much more than that would be kept for
+/// good by each slot in which a greedy guest has been, and with every new version of it that is another slot.
+const KEEP_RESIDENT: usize = 5 << 18;
 
 /// What all instances share.
 pub(super) struct Shared {

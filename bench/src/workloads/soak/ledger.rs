@@ -13,11 +13,13 @@ pub(super) struct Ledger {
     pub(super) strict: Tally,
     /// Of times in which a backend fails.
     pub(super) lenient: Tally,
+    /// What admission refused, by weather: a machine that is too busy to let the host fire its timers.
+    refused: BTreeMap<Weather, u64>,
 }
 
 impl Default for Ledger {
     fn default() -> Self {
-        Self { strict: Tally::new(), lenient: Tally::new() }
+        Self { strict: Tally::new(), lenient: Tally::new(), refused: BTreeMap::new() }
     }
 }
 
@@ -75,15 +77,15 @@ impl Ledger {
         if !lost.is_empty() {
             say(format_args!("    LOST, {weather:?}: {lost:?}"));
         }
+        let refused: u64 = count([tally], is_refused).values().sum();
+        if refused > 0 {
+            *self.refused.entry(weather).or_default() += refused;
+        }
         if weather.excuses() { self.lenient.add(tally) } else { self.strict.add(tally) }
     }
 
     pub(super) fn lost_count(&self) -> u64 {
         lost_of(&self.strict, false).values().chain(lost_of(&self.lenient, true).values()).sum()
-    }
-
-    pub(super) fn refused(&self) -> u64 {
-        count([&self.strict, &self.lenient], is_refused).values().sum()
     }
 
     /// Answered with a problem because a backend failed.
@@ -96,11 +98,12 @@ impl fmt::Display for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} requests, {} lost, {} refused by admission, {} answered with a problem while a backend failed, \
+            "{} requests, {} lost, {} refused by admission {:?}, {} answered with a problem while a backend failed, \
              p50 {:.2} ms, p99 {:.2} ms",
             self.strict.done + self.lenient.done,
             self.lost_count(),
-            self.refused(),
+            self.refused.values().sum::<u64>(),
+            self.refused,
             self.excused(),
             self.strict.quantile(0.5),
             self.strict.quantile(0.99),

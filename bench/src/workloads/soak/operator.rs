@@ -5,14 +5,12 @@ use super::Bench;
 use crate::{
     arms::{self, ADMIN_TOKEN, Host, Isolation, Server},
     artifacts::{self, set},
-    say,
+    load, say,
 };
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
-use http_body_util::{BodyExt, Empty};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use http_body_util::Empty;
 use std::{
     fmt,
     net::SocketAddr,
@@ -20,7 +18,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
-use tokio::{net::TcpStream, sync::oneshot, task::JoinHandle, time};
+use tokio::{sync::oneshot, task::JoinHandle, time};
 
 /// Between two deeds.
 const EVERY: Duration = Duration::from_secs(3);
@@ -243,18 +241,8 @@ impl Hand {
     async fn ask(&self, method: Method, path: &str) -> anyhow::Result<(StatusCode, Bytes)> {
         let request = Request::builder().method(method).uri(path).header(header::HOST, "localhost");
         let request = request.header(header::AUTHORIZATION, format!("Bearer {ADMIN_TOKEN}"));
-        let asked = async {
-            let socket = TcpStream::connect(self.admin).await?;
-            let (mut sender, connection) = http1::handshake(TokioIo::new(socket)).await?;
-            // How it ends is seen by the request.
-            let connection = tokio::spawn(async { drop(connection.await) });
-            let response = sender.send_request(request.body(Empty::<Bytes>::new())?).await?;
-            let status = response.status();
-            let body = response.into_body().collect().await?.to_bytes();
-            connection.abort();
-            anyhow::Ok((status, body))
-        };
-        time::timeout(PATIENCE, asked).await.map_err(|_| anyhow!("{path} of the admin interface doesn't answer"))?
+        let (head, body) = load::exchange(self.admin, request.body(Empty::new())?).await?.into_parts();
+        Ok((head.status, body))
     }
 }
 

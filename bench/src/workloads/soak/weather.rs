@@ -3,7 +3,7 @@
 use demo_services::proto::demo::v1::Behaviour;
 use std::time::Duration;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Weather {
     Calm,
     /// One call in ten fails with UNAVAILABLE.
