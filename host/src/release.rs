@@ -4,22 +4,20 @@
 //! that began with it is done. A file that can't be put into service is refused with a reason, and what served before goes on.
 
 mod candidate;
-mod config;
 mod folder;
 mod loader;
 mod refusal;
-mod routes;
 mod table;
 mod tally;
 mod watch;
 
-pub use config::Config;
 pub use loader::{Loader, Report};
 pub use refusal::Refusal;
-pub use routes::{Found, Routes};
 pub use table::{Endpoint, Release, Table};
 pub use tally::{Observed, Sums};
 pub use watch::watch;
+
+pub use crate::config::plugins::Config;
 
 use arc_swap::ArcSwap;
 use std::sync::Arc;

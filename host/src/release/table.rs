@@ -2,13 +2,13 @@
 
 use super::{
     Refusal,
-    routes::Routes,
     tally::{Observed, Sums, Tally},
 };
 use crate::{
     artifact::{Artifact, Digest, EndpointPolicy, Limits},
     fanout::Plans,
     plugin::{Cost, Plugin},
+    routing::{Routes, Taken},
     telemetry::{Counter, EndpointLabels, Gauge, Histogram, Metrics, PluginLabels, RequestLabels},
 };
 use http::StatusCode;
@@ -185,6 +185,11 @@ fn claim(release: &Release, policy: &EndpointPolicy) -> Claim {
     (release.client.clone(), release.name.clone(), policy.name.place())
 }
 
+fn refusal(release: &Release, policy: &EndpointPolicy, taken: Taken) -> Refusal {
+    let (endpoint, client) = (policy.name.to_string(), release.client.clone());
+    Refusal::EndpointTaken { endpoint, client, owner: taken.owner }
+}
+
 /// For each plugin its highest version, in the order of the list.
 fn highest<'a>(releases: &[&'a Arc<Release>]) -> Vec<&'a Arc<Release>> {
     let mut newest: BTreeMap<&str, &semver::Version> = BTreeMap::new();
@@ -232,8 +237,8 @@ impl Table {
                     if held.contains(&claim(release, policy)) == is_held {
                         let endpoint = Arc::new(Endpoint::new(release, policy, metrics));
                         routes
-                            .add(&release.client, &policy.name, &release.name, endpoint)
-                            .map_err(|reason| ((*release).clone(), reason))?;
+                            .add(&policy.name, &release.name, endpoint)
+                            .map_err(|taken| ((*release).clone(), refusal(release, policy, taken)))?;
                     }
                 }
             }

@@ -1,8 +1,16 @@
 //! `weft.toml` as a whole: each module reads its own table; here they are put together, and every mistake is found before anything
 //! starts.
+//!
+//! Those of modules that belong to the host stand here too, so that nothing of a configuration has to wait for the sandbox to be read.
+
+pub mod admin;
+pub mod http;
+pub mod limits;
+pub mod plugins;
 
 use crate::{
-    admin, edge, fanout, gateway, identity, plugin, release,
+    fanout, identity,
+    routing::Clients,
     settings::{Document, Mistake, Mistakes, Table},
     telemetry,
 };
@@ -14,14 +22,14 @@ pub struct Config {
     /// The file and the text that it was read from.
     pub file: PathBuf,
     pub text: String,
-    pub http: edge::Config,
+    pub http: http::Config,
     pub admin: admin::Config,
     /// `None` without an `[identity]`: then nobody has one.
     pub identity: Option<identity::Config>,
     pub forward: fanout::Forward,
-    pub clients: gateway::Clients,
-    pub plugins: release::Config,
-    pub limits: plugin::Config,
+    pub clients: Clients,
+    pub plugins: plugins::Config,
+    pub limits: limits::Config,
     pub fanout: fanout::Config,
     pub telemetry: telemetry::Config,
 }
@@ -56,13 +64,13 @@ impl Config {
         let mut config = Self {
             file: PathBuf::new(),
             text: String::new(),
-            http: edge::Config::read(&root.table("http"), folder),
+            http: http::Config::read(&root.table("http"), folder),
             admin: admin::Config::read(&root.table("admin")),
             identity: identity::Config::read(&identity),
             forward: fanout::Forward::read(&identity.table("forward")),
-            clients: gateway::Clients::read(root),
-            plugins: release::Config::read(&root.table("plugins")),
-            limits: plugin::Config::read(&root.table("limits")),
+            clients: Clients::read(root),
+            plugins: plugins::Config::read(&root.table("plugins")),
+            limits: limits::Config::read(&root.table("limits")),
             fanout: fanout::Config::read(root),
             telemetry: telemetry::Config::read(&root.table("telemetry")),
         };

@@ -21,7 +21,8 @@ pub struct Client {
     pub rate: Option<Rate>,
     /// Requests of one caller (by identity; an anonymous one by address).
     pub principal_rate: Option<Rate>,
-    pub(super) cors: Option<Cors>,
+    /// What browsers of other origins may ask.
+    pub cors: Option<Cors>,
 }
 
 /// All clients.
@@ -67,7 +68,7 @@ impl Clients {
 
     /// The client, and the path without its prefix. A header goes before a prefix, and a prefix before a host; of two
     /// prefixes the longer one.
-    pub(super) fn recognise<'a>(&'a self, headers: &HeaderMap, uri: &'a Uri) -> Result<(&'a Client, &'a str), Fault> {
+    pub fn recognise<'a>(&'a self, headers: &HeaderMap, uri: &'a Uri) -> Result<(&'a Client, &'a str), Fault> {
         let path = uri.path();
         let by_header = self.0.iter().find(|client| client.has_header(headers));
         let by_prefix = self

@@ -13,7 +13,7 @@ crate::choice! {
 #[derive(Debug, Clone)]
 pub struct Config {
     pub format: LogFormat,
-    /// A filter as `tracing` knows it: `info`, `info,weft::fanout=debug`.
+    /// A filter as `tracing` knows it: `info`, `info,weft_core::fanout=debug`.
     pub filter: String,
 }
 
@@ -23,7 +23,7 @@ impl Config {
         if let Err(error) = filter.parse::<EnvFilter>() {
             table.mistake(
                 "log-level",
-                format!("expected a level such as \"info\" or \"info,weft::fanout=debug\": {error}"),
+                format!("expected a level such as \"info\" or \"info,weft_core::fanout=debug\": {error}"),
             );
         }
         Self { format: table.or("log-format", LogFormat::Human), filter }

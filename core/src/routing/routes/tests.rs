@@ -6,7 +6,7 @@ use proptest::prelude::*;
 fn routes(endpoints: &[&'static str]) -> Routes<&'static str> {
     let mut routes = Routes::default();
     for endpoint in endpoints {
-        routes.add("web", &endpoint.parse().unwrap(), "p", *endpoint).unwrap();
+        routes.add(&endpoint.parse().unwrap(), "p", *endpoint).unwrap();
     }
     routes
 }
@@ -31,8 +31,8 @@ fn two_plugins_may_name_one_path_differently_under_different_methods() {
 #[test]
 fn the_same_endpoint_twice_is_refused_by_name() {
     let mut routes = routes(&["GET /films/{id}"]);
-    let error = routes.add("web", &"GET /films/{film}".parse().unwrap(), "other", "x").unwrap_err();
-    assert_eq!(error.to_string(), "GET /films/{film} of client `web` belongs to plugin `p` already");
+    let error = routes.add(&"GET /films/{film}".parse().unwrap(), "other", "x").unwrap_err();
+    assert_eq!(error, Taken { owner: "p".into() });
 }
 
 #[test]
@@ -99,7 +99,7 @@ proptest! {
         let templates: Vec<String> = templates.into_iter().collect();
         let mut routes = Routes::default();
         for template in &templates {
-            routes.add("web", &EndpointName::new("GET", template).unwrap(), "p", template.clone()).unwrap();
+            routes.add(&EndpointName::new("GET", template).unwrap(), "p", template.clone()).unwrap();
         }
         let path = format!("/{}", path.join("/"));
         let found = match routes.find(&Method::GET, &path) {

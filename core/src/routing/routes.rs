@@ -3,7 +3,6 @@
 //! A tree of segments: a literal goes before a parameter, and a parameter before `{*rest}`. Parameters have their names at the
 //! endpoint, not in the tree, so two plugins may hold `/films/{id}` and `/films/{slug}` under different methods.
 
-use super::Refusal;
 use crate::artifact::EndpointName;
 use http::Method;
 use std::collections::HashMap;
@@ -40,6 +39,13 @@ pub enum Found<'a, T> {
     Nothing,
 }
 
+/// The place of an endpoint is held already.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("it belongs to plugin `{owner}` already")]
+pub struct Taken {
+    pub owner: String,
+}
+
 impl<T> Default for Routes<T> {
     fn default() -> Self {
         Self(Node::default())
@@ -54,11 +60,10 @@ impl<T> Default for Node<T> {
 
 impl<T> Routes<T> {
     /// Adds an endpoint of plugin `owner`, unless it clashes with another one.
-    pub(super) fn add(&mut self, client: &str, name: &EndpointName, owner: &str, target: T) -> Result<(), Refusal> {
+    pub fn add(&mut self, name: &EndpointName, owner: &str, target: T) -> Result<(), Taken> {
         let entries = self.0.place(name.template());
         if let Some(other) = entries.iter().find(|other| other.name.method == name.method) {
-            let (endpoint, client, owner) = (name.to_string(), client.to_owned(), other.owner.clone());
-            return Err(Refusal::EndpointTaken { endpoint, client, owner });
+            return Err(Taken { owner: other.owner.clone() });
         }
         entries.push(Entry { name: name.clone(), owner: owner.to_owned(), target });
         Ok(())
