@@ -139,7 +139,9 @@ impl Manifest {
         });
         let client: Option<String> = plugin.required("client");
         let endpoints = root.table("endpoint").named_tables();
-        let endpoints = endpoints.iter().filter_map(|(name, table)| EndpointPolicy::read(name, table)).collect();
+        let endpoints = endpoints.iter().filter_map(|(name, table)| EndpointPolicy::read(name, table));
+        let endpoints: Vec<EndpointPolicy> = endpoints.collect();
+        check_places(&endpoints, root);
         let calls = root.table("calls");
         let granted =
             calls.names().into_iter().map(|service| (service.clone(), calls.or(&service, Vec::new()))).collect();
@@ -302,6 +304,16 @@ impl ResponseCache {
         let ttl = table.within("ttl", Duration::from_secs(30), Duration::from_millis(1), Duration::from_hours(24));
         let stale = table.within("stale-while-revalidate", Duration::ZERO, Duration::ZERO, Duration::from_hours(24));
         Some(Self { ttl, stale, scope: table.or("scope", Scope::Principal), vary })
+    }
+}
+
+/// Of two endpoints that differ in the names of their parameters only, one would never be found.
+fn check_places(endpoints: &[EndpointPolicy], root: &Table<'_>) {
+    let mut held: BTreeMap<String, &EndpointName> = BTreeMap::new();
+    for policy in endpoints {
+        if let Some(other) = held.insert(policy.name.place(), &policy.name) {
+            root.note(policy.place.mistake(format!("is the same as \"{other}\": remove one of them")));
+        }
     }
 }
 

@@ -81,6 +81,15 @@ fn all_mistakes_of_a_manifest_come_at_once() {
 }
 
 #[test]
+fn an_endpoint_stands_there_once_whatever_its_parameters_are_called() {
+    let text =
+        sections().manifest + "[endpoint.\"GET /a/{x}\"]\n[endpoint.\"POST /a/{x}\"]\n[endpoint.\"GET /a/{y}\"]\n";
+    let mistakes = read_manifest(Path::new("plugin.toml"), &text, None, None).unwrap_err();
+    let told: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
+    assert_eq!(told, ["plugin.toml:8: endpoint.\"GET /a/{y}\": is the same as \"GET /a/{x}\": remove one of them"]);
+}
+
+#[test]
 fn a_core_module_is_told_apart() {
     let error = Artifact::parse(Bytes::from_static(b"\0asm\x01\0\0\0")).unwrap_err();
     assert!(error.to_string().contains("core module"), "{error}");

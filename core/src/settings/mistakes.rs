@@ -38,7 +38,8 @@ impl Mistakes {
     }
 
     pub fn add(&self, mistake: Mistake) {
-        self.0.borrow_mut().push(mistake);
+        let Mistake { file, line, key, message } = mistake;
+        self.0.borrow_mut().push(Mistake { file, line, key: visible(key), message: visible(message) });
     }
 
     pub fn is_empty(&self) -> bool {
@@ -52,4 +53,13 @@ impl Mistakes {
         list.dedup();
         list
     }
+}
+
+/// What ends a line or commands a terminal, written as an escape: the file may come from somebody who is not trusted.
+fn visible(text: String) -> String {
+    if !text.contains(char::is_control) {
+        return text;
+    }
+    let write = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(write).collect()
 }

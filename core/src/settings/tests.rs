@@ -44,6 +44,12 @@ fn syntax_errors_do_not_hide_other_mistakes() {
 }
 
 #[test]
+fn what_a_terminal_would_obey_is_shown_as_an_escape() {
+    let found = mistakes_of("\"x\\u001b[2J\\ny\" = 1", |_| {});
+    assert_eq!(found, ["weft.toml:1: x\\u{1b}[2J\\ny: unknown key"]);
+}
+
+#[test]
 fn values_have_units() {
     let found = mistakes_of("d = \"1.5s\"\ns = \"2MiB\"\np = \"20%\"\nn = 0x10\nl = [1, 2]", |root| {
         assert_eq!(root.optional("d"), Some(Duration::from_millis(1500)));
