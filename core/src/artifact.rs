@@ -13,7 +13,7 @@ pub use endpoint::{BadEndpoint, EndpointName};
 pub use manifest::{Auth, EndpointPolicy, Idempotency, Isolation, Limits, Manifest, Priority, ResponseCache};
 pub use sections::{CONTRACT, Sections};
 
-use crate::settings::{Document, Mistake, Mistakes};
+use crate::settings::{Document, Mistake, Mistakes, visible};
 use bytes::Bytes;
 use prost_reflect::DescriptorPool;
 use serde::{Deserialize, Serialize};
@@ -90,11 +90,11 @@ impl Artifact {
     pub fn parse(bytes: Bytes) -> Result<Self, ArtifactError> {
         let sections = Sections::read(&bytes)?;
         if sections.contract != CONTRACT {
-            return Err(ArtifactError::Contract { found: sections.contract });
+            return Err(ArtifactError::Contract { found: visible(sections.contract) });
         }
         let bad = |section: &'static str, reason: &dyn std::fmt::Display| ArtifactError::Bad {
             section,
-            reason: reason.to_string(),
+            reason: visible(reason.to_string()),
         };
         let descriptors =
             DescriptorPool::decode(sections.descriptors.as_slice()).map_err(|e| bad("weft:descriptors", &e))?;

@@ -12,7 +12,7 @@ mod table;
 mod value;
 
 pub use diff::{Change, diff};
-pub use mistakes::{Mistake, Mistakes};
+pub use mistakes::{Mistake, Mistakes, visible};
 pub use rate::Rate;
 pub use secret::Secret;
 pub use table::{Document, Place, Table};

@@ -34,11 +34,11 @@ pub fn artifact(bytes: &[u8]) -> bool {
         || serde_json::from_slice::<Vec<EndpointSchema>>(&sections.schema).is_ok()
 }
 
-/// Parts between lines of `---`: manifest, methods, schema, mocks; the rest is as it has to be.
+/// Parts between lines of `---`: manifest, methods, schema, mocks, and perhaps the contract; the rest is as it has to be.
 fn sections(text: &str) -> Sections {
     let mut parts = text.split("---\n");
     let mut next = || parts.next().unwrap_or_default();
-    let (manifest, methods, schema, mocks) = (next(), next(), next(), next());
+    let (manifest, methods, schema, mocks, contract) = (next(), next(), next(), next(), next());
     // Names without line ends, as method names are.
     let methods = methods.split('\n').map(|line| line.replace('\r', "")).filter(|line| !line.is_empty());
     Sections {
@@ -47,7 +47,7 @@ fn sections(text: &str) -> Sections {
         descriptors: Vec::new(),
         schema: schema.as_bytes().to_vec(),
         mocks: mocks.as_bytes().to_vec(),
-        contract: CONTRACT.to_owned(),
+        contract: if contract.is_empty() { CONTRACT } else { contract }.to_owned(),
     }
 }
 
@@ -56,7 +56,8 @@ fn check(bytes: &[u8]) -> Option<Artifact> {
     let artifact = match Artifact::parse(Bytes::copy_from_slice(bytes)) {
         Ok(artifact) => artifact,
         Err(error) => {
-            assert!(!error.to_string().is_empty());
+            let text = error.to_string();
+            assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?} is for an operator's terminal");
             return None;
         }
     };

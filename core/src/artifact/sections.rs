@@ -3,6 +3,7 @@
 //! the last, `weft:digest`: the SHA-256 of all that stands before it.
 
 use super::{ArtifactError, Digest};
+use crate::settings::visible;
 use wasm_encoder::{CustomSection, Encode, Section};
 use wasmparser::{Encoding, Parser, Payload};
 
@@ -29,7 +30,7 @@ impl Sections {
     /// Finds the sections at the outermost level of a component. Reads every section's header to its end, so a file that was cut
     /// off is found here.
     pub fn read(bytes: &[u8]) -> Result<Self, ArtifactError> {
-        let not = |error: &dyn std::fmt::Display| ArtifactError::NotAComponent(error.to_string());
+        let not = |error: &dyn std::fmt::Display| ArtifactError::NotAComponent(visible(error.to_string()));
         if !bytes.starts_with(b"\0asm") {
             return Err(not(&"it does not begin as WebAssembly does"));
         }

@@ -56,7 +56,7 @@ impl Mistakes {
 }
 
 /// What ends a line or commands a terminal, written as an escape: the file may come from somebody who is not trusted.
-fn visible(text: String) -> String {
+pub fn visible(text: String) -> String {
     if !text.contains(char::is_control) {
         return text;
     }
