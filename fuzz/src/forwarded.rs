@@ -36,7 +36,12 @@ fn proxy(bytes: &[u8]) -> bool {
         }
         Err(ProxyError::Signature) => assert!(!bytes.starts_with(b"\r\n\r\n\0\r\nQUIT\n")),
         Err(ProxyError::Io(_)) => assert!(left.is_empty(), "only what breaks off breaks off"),
-        Err(ProxyError::Malformed(_)) => {}
+        Err(ProxyError::Malformed(_)) => {
+            let length = u16::from_be_bytes([bytes[14], bytes[15]]);
+            let needed = [(0x11, 12), (0x21, 36)].into_iter().find(|(family, _)| *family == bytes[13]);
+            let is_short = needed.is_some_and(|(_, needed)| length < needed);
+            assert!(length > 4 << 10 || ![0x20, 0x21].contains(&bytes[12]) || is_short, "it is as it has to be");
+        }
     }
     bytes.starts_with(b"\r\n\r\n\0\r\nQUIT\n")
 }

@@ -84,9 +84,9 @@ fn by_token(token: &str) -> Option<Arc<Identity>> {
     verify(&WORLD.tokens, &HeaderMap::from_iter([(AUTHORIZATION, value)]), Peer::default()).ok().flatten()
 }
 
-fn sign(header: &[u8], claims: &[u8]) -> String {
+fn sign(key: &Ed25519KeyPair, header: &[u8], claims: &[u8]) -> String {
     let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
-    let signature = URL_SAFE_NO_PAD.encode(WORLD.key.sign(message.as_bytes()));
+    let signature = URL_SAFE_NO_PAD.encode(key.sign(message.as_bytes()));
     format!("{message}.{signature}")
 }
 
@@ -94,21 +94,32 @@ fn sign(header: &[u8], claims: &[u8]) -> String {
 fn signed(bytes: &[u8]) -> bool {
     let (header, claims) = bytes.split_at(bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len()));
     let claims = claims.get(1..).unwrap_or_default();
-    let token = sign(header, claims);
+    let token = sign(&WORLD.key, header, claims);
     let expected = deserved(claims).filter(|_| token.len() <= 8 << 10);
     match by_token(&token) {
         Some(identity) => {
             assert!(is_good_header(header), "a header that counts for something: {token}");
             expected.unwrap().assert_is(&identity);
+            // Any byte, so that each is somewhere changed.
+            let sum = bytes.iter().fold(0_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(*byte));
+            changed(usize::from(sum), b'A' + sum % 26, claims);
+            check_strangers_signature(header, claims);
         }
         None => assert!(expected.is_none() || header != GOOD_HEADER.as_bytes(), "refused without a reason: {token}"),
     }
     header.starts_with(b"{") && claims.starts_with(b"{")
 }
 
+/// The same, signed by another key.
+fn check_strangers_signature(header: &[u8], claims: &[u8]) {
+    let stranger = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
+    let token = sign(&stranger, header, claims);
+    assert!(by_token(&token).is_none(), "signed by somebody else: {token}");
+}
+
 /// Whatever is changed in a good token, it is good no longer.
 fn changed(at: usize, byte: u8, claims: &[u8]) -> bool {
-    let good = sign(GOOD_HEADER.as_bytes(), claims);
+    let good = sign(&WORLD.key, GOOD_HEADER.as_bytes(), claims);
     let byte = (byte & 0x7f).clamp(b'!', b'~');
     let mut changed = good.clone().into_bytes();
     // Spread over the whole token.
@@ -134,7 +145,7 @@ fn plain(bytes: &[u8]) -> bool {
         let (claims, _) = rest.split_once('.').unwrap();
         let part = |text: &str| URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).unwrap();
         // Of one message this key makes one signature only.
-        assert_eq!(sign(&part(header), &part(claims)), token);
+        assert_eq!(sign(&WORLD.key, &part(header), &part(claims)), token);
         assert!(is_good_header(&part(header)));
         deserved(&part(claims)).unwrap().assert_is(&identity);
     }

@@ -12,8 +12,7 @@ use weft_fuzz::{TARGETS, Target};
 /// Mutations of one round. Those that sign, or read a text twice and more, take their time in a build for debugging.
 fn mutations(target: &str) -> usize {
     match target {
-        "token" => 500,
-        "artifact" | "configuration" | "manifest" => 1_000,
+        "token" | "artifact" | "configuration" | "manifest" => 1_000,
         _ => 4_000,
     }
 }
