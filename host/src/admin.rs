@@ -6,7 +6,7 @@ use crate::{
     identity::Verifier,
     plugin::Runtime,
     release::{Loader, Releases},
-    settings::{Change, Secret, Table},
+    settings::Change,
     store::Untrue,
     telemetry::Metrics,
     upstream::Backend,
@@ -24,32 +24,12 @@ use http::{HeaderMap, Response, StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{
-    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     time::SystemTime,
 };
-
-/// `[admin]` of `weft.toml`.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// Loopback by default.
-    pub listen: SocketAddr,
-    /// The bearer token for everything that changes state. Without one, nothing can be changed.
-    pub token: Option<Secret>,
-}
-
-impl Config {
-    pub fn read(table: &Table<'_>) -> Self {
-        let token: Option<Secret> = table.optional("token");
-        if let Some(Err(reason)) = token.as_ref().map(Secret::read) {
-            table.mistake("token", reason);
-        }
-        Self { listen: table.or("listen", SocketAddr::from(([127, 0, 0, 1], 9090))), token }
-    }
-}
 
 /// What the operator may look at and do.
 #[derive(Debug, Clone)]

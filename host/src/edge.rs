@@ -6,14 +6,13 @@
 mod accept;
 mod answer;
 mod body;
-mod config;
 mod pulse;
 mod request;
 mod stream;
 mod watchdog;
 
+pub use crate::config::http::Config;
 pub use accept::{Bounds, Door, serve};
-pub use config::Config;
 
 use crate::{
     gateway::{self, Gateway, Trail},

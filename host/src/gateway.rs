@@ -1,12 +1,12 @@
 //! The way of one request through the house, in [`Gateway::handle`].
 //!
-//! Each step is a module or a function that can be read alone: [`client`] (whose frontend is it), `release` (which endpoint of which
-//! plugin), [`negotiation`] (do both speak the same format), [`admission`] (is there room, and does the caller keep its rate),
-//! `identity` (who calls), [`sharing`] (is there a response already), [`input`] (what the guest is given), [`idempotency`] (was this
-//! write done before), `plugin` (the guest runs), [`output`] (what of its answer is let out). [`cors`] answers browsers.
+//! Each step is a module or a function that can be read alone: `routing` (whose frontend is it, what do path and query say), `release`
+//! (which endpoint of which plugin), [`negotiation`] (do both speak the same format), [`admission`] (is there room, and does the caller
+//! keep its rate), `identity` (who calls), [`sharing`] (is there a response already), [`input`] (what the guest is given),
+//! [`idempotency`] (was this write done before), `plugin` (the guest runs), [`output`] (what of its answer is let out). [`cors`]
+//! answers browsers.
 
 mod admission;
-mod client;
 mod cors;
 mod explained;
 mod faults;
@@ -17,7 +17,6 @@ mod output;
 mod sharing;
 
 pub use admission::Admission;
-pub use client::{Client, Clients};
 pub use explained::explained;
 pub use idempotency::Answers;
 pub use sharing::Shared;
@@ -33,8 +32,9 @@ use crate::{
     identity::{Peer, Verified, Verifier},
     model::{Blame, Deadline, Fault, Identity, TraceContext},
     plugin::{Cost, Invocation},
-    release::{Endpoint, Found, Release, Releases},
+    release::{Endpoint, Release, Releases},
     responses,
+    routing::{self, Client, Clients, Found},
 };
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -128,7 +128,7 @@ impl Gateway {
         let (client, path) = self.clients.recognise(&request.headers, &request.uri)?;
         trail.headers = client.cors.as_ref().map(|cors| cors.headers(&request.headers)).unwrap_or_default();
         let (endpoint, params) = match self.find(client, &request.method, path)? {
-            Ok((endpoint, params)) => (endpoint, input::decode_params(params)?),
+            Ok((endpoint, params)) => (endpoint, routing::decode_params(params)?),
             Err(methods) => return Ok(cors::options(client.cors.as_ref(), &request.headers, &methods)),
         };
         trail.endpoint = Some(endpoint.clone());
@@ -142,7 +142,7 @@ impl Gateway {
         self.check_rates(client, &endpoint, identity.as_deref(), request.source)?;
 
         // A response that may be shared is found, or made once for all who ask.
-        let query = input::query(request.uri.query())?;
+        let query = routing::query(request.uri.query())?;
         let explains = self.may_explain(&request.headers, identity.as_deref());
         let key = sharing::key(&endpoint, &request.method, &params, &query, &request.headers, identity.as_deref());
         let way = match key.filter(|_| !explains) {

@@ -1,27 +1,30 @@
 //! The Weft host: sandboxed plugins of frontend teams, served over HTTP, fanned out to microservices.
 //!
-//! The modules in the order in which a request meets them, then those that it never meets, then those under all others:
+//! The modules in the order in which a request meets them, then those that it never meets, then those under all others. Those marked *
+//! need no sandbox: they are the package `weft-core`, in `core/`, and are shown here under their own names.
 //!
 //! | module | what it knows |
 //! |---|---|
 //! | [`edge`] | connections, HTTP, problem documents; the accept loop |
 //! | [`gateway`] | the way of one request, in one function |
-//! | [`identity`] | who calls: tokens and their keys, the gateway's word, tokens exchanged for backends |
-//! | [`responses`] | whole responses, kept and made once |
+//! | [`routing`] * | what the head of a request says: whose frontend, which endpoint, path and query |
+//! | [`identity`] * | who calls: tokens and their keys, the gateway's word, tokens exchanged for backends |
+//! | [`responses`] * | whole responses, kept and made once |
 //! | [`release`] | which plugin serves an endpoint; loading and swapping |
 //! | [`plugin`] | running a guest: sandbox, limits, CPU time |
-//! | [`fanout`] | calls: scope, cache, coalescing, batching |
-//! | [`upstream`] | backends: endpoints, balancing, gRPC |
+//! | [`fanout`] * | calls: scope, cache, coalescing, batching |
+//! | [`upstream`] * | backends: endpoints, balancing, gRPC |
 //! | [`app`] | puts the parts together, starts and stops them |
-//! | [`cli`], [`config`], [`admin`] | what the operator says and sees |
-//! | [`model`], [`artifact`], [`store`], [`net`], [`settings`], [`telemetry`] | words, files and tools that all may use and that use none of the above |
+//! | [`cli`], [`admin`] | what the operator says and sees |
+//! | [`config`] * | `weft.toml` as a whole |
+//! | [`model`], [`artifact`], [`store`], [`net`], [`settings`], [`telemetry`] * | words, files and tools that all may use and that use none of the above |
 //!
 //! # The layer rule
 //!
-//! `main → cli → app → {edge, admin} → gateway → {identity, release, responses} → plugin → fanout → upstream`, and no arrow points back;
-//! modules in one pair of braces don't import each other. `config` reads each module's own table and is read by `app` and `cli`.
-//! Each framework is named in one module: hyper and axum in `edge` and `admin`, wasmtime in `plugin`, tonic in `upstream`, moka in
-//! `store`, jsonwebtoken in `identity`, reqwest and rustls in `net`. `tests/all/tidy.rs` keeps all this.
+//! `main → cli → app → {edge, admin} → gateway → release → plugin → config → {identity, responses, routing} → fanout → upstream`, and no
+//! arrow points back; modules in one pair of braces don't import each other. From `config` on it is `weft-core`, which can't even name what
+//! lies above. Each framework is named in one module: hyper and axum in `edge` and `admin`, wasmtime in `plugin`, tonic in `upstream`,
+//! moka in `store`, jsonwebtoken in `identity`, reqwest and rustls in `net`. `tests/all/tidy.rs` keeps all this.
 //!
 //! # Invariants
 //!
@@ -34,19 +37,12 @@
 
 pub mod admin;
 pub mod app;
-pub mod artifact;
 pub mod cli;
-pub mod config;
 pub mod edge;
-pub mod fanout;
 pub mod gateway;
-pub mod identity;
-pub mod model;
-pub mod net;
 pub mod plugin;
 pub mod release;
-pub mod responses;
-pub mod settings;
-pub mod store;
-pub mod telemetry;
-pub mod upstream;
+
+pub use weft_core::{
+    artifact, config, fanout, identity, model, net, responses, routing, settings, store, telemetry, upstream,
+};

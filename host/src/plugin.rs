@@ -16,7 +16,6 @@ mod backoff;
 mod bindings;
 mod cache;
 mod compile;
-mod config;
 mod engine;
 mod error;
 mod imports;
@@ -30,12 +29,12 @@ mod senses;
 mod shelf;
 mod speech;
 
+pub use crate::config::{limits::Config, plugins::Compiling};
 pub use bindings::{Identity, Problem, Request, Response};
 pub use compile::{
-    CompileError, Compiling,
+    CompileError,
     helper::{ITSELF, Order, work as compile_artifact},
 };
-pub use config::Config;
 pub use engine::Runtime;
 pub use error::PluginError;
 pub use native::{Native, Natives};

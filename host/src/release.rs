@@ -5,23 +5,21 @@
 
 mod candidate;
 mod clashes;
-mod config;
 mod folder;
 mod loader;
 mod refusal;
-mod routes;
 mod table;
 mod tally;
 mod watch;
 
 pub use clashes::{Claimant, clashes};
-pub use config::Config;
 pub use loader::{Loader, Report};
 pub use refusal::Refusal;
-pub use routes::{Found, Routes};
 pub use table::{Endpoint, Release, Table};
 pub use tally::{Observed, Sums};
 pub use watch::watch;
+
+pub use crate::config::plugins::Config;
 
 use arc_swap::ArcSwap;
 use std::sync::Arc;

@@ -7,16 +7,17 @@ use std::collections::BTreeSet;
 use weft_tests::repository;
 
 /// From the top: a module may use those in the rows below its own, and none beside it.
-const LAYERS: [&[&str]; 14] = [
+const LAYERS: [&[&str]; 15] = [
     &["main"],
     &["cli"],
     &["app"],
-    // Puts together what each module reads for itself; only `app` and `cli` read it.
-    &["config"],
     &["edge", "admin"],
     &["gateway"],
-    &["identity", "release", "responses"],
+    &["release"],
     &["plugin"],
+    // From here on it is the package `weft-core`. Puts together what each module reads for itself.
+    &["config"],
+    &["identity", "responses", "routing"],
     &["fanout"],
     &["upstream"],
     // For all; of these, `artifact` knows words of the model, and all read their settings.
@@ -51,8 +52,16 @@ const OWNERS: &[(&str, &[&str])] = &[
 /// Longest file.
 const LINES: usize = 400;
 
+/// The packages that make the host: the one that runs plugins, and the one under it that needs no sandbox.
+const PACKAGES: [&str; 2] = ["host", "core"];
+
 fn host() -> Vec<Source> {
-    sources(&repository().join("host/src")).into_iter().filter(|source| source.module() != "lib").collect()
+    PACKAGES.into_iter().flat_map(modules).collect()
+}
+
+fn modules(package: &str) -> Vec<Source> {
+    let folder = repository().join(package).join("src");
+    sources(&folder).into_iter().filter(|source| source.module() != "lib").collect()
 }
 
 fn layer(module: &str) -> Option<usize> {
@@ -83,7 +92,13 @@ fn every_arrow_points_down() {
 
 #[test]
 fn the_layer_rule_refuses_what_it_should() {
-    for (from, to) in [("fanout", "plugin"), ("identity", "release"), ("model", "gateway"), ("edge", "unheard_of")] {
+    for (from, to) in [
+        ("fanout", "plugin"),
+        ("identity", "release"),
+        ("config", "plugin"),
+        ("model", "gateway"),
+        ("edge", "unheard_of"),
+    ] {
         assert!(against_the_layers(from, to), "{from} → {to}");
     }
     assert!(!against_the_layers("gateway", "fanout"));
@@ -92,18 +107,47 @@ fn the_layer_rule_refuses_what_it_should() {
 
 #[test]
 fn every_module_has_its_place_in_the_map_and_in_a_layer() {
-    let map = std::fs::read_to_string(repository().join("host/src/lib.rs")).unwrap();
-    let modules: Vec<&str> = map.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
-    assert!(modules.is_sorted(), "`pub mod` lines stand in alphabetical order: {modules:?}");
-    for module in &modules {
-        assert!(layer(module).is_some(), "{module} is in no layer");
-        assert!(
-            map.contains(&format!("//! | [`{module}`")) || map.contains(&format!(", [`{module}`]")),
-            "{module} is not in the map"
-        );
+    let whole = std::fs::read_to_string(repository().join("host/src/lib.rs")).unwrap();
+    for package in PACKAGES {
+        let map = std::fs::read_to_string(repository().join(package).join("src/lib.rs")).unwrap();
+        let declared = map.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
+        let declared: Vec<&str> = declared.collect();
+        assert!(declared.is_sorted(), "`pub mod` lines stand in alphabetical order: {declared:?}");
+        for module in &declared {
+            assert!(layer(module).is_some(), "{module} is in no layer");
+            for map in [&map, &whole] {
+                let (first, other) = (format!("//! | [`{module}`"), format!(", [`{module}`]"));
+                assert!(map.contains(&first) || map.contains(&other), "{module} is not in the map");
+            }
+        }
+        let present = modules(package).iter().map(Source::module).filter(|module| module != "main").collect();
+        let declared: BTreeSet<String> = declared.into_iter().map(str::to_owned).collect();
+        assert_eq!(declared, present, "{package}");
     }
-    let present: BTreeSet<String> = host().iter().map(Source::module).filter(|module| module != "main").collect();
-    assert_eq!(present, modules.into_iter().map(str::to_owned).collect());
+}
+
+/// What can be fuzzed without building the sandbox stays so, whatever it comes to need.
+#[test]
+fn core_and_what_stands_on_it_alone_need_no_sandbox() {
+    let lock = std::fs::read_to_string(repository().join("Cargo.lock")).unwrap();
+    let packages: Vec<(&str, Vec<&str>)> = lock.split("[[package]]").skip(1).map(locked).collect();
+    for package in ["weft-core", "weft-fuzz"] {
+        let (mut reached, mut left) = (BTreeSet::new(), vec![package]);
+        while let Some(name) = left.pop() {
+            if reached.insert(name) {
+                left.extend(packages.iter().filter(|(other, _)| *other == name).flat_map(|(_, needs)| needs));
+            }
+        }
+        assert!(reached.len() > 10, "{package} was not found in Cargo.lock");
+        assert!(!reached.contains("wasmtime"), "{package} needs wasmtime");
+    }
+}
+
+/// A package's name and the names of those that it needs.
+fn locked(package: &str) -> (&str, Vec<&str>) {
+    let name = package.lines().find_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"')).unwrap();
+    let needs = package.lines().filter_map(|line| line.strip_prefix(" \"")?.split(['"', ' ']).next());
+    (name, needs.collect())
 }
 
 #[test]

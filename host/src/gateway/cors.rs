@@ -1,76 +1,9 @@
-//! Cross-origin requests, where a client's configuration allows for them (<https://fetch.spec.whatwg.org/#http-cors-protocol>), and
-//! OPTIONS in general.
+//! OPTIONS: for browsers that ask before they cross origins (<https://fetch.spec.whatwg.org/#http-cors-protocol>), and in general.
 
 use super::{Body, Reply};
-use crate::settings::Table;
+use crate::routing::Cors;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use std::time::Duration;
-
-/// `cors = { origins = ["https://www.example.com"], headers = ["content-type"], credentials = false, max-age = "10m" }`.
-#[derive(Debug, Clone)]
-pub(super) struct Cors {
-    /// Exact origins, or `*` alone.
-    origins: Vec<HeaderValue>,
-    headers: HeaderValue,
-    credentials: bool,
-    max_age: Duration,
-}
-
-impl Cors {
-    pub(super) fn read(table: &Table<'_>) -> Option<Self> {
-        if !table.exists() {
-            return None;
-        }
-        let names: Vec<String> = table.or("headers", vec!["authorization".into(), "content-type".into()]);
-        let headers = HeaderValue::try_from(names.join(", ")).unwrap_or_else(|_| {
-            table.mistake("headers", "expected names of headers");
-            HeaderValue::from_static("")
-        });
-        let list: Vec<String> = table.required("origins").unwrap_or_default();
-        let is_origin = |origin: &str| {
-            let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
-            origin == "*" || host.is_some_and(|host| !host.is_empty() && !host.contains('/'))
-        };
-        let origins = list.iter().filter_map(|origin| match HeaderValue::try_from(origin) {
-            Ok(value) if is_origin(origin) => Some(value),
-            _ => {
-                table.mistake(
-                    "origins",
-                    format!("`{origin}` is no origin such as \"https://www.example.com\", and not \"*\""),
-                );
-                None
-            }
-        });
-        let origins: Vec<_> = origins.collect();
-        let credentials = table.or("credentials", false);
-        if credentials && origins.iter().any(|origin| origin == "*") {
-            table.mistake("credentials", "browsers refuse credentials for every origin: name the origins");
-        }
-        let max_age = table.within("max-age", Duration::from_mins(10), Duration::ZERO, Duration::from_hours(24));
-        Some(Self { origins, headers, credentials, max_age })
-    }
-
-    /// What every answer to this client carries.
-    pub(super) fn headers(&self, request: &HeaderMap) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::VARY, HeaderValue::from_static("origin"));
-        let Some(origin) = request.get(header::ORIGIN) else { return headers };
-        let any = self.origins.iter().any(|allowed| allowed == "*");
-        if any || self.origins.contains(origin) {
-            let allowed = if any { HeaderValue::from_static("*") } else { origin.clone() };
-            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
-            headers.insert(
-                header::ACCESS_CONTROL_EXPOSE_HEADERS,
-                HeaderValue::from_static("etag, retry-after, server-timing, x-request-id, x-weft-degraded"),
-            );
-            if self.credentials {
-                headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
-            }
-        }
-        headers
-    }
-}
 
 /// The answer to OPTIONS for a path with these methods; for a preflight of an allowed origin with what it asks for.
 pub(super) fn options(cors: Option<&Cors>, request: &HeaderMap, methods: &[Method]) -> Reply {

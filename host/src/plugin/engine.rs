@@ -1,10 +1,10 @@
 //! The serving engine: one for the process, made once, shared by all plugins.
 
 use super::{
-    Config, Senses,
+    Compiling, Config, Senses,
     bindings::{self, describer::Describer},
     cache::PluginCache,
-    compile::{self, CompileError, Compiling},
+    compile::{self, CompileError},
     instance::State,
     limiter::{MOST_INSTANCES, MOST_MEMORIES, MOST_TABLES},
     load,

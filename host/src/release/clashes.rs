@@ -2,10 +2,12 @@
 
 use super::{
     Refusal,
-    routes::Routes,
     table::{Versioned, highest},
 };
-use crate::artifact::{Artifact, Digest};
+use crate::{
+    artifact::{Artifact, Digest},
+    routing::Routes,
+};
 use std::{collections::HashMap, path::Path};
 
 /// One artifact and the file that it came from.
@@ -68,7 +70,7 @@ fn first_clash<'a>(claimants: &[Claimant<'a>]) -> Option<(Claimant<'a>, Vec<Refu
     highest(&all).into_iter().find_map(|claimant| {
         let manifest = &claimant.artifact.manifest;
         let routes = routes.entry(&manifest.client).or_default();
-        let add = |name| routes.add(&manifest.client, name, &manifest.name, ()).err();
+        let add = |name| Some(Refusal::taken(&manifest.client, name, routes.add(name, &manifest.name, ()).err()?));
         let reasons: Vec<_> = manifest.endpoints.iter().map(|endpoint| &endpoint.name).filter_map(add).collect();
         (!reasons.is_empty()).then_some((*claimant, reasons))
     })

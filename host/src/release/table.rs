@@ -2,13 +2,13 @@
 
 use super::{
     Refusal,
-    routes::Routes,
     tally::{Observed, Sums, Tally},
 };
 use crate::{
     artifact::{Artifact, Digest, EndpointPolicy, Limits},
     fanout::Plans,
     plugin::{Cost, Plugin},
+    routing::Routes,
     telemetry::{Counter, EndpointLabels, Gauge, Histogram, Metrics, PluginLabels, RequestLabels},
 };
 use http::StatusCode;
@@ -248,8 +248,8 @@ impl Table {
                     if held.contains(&claim(release, policy)) == is_held {
                         let endpoint = Arc::new(Endpoint::new(release, policy, metrics));
                         routes
-                            .add(&release.client, &policy.name, &release.name, endpoint)
-                            .map_err(|reason| ((*release).clone(), reason))?;
+                            .add(&policy.name, &release.name, endpoint)
+                            .map_err(|by| ((*release).clone(), Refusal::taken(&release.client, &policy.name, by)))?;
                     }
                 }
             }

@@ -1,0 +1,144 @@
+//! The one file of a plugin version: a component with custom sections that say what it is and what it may do.
+//!
+//! `weft build` writes it, the host reads it. Its SHA-256 digest is its identity.
+
+mod digest;
+mod endpoint;
+pub mod json;
+mod manifest;
+mod sections;
+
+pub use digest::Digest;
+pub use endpoint::{BadEndpoint, EndpointName};
+pub use manifest::{Auth, EndpointPolicy, Idempotency, Isolation, Limits, Manifest, Priority, ResponseCache};
+pub use sections::{CONTRACT, Sections};
+
+use crate::settings::{Document, Mistake, Mistakes, visible};
+use bytes::Bytes;
+use prost_reflect::DescriptorPool;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// A file that was read and found to be whole and in agreement with itself. Whether its component can run is not known yet.
+#[derive(Debug, Clone)]
+pub struct Artifact {
+    pub digest: Digest,
+    /// The whole file.
+    pub bytes: Bytes,
+    pub manifest: Manifest,
+    /// Full names; the guest calls them by their place.
+    pub methods: Vec<String>,
+    pub descriptors: DescriptorPool,
+    /// One for each endpoint of the manifest.
+    pub schema: Vec<EndpointSchema>,
+    /// By file name: what `mocks/` held.
+    pub mocks: serde_json::Map<String, serde_json::Value>,
+    /// The version of the contract it was built for.
+    pub contract: String,
+}
+
+/// What the code says of one endpoint. The schemas are JSON Schemas (2020-12).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EndpointSchema {
+    pub method: String,
+    pub path: String,
+    #[serde(default)]
+    pub summary: String,
+    pub request: Option<serde_json::Value>,
+    pub response: Option<serde_json::Value>,
+    pub query: Option<serde_json::Value>,
+    /// What else the SDK tells: parameters, status, whether it takes the caller's identity.
+    #[serde(flatten)]
+    pub more: serde_json::Map<String, serde_json::Value>,
+}
+
+impl EndpointSchema {
+    /// Whether this is what the code says of the endpoint with that name.
+    pub fn is(&self, name: &EndpointName) -> bool {
+        name.method.as_str() == self.method && name.template() == self.path
+    }
+
+    /// Whether the code can't do without the caller's identity.
+    pub fn needs_identity(&self) -> bool {
+        self.more.get("identity").is_some_and(|need| need == "required")
+    }
+}
+
+/// Why a file is no artifact.
+#[derive(Debug, thiserror::Error)]
+pub enum ArtifactError {
+    #[error("not a WebAssembly component: {0}")]
+    NotAComponent(String),
+    #[error("section `{0}` is missing: build the plugin with `weft build`")]
+    Missing(&'static str),
+    #[error("section `{section}` can't be read: {reason}")]
+    Bad { section: &'static str, reason: String },
+    #[error(
+        "built for contract {found}, and this host serves {CONTRACT}: build it again with an SDK for that contract"
+    )]
+    Contract { found: String },
+    #[error("the manifest has mistakes:\n{}", lines(.0))]
+    Manifest(Vec<Mistake>),
+}
+
+fn lines(mistakes: &[Mistake]) -> String {
+    mistakes.iter().map(|mistake| format!("  {mistake}")).collect::<Vec<_>>().join("\n")
+}
+
+impl Artifact {
+    /// Reads the sections and checks that they agree.
+    pub fn parse(bytes: Bytes) -> Result<Self, ArtifactError> {
+        let sections = Sections::read(&bytes)?;
+        if sections.contract != CONTRACT {
+            return Err(ArtifactError::Contract { found: visible(sections.contract) });
+        }
+        let bad = |section: &'static str, reason: &dyn std::fmt::Display| ArtifactError::Bad {
+            section,
+            reason: visible(reason.to_string()),
+        };
+        let descriptors =
+            DescriptorPool::decode(sections.descriptors.as_slice()).map_err(|e| bad("weft:descriptors", &e))?;
+        let schema: Vec<EndpointSchema> =
+            serde_json::from_slice(&sections.schema).map_err(|e| bad("weft:schema", &e))?;
+        let mocks = serde_json::from_slice(&sections.mocks).map_err(|e| bad("weft:mocks", &e))?;
+        let manifest = read_manifest(Path::new("plugin.toml"), &sections.manifest, Some(&schema), Some(&descriptors))
+            .map_err(ArtifactError::Manifest)?;
+        if let Some(method) = sections.methods.iter().find(|method| !manifest.grants(method)) {
+            let reason = format!("method {method} is in the table, but not in [calls] of the manifest");
+            return Err(bad("weft:methods", &reason));
+        }
+        let digest = Digest::of(&bytes);
+        let (methods, contract) = (sections.methods, sections.contract);
+        Ok(Self { digest, bytes, manifest, methods, descriptors, schema, mocks, contract })
+    }
+}
+
+/// Reads a manifest and, where they are known, checks it against what the code says and what the protos have.
+pub fn read_manifest(
+    file: &Path,
+    text: &str,
+    schema: Option<&[EndpointSchema]>,
+    descriptors: Option<&DescriptorPool>,
+) -> Result<Manifest, Vec<Mistake>> {
+    let mistakes = Mistakes::new();
+    let mut manifest = {
+        let document = Document::parse(file, text, &mistakes);
+        Manifest::read(&document.table(&mistakes))
+    };
+    if let Some(manifest) = &mut manifest {
+        if let Some(schema) = schema {
+            manifest.check_endpoints(schema, &mistakes);
+        }
+        if let Some(descriptors) = descriptors {
+            manifest.check_calls(descriptors, &mistakes);
+            manifest.read_fallbacks(descriptors, &mistakes);
+        }
+    }
+    match (manifest, mistakes.into_sorted()) {
+        (Some(manifest), mistakes) if mistakes.is_empty() => Ok(manifest),
+        (_, mistakes) => Err(mistakes),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+//! `weft.toml` as a whole: each module reads its own table; here they are put together, and every mistake is found before anything
+//! starts.
+//!
+//! Those of modules that belong to the host stand here too, so that nothing of a configuration has to wait for the sandbox to be read.
+
+pub mod admin;
+pub mod http;
+pub mod limits;
+pub mod plugins;
+
+use crate::{
+    fanout, identity,
+    routing::Clients,
+    settings::{Document, Mistake, Mistakes, Table},
+    telemetry,
+};
+use std::path::{Path, PathBuf};
+
+/// A configuration without mistakes.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The file and the text that it was read from.
+    pub file: PathBuf,
+    pub text: String,
+    pub http: http::Config,
+    pub admin: admin::Config,
+    /// `None` without an `[identity]`: then nobody has one.
+    pub identity: Option<identity::Config>,
+    pub forward: fanout::Forward,
+    pub clients: Clients,
+    pub plugins: plugins::Config,
+    pub limits: limits::Config,
+    pub fanout: fanout::Config,
+    pub telemetry: telemetry::Config,
+}
+
+impl Config {
+    /// Reads a file. Relative paths in it are relative to its folder.
+    pub fn load(file: &Path) -> Result<Self, Vec<Mistake>> {
+        let unreadable = |error: std::io::Error| {
+            let message = format!("can't be read: {error}");
+            vec![Mistake { file: file.display().to_string().into(), line: 0, key: String::new(), message }]
+        };
+        let text = std::fs::read_to_string(file).map_err(unreadable)?;
+        Self::parse(file, &text)
+    }
+
+    /// As [`Config::load`], with the text given.
+    pub fn parse(file: &Path, text: &str) -> Result<Self, Vec<Mistake>> {
+        let mistakes = Mistakes::new();
+        let folder = file.parent().unwrap_or(Path::new(""));
+        let config = {
+            let document = Document::parse(file, text, &mistakes);
+            let mut config = Self::read(&document.table(&mistakes), folder);
+            (config.file, config.text) = (file.to_owned(), text.to_owned());
+            config
+        };
+        let found = mistakes.into_sorted();
+        if found.is_empty() { Ok(config) } else { Err(found) }
+    }
+
+    fn read(root: &Table<'_>, folder: &Path) -> Self {
+        let identity = root.table("identity");
+        let mut config = Self {
+            file: PathBuf::new(),
+            text: String::new(),
+            http: http::Config::read(&root.table("http"), folder),
+            admin: admin::Config::read(&root.table("admin")),
+            identity: identity::Config::read(&identity),
+            forward: fanout::Forward::read(&identity.table("forward")),
+            clients: Clients::read(root),
+            plugins: plugins::Config::read(&root.table("plugins")),
+            limits: limits::Config::read(&root.table("limits")),
+            fanout: fanout::Config::read(root),
+            telemetry: telemetry::Config::read(&root.table("telemetry")),
+        };
+        config.plugins.folder = folder.join(&config.plugins.folder);
+        config.plugins.compiling.folder = folder.join(&config.plugins.compiling.folder);
+        if let Some(settings) = &mut config.identity {
+            settings.resolve(folder, &identity);
+            settings.check(&config.forward, &config.fanout.backends, &identity);
+        }
+        for backend in &mut config.fanout.backends {
+            if let Some(fanout::Given { source: fanout::Source::File(path), place }) = &mut backend.descriptors {
+                *path = folder.join(&path);
+                if let Err(error) = std::fs::metadata(&path) {
+                    root.note(place.mistake(format!("{}: {error}", path.display())));
+                }
+            }
+            if let Some(tls) = &mut backend.upstream.tls {
+                tls.resolve(folder, root);
+            }
+        }
+        config
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,12 @@
+//! What the head of a request says, as far as it is known without its plugin: whose frontend it comes from, which endpoint its path and
+//! method lead to, and the values in path and query.
+
+mod client;
+mod cors;
+mod query;
+mod routes;
+
+pub use client::{Client, Clients};
+pub use cors::Cors;
+pub use query::{Pairs, decode_params, not_utf8, query};
+pub use routes::{Found, Routes, Taken};

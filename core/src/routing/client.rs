@@ -1,0 +1,160 @@
+//! `[[client]]`: which frontend a request comes from.
+
+use super::cors::Cors;
+use crate::{
+    model::Fault,
+    settings::{Rate, Table},
+};
+use http::{HeaderMap, HeaderName, StatusCode, Uri, header};
+
+/// One kind of frontend and how it is recognised.
+#[derive(Debug, Clone)]
+pub struct Client {
+    pub name: String,
+    /// A host name, without port.
+    host: Option<String>,
+    /// A path prefix such as `/ios`, which the endpoints' templates don't repeat.
+    prefix: Option<String>,
+    /// A header and the value that it has to have.
+    header: Option<(HeaderName, String)>,
+    /// Requests of the whole client.
+    pub rate: Option<Rate>,
+    /// Requests of one caller (by identity; an anonymous one by address).
+    pub principal_rate: Option<Rate>,
+    /// What browsers of other origins may ask.
+    pub cors: Option<Cors>,
+}
+
+/// All clients.
+#[derive(Debug, Clone, Default)]
+pub struct Clients(Vec<Client>);
+
+impl Clients {
+    pub fn read(root: &Table<'_>) -> Self {
+        let mut clients: Vec<Client> = Vec::new();
+        for table in root.tables("client") {
+            let Some(client) = Client::read(&table) else { continue };
+            if clients.iter().any(|other| other.name == client.name) {
+                table.mistake("name", format!("there is another client `{}`", client.name));
+            }
+            for other in &clients {
+                if client.prefix.is_some() && client.prefix == other.prefix {
+                    table.mistake("prefix", format!("is the prefix of client `{}` already", other.name));
+                }
+                if client.host.is_some() && client.host == other.host {
+                    table.mistake("host", format!("is the host of client `{}` already", other.name));
+                }
+                if client.header.is_some() && client.header == other.header {
+                    table.mistake("header", format!("is the header of client `{}` already", other.name));
+                }
+            }
+            clients.push(client);
+        }
+        if clients.is_empty() && !root.has("client") {
+            root.mistake("", "expected at least one [[client]] with a `name`");
+        }
+        if let (true, Some(_)) = (clients.len() > 1, clients.iter().find(|client| !client.has_rule())) {
+            root.mistake(
+                "client",
+                "where there are several clients, each needs a `host`, a `prefix` or a `header` to be told by",
+            );
+        }
+        Self(clients)
+    }
+
+    pub fn names(&self) -> Vec<String> {
+        self.0.iter().map(|client| client.name.clone()).collect()
+    }
+
+    /// The client, and the path without its prefix. A header goes before a prefix, and a prefix before a host; of two
+    /// prefixes the longer one.
+    pub fn recognise<'a>(&'a self, headers: &HeaderMap, uri: &'a Uri) -> Result<(&'a Client, &'a str), Fault> {
+        let path = uri.path();
+        let by_header = self.0.iter().find(|client| client.has_header(headers));
+        let by_prefix = self
+            .0
+            .iter()
+            .filter(|client| client.strip(path).is_some())
+            .max_by_key(|client| client.prefix.as_ref().map(String::len));
+        let by_host = self.0.iter().find(|client| client.has_host(headers, uri));
+        let only = self.0.first().filter(|client| self.0.len() == 1 && !client.has_rule());
+        match by_header.or(by_prefix).or(by_host).or(only) {
+            Some(client) => Ok((client, client.strip(path).unwrap_or(path))),
+            None => {
+                let text = format!("no client is recognised; this host serves: {}", self.describe());
+                Err(Fault::client(StatusCode::NOT_FOUND, "no-client", text))
+            }
+        }
+    }
+
+    fn describe(&self) -> String {
+        let describe = |client: &Client| {
+            let mut ways = Vec::new();
+            ways.extend(client.host.as_ref().map(|host| format!("host {host}")));
+            ways.extend(client.prefix.as_ref().map(|prefix| format!("path {prefix}")));
+            ways.extend(client.header.as_ref().map(|(name, value)| format!("header {name}: {value}")));
+            format!("{} ({})", client.name, ways.join(" or "))
+        };
+        self.0.iter().map(describe).collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl Client {
+    fn read(table: &Table<'_>) -> Option<Self> {
+        let name: Option<String> = table.required("name");
+        let host: Option<String> = table.optional("host");
+        let prefix: Option<String> = table.optional("prefix");
+        if prefix.as_ref().is_some_and(|prefix| !prefix.starts_with('/') || prefix.ends_with('/')) {
+            table.mistake("prefix", "expected a path such as \"/ios\": it begins with `/` and doesn't end with one");
+        }
+        let section = table.table("header");
+        let header = if section.exists() {
+            let (name, value): (Option<String>, Option<String>) = (section.required("name"), section.required("value"));
+            let parsed = name.and_then(|name| {
+                let parsed = HeaderName::try_from(&name);
+                parsed.map_err(|_| section.mistake("name", format!("`{name}` is no header name"))).ok()
+            });
+            parsed.zip(value)
+        } else {
+            None
+        };
+        let (rate, principal_rate) = (table.optional("rate"), table.optional("principal-rate"));
+        Some(Self {
+            name: name?,
+            host: host.map(|host| host.to_ascii_lowercase()),
+            prefix,
+            header,
+            rate,
+            principal_rate,
+            cors: Cors::read(&table.table("cors")),
+        })
+    }
+
+    fn has_rule(&self) -> bool {
+        self.host.is_some() || self.prefix.is_some() || self.header.is_some()
+    }
+
+    fn has_header(&self, headers: &HeaderMap) -> bool {
+        let Some((name, value)) = &self.header else { return false };
+        headers.get(name).is_some_and(|found| found.as_bytes().eq_ignore_ascii_case(value.as_bytes()))
+    }
+
+    fn has_host(&self, headers: &HeaderMap, uri: &Uri) -> bool {
+        let Some(host) = &self.host else { return false };
+        let from_header = || headers.get(header::HOST)?.to_str().ok();
+        let authority = uri.authority().map(http::uri::Authority::as_str).or_else(from_header).unwrap_or("");
+        let name = authority
+            .rsplit_once(':')
+            .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
+            .map_or(authority, |(name, _)| name);
+        name.eq_ignore_ascii_case(host)
+    }
+
+    /// The path behind the client's prefix.
+    fn strip<'a>(&self, path: &'a str) -> Option<&'a str> {
+        match path.strip_prefix(self.prefix.as_deref()?)? {
+            "" => Some("/"),
+            rest => rest.starts_with('/').then_some(rest),
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! What was found wrong in a file, collected.
+
+use std::{cell::RefCell, fmt, sync::Arc};
+
+/// One thing wrong in a file, for a person to mend.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct Mistake {
+    pub file: Arc<str>,
+    /// 1-based; 0 where the whole file is meant.
+    pub line: usize,
+    /// Dotted: `backend.films.timeout`. Empty where no key is meant.
+    pub key: String,
+    /// What is wrong, and what was expected.
+    pub message: String,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        if self.line > 0 {
+            write!(f, ":{}", self.line)?;
+        }
+        f.write_str(": ")?;
+        if !self.key.is_empty() {
+            write!(f, "{}: ", self.key)?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+/// All that was found wrong so far. Shared by the tables of all files of one check.
+#[derive(Debug, Default)]
+pub struct Mistakes(RefCell<Vec<Mistake>>);
+
+impl Mistakes {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub fn add(&self, mistake: Mistake) {
+        let Mistake { file, line, key, message } = mistake;
+        self.0.borrow_mut().push(Mistake { file, line, key: visible(key), message: visible(message) });
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.borrow().is_empty()
+    }
+
+    /// In the order of file and line.
+    pub fn into_sorted(self) -> Vec<Mistake> {
+        let mut list = self.0.into_inner();
+        list.sort();
+        list.dedup();
+        list
+    }
+}
+
+/// What ends a line or commands a terminal, written as an escape: the file may come from somebody who is not trusted.
+pub fn visible(text: String) -> String {
+    if !text.contains(char::is_control) {
+        return text;
+    }
+    let write = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(write).collect()
+}
