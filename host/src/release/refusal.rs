@@ -1,6 +1,11 @@
 //! Why an artifact is not in service.
 
-use crate::{artifact::ArtifactError, fanout::PlanError, plugin::CompileError};
+use crate::{
+    artifact::{ArtifactError, EndpointName},
+    fanout::PlanError,
+    plugin::CompileError,
+    routing::Taken,
+};
 use std::io;
 
 /// A reason for the operator, complete in itself.
@@ -26,6 +31,13 @@ pub enum Refusal {
     EndpointTaken { endpoint: String, client: String, owner: String },
     #[error("the host failed while loading it: {0}")]
     Host(String),
+}
+
+impl Refusal {
+    /// Another plugin has an endpoint of this one.
+    pub(super) fn taken(client: &str, endpoint: &EndpointName, taken: Taken) -> Self {
+        Self::EndpointTaken { endpoint: endpoint.to_string(), client: client.to_owned(), owner: taken.owner }
+    }
 }
 
 fn lines(errors: &[PlanError]) -> String {

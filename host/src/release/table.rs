@@ -8,7 +8,7 @@ use crate::{
     artifact::{Artifact, Digest, EndpointPolicy, Limits},
     fanout::Plans,
     plugin::{Cost, Plugin},
-    routing::{Routes, Taken},
+    routing::Routes,
     telemetry::{Counter, EndpointLabels, Gauge, Histogram, Metrics, PluginLabels, RequestLabels},
 };
 use http::StatusCode;
@@ -185,11 +185,6 @@ fn claim(release: &Release, policy: &EndpointPolicy) -> Claim {
     (release.client.clone(), release.name.clone(), policy.name.place())
 }
 
-fn refusal(release: &Release, policy: &EndpointPolicy, taken: Taken) -> Refusal {
-    let (endpoint, client) = (policy.name.to_string(), release.client.clone());
-    Refusal::EndpointTaken { endpoint, client, owner: taken.owner }
-}
-
 /// For each plugin its highest version, in the order of the list.
 fn highest<'a>(releases: &[&'a Arc<Release>]) -> Vec<&'a Arc<Release>> {
     let mut newest: BTreeMap<&str, &semver::Version> = BTreeMap::new();
@@ -236,9 +231,9 @@ impl Table {
                 for policy in &release.endpoints {
                     if held.contains(&claim(release, policy)) == is_held {
                         let endpoint = Arc::new(Endpoint::new(release, policy, metrics));
-                        routes
-                            .add(&policy.name, &release.name, endpoint)
-                            .map_err(|taken| ((*release).clone(), refusal(release, policy, taken)))?;
+                        routes.add(&policy.name, &release.name, endpoint).map_err(|taken| {
+                            ((*release).clone(), Refusal::taken(&release.client, &policy.name, taken))
+                        })?;
                     }
                 }
             }
