@@ -123,7 +123,7 @@ pub mod futures {
     pub use futures_util::stream::{FuturesOrdered, FuturesUnordered, StreamExt, TryStreamExt, iter};
     pub use futures_util::{join, pin_mut, select, select_biased, try_join};
 
-    pub use crate::together::{join_all, try_join_all};
+    pub use crate::together::{JoinAll, TryJoinAll, join_all, try_join_all};
 }
 
 // For generated code, so that plugin crates need not depend on these.

@@ -2,34 +2,42 @@
 
 use std::future::Future;
 
-use futures_util::future::{self, FutureExt, JoinAll, TryFuture, TryFutureExt, TryJoinAll};
+use futures_util::future::{self, FutureExt, Map, MapOk, TryFuture, TryFutureExt};
 
 /// Up to so many futures, the combinators of futures-util poll them one after the other. For more they give each an allocation and a
 /// waker of its own, so that one that was woken can be polled alone: that pays where futures are woken one by one. Here an exchange
 /// wakes most of them together.
 const GROUP: usize = 30;
 
+type Flatten<T> = fn(Vec<Vec<T>>) -> Vec<T>;
+
+/// What [`join_all`] returns.
+pub type JoinAll<F> = Map<future::JoinAll<future::JoinAll<F>>, Flatten<<F as Future>::Output>>;
+
+/// What [`try_join_all`] returns.
+pub type TryJoinAll<F> = MapOk<future::TryJoinAll<future::TryJoinAll<F>>, Flatten<<F as TryFuture>::Ok>>;
+
 /// Waits for all, and returns their outputs in the same order.
-pub fn join_all<I>(futures: I) -> impl Future<Output = Vec<<I::Item as Future>::Output>> + use<I>
+pub fn join_all<I>(futures: I) -> JoinAll<I::Item>
 where
     I: IntoIterator,
     I::Item: Future,
 {
-    let groups: JoinAll<JoinAll<I::Item>> = future::join_all(groups(futures).map(future::join_all));
-    groups.map(|groups| groups.into_iter().flatten().collect())
+    future::join_all(groups(futures).map(future::join_all)).map(flat)
 }
 
 /// Waits for all, and returns what they bring in the same order; or the first error, as soon as there is one. The others are dropped
 /// then, which cancels their calls.
-pub fn try_join_all<I>(
-    futures: I,
-) -> impl Future<Output = Result<Vec<<I::Item as TryFuture>::Ok>, <I::Item as TryFuture>::Error>> + use<I>
+pub fn try_join_all<I>(futures: I) -> TryJoinAll<I::Item>
 where
     I: IntoIterator,
     I::Item: TryFuture,
 {
-    let groups: TryJoinAll<TryJoinAll<I::Item>> = future::try_join_all(groups(futures).map(future::try_join_all));
-    groups.map_ok(|groups| groups.into_iter().flatten().collect())
+    future::try_join_all(groups(futures).map(future::try_join_all)).map_ok(flat)
+}
+
+fn flat<T>(groups: Vec<Vec<T>>) -> Vec<T> {
+    groups.into_iter().flatten().collect()
 }
 
 fn groups<I: IntoIterator>(items: I) -> impl Iterator<Item = Vec<I::Item>> {

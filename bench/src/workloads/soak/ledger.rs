@@ -68,7 +68,7 @@ fn count<'a>(tallies: impl IntoIterator<Item = &'a Tally>, counts: impl Fn(&str)
 }
 
 fn lost_of(tally: &Tally, excuses: bool) -> BTreeMap<&str, u64> {
-    count([tally], |reason| !is_refused(reason) && !(excuses && is_excused(reason)))
+    count([tally], |reason| !(is_refused(reason) || excuses && is_excused(reason)))
 }
 
 impl Ledger {

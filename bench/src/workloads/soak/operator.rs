@@ -73,7 +73,9 @@ impl Deed {
     fn of(turn: u64) -> Self {
         let reload = turn / 7;
         match turn {
-            _ if turn % 7 == 0 => Self::Reload { by_signal: reload % 2 == 1, is_broken: reload % 5 == 0 },
+            _ if turn.is_multiple_of(7) => {
+                Self::Reload { by_signal: reload % 2 == 1, is_broken: reload.is_multiple_of(5) }
+            }
             _ if turn % 20 == 1 => Self::NewVersion,
             _ if turn % 20 == 10 => Self::BadArtifact,
             _ => Self::Swap,
