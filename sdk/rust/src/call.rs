@@ -179,14 +179,19 @@ impl<Req, Resp, R> Call<Req, Resp, R> {
 
     fn finish(&self, reply: Result<RawReply, CallError>) -> Result<Reply<Resp>, CallError>
     where
-        Resp: Message + Default,
+        Resp: Message + Default + Clone + 'static,
     {
         let name = self.method.name;
         let raw = reply.map_err(|error| error.of(name))?;
         if raw.code != 0 {
             return Err(CallError::from_status(raw.code, &raw.message).of(name));
         }
-        match Resp::decode(raw.message) {
+        let decode = || Resp::decode(raw.message);
+        let decoded = match &raw.shared {
+            Some(shared) => shared.get_or(decode),
+            None => decode(),
+        };
+        match decoded {
             Ok(message) => Ok(Reply {
                 message,
                 origin: Origin::from_number(raw.origin),
@@ -200,7 +205,7 @@ impl<Req, Resp, R> Call<Req, Resp, R> {
 impl<Req, Resp, R> Future for Call<Req, Resp, R>
 where
     Req: Message,
-    Resp: Message + Default,
+    Resp: Message + Default + Clone + 'static,
     R: Borrow<Req>,
 {
     type Output = Result<Resp, CallError>;
@@ -213,7 +218,7 @@ where
 impl<Req, Resp, R> FusedFuture for Call<Req, Resp, R>
 where
     Req: Message,
-    Resp: Message + Default,
+    Resp: Message + Default + Clone + 'static,
     R: Borrow<Req>,
 {
     fn is_terminated(&self) -> bool {
@@ -238,7 +243,7 @@ pub struct CallWithMeta<Req, Resp, R = Req>(Call<Req, Resp, R>);
 impl<Req, Resp, R> Future for CallWithMeta<Req, Resp, R>
 where
     Req: Message,
-    Resp: Message + Default,
+    Resp: Message + Default + Clone + 'static,
     R: Borrow<Req>,
 {
     type Output = Result<Reply<Resp>, CallError>;

@@ -1,5 +1,10 @@
 //! What crosses the plugin boundary: calls go out, completions come back.
 
+use std::any::Any;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+
 in_component! {
     pub use crate::export::bindings::weft::bff::backend::{CallHead, Completion};
 }
@@ -58,5 +63,24 @@ pub(crate) struct RawReply {
     pub(crate) code: u32,
     pub(crate) origin: u32,
     pub(crate) age_ms: u32,
-    pub(crate) message: bytes::Bytes,
+    pub(crate) message: Bytes,
+    /// Where other calls have the same bytes.
+    pub(crate) shared: Option<Decoded>,
+}
+
+/// A reply that several calls share: the first decodes it, the others take copies, which cost less.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Decoded(Arc<Mutex<Option<Box<dyn Any + Send>>>>);
+
+impl Decoded {
+    /// The message, if somebody has decoded it as this type before; else what `decode` makes of it.
+    pub(crate) fn get_or<T: Clone + Send + 'static, E>(&self, decode: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(message) = place.as_ref().and_then(|any| any.downcast_ref::<T>()) {
+            return Ok(message.clone());
+        }
+        let message = decode()?;
+        *place = Some(Box::new(message.clone()));
+        Ok(message)
+    }
 }

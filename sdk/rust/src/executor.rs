@@ -51,7 +51,7 @@ pub use time::{Elapsed, Sleep, sleep, timeout};
 
 pub(crate) use calls::Polled;
 
-use crate::exchange::RawReply;
+use crate::exchange::{Decoded, RawReply};
 use current::{Core, Depth, Entered};
 use task::{Handle, Ready, Spawned};
 
@@ -120,17 +120,21 @@ impl<T> Executor<T> {
 
     /// Hands in what an exchange has returned: completions, and the arena that their ranges point into. Nothing is copied.
     pub fn deliver(&mut self, completions: &[Completion], arena: &Bytes) {
-        for &Completion { ticket, code, origin, age_ms, offset, len } in completions {
-            let (start, end) = (offset as usize, offset as usize + len as usize);
-            let message = if end <= arena.len() { arena.slice(start..end) } else { Bytes::new() };
-            self.file(ticket, RawReply { code, origin, age_ms, message });
+        // Those who share a range come one after the other.
+        for alike in completions.chunk_by(|a, b| (a.offset, a.len, a.code) == (b.offset, b.len, b.code)) {
+            let shared = (alike.len() > 1).then(Decoded::default);
+            for &Completion { ticket, code, origin, age_ms, offset, len } in alike {
+                let (start, end) = (offset as usize, offset as usize + len as usize);
+                let message = if end <= arena.len() { arena.slice(start..end) } else { Bytes::new() };
+                self.file(ticket, RawReply { code, origin, age_ms, message, shared: shared.clone() });
+            }
         }
     }
 
     /// As [`Executor::deliver`], for a driver whose replies lie in buffers of their own. `completion`'s range is not looked at.
     pub fn deliver_one(&mut self, completion: Completion, message: Bytes) {
         let Completion { ticket, code, origin, age_ms, .. } = completion;
-        self.file(ticket, RawReply { code, origin, age_ms, message });
+        self.file(ticket, RawReply { code, origin, age_ms, message, shared: None });
     }
 
     /// Makes time virtual: from now on it stands still at `now` (since the start of the request) until it is set again.

@@ -1,6 +1,6 @@
 //! `call-batch`: all calls at once, in JSON or protobuf, all answers in the order of the calls.
 
-use super::{Head, Instead, Session, not_granted};
+use super::{Head, Instead, Session, starting::not_granted};
 use crate::{artifact::json, fanout::call::Outcome, model::Failure};
 use bytes::Bytes;
 use std::{sync::Arc, time::Duration};
