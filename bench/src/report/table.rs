@@ -4,6 +4,9 @@ use super::{Report, Series, Target, Wanted};
 use crate::{arms::Arm, measure::Row};
 use std::fmt::Write as _;
 
+/// Of lines with sentences.
+const WIDTH: usize = 130;
+
 pub(super) fn text(report: &Report) -> String {
     let mut out = format!("\n{}\n", report.machine);
     // Writing to a string can't fail; nor can it below.
@@ -98,7 +101,16 @@ fn grown(out: &mut String, series: &Series) {
         }
         out.push('\n');
     }
-    let _ = writeln!(out, "  {}\n", series.why);
+    let mut line = String::new();
+    for word in series.why.split(' ') {
+        if line.chars().count() + word.chars().count() > WIDTH {
+            let _ = writeln!(out, " {line}");
+            line.clear();
+        }
+        line.push(' ');
+        line.push_str(word);
+    }
+    let _ = writeln!(out, " {line}\n");
 }
 
 fn targets(out: &mut String, targets: &[Target]) {
