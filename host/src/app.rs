@@ -98,8 +98,8 @@ pub async fn start_with(config: Config, senses: Senses, natives: Natives) -> Res
     let tls_task = tls.clone().map(|tls| tokio::spawn(async move { tls.watch().await }));
     let (peers, proxy_protocol) = (config.http.peers.clone(), config.http.proxy_protocol);
     let door = Door { listener: http, tls, peers, proxy_protocol };
-    let router = edge::router(edge, &config.http);
-    let http_task = tokio::spawn(edge::serve(door, router, bounds, metrics.clone(), http_stopped));
+    let public = edge::public(edge, &config.http);
+    let http_task = tokio::spawn(edge::serve(door, public, bounds, metrics.clone(), http_stopped));
     ready.store(true, Relaxed);
     let [http, admin] = addresses;
     tracing::info!(%http, %admin, releases = site.load().releases.current().releases().len(), "ready");

@@ -21,12 +21,12 @@ use crate::{
     telemetry::{Gauge, Metrics},
 };
 use arc_swap::ArcSwap;
-use axum::{Router, body::Body, extract::State, routing::any};
+use axum::body::Body;
 use futures_util::FutureExt;
-use http::{HeaderValue, Request, Response, StatusCode, header};
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use http::{Extensions, HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
+use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc};
 use tokio::time::Instant;
-use tower::util::MapResponseLayer;
+use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_http::{
     CompressionLevel,
     compression::{
@@ -70,18 +70,28 @@ impl Edge {
     }
 }
 
-/// The public router: every path leads to the gateway, which knows the endpoints.
-pub fn router(edge: Arc<Edge>, config: &Config) -> Router {
-    let router = Router::new().fallback(any(entry)).with_state(edge);
-    if config.compress { router.layer(compression()).layer(MapResponseLayer::new(weakened)) } else { router }
+/// The public side as a service: every path leads to the gateway, which knows the endpoints.
+pub fn public(
+    edge: Arc<Edge>,
+    config: &Config,
+) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + Sync + use<>
+{
+    let answer = service_fn(move |request| {
+        let edge = edge.clone();
+        // On the heap: a connection that rests does not hold the room for a request.
+        Box::pin(async move { Ok(entry(&edge, request).await) })
+    });
+    let packed = compression(config.compress).layer(answer);
+    packed.map_response(|response| weakened(response).map(Body::new))
 }
 
 /// Text of some size is packed for clients that ask for it; images and archives are as small as they get.
-fn compression() -> CompressionLayer<impl Predicate> {
+fn compression(is_on: bool) -> CompressionLayer<impl Predicate> {
     CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(
         SizeAbove::new(WORTH_PACKING)
             .and(NotForContentType::IMAGES)
-            .and(NotForContentType::const_new("application/zip")),
+            .and(NotForContentType::const_new("application/zip"))
+            .and(move |_: StatusCode, _: Version, _: &HeaderMap, _: &Extensions| is_on),
     )
 }
 
@@ -98,7 +108,7 @@ fn weakened<B>(mut response: Response<B>) -> Response<B> {
 }
 
 /// One request: in, through, out, and one line in the log.
-async fn entry(State(edge): State<Arc<Edge>>, request: Request<Body>) -> Response<Body> {
+async fn entry(edge: &Edge, request: Request<Body>) -> Response<Body> {
     let since = Instant::now();
     let _active = Active::new(&edge.metrics.requests_active);
     let inside = edge.inside.load_full();

@@ -18,6 +18,7 @@ mod cache;
 mod compile;
 mod engine;
 mod error;
+mod heavy;
 mod imports;
 mod instance;
 mod limiter;

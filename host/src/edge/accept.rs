@@ -8,8 +8,8 @@ use crate::{
     net::{Incoming, Peers, ServerTls, read_proxy_header},
     telemetry::Metrics,
 };
-use axum::{Router, body::Body};
-use http::{Request, StatusCode, header};
+use axum::body::Body;
+use http::{Request, Response};
 use hyper::service::service_fn;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -21,7 +21,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::JoinSet,
 };
-use tower::ServiceExt;
+use tower::{Service, ServiceExt};
 
 /// The other end of a request's connection.
 #[derive(Debug, Clone, Copy)]
@@ -77,9 +77,9 @@ impl From<&super::Config> for Bounds {
 }
 
 /// What every connection of one door shares.
-struct House {
+struct House<S> {
     server: Builder<TokioExecutor>,
-    router: Router,
+    service: S,
     bounds: Bounds,
     dog: Arc<Watchdog>,
     tls: Option<Arc<ServerTls>>,
@@ -87,13 +87,27 @@ struct House {
     proxy_protocol: bool,
 }
 
-/// Serves `router` at `door` until `stop` turns true. Then: no more connections; those that are there are told to end (GOAWAY,
+/// What a door leads to.
+pub trait Inner:
+    Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static
+{
+}
+impl<S> Inner for S where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+/// Serves `service` at `door` until `stop` turns true. Then: no more connections; those that are there are told to end (GOAWAY,
 /// `connection: close`) and finish what is under way, within `bounds.drain`.
-pub async fn serve(door: Door, router: Router, bounds: Bounds, metrics: Metrics, mut stop: watch::Receiver<bool>) {
+pub async fn serve(door: Door, service: impl Inner, bounds: Bounds, metrics: Metrics, mut stop: watch::Receiver<bool>) {
     let slots = Arc::new(Semaphore::new(bounds.connections));
     let Door { listener, tls, peers, proxy_protocol } = door;
     let dog = Watchdog::new(bounds, metrics);
-    let house = Arc::new(House { server: server(bounds), router, bounds, dog, tls, peers, proxy_protocol });
+    let house = Arc::new(House { server: server(bounds), service, bounds, dog, tls, peers, proxy_protocol });
     let mut connections = JoinSet::new();
     let watching = house.clone();
     let guard = tokio::spawn(async move { watching.dog.watch().await });
@@ -163,7 +177,7 @@ fn server(bounds: Bounds) -> Builder<TokioExecutor> {
     builder
 }
 
-impl House {
+impl<S: Inner> House<S> {
     async fn connection(&self, stream: TcpStream, peer: SocketAddr, mut stop: watch::Receiver<bool>) {
         // Telling the versions of HTTP apart waits for the first bytes without a bound of its own.
         let opened = tokio::select! {
@@ -218,15 +232,8 @@ impl House {
             let (under_way, version) = (pulse.begin(), request.version());
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(peer);
-            let answer = self.router.clone().oneshot(request);
-            async move {
-                let mut response = answer.await?;
-                if response.status() == StatusCode::NOT_MODIFIED {
-                    // The router says 0, which would be the length of what the client has (RFC 9110, section 8.6).
-                    response.headers_mut().remove(header::CONTENT_LENGTH);
-                }
-                Ok::<_, Infallible>(response.map(|body| Paced::new(body, version, under_way)))
-            }
+            let answer = self.service.clone().oneshot(request);
+            async move { Ok::<_, Infallible>(answer.await?.map(|body| Paced::new(body, version, under_way))) }
         });
         let connection = self.server.serve_connection(TokioIo::new(Tracked::new(stream, pulse.clone())), service);
         tokio::pin!(connection);

@@ -10,6 +10,7 @@ use axum::body::Body;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use serde_json::{Map, Value, json};
 use std::{fmt::Write, time::Duration};
+use tracing::field::display;
 
 const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
 
@@ -81,6 +82,9 @@ fn is_known(head: &Head, headers: &mut HeaderMap, body: &[u8]) -> bool {
         let tag = format!("W/\"{:032x}\"", xxhash_rust::xxh3::xxh3_128(body));
         HeaderValue::try_from(tag).unwrap_or(HeaderValue::from_static("W/\"\""))
     });
+    if head.has.is_empty() {
+        return false;
+    }
     let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
     let Ok(tag) = tag.to_str().map(opaque) else { return false };
     let mut has = head.has.iter().filter_map(|line| line.to_str().ok());
@@ -143,7 +147,7 @@ fn timing(trail: &Trail, took: Duration) -> String {
 
 /// Counts the request, and writes its one line.
 pub(super) fn record(head: &Head, status: StatusCode, fault: Option<&Fault>, trail: &Trail, took: Duration) {
-    let (mut plugin, mut version, mut endpoint) = ("", String::new(), "");
+    let (mut plugin, mut version, mut endpoint) = ("", None, "");
     if let Some(found) = &trail.endpoint {
         let stats = trail.stats.as_ref();
         found.observe(&Observed {
@@ -154,7 +158,7 @@ pub(super) fn record(head: &Head, status: StatusCode, fault: Option<&Fault>, tra
             depth: stats.map_or(0, |stats| stats.depth()),
             degraded: status.is_success() && stats.is_some_and(|stats| !stats.degraded().is_empty()),
         });
-        (plugin, version, endpoint) = (&found.release.name, found.release.version.to_string(), &found.name);
+        (plugin, version, endpoint) = (&found.release.name, Some(display(&found.release.version)), &found.name);
     }
     let request_id = head.request_id.to_str().unwrap_or_default();
     let trace_id = format_args!("{:032x}", head.trace.trace_id);

@@ -5,6 +5,7 @@ use super::{
     bindings::{self, describer::Describer},
     cache::PluginCache,
     compile::{self, CompileError},
+    heavy,
     instance::State,
     limiter::{MOST_INSTANCES, MOST_MEMORIES, MOST_TABLES},
     load,
@@ -36,6 +37,8 @@ pub(super) struct Shared {
     pub(super) permits: Semaphore,
     /// Instances that have served and may serve again.
     pub(super) idle: Shelf,
+    /// Turns of guests that compute for long.
+    pub(super) heavy: Arc<Semaphore>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -107,7 +110,7 @@ impl Runtime {
         let cache = PluginCache::new(config.plugin_cache.0);
         let permits = Semaphore::new(config.requests as usize);
         let idle = Shelf::new(config.idle as usize);
-        let shared = Shared { engine, config, senses, cache, permits, idle };
+        let shared = Shared { engine, config, senses, cache, permits, idle, heavy: heavy::cores() };
         Ok(Self { shared: Arc::new(shared), linker, compiling, natives: Natives::default() })
     }
 

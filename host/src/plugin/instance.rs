@@ -3,12 +3,14 @@
 use super::{
     bindings,
     engine::Shared,
+    heavy::{LIGHT, Turn},
     limiter::Limiter,
     meter::Meter,
     senses::Senses,
     speech::{Pipe, Speech},
 };
 use crate::{artifact::Digest, fanout::Session, model::Identity};
+use futures_util::FutureExt;
 use rand::Rng;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use wasmtime::{Store, StoreContextMut, UpdateDeadline, component::ResourceTable};
@@ -41,6 +43,7 @@ pub(super) struct State {
     pub(super) speech: Arc<Speech>,
     pub(super) limiter: Limiter,
     pub(super) meter: Arc<Meter>,
+    pub(super) turn: Turn,
     /// The calls of the request that runs now.
     pub(super) session: Option<Session>,
     pub(super) identity: Option<Arc<Identity>>,
@@ -88,6 +91,7 @@ impl State {
             invalidates: blueprint.invalidates.clone(),
             limiter: Limiter::new(blueprint.max_memory),
             meter: Arc::default(),
+            turn: Turn::default(),
             session: None,
             identity: None,
             crossings: 0,
@@ -183,9 +187,16 @@ impl Blueprint {
 }
 
 fn on_epoch(context: &StoreContextMut<'_, State>) -> wasmtime::Result<UpdateDeadline> {
-    context.data().check_cpu()?;
+    let state = context.data();
+    state.check_cpu()?;
+    state.turn.pass();
     // tokio's own yield goes to the back of the queue; a plain one would be polled again at once.
-    Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+    let back = tokio::task::yield_now();
+    if state.meter.spent() <= LIGHT {
+        return Ok(UpdateDeadline::YieldCustom(1, Box::pin(back)));
+    }
+    let (turn, cores) = (state.turn.clone(), state.shared.heavy.clone());
+    Ok(UpdateDeadline::YieldCustom(1, Box::pin(back.then(|()| turn.take(cores)))))
 }
 
 impl std::fmt::Debug for Instance {

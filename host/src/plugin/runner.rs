@@ -189,6 +189,7 @@ impl Plugin {
         let meter = instance.store.data().meter.clone();
         let outcome = meter.run(instance.exports.call_handle(&mut instance.store, &request)).await;
         let state = instance.store.data_mut();
+        state.turn.pass();
         // Calls still under way end with the request.
         state.session = None;
         state.identity = None;
@@ -211,7 +212,9 @@ impl Plugin {
     async fn make(&self, component: &bindings::PluginPre<State>) -> Result<Instance, PluginError> {
         let mut store = self.blueprint.store();
         let meter = store.data().meter.clone();
-        match meter.run(component.instantiate_async(&mut store)).await {
+        let made = meter.run(component.instantiate_async(&mut store)).await;
+        store.data().turn.pass();
+        match made {
             Ok(exports) => Ok(Instance { store, exports, left: rand::random_range(MOST_REUSES / 2..MOST_REUSES) }),
             Err(error) => Err(self.blueprint.reason(&error, store.data(), PluginError::Start, 0)),
         }
