@@ -2,6 +2,7 @@
 
 mod logs;
 mod metrics;
+mod retired;
 
 pub use logs::{Config, LogFormat, init_logs};
 pub use prometheus_client::metrics::{counter::Counter, gauge::Gauge, histogram::Histogram};
@@ -10,3 +11,4 @@ pub use metrics::{
     BackendLabels, CacheLabels, CallLabels, CutLabels, EndpointLabels, ExchangeLabels, JwksLabels, Metrics,
     PluginLabels, RequestLabels, SourceLabels, TierLabels, UpstreamLabels,
 };
+pub use retired::{Past, Statuses};

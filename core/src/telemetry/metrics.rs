@@ -1,11 +1,16 @@
 //! All metrics of the host, by the names that dashboards rely on. Hot paths keep the handles that they need.
 
+use super::retired::{Past, Retired};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
-use std::{fmt, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 /// Seconds, after the semantic conventions for HTTP and RPC durations.
 const SECONDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
@@ -41,6 +46,7 @@ type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 #[derive(Clone)]
 pub struct Metrics {
     registry: Arc<Registry>,
+    retired: Arc<Mutex<Retired>>,
     pub requests: Family<RequestLabels, Counter>,
     pub request_seconds: Histograms<EndpointLabels>,
     pub requests_active: Gauge,
@@ -86,6 +92,7 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut metrics = Self {
             registry: Arc::default(),
+            retired: Arc::default(),
             requests: Family::default(),
             request_seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
             requests_active: Gauge::default(),
@@ -186,6 +193,35 @@ impl Metrics {
         );
         r.register("token_exchanges", "Tokens that calls to backends needed", self.token_exchanges.clone());
         root
+    }
+
+    /// This version serves no more: its metrics are told for a while longer. Those whose while is over are forgotten now, but for
+    /// versions that serve again.
+    pub fn retire(&self, past: Past, is_live: impl Fn(&PluginLabels) -> bool) {
+        let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = past.since;
+        retired.push(past);
+        retired.forget(now, self, is_live);
+    }
+
+    /// Takes away what is told of one plugin version. Who still holds a part of it counts for nobody from then on.
+    pub(super) fn forget(&self, of: &PluginLabels, endpoints: &[EndpointLabels], statuses: &BTreeSet<u16>) {
+        for histograms in [&self.guest_cpu, &self.queue_seconds, &self.depth] {
+            histograms.remove(of);
+        }
+        self.guest_traps.remove(of);
+        self.plugin_calls.remove(of);
+        self.guest_memory.remove(of);
+        self.plugins_resting.remove(of);
+        for endpoint in endpoints {
+            self.request_seconds.remove(endpoint);
+            self.amplification.remove(endpoint);
+            self.degraded.remove(endpoint);
+            for status in statuses {
+                let EndpointLabels { client, endpoint, plugin, version } = endpoint.clone();
+                self.requests.remove(&RequestLabels { client, endpoint, plugin, version, status: status.to_string() });
+            }
+        }
     }
 
     /// The Prometheus text exposition.

@@ -350,6 +350,8 @@ impl Loader {
             |table: &Table, release: &Release| table.releases().iter().any(|other| other.digest == release.digest);
         for release in before.releases().iter().filter(|release| !has(after, release)) {
             self.metrics.releases.remove(&release.labels());
+            let is_live = |labels: &_| after.releases().iter().any(|other| other.labels() == *labels);
+            self.metrics.retire(release.past(), is_live);
             tracing::info!(plugin = %release.name, version = %release.version, digest = %release.digest.short(), "release retired");
         }
         for release in after.releases().iter().filter(|release| !has(before, release)) {

@@ -9,14 +9,14 @@ use crate::{
     fanout::Plans,
     plugin::{Cost, Plugin},
     routing::Routes,
-    telemetry::{Counter, EndpointLabels, Gauge, Histogram, Metrics, PluginLabels, RequestLabels},
+    telemetry::{Counter, EndpointLabels, Gauge, Histogram, Metrics, Past, PluginLabels, RequestLabels, Statuses},
 };
 use http::StatusCode;
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
-    time::SystemTime,
+    time::{Instant, SystemTime},
 };
 
 /// One artifact, ready to serve.
@@ -32,6 +32,8 @@ pub struct Release {
     pub plugin: Plugin,
     pub plans: Arc<Plans>,
     pub endpoints: Vec<EndpointPolicy>,
+    /// That it has answered with.
+    statuses: Statuses,
     metrics: ReleaseMetrics,
     tally: Tally,
 }
@@ -83,6 +85,7 @@ impl Release {
             plugin,
             plans: Arc::new(plans),
             endpoints: manifest.endpoints.clone(),
+            statuses: Statuses::default(),
             metrics: ReleaseMetrics {
                 cpu: metrics.guest_cpu.get_or_create_owned(&labels),
                 queue: metrics.queue_seconds.get_or_create_owned(&labels),
@@ -127,6 +130,18 @@ impl Release {
         resting
     }
 
+    /// What there is of it in the metrics.
+    pub(super) fn past(&self) -> Past {
+        let endpoint = |policy| self.endpoint_labels(policy);
+        let endpoints = self.endpoints.iter().map(endpoint).collect();
+        Past { since: Instant::now(), labels: self.labels(), endpoints, statuses: self.statuses.clone() }
+    }
+
+    fn endpoint_labels(&self, policy: &EndpointPolicy) -> EndpointLabels {
+        let (client, endpoint) = (self.client.clone(), policy.name.to_string());
+        EndpointLabels { client, endpoint, plugin: self.name.clone(), version: self.version.to_string() }
+    }
+
     pub(super) fn labels(&self) -> PluginLabels {
         PluginLabels { plugin: self.name.clone(), version: self.version.to_string() }
     }
@@ -135,12 +150,7 @@ impl Release {
 impl Endpoint {
     fn new(release: &Arc<Release>, policy: &EndpointPolicy, metrics: &Metrics) -> Self {
         let name = policy.name.to_string();
-        let labels = EndpointLabels {
-            client: release.client.clone(),
-            endpoint: name.clone(),
-            plugin: release.name.clone(),
-            version: release.version.to_string(),
-        };
+        let labels = release.endpoint_labels(policy);
         Self {
             release: release.clone(),
             policy: policy.clone(),
@@ -167,6 +177,7 @@ impl Endpoint {
     }
 
     fn counter(&self, status: StatusCode) -> Counter {
+        self.release.statuses.lock().unwrap_or_else(PoisonError::into_inner).insert(status.as_u16());
         let labels = RequestLabels {
             client: self.release.client.clone(),
             endpoint: self.name.clone(),

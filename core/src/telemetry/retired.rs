@@ -1,0 +1,91 @@
+//! Metrics of versions that serve no more: told for a while, so that their last figures are still read, and then forgotten. Otherwise
+//! each swap would leave some hundred series behind for as long as the host runs.
+
+use super::{EndpointLabels, Metrics, PluginLabels};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// Some scrapes, also where they are minutes apart.
+const TOLD_FOR: Duration = Duration::from_mins(15);
+/// Where versions come and go faster than that.
+const MOST: usize = 50;
+
+/// Statuses that a release has answered with.
+pub type Statuses = Arc<Mutex<BTreeSet<u16>>>;
+
+/// The versions that were retired, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Retired(VecDeque<Past>);
+
+/// What there is of one version.
+#[derive(Debug)]
+pub struct Past {
+    pub since: Instant,
+    pub labels: PluginLabels,
+    pub endpoints: Vec<EndpointLabels>,
+    pub statuses: Statuses,
+}
+
+impl Retired {
+    pub(super) fn push(&mut self, past: Past) {
+        // A version that comes and goes again is told of from its last end.
+        self.0.retain(|other| other.labels != past.labels);
+        self.0.push_back(past);
+    }
+
+    /// Forgets what was told for long enough. A version that serves again is not past.
+    pub(super) fn forget(&mut self, now: Instant, metrics: &Metrics, is_live: impl Fn(&PluginLabels) -> bool) {
+        self.0.retain(|past| !is_live(&past.labels));
+        while self.0.len() > MOST || self.0.front().is_some_and(|past| now.duration_since(past.since) >= TOLD_FOR) {
+            let Some(Past { labels, endpoints, statuses, .. }) = self.0.pop_front() else { return };
+            let statuses = statuses.lock().unwrap_or_else(PoisonError::into_inner);
+            metrics.forget(&labels, &endpoints, &statuses);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::RequestLabels;
+
+    fn past(metrics: &Metrics, version: &str) -> Past {
+        let [client, endpoint, plugin] = ["web", "GET /", "p"].map(str::to_owned);
+        let labels = PluginLabels { plugin: plugin.clone(), version: version.to_owned() };
+        metrics.guest_traps.get_or_create(&labels).inc();
+        let version = version.to_owned();
+        let of = EndpointLabels { client: client.clone(), endpoint: endpoint.clone(), plugin: plugin.clone(), version };
+        metrics.request_seconds.get_or_create(&of).observe(1.0);
+        let (version, status) = (of.version.clone(), "200".to_owned());
+        metrics.requests.get_or_create(&RequestLabels { client, endpoint, plugin, version, status }).inc();
+        let statuses = Arc::new(Mutex::new(BTreeSet::from([200])));
+        Past { since: Instant::now(), labels, endpoints: vec![of], statuses }
+    }
+
+    fn told(metrics: &Metrics) -> Vec<bool> {
+        let text = metrics.encode();
+        (0..3).map(|n| text.contains(&format!("version=\"{n}\""))).collect()
+    }
+
+    #[test]
+    fn a_past_version_is_forgotten_after_a_while_unless_it_serves_again() {
+        let (metrics, mut retired) = (Metrics::default(), Retired::default());
+        (0..3).for_each(|n| retired.push(past(&metrics, &n.to_string())));
+        let (now, serves) = (Instant::now(), |labels: &PluginLabels| labels.version == "1");
+        retired.forget(now, &metrics, serves);
+        assert_eq!(told(&metrics), [true, true, true]);
+        retired.forget(now + TOLD_FOR, &metrics, serves);
+        assert_eq!(told(&metrics), [false, true, false]);
+    }
+
+    #[test]
+    fn many_versions_in_a_short_time_are_bounded() {
+        let (metrics, mut retired) = (Metrics::default(), Retired::default());
+        (0..=MOST + 1).for_each(|n| retired.push(past(&metrics, &n.to_string())));
+        retired.forget(Instant::now(), &metrics, |_| false);
+        assert_eq!((told(&metrics), retired.0.len()), (vec![false, false, true], MOST));
+    }
+}
