@@ -12,7 +12,7 @@ mod stream;
 mod watchdog;
 
 pub use crate::config::http::Config;
-pub use accept::{Bounds, Door, serve};
+pub use accept::{Bounds, Door, Inner, serve};
 
 use crate::{
     gateway::{self, Gateway, Trail},
@@ -26,7 +26,7 @@ use futures_util::FutureExt;
 use http::{Extensions, HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
 use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc};
 use tokio::time::Instant;
-use tower::{Layer, Service, ServiceExt, service_fn};
+use tower::{Layer, ServiceExt, service_fn};
 use tower_http::{
     CompressionLevel,
     compression::{
@@ -71,15 +71,11 @@ impl Edge {
 }
 
 /// The public side as a service: every path leads to the gateway, which knows the endpoints.
-pub fn public(
-    edge: Arc<Edge>,
-    config: &Config,
-) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + Sync + use<>
-{
+pub fn public(edge: Arc<Edge>, config: &Config) -> impl Inner + use<> {
     let answer = service_fn(move |request| {
         let edge = edge.clone();
         // On the heap: a connection that rests does not hold the room for a request.
-        Box::pin(async move { Ok(entry(&edge, request).await) })
+        Box::pin(async move { Ok::<_, Infallible>(entry(&edge, request).await) })
     });
     let packed = compression(config.compress).layer(answer);
     packed.map_response(|response| weakened(response).map(Body::new))
