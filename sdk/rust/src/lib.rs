@@ -86,6 +86,7 @@ pub mod export;
 mod extract;
 mod host;
 mod identity;
+mod json;
 mod list;
 pub mod log;
 mod plugin;

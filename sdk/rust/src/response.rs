@@ -102,7 +102,7 @@ impl<T: Serialize + JsonSchema> Output for T {}
 impl<T: Output> IntoResponse for Json<T> {
     fn into_response(self) -> Result<Response> {
         let mut body = Vec::with_capacity(8 << 10);
-        match serde_json::to_writer(&mut body, &self.0) {
+        match crate::json::write(&self.0, &mut body) {
             Ok(()) => Ok(Response::new(Status::OK).with_body("application/json", body)),
             Err(error) => Err(Problem::internal(format_args!("the response has no JSON: {error}"))),
         }
