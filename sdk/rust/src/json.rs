@@ -239,6 +239,7 @@ impl<'a> Serializer for Writer<'a> {
 }
 
 impl Inside<'_> {
+    #[inline]
     fn next(&mut self) {
         if self.begun {
             self.out.push(b',');
@@ -378,30 +379,50 @@ impl ser::SerializeStructVariant for Inside<'_> {
 /// A string in quotes, escaped as in RFC 8259, section 7. Once in the program: every field of every type calls it.
 #[inline(never)]
 fn quote(text: &str, out: &mut Vec<u8>) {
-    out.reserve(text.len() + 2);
-    out.push(b'"');
     let mut rest = text.as_bytes();
-    loop {
-        let (plain, after) = rest.split_at_checked(plain_len(rest)).unwrap_or((rest, &[]));
-        out.extend_from_slice(plain);
-        let [first, after @ ..] = after else { break };
-        escape(*first, out);
-        rest = after;
+    out.reserve(rest.len() + 10);
+    out.push(b'"');
+    if !put_short(rest, out) {
+        loop {
+            let (plain, after) = rest.split_at_checked(plain_len(rest)).unwrap_or((rest, &[]));
+            out.extend_from_slice(plain);
+            let [first, after @ ..] = after else { break };
+            put_escaped(*first, out);
+            rest = after;
+        }
     }
     out.push(b'"');
 }
 
+/// Appends 4 to 16 bytes if none of them is escaped; says whether it did.
+///
+/// Halves that overlap are copied as words. Inside the sandbox a copy of any length is a call of the host, which costs more than that.
+fn put_short(bytes: &[u8], out: &mut Vec<u8>) -> bool {
+    let end = out.len() + bytes.len();
+    if let (8..=16, Some(first), Some(last)) = (bytes.len(), bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        if escaped(u64::from_le_bytes(*first)) | escaped(u64::from_le_bytes(*last)) == 0 {
+            out.extend_from_slice(first);
+            out.truncate(end - 8);
+            out.extend_from_slice(last);
+            return true;
+        }
+    } else if let (4..8, Some(first), Some(last)) = (bytes.len(), bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        let (low, high) = (u64::from(u32::from_le_bytes(*first)), u64::from(u32::from_le_bytes(*last)));
+        if escaped(low | high << 32) == 0 {
+            out.extend_from_slice(first);
+            out.truncate(end - 4);
+            out.extend_from_slice(last);
+            return true;
+        }
+    }
+    false
+}
+
 /// How many bytes come before the first that is escaped.
 fn plain_len(bytes: &[u8]) -> usize {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
-    // The lowest byte with its high bit set is the first one that is 0; bits above it may be wrong.
-    let zeros = |x: u64| x.wrapping_sub(ONES) & !x & HIGH;
     let (chunks, tail) = bytes.as_chunks::<8>();
     for (index, chunk) in chunks.iter().enumerate() {
-        let x = u64::from_le_bytes(*chunk);
-        // A byte is below 0x20 if its upper three bits are 0.
-        let found = zeros(x & (ONES * 0xe0)) | zeros(x ^ (ONES * b'"' as u64)) | zeros(x ^ (ONES * b'\\' as u64));
+        let found = escaped(u64::from_le_bytes(*chunk));
         if found != 0 {
             return index * 8 + found.trailing_zeros() as usize / 8;
         }
@@ -410,7 +431,16 @@ fn plain_len(bytes: &[u8]) -> usize {
     chunks.len() * 8 + tail.iter().position(is_escaped).unwrap_or(tail.len())
 }
 
-fn escape(byte: u8, out: &mut Vec<u8>) {
+/// Of eight bytes, marks the lowest that is escaped with its highest bit; 0 if there is none. Marks above it may be wrong.
+fn escaped(bytes: u64) -> u64 {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+    let zeros = |x: u64| x.wrapping_sub(ONES) & !x & HIGH;
+    // A byte is below 0x20 if its upper three bits are 0.
+    zeros(bytes & (ONES * 0xe0)) | zeros(bytes ^ (ONES * b'"' as u64)) | zeros(bytes ^ (ONES * b'\\' as u64))
+}
+
+fn put_escaped(byte: u8, out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let short = match byte {
         b'"' | b'\\' => byte,
