@@ -1,11 +1,12 @@
 //! How outcomes cross into the guest: flat heads beside one arena of bytes.
 
-use super::call::Outcome;
+use super::{call::Origin, session::Ended};
 use crate::model::{Code, Failure};
-use std::collections::{HashMap, VecDeque};
+use hashbrown::HashMap;
+use std::collections::VecDeque;
 
 /// One call that has ended. `code` 0: `bytes[offset..][..len]` is the reply; else it is a `google.rpc.Status`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Completion {
     pub ticket: u32,
     pub code: u32,
@@ -25,25 +26,23 @@ pub struct Arena {
 impl Arena {
     /// Takes what is ready, as far as `bound` bytes go; the rest waits for the next exchange. Equal replies share one range.
     /// A reply that is over the bound by itself fails with RESOURCE_EXHAUSTED.
-    pub(super) fn fill(ready: &mut VecDeque<(u32, Outcome)>, bound: usize) -> Self {
+    pub(super) fn fill(ready: &mut VecDeque<Ended>, bound: usize) -> Self {
         let mut arena = Self::default();
-        // Replies by address: the many takers of one load hold the same bytes. `taken` keeps them alive, so that an address
+        arena.completions.reserve(ready.iter().map(|ended| ended.takers.len()).sum());
+        // Replies by address: loads of several exchanges may hold the same bytes. `taken` keeps them alive, so that an address
         // means one reply for as long as the map is used.
         let mut places: HashMap<(usize, usize), u32> = HashMap::new();
-        // Mostly they come one after the other.
-        let mut last = None;
         let mut taken = Vec::with_capacity(ready.len());
-        while let Some((ticket, outcome)) = ready.pop_front() {
-            let (code, bytes) = match &outcome.result {
+        while let Some(ended) = ready.pop_front() {
+            let (code, bytes) = match &ended.outcome.result {
                 Ok(bytes) if bytes.len() > bound => over_bound(bytes.len(), bound),
                 Ok(bytes) => (Code::Ok, bytes.clone()),
                 Err(failure) => (failure.code, failure.to_status()),
             };
             let identity = (bytes.as_ptr() as usize, bytes.len());
-            let known = last.filter(|(of, _)| *of == identity).map(|(_, offset)| offset);
-            let known = known.or_else(|| places.get(&identity).copied());
+            let known = places.get(&identity).copied();
             if known.is_none() && !arena.completions.is_empty() && arena.bytes.len() + bytes.len() > bound {
-                ready.push_front((ticket, outcome));
+                ready.push_front(ended);
                 break;
             }
             let offset = known.unwrap_or_else(|| {
@@ -52,18 +51,20 @@ impl Arena {
                 places.insert(identity, offset);
                 offset
             });
-            last = Some((identity, offset));
-            arena.completions.push(Completion {
-                ticket,
-                code: code as u32,
-                origin: outcome.origin as u32,
-                age_ms: outcome.age_ms(),
-                offset,
-                len: bytes.len() as u32,
-            });
+            let len = bytes.len() as u32;
+            arena.complete(&ended, Completion { code: code as u32, offset, len, ..Completion::default() });
             taken.push(bytes);
         }
         arena
+    }
+
+    /// Adds `alike` for each taker.
+    fn complete(&mut self, ended: &Ended, alike: Completion) {
+        let Ended { takers, outcome } = ended;
+        let (age_ms, origin) = (outcome.age_ms(), outcome.origin);
+        let one = |ticket, origin: Origin| Completion { ticket, origin: origin as u32, age_ms, ..alike };
+        self.completions.extend(takers.first.iter().map(|(ticket, _)| one(*ticket, origin)));
+        self.completions.extend(takers.twins.iter().map(|(ticket, _)| one(*ticket, origin.for_twins())));
     }
 }
 
@@ -75,10 +76,12 @@ fn over_bound(size: usize, bound: usize) -> (Code, bytes::Bytes) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fanout::call::Outcome;
     use bytes::Bytes;
 
-    fn ready(replies: &[&Bytes]) -> VecDeque<(u32, Outcome)> {
-        (0..).zip(replies.iter().map(|bytes| Outcome::upstream(Ok((*bytes).clone())))).collect()
+    fn ready(replies: &[&Bytes]) -> VecDeque<Ended> {
+        let outcomes = replies.iter().map(|bytes| Outcome::upstream(Ok((*bytes).clone())));
+        (0..).zip(outcomes).map(|(ticket, outcome)| Ended::for_one(ticket, outcome)).collect()
     }
 
     #[test]

@@ -23,6 +23,11 @@ pub enum Origin {
 impl Origin {
     pub const ALL: [Self; 5] = [Self::Upstream, Self::Coalesced, Self::Cache, Self::Stale, Self::Fallback];
 
+    /// What it is for an equal call, which was not sent itself.
+    pub(super) fn for_twins(self) -> Self {
+        if self == Self::Upstream { Self::Coalesced } else { self }
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Upstream => "upstream",
@@ -75,8 +80,7 @@ impl Outcome {
 
     /// The same for an equal call, which was not sent itself.
     pub(super) fn for_twins(&self) -> Self {
-        let origin = if self.origin == Origin::Upstream { Origin::Coalesced } else { self.origin };
-        Self { origin, ..self.clone() }
+        Self { origin: self.origin.for_twins(), ..self.clone() }
     }
 
     /// Its age in milliseconds, as the contract has it.

@@ -24,6 +24,7 @@ use crate::{
 use bytes::Bytes;
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tokio::{task::AbortHandle, time::Instant};
+pub(super) use twins::Ended;
 use twins::Takers;
 
 /// Replies of one request may fill the arena this often.
@@ -78,7 +79,7 @@ pub struct Session {
     open: usize,
     /// No call under way ends its wait before this.
     next_deadline: Option<Instant>,
-    ready: VecDeque<(u32, Outcome)>,
+    ready: VecDeque<Ended>,
 }
 
 /// What there is of one ticket.
@@ -87,7 +88,7 @@ enum Place {
     /// It never began, has ended, or was cancelled.
     #[default]
     Empty,
-    Open(UnderWay),
+    Open(Box<UnderWay>),
     /// It ends as the call with this ticket does.
     Twin(u32),
 }
@@ -175,7 +176,10 @@ impl Session {
         if let Some((sent, under_way)) = self.give_up(ticket) {
             self.leave(sent, &under_way.load);
         }
-        self.ready.retain(|(other, _)| *other != ticket);
+        self.ready.retain_mut(|ended| {
+            ended.takers.remove(ticket);
+            ended.takers.len() > 0
+        });
     }
 
     fn leave(&self, ticket: u32, load: &Loading) {
@@ -188,8 +192,8 @@ impl Session {
     /// Takes in what has arrived, and gives up what is past its time.
     fn collect(&mut self) {
         for (ticket, outcome) in self.inbox.take() {
-            if let Some(UnderWay { about, load, takers, .. }) = self.take(ticket) {
-                self.end(&about, &takers, load.flight(), outcome);
+            if let Some(UnderWay { about, load, takers, .. }) = self.take(ticket).map(|under_way| *under_way) {
+                self.end(&about, takers, load.flight(), outcome);
             }
         }
         let now = Instant::now();
@@ -198,20 +202,20 @@ impl Session {
         }
         self.next_deadline = None;
         for ticket in 0..self.calls.len() as u32 {
-            let Some(Place::Open(UnderWay { deadline, .. })) = self.calls.get(ticket as usize) else { continue };
-            let deadline = deadline.instant();
+            let Some(Place::Open(under_way)) = self.calls.get(ticket as usize) else { continue };
+            let deadline = under_way.deadline.instant();
             if deadline > now {
                 self.next_deadline = Some(self.next_deadline.map_or(deadline, |next| next.min(deadline)));
-            } else if let Some(UnderWay { about, load, takers, .. }) = self.take(ticket) {
+            } else if let Some(UnderWay { about, load, takers, .. }) = self.take(ticket).map(|under_way| *under_way) {
                 self.leave(ticket, &load);
                 let failure = Failure::new(Code::DeadlineExceeded, "no answer in time");
-                self.end(&about, &takers, load.flight(), Outcome::failed(failure));
+                self.end(&about, takers, load.flight(), Outcome::failed(failure));
             }
         }
     }
 
     /// The call, which has ended with this.
-    fn take(&mut self, ticket: u32) -> Option<UnderWay> {
+    fn take(&mut self, ticket: u32) -> Option<Box<UnderWay>> {
         let place = self.calls.get_mut(ticket as usize)?;
         match std::mem::take(place) {
             Place::Open(under_way) => {

@@ -1,6 +1,9 @@
 //! A call has ended: what stands in for a failure, and what is counted.
 
-use super::{About, Session, Takers};
+use super::{
+    About, Session,
+    twins::{Ended, Takers},
+};
 use crate::fanout::{
     call::{Origin, Outcome},
     flight::Flight,
@@ -17,36 +20,48 @@ impl Session {
     /// A call that was never made.
     pub(super) fn refuse(&mut self, ticket: u32, failure: Failure) {
         self.stats.failed.fetch_add(1, Relaxed);
-        self.ready.push_back((ticket, Outcome::failed(failure)));
+        self.ready.push_back(Ended::for_one(ticket, Outcome::failed(failure)));
     }
 
     /// Counts a call that has ended, lets something stand in for a failure, and makes it ready to be handed over to all its takers.
-    pub(super) fn end(&mut self, about: &About, takers: &Takers, flight: Option<&Arc<Flight>>, outcome: Outcome) {
+    pub(super) fn end(&mut self, about: &About, takers: Takers, flight: Option<&Arc<Flight>>, outcome: Outcome) {
         let mut outcome = outcome;
-        let loaded_now = outcome.trip.is_some();
         if outcome.is_backend_failure() {
             outcome = self.instead(about, flight, outcome);
-        } else if outcome.origin == Origin::Stale && loaded_now {
+        } else if outcome.origin == Origin::Stale && outcome.trip.is_some() {
             self.stats.degrade(&about.plan.name, Degraded::Stale);
         }
+        self.count(about, &takers, &outcome);
+        self.ready.push_back(Ended { takers, outcome });
+    }
+
+    /// Another taker for a call that is ready already.
+    pub(super) fn end_twin(&mut self, about: &About, place: usize, twin: (u32, u16)) -> bool {
+        let Some(Ended { takers, outcome }) = self.ready.get_mut(place) else { return false };
+        takers.twins.push(twin);
+        let outcome = outcome.clone();
+        self.count(about, &Takers { first: None, twins: vec![twin] }, &outcome);
+        true
+    }
+
+    fn count(&self, about: &About, takers: &Takers, outcome: &Outcome) {
         let count = takers.len() as u32;
         match &outcome.result {
             Ok(bytes) => drop(self.stats.bytes.fetch_add(bytes.len() as u64 * u64::from(count), Relaxed)),
             Err(_) => drop(self.stats.failed.fetch_add(count, Relaxed)),
         }
-        if matches!(outcome.origin, Origin::Cache | Origin::Stale) && !loaded_now {
+        if matches!(outcome.origin, Origin::Cache | Origin::Stale) && outcome.trip.is_none() {
             self.stats.cached.fetch_add(count, Relaxed);
         }
-        let for_twins = outcome.for_twins();
         about.plan.calls.count(outcome.origin, takers.first.is_some().into());
-        about.plan.calls.count(for_twins.origin, takers.twins.len() as u64);
-        let first = takers.first.iter().map(|taker| (taker, &outcome));
-        for ((ticket, depth), own) in first.chain(takers.twins.iter().map(|taker| (taker, &for_twins))) {
-            if let Some(explain) = &self.stats.explain {
-                explain.record(*ticket, &about.plan.name, *depth, about.started, own);
-            }
-            self.ready.push_back((*ticket, own.clone()));
-        }
+        about.plan.calls.count(outcome.origin.for_twins(), takers.twins.len() as u64);
+        let Some(explain) = &self.stats.explain else { return };
+        let record = |(ticket, depth): &(u32, u16), outcome: &Outcome| {
+            explain.record(*ticket, &about.plan.name, *depth, about.started, outcome);
+        };
+        takers.first.iter().for_each(|taker| record(taker, outcome));
+        let for_twins = outcome.for_twins();
+        takers.twins.iter().for_each(|taker| record(taker, &for_twins));
     }
 
     /// An old reply, a declared fallback or an empty message, in this order, if one is there and allowed; else the failure.

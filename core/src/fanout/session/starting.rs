@@ -17,8 +17,8 @@ use crate::{
     upstream::Outgoing,
 };
 use bytes::Bytes;
+use hashbrown::HashMap;
 use std::{
-    collections::HashMap,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
@@ -47,6 +47,7 @@ impl Session {
             boarding: Boarding::new(),
             first: Firsts::of(calls.len()),
         };
+        self.calls.reserve(calls.len());
         for head in calls {
             let ticket = u32::try_from(self.calls.len()).unwrap_or(u32::MAX);
             self.calls.push(Place::Empty);
@@ -77,15 +78,15 @@ impl Session {
             Some(scope) => {
                 let key = Key { plan: plan.id, scope, request: message };
                 if let Some(outcome) = self.look_up(plan, &scoped, &key, boarding) {
-                    first.ended(ticket, &about, &outcome);
-                    self.end(&about, &takers, None, outcome);
+                    self.end(&about, takers, None, outcome);
+                    first.ended(ticket, about, self.ready.len() - 1);
                     return Ok(());
                 }
                 Loading::Shared(self.share(ticket, plan, &scoped, key, deadline, boarding))
             }
         };
         if let Some(place) = self.calls.get_mut(ticket as usize) {
-            *place = Place::Open(UnderWay { about, deadline, load, takers });
+            *place = Place::Open(Box::new(UnderWay { about, deadline, load, takers }));
             self.open += 1;
             self.next_deadline =
                 Some(self.next_deadline.map_or(deadline.instant(), |next| next.min(deadline.instant())));

@@ -6,10 +6,11 @@
 use super::{About, Head, Instead, Place, Session, UnderWay};
 use crate::fanout::call::Outcome;
 use bytes::Bytes;
-use std::{collections::HashMap, time::Duration};
+use hashbrown::{DefaultHashBuilder, HashTable};
+use std::{hash::BuildHasher, time::Duration};
 
 /// What makes two calls of one exchange the same: all but their depth.
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug)]
 struct Same {
     method: u32,
     timeout: Option<Duration>,
@@ -17,33 +18,93 @@ struct Same {
     message: Bytes,
 }
 
-/// The first of each kind of call in an exchange, by ticket.
+impl Same {
+    fn of(head: &Head) -> Self {
+        let Head { method, timeout, instead, ref message, .. } = *head;
+        Self { method, timeout, instead, message: message.clone() }
+    }
+
+    fn is(&self, head: &Head) -> bool {
+        self.method == head.method
+            && self.message == head.message
+            && self.timeout == head.timeout
+            && self.instead == head.instead
+    }
+}
+
+/// The first of a kind of call.
+#[derive(Debug)]
+struct First {
+    same: Same,
+    ticket: u32,
+    /// Where the cache has answered it at once: its place among what is ready.
+    ended: Option<(About, usize)>,
+}
+
+/// The first of each kind of call in an exchange.
 #[derive(Debug)]
 pub(super) struct Firsts {
-    tickets: HashMap<Same, u32>,
-    /// Those that the cache has answered at once.
-    ended: HashMap<u32, (About, Outcome)>,
+    firsts: Vec<First>,
+    /// Their places. What a guest makes of the hash is its own loss: it pays for the time, and the map is gone with the exchange.
+    places: HashTable<usize>,
+    hasher: DefaultHashBuilder,
     /// A call alone has no twin.
     several: bool,
 }
 
 impl Firsts {
     pub(super) fn of(calls: usize) -> Self {
-        Self { tickets: HashMap::new(), ended: HashMap::new(), several: calls > 1 }
+        Self { firsts: Vec::new(), places: HashTable::new(), hasher: DefaultHashBuilder::default(), several: calls > 1 }
     }
 
-    pub(super) fn ended(&mut self, ticket: u32, about: &About, outcome: &Outcome) {
-        if self.several {
-            self.ended.insert(ticket, (about.clone(), outcome.clone()));
+    /// The first call like this one; none if it is the first itself.
+    fn first_like(&mut self, ticket: u32, head: &Head) -> Option<&First> {
+        let Self { firsts, places, hasher, .. } = self;
+        let hash = hasher.hash_one((head.method, &head.message));
+        let is_same = |place: &usize| firsts.get(*place).is_some_and(|first| first.same.is(head));
+        if let Some(place) = places.find(hash, is_same) {
+            return firsts.get(*place);
         }
+        let rehash = |place: &usize| {
+            firsts.get(*place).map_or(0, |First { same, .. }| hasher.hash_one((same.method, &same.message)))
+        };
+        places.insert_unique(hash, firsts.len(), rehash);
+        firsts.push(First { same: Same::of(head), ticket, ended: None });
+        None
+    }
+
+    /// The call with this ticket, which came last, was answered at once.
+    pub(super) fn ended(&mut self, ticket: u32, about: About, place: usize) {
+        if let Some(first) = self.firsts.last_mut().filter(|first| first.ticket == ticket) {
+            first.ended = Some((about, place));
+        }
+    }
+}
+
+/// A call that has ended, and who takes it.
+#[derive(Debug)]
+pub(in crate::fanout) struct Ended {
+    pub(in crate::fanout) takers: Takers,
+    pub(in crate::fanout) outcome: Outcome,
+}
+
+impl Ended {
+    pub(in crate::fanout) fn for_one(ticket: u32, outcome: Outcome) -> Self {
+        Self { takers: Takers::of(ticket, 0), outcome }
+    }
+
+    /// What each taker takes.
+    pub(super) fn each(&self) -> impl Iterator<Item = (u32, Outcome)> {
+        let first = self.takers.first.iter().map(|(ticket, _)| (*ticket, self.outcome.clone()));
+        first.chain(self.takers.twins.iter().map(|(ticket, _)| (*ticket, self.outcome.for_twins())))
     }
 }
 
 /// Who takes the outcome of a call: the first, unless it was cancelled, and its twins; each with its depth.
 #[derive(Debug)]
-pub(super) struct Takers {
-    pub(super) first: Option<(u32, u16)>,
-    pub(super) twins: Vec<(u32, u16)>,
+pub(in crate::fanout) struct Takers {
+    pub(in crate::fanout) first: Option<(u32, u16)>,
+    pub(in crate::fanout) twins: Vec<(u32, u16)>,
 }
 
 impl Takers {
@@ -51,11 +112,11 @@ impl Takers {
         Self { first: Some((ticket, depth)), twins: Vec::new() }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::fanout) fn len(&self) -> usize {
         usize::from(self.first.is_some()) + self.twins.len()
     }
 
-    fn remove(&mut self, ticket: u32) {
+    pub(super) fn remove(&mut self, ticket: u32) {
         self.first = self.first.filter(|(first, _)| *first != ticket);
         self.twins.retain(|(twin, _)| *twin != ticket);
     }
@@ -67,27 +128,22 @@ impl Session {
         if !firsts.several {
             return false;
         }
-        let Head { method, timeout, instead, ref message, depth } = *head;
-        let same = Same { method, timeout, instead, message: message.clone() };
-        let first = *firsts.tickets.entry(same).or_insert(ticket);
-        if first == ticket {
-            return false;
+        let Some(first) = firsts.first_like(ticket, head) else { return false };
+        let taker = (ticket, head.depth);
+        if let Some((about, place)) = &first.ended {
+            return self.end_twin(about, *place, taker);
         }
-        if let Some((about, outcome)) = firsts.ended.get(&first) {
-            let twin = Takers { first: None, twins: vec![(ticket, depth)] };
-            self.end(about, &twin, None, outcome.clone());
-            return true;
-        }
-        let Some(Place::Open(UnderWay { takers, .. })) = self.calls.get_mut(first as usize) else { return false };
-        takers.twins.push((ticket, depth));
+        let Some(Place::Open(under_way)) = self.calls.get_mut(first.ticket as usize) else { return false };
+        under_way.takers.twins.push(taker);
+        let twin_of = Place::Twin(first.ticket);
         if let Some(place) = self.calls.get_mut(ticket as usize) {
-            *place = Place::Twin(first);
+            *place = twin_of;
         }
         true
     }
 
     /// Takes one taker away, and gives back the call if that was the last.
-    pub(super) fn give_up(&mut self, ticket: u32) -> Option<(u32, UnderWay)> {
+    pub(super) fn give_up(&mut self, ticket: u32) -> Option<(u32, Box<UnderWay>)> {
         let first = match self.calls.get_mut(ticket as usize)? {
             Place::Empty => return None,
             Place::Open(_) => ticket,
@@ -96,9 +152,9 @@ impl Session {
                 _ => return None,
             },
         };
-        let Some(Place::Open(UnderWay { takers, .. })) = self.calls.get_mut(first as usize) else { return None };
-        takers.remove(ticket);
-        if takers.len() > 0 {
+        let Some(Place::Open(under_way)) = self.calls.get_mut(first as usize) else { return None };
+        under_way.takers.remove(ticket);
+        if under_way.takers.len() > 0 {
             return None;
         }
         Some((first, self.take(first)?))

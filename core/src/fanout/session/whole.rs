@@ -1,6 +1,6 @@
 //! `call-batch`: all calls at once, in JSON or protobuf, all answers in the order of the calls.
 
-use super::{Head, Instead, Session, starting::not_granted};
+use super::{Ended, Head, Instead, Session, starting::not_granted};
 use crate::{artifact::json, fanout::call::Outcome, model::Failure};
 use bytes::Bytes;
 use std::{sync::Arc, time::Duration};
@@ -34,7 +34,7 @@ impl Session {
         let mut room = self.limits.arena;
         while answers.iter().any(Option::is_none) {
             self.collect();
-            for (ticket, outcome) in std::mem::take(&mut self.ready) {
+            for (ticket, outcome) in std::mem::take(&mut self.ready).iter().flat_map(Ended::each) {
                 let place = (ticket as usize).checked_sub(first).and_then(|at| order.get(at)).copied();
                 if let Some((answer, (method, message, _))) =
                     place.and_then(|at| answers.get_mut(at).zip(calls.get(at)))
