@@ -3,10 +3,16 @@
 //! Most of a page is strings without anything to escape. serde_json looks at each byte by itself, which inside the sandbox costs more than
 //! all the rest of writing it; here eight are looked at together.
 
+#[cfg(test)]
+mod tests;
+mod text;
+
 use std::fmt;
 
 use serde::Serialize;
 use serde::ser::{self, Serializer};
+
+use text::quote;
 
 /// What serde_json calls the structs behind which it hides JSON that is written already.
 const WRITTEN: [&str; 2] = ["$serde_json::private::RawValue", "$serde_json::private::Number"];
@@ -373,183 +379,5 @@ impl ser::SerializeStructVariant for Inside<'_> {
 
     fn end(self) -> Result<()> {
         self.end()
-    }
-}
-
-/// A string in quotes, escaped as in RFC 8259, section 7. Once in the program: every field of every type calls it.
-#[inline(never)]
-fn quote(text: &str, out: &mut Vec<u8>) {
-    let mut rest = text.as_bytes();
-    out.reserve(rest.len() + 10);
-    out.push(b'"');
-    if !put_short(rest, out) {
-        loop {
-            let (plain, after) = rest.split_at_checked(plain_len(rest)).unwrap_or((rest, &[]));
-            out.extend_from_slice(plain);
-            let [first, after @ ..] = after else { break };
-            put_escaped(*first, out);
-            rest = after;
-        }
-    }
-    out.push(b'"');
-}
-
-/// Appends 4 to 16 bytes if none of them is escaped; says whether it did.
-///
-/// Halves that overlap are copied as words. Inside the sandbox a copy of any length is a call of the host, which costs more than that.
-fn put_short(bytes: &[u8], out: &mut Vec<u8>) -> bool {
-    let end = out.len() + bytes.len();
-    if let (8..=16, Some(first), Some(last)) = (bytes.len(), bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
-        if escaped(u64::from_le_bytes(*first)) | escaped(u64::from_le_bytes(*last)) == 0 {
-            out.extend_from_slice(first);
-            out.truncate(end - 8);
-            out.extend_from_slice(last);
-            return true;
-        }
-    } else if let (4..8, Some(first), Some(last)) = (bytes.len(), bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
-        let (low, high) = (u64::from(u32::from_le_bytes(*first)), u64::from(u32::from_le_bytes(*last)));
-        if escaped(low | high << 32) == 0 {
-            out.extend_from_slice(first);
-            out.truncate(end - 4);
-            out.extend_from_slice(last);
-            return true;
-        }
-    }
-    false
-}
-
-/// How many bytes come before the first that is escaped.
-fn plain_len(bytes: &[u8]) -> usize {
-    let (chunks, tail) = bytes.as_chunks::<8>();
-    for (index, chunk) in chunks.iter().enumerate() {
-        let found = escaped(u64::from_le_bytes(*chunk));
-        if found != 0 {
-            return index * 8 + found.trailing_zeros() as usize / 8;
-        }
-    }
-    let is_escaped = |byte: &u8| matches!(byte, 0..0x20 | b'"' | b'\\');
-    chunks.len() * 8 + tail.iter().position(is_escaped).unwrap_or(tail.len())
-}
-
-/// Of eight bytes, marks the lowest that is escaped with its highest bit; 0 if there is none. Marks above it may be wrong.
-fn escaped(bytes: u64) -> u64 {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
-    let zeros = |x: u64| x.wrapping_sub(ONES) & !x & HIGH;
-    // A byte is below 0x20 if its upper three bits are 0.
-    zeros(bytes & (ONES * 0xe0)) | zeros(bytes ^ (ONES * b'"' as u64)) | zeros(bytes ^ (ONES * b'\\' as u64))
-}
-
-fn put_escaped(byte: u8, out: &mut Vec<u8>) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    let short = match byte {
-        b'"' | b'\\' => byte,
-        0x08 => b'b',
-        0x09 => b't',
-        0x0a => b'n',
-        0x0c => b'f',
-        0x0d => b'r',
-        _ => {
-            let digit = |four: u8| HEX.get(usize::from(four)).copied().unwrap_or(b'0');
-            out.extend_from_slice(&[b'\\', b'u', b'0', b'0', digit(byte >> 4), digit(byte & 0xf)]);
-            return;
-        }
-    };
-    out.extend_from_slice(&[b'\\', short]);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use serde_json::{Value, json};
-    use std::collections::BTreeMap;
-
-    fn written<T: Serialize + ?Sized>(value: &T) -> Result<String> {
-        let mut out = Vec::new();
-        write(value, &mut out)?;
-        Ok(String::from_utf8(out).unwrap())
-    }
-
-    fn assert_same<T: Serialize + ?Sized>(value: &T) {
-        assert_eq!(written(value).unwrap(), serde_json::to_string(value).unwrap());
-    }
-
-    #[derive(Serialize)]
-    enum Kinds {
-        Unit,
-        New(u8),
-        Tuple(i8, char),
-        Struct { a: Option<()>, b: Vec<u8> },
-    }
-
-    #[derive(Serialize)]
-    struct Nothing;
-
-    #[derive(Serialize)]
-    struct All {
-        numbers: (i8, i16, i32, i64, i128, u8, u16, u32, u64, u128),
-        floats: [f64; 5],
-        single: f32,
-        kinds: [Kinds; 4],
-        nothing: (Nothing, Option<u8>, Option<u8>, ()),
-        empty: (Vec<u8>, BTreeMap<u8, u8>),
-        #[serde(flatten)]
-        more: BTreeMap<String, Value>,
-    }
-
-    #[test]
-    fn all_kinds_of_values_are_as_serde_json_writes_them() {
-        assert_same(&All {
-            numbers: (i8::MIN, -1, 0, i64::MIN, i128::MIN, u8::MAX, 1, 2, u64::MAX, u128::MAX),
-            floats: [0.0, -1.5, 1e300, f64::NAN, 1.0 / 3.0],
-            single: 0.1,
-            kinds: [Kinds::Unit, Kinds::New(1), Kinds::Tuple(-1, '"'), Kinds::Struct { a: None, b: vec![1, 2] }],
-            nothing: (Nothing, None, Some(3), ()),
-            empty: (vec![], BTreeMap::new()),
-            more: [("more".to_owned(), json!({ "a\n": [1, 2.5, "x", null, {}] }))].into(),
-        });
-    }
-
-    #[test]
-    fn keys_are_strings() {
-        assert_same(&BTreeMap::from([(true, 1), (false, 2)]));
-        assert_same(&BTreeMap::from([(-5, "a"), (5, "b")]));
-        assert_same(&BTreeMap::from([('"', ())]));
-        for key in [written(&BTreeMap::from([((), 1)])), written(&BTreeMap::from([(vec![1], 1)]))] {
-            assert_eq!(key, Err(Error("key must be a string".to_owned())));
-        }
-    }
-
-    #[test]
-    fn every_byte_is_escaped_wherever_it_stands() {
-        for byte in 0..=0x7f_u8 {
-            for before in 0..20 {
-                let text = format!("{}{}ü{}", "a".repeat(before), char::from(byte), "b".repeat(9));
-                assert_same(&text);
-            }
-        }
-    }
-
-    /// What serde_json hides in `RawValue`, and in `Number` with `arbitrary_precision`.
-    #[test]
-    fn json_that_is_written_already_stays_as_it_is() {
-        struct Raw(&'static str);
-        impl Serialize for Raw {
-            fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-                use ser::SerializeStruct;
-                let mut raw = serializer.serialize_struct(WRITTEN[0], 1)?;
-                raw.serialize_field(WRITTEN[0], self.0)?;
-                raw.end()
-            }
-        }
-        assert_eq!(written(&[Raw("{ \"a\": 1 }"), Raw("1")]).unwrap(), "[{ \"a\": 1 },1]");
-    }
-
-    proptest! {
-        #[test]
-        fn any_string_is_as_serde_json_writes_it(text in "\\PC*|[\\x00-\\x7f]*") {
-            assert_same(&text);
-        }
     }
 }

@@ -84,6 +84,8 @@ pub mod executor;
 #[doc(hidden)]
 pub mod export;
 mod extract;
+#[cfg(any(test, all(target_family = "wasm", feature = "heap")))]
+mod heap;
 mod host;
 mod identity;
 mod json;
@@ -113,6 +115,10 @@ pub use request::{Fields, Headers, Request};
 pub use response::{Created, IntoResponse, Json, NoContent, Output, Response, WithHeaders};
 pub use status::Status;
 pub use weft_sdk_macros::{clients, data, delete, get, patch, plugin, post, put};
+
+#[cfg(all(target_family = "wasm", feature = "heap"))]
+#[global_allocator]
+static HEAP: heap::Heap = heap::Heap::new();
 
 /// Combinators for futures, most of them from `futures-util`: `join!` and `try_join!` for a few, [`join_all`](futures::join_all) and
 /// [`try_join_all`](futures::try_join_all) for many, [`FuturesUnordered`](futures::FuturesUnordered) to go on with whichever is
