@@ -21,7 +21,7 @@ pub use explained::explained;
 pub use idempotency::Answers;
 pub use sharing::Shared;
 
-pub use output::{Body, Reply};
+pub use output::{Body, Reply, weak_tag};
 
 use idempotency::{Begun, Slot};
 use sharing::{Duty, Origin, Outcome};
@@ -187,7 +187,8 @@ impl Gateway {
         let session = Session::new(self.engine.clone(), plans, caller, deadline, limits, stats.clone());
         let invocation =
             Invocation { request: given.into_request(body), session, identity: identity.clone(), deadline };
-        let run = run(endpoint.clone(), invocation, self.granted_headers.clone());
+        // On the heap: a response that is there already does not have the room for a guest made and moved for nothing.
+        let run = Box::pin(run(endpoint.clone(), invocation, self.granted_headers.clone()));
         let (outcome, cost) = match (begun, way) {
             (Begun::First(slot), _) => to_its_end(answered(run, slot)).await,
             (_, Way::Make(duty)) => to_its_end(shared(run, duty, endpoint, stats, identity)).await,

@@ -18,7 +18,8 @@ impl Digest {
 
     /// 64 hexadecimal digits, fit for a file name.
     pub fn hex(&self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        let digit = |four: u8| char::from_digit(four.into(), 16).unwrap_or_default();
+        self.0.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect()
     }
 
     /// Enough for people to tell versions apart.

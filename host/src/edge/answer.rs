@@ -75,13 +75,9 @@ pub(super) fn give_out(
     (response, fault)
 }
 
-/// Whether the client has this very answer already (RFC 9110, section 13.1.2). An answer whose plugin gave it no tag gets one of its
-/// content, a weak one: it is the same whether it then is packed or not.
+/// Whether the client has this very answer already (RFC 9110, section 13.1.2).
 fn is_known(head: &Head, headers: &mut HeaderMap, body: &[u8]) -> bool {
-    let tag = headers.entry(header::ETAG).or_insert_with(|| {
-        let tag = format!("W/\"{:032x}\"", xxhash_rust::xxh3::xxh3_128(body));
-        HeaderValue::try_from(tag).unwrap_or(HeaderValue::from_static("W/\"\""))
-    });
+    let tag = headers.entry(header::ETAG).or_insert_with(|| gateway::weak_tag(body));
     if head.has.is_empty() {
         return false;
     }

@@ -42,6 +42,13 @@ impl Reply {
     }
 }
 
+/// The tag of an answer to which its plugin gave none, made of its content. A weak one: it is the same whether the answer then is packed
+/// or not.
+pub fn weak_tag(body: &[u8]) -> HeaderValue {
+    let tag = format!("W/\"{:032x}\"", xxhash_rust::xxh3::xxh3_128(body));
+    HeaderValue::try_from(tag).unwrap_or(HeaderValue::from_static("W/\"\""))
+}
+
 /// Headers that every plugin may set.
 const USUAL: [HeaderName; 13] = [
     header::CONTENT_TYPE,

@@ -1,6 +1,6 @@
 //! Which responses may be shared, with whom, and what is kept of them: the gateway's side of `responses`.
 
-use super::{Body, Reply};
+use super::{Body, Reply, weak_tag};
 use crate::{
     artifact::{Digest, ResponseCache},
     fanout::Stats,
@@ -37,7 +37,7 @@ pub(super) fn key(
         return None;
     }
     let mut parts = Parts::default();
-    parts.add(endpoint.release.digest.hex().as_bytes());
+    parts.add(endpoint.release.digest.bytes());
     parts.add(endpoint.release.client.as_bytes());
     parts.add(endpoint.name.as_bytes());
     parts.pairs(params);
@@ -130,7 +130,12 @@ pub(super) fn done(duty: Duty, outcome: &Outcome, rule: &ResponseCache, stats: &
         let ttl = rule.ttl.min(life);
         Some(Keep { ttl, stale: rule.stale.min(life.saturating_sub(ttl)), weight: reply.weight() + 300 })
     });
-    duty.done(outcome.clone(), keep, is_shareable);
+    let mut made = outcome.clone();
+    if let (Some(_), Ok(Reply { headers, body: Body::Bytes(body), .. })) = (&keep, &mut made) {
+        // Once, and not for each of those who get it.
+        headers.entry(header::ETAG).or_insert_with(|| weak_tag(body));
+    }
+    duty.done(made, keep, is_shareable);
 }
 
 fn sets_cookies(reply: &Reply) -> bool {
