@@ -5,7 +5,7 @@ use super::{
     bindings::{self, describer::Describer},
     cache::PluginCache,
     compile::{self, CompileError},
-    heavy,
+    heavy::Aside,
     instance::State,
     limiter::{MOST_INSTANCES, MOST_MEMORIES, MOST_TABLES},
     load,
@@ -34,11 +34,11 @@ pub(super) struct Shared {
     pub(super) senses: Senses,
     pub(super) cache: PluginCache,
     /// Requests that may run at the same time.
-    pub(super) permits: Semaphore,
+    pub(super) permits: Arc<Semaphore>,
     /// Instances that have served and may serve again.
     pub(super) idle: Shelf,
-    /// Turns of guests that compute for long.
-    pub(super) heavy: Arc<Semaphore>,
+    /// Where guests that compute for long go on.
+    pub(super) aside: Aside,
 }
 
 impl std::fmt::Debug for Shared {
@@ -108,9 +108,10 @@ impl Runtime {
         tick(&engine);
         let linker = linker(&engine).map_err(|error| format!("the sandbox can't be linked: {error:#}"))?;
         let cache = PluginCache::new(config.plugin_cache.0);
-        let permits = Semaphore::new(config.requests as usize);
+        let permits = Arc::new(Semaphore::new(config.requests as usize));
         let idle = Shelf::new(config.idle as usize);
-        let shared = Shared { engine, config, senses, cache, permits, idle, heavy: heavy::cores() };
+        let aside = Aside::new().map_err(|error| format!("threads can't be started: {error}"))?;
+        let shared = Shared { engine, config, senses, cache, permits, idle, aside };
         Ok(Self { shared: Arc::new(shared), linker, compiling, natives: Natives::default() })
     }
 

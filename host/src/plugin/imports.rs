@@ -50,7 +50,6 @@ impl backend::Host for State {
             };
             (call.method, message, call.timeout_ms.map(|ms| Duration::from_millis(ms.into())))
         });
-        self.turn.pass();
         let outcomes = session.call_batch(calls.collect()).await;
         Ok(outcomes.into_iter().map(|outcome| reply(outcome, &mut left)).collect())
     }
@@ -67,7 +66,6 @@ impl backend::Host for State {
         let session = self.session.as_mut().ok_or_else(outside_a_request)?;
         let heads = heads(&calls, Bytes::from(messages))?;
         let wait = wait_ms.map(|ms| Duration::from_millis(ms.into()));
-        self.turn.pass();
         let arena = session.exchange(heads, &cancel, wait).await;
         let completions = arena.completions.into_iter().map(|c| backend::Completion {
             ticket: c.ticket,

@@ -3,14 +3,12 @@
 use super::{
     bindings,
     engine::Shared,
-    heavy::{LIGHT, Turn},
     limiter::Limiter,
     meter::Meter,
     senses::Senses,
     speech::{Pipe, Speech},
 };
 use crate::{artifact::Digest, fanout::Session, model::Identity};
-use futures_util::FutureExt;
 use rand::Rng;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use wasmtime::{Store, StoreContextMut, UpdateDeadline, component::ResourceTable};
@@ -43,7 +41,6 @@ pub(super) struct State {
     pub(super) speech: Arc<Speech>,
     pub(super) limiter: Limiter,
     pub(super) meter: Arc<Meter>,
-    pub(super) turn: Turn,
     /// The calls of the request that runs now.
     pub(super) session: Option<Session>,
     pub(super) identity: Option<Arc<Identity>>,
@@ -80,7 +77,7 @@ pub(super) struct Blueprint {
 }
 
 impl State {
-    fn new(blueprint: &Blueprint) -> Self {
+    fn new(blueprint: &Blueprint, meter: Arc<Meter>) -> Self {
         let speech = Speech::new(blueprint.name.clone(), blueprint.version.clone());
         let mut table = ResourceTable::new();
         table.set_max_capacity(MOST_HANDLES);
@@ -90,8 +87,7 @@ impl State {
             config: blueprint.config.clone(),
             invalidates: blueprint.invalidates.clone(),
             limiter: Limiter::new(blueprint.max_memory),
-            meter: Arc::default(),
-            turn: Turn::default(),
+            meter,
             session: None,
             identity: None,
             crossings: 0,
@@ -133,7 +129,14 @@ impl State {
     }
 
     /// Sets everything back for the next request.
-    pub(super) fn begin(&mut self, request_id: &str, session: Session, identity: Option<Arc<Identity>>) {
+    pub(super) fn begin(
+        &mut self,
+        request_id: &str,
+        session: Session,
+        identity: Option<Arc<Identity>>,
+        meter: &Arc<Meter>,
+    ) {
+        self.meter = meter.clone();
         self.speech.begin(request_id, self.shared.config.log.as_usize());
         (self.crossings, self.calls, self.messages) = (0, 0, 0);
         self.limiter.refused = false;
@@ -173,8 +176,8 @@ impl WasiView for State {
 
 impl Blueprint {
     /// A store whose guest is metered and limited from its first instruction on.
-    pub(super) fn store(&self) -> Store<State> {
-        let mut store = Store::new(&self.shared.engine, State::new(self));
+    pub(super) fn store(&self, meter: Arc<Meter>) -> Store<State> {
+        let mut store = Store::new(&self.shared.engine, State::new(self, meter));
         store.limiter(|state| &mut state.limiter);
         let config = &self.shared.config;
         let largest = config.response.as_usize().max(config.message.as_usize()).max(LEAST_FUEL);
@@ -189,14 +192,8 @@ impl Blueprint {
 fn on_epoch(context: &StoreContextMut<'_, State>) -> wasmtime::Result<UpdateDeadline> {
     let state = context.data();
     state.check_cpu()?;
-    state.turn.pass();
     // tokio's own yield goes to the back of the queue; a plain one would be polled again at once.
-    let back = tokio::task::yield_now();
-    if state.meter.spent() <= LIGHT {
-        return Ok(UpdateDeadline::YieldCustom(1, Box::pin(back)));
-    }
-    let (turn, cores) = (state.turn.clone(), state.shared.heavy.clone());
-    Ok(UpdateDeadline::YieldCustom(1, Box::pin(back.then(|()| turn.take(cores)))))
+    Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
 }
 
 impl std::fmt::Debug for Instance {

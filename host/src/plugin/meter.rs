@@ -95,8 +95,9 @@ impl Meter {
 
     /// Adds what the poll under way has cost so far; the rest of it counts anew.
     fn settle(&self) {
-        let (entered, now) = (self.entered_at.load(Relaxed), now());
+        let entered = self.entered_at.load(Relaxed);
         if entered != 0 {
+            let now = now();
             self.spent.fetch_add(cost(entered, now), Relaxed);
             self.entered_at.store(now, Relaxed);
         }

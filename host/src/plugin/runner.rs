@@ -6,7 +6,9 @@ use super::{
     bindings::{self, Problem, Request, Response},
     engine::Shared,
     error::PluginError,
+    heavy::LIGHT,
     instance::{Blueprint, Instance, State},
+    meter::Meter,
     native::Native,
     shelf::Owner,
 };
@@ -23,7 +25,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
 /// A reused instance serves between half of this and this many requests: authors can't come to rely on state that stays.
 const MOST_REUSES: u32 = 1_000;
@@ -32,14 +34,30 @@ const CALLS_TO_FAIL: u32 = 1_000;
 
 /// One loaded plugin version.
 pub struct Plugin {
-    blueprint: Blueprint,
-    code: Code,
+    makings: Arc<Makings>,
     owner: Owner,
     isolation: Isolation,
-    max_response: usize,
     health: Health,
     /// Requests of this plugin that may run at the same time: less than all, so that no plugin takes the whole host.
-    own_turns: Semaphore,
+    own_turns: Arc<Semaphore>,
+}
+
+/// What its guests are made of, and go on needing wherever they run.
+struct Makings {
+    blueprint: Blueprint,
+    code: Code,
+    max_response: usize,
+}
+
+/// A place among the plugin's own requests, and one among all.
+type Turn = [OwnedSemaphorePermit; 2];
+
+/// A guest that was made and has run.
+struct Ran {
+    /// Outlives the instance: there are as many slots for instances as turns.
+    turn: Turn,
+    instance: Box<Instance>,
+    answer: Result<Answer, PluginError>,
 }
 
 /// What runs.
@@ -50,7 +68,7 @@ enum Code {
 
 impl std::fmt::Debug for Plugin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Plugin").field("blueprint", &self.blueprint).finish_non_exhaustive()
+        f.debug_struct("Plugin").field("blueprint", &self.makings.blueprint).finish_non_exhaustive()
     }
 }
 
@@ -107,14 +125,13 @@ impl Plugin {
             max_calls: manifest.limits.calls.min(ceiling.calls) * 2 + CALLS_TO_FAIL,
         };
         let share = (f64::from(ceiling.requests) * ceiling.plugin_share).ceil().max(1.0) as usize;
+        let max_response = manifest.limits.response.min(ceiling.response).as_usize();
         Ok(Self {
-            blueprint,
-            code,
+            makings: Arc::new(Makings { blueprint, code, max_response }),
             owner: OWNERS.fetch_add(1, Relaxed),
             isolation: manifest.limits.isolation,
-            max_response: manifest.limits.response.min(ceiling.response).as_usize(),
             health: Health::of(manifest.endpoints.iter().map(|endpoint| endpoint.name.to_string())),
-            own_turns: Semaphore::new(share),
+            own_turns: Arc::new(Semaphore::new(share)),
         })
     }
 
@@ -124,23 +141,22 @@ impl Plugin {
         let start = self.health.start.admit().map_err(PluginError::BackOff)?;
         let endpoint = endpoint.admit().map_err(PluginError::BackOff)?;
         let waiting = Instant::now();
-        let _turn = self.turn().await?;
+        let turn = self.turn().await?;
         let queued = waiting.elapsed();
         let deadline = invocation.deadline.instant();
         let run = async {
-            let component = match &self.code {
-                Code::Component(component) => component,
-                Code::Native(native) => return native.handle(invocation).await,
-            };
-            let mut instance = match self.take_idle() {
-                Some(instance) => instance,
-                None => {
-                    let made = self.make(component).await;
-                    self.note(&start, "start", made.as_ref().err());
-                    Box::new(made?)
-                }
-            };
-            let answer = self.run(&mut instance, invocation).await;
+            if let Code::Native(native) = &self.makings.code {
+                let _turn = turn;
+                return native.handle(invocation).await;
+            }
+            let (idle, meter) = (self.take_idle(), Arc::<Meter>::default());
+            let is_new = idle.is_none();
+            let guest = self.makings.clone().serve(turn, idle, invocation, meter.clone());
+            let ran = self.shared().aside.run(guest, || meter.spent() > LIGHT).await;
+            if is_new {
+                self.note(&start, "start", ran.as_ref().err());
+            }
+            let Ran { turn: _turn, instance, answer } = ran?;
             self.note(&endpoint, "endpoint", answer.as_ref().err());
             let mut answer = answer?;
             answer.cost.queued = queued;
@@ -160,7 +176,7 @@ impl Plugin {
         match error {
             Some(error) if error.is_crash() => {
                 if let Some(rest) = part.crashed() {
-                    let Blueprint { name, version, .. } = &self.blueprint;
+                    let Blueprint { name, version, .. } = &self.makings.blueprint;
                     tracing::error!(plugin = %name, %version, what, ?rest, "crashes again and again, and is not run for a while: {error}");
                 }
             }
@@ -168,10 +184,10 @@ impl Plugin {
         }
     }
 
-    /// A turn among the plugin's own requests, then one among all.
-    async fn turn(&self) -> Result<[SemaphorePermit<'_>; 2], PluginError> {
+    async fn turn(&self) -> Result<Turn, PluginError> {
         let shared = self.shared();
-        let both = async { Ok::<_, AcquireError>([self.own_turns.acquire().await?, shared.permits.acquire().await?]) };
+        let (own, all) = (self.own_turns.clone(), shared.permits.clone());
+        let both = async { Ok::<_, AcquireError>([own.acquire_owned().await?, all.acquire_owned().await?]) };
         match tokio::time::timeout(shared.config.queue, both).await {
             Ok(Ok(turn)) => Ok(turn),
             _ => Err(PluginError::Busy(shared.config.queue)),
@@ -179,17 +195,60 @@ impl Plugin {
     }
 
     fn shared(&self) -> &Shared {
-        &self.blueprint.shared
+        &self.makings.blueprint.shared
     }
 
-    async fn run(&self, instance: &mut Instance, invocation: Invocation) -> Result<Answer, PluginError> {
+    fn take_idle(&self) -> Option<Box<Instance>> {
+        (self.isolation == Isolation::Reuse).then(|| self.shared().idle.take(self.owner)).flatten()
+    }
+
+    fn put_idle(&self, mut instance: Box<Instance>) {
+        if self.isolation == Isolation::Reuse && instance.left > 0 {
+            instance.left -= 1;
+            self.shared().idle.put(self.owner, instance);
+        }
+    }
+}
+
+impl Makings {
+    /// Makes an instance, unless one was idle, and runs the request in it. Fails where none could be made.
+    async fn serve(
+        self: Arc<Self>,
+        turn: Turn,
+        idle: Option<Box<Instance>>,
+        invocation: Invocation,
+        meter: Arc<Meter>,
+    ) -> Result<Ran, PluginError> {
+        let mut instance = match idle {
+            Some(instance) => instance,
+            None => Box::new(self.make(&meter).await?),
+        };
+        let answer = self.run(&mut instance, invocation, &meter).await;
+        Ok(Ran { turn, instance, answer })
+    }
+
+    async fn make(&self, meter: &Arc<Meter>) -> Result<Instance, PluginError> {
+        let Code::Component(component) = &self.code else {
+            return Err(PluginError::Start("it runs natively".to_owned()));
+        };
+        let mut store = self.blueprint.store(meter.clone());
+        match meter.run(component.instantiate_async(&mut store)).await {
+            Ok(exports) => Ok(Instance { store, exports, left: rand::random_range(MOST_REUSES / 2..MOST_REUSES) }),
+            Err(error) => Err(self.blueprint.reason(&error, store.data(), PluginError::Start, 0)),
+        }
+    }
+
+    async fn run(
+        &self,
+        instance: &mut Instance,
+        invocation: Invocation,
+        meter: &Arc<Meter>,
+    ) -> Result<Answer, PluginError> {
         let Invocation { request, session, identity, .. } = invocation;
-        instance.store.data_mut().begin(&request.request_id, session, identity);
+        instance.store.data_mut().begin(&request.request_id, session, identity, meter);
         instance.store.set_epoch_deadline(1);
-        let meter = instance.store.data().meter.clone();
         let outcome = meter.run(instance.exports.call_handle(&mut instance.store, &request)).await;
         let state = instance.store.data_mut();
-        state.turn.pass();
         // Calls still under way end with the request.
         state.session = None;
         state.identity = None;
@@ -207,28 +266,6 @@ impl Plugin {
             return Err(PluginError::TooLarge { size: Some(size), limit: self.max_response });
         }
         Ok(Answer { result, cost: Cost { cpu, memory, queued: Duration::ZERO } })
-    }
-
-    async fn make(&self, component: &bindings::PluginPre<State>) -> Result<Instance, PluginError> {
-        let mut store = self.blueprint.store();
-        let meter = store.data().meter.clone();
-        let made = meter.run(component.instantiate_async(&mut store)).await;
-        store.data().turn.pass();
-        match made {
-            Ok(exports) => Ok(Instance { store, exports, left: rand::random_range(MOST_REUSES / 2..MOST_REUSES) }),
-            Err(error) => Err(self.blueprint.reason(&error, store.data(), PluginError::Start, 0)),
-        }
-    }
-
-    fn take_idle(&self) -> Option<Box<Instance>> {
-        (self.isolation == Isolation::Reuse).then(|| self.shared().idle.take(self.owner)).flatten()
-    }
-
-    fn put_idle(&self, mut instance: Box<Instance>) {
-        if self.isolation == Isolation::Reuse && instance.left > 0 {
-            instance.left -= 1;
-            self.shared().idle.put(self.owner, instance);
-        }
     }
 }
 
