@@ -9,7 +9,8 @@
 //! - an instance whose request trapped, overran, or was given up by its caller is dropped, never used again: it is put back only
 //!   after `handle` returned well;
 //! - clocks and random numbers come through [`Senses`], so that they can be fixed;
-//! - CPU time is the thread's CPU clock over the guest and what the host does for it at once; waiting costs nothing;
+//! - CPU time is that of the guest and of what the host does for it at once; waiting costs nothing;
+//! - a guest that has taken much of it goes on aside ([`heavy`]), where it holds up nobody;
 //! - the pool has all that every request and every waiting instance can take: no plugin can take what belongs to another.
 
 mod backoff;
