@@ -37,6 +37,7 @@ mod truth;
 mod workloads;
 
 use std::{fmt::Display, io::Write, process::ExitCode};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// The bench, or the role that the arguments name.
 pub fn main() -> ExitCode {
@@ -51,13 +52,29 @@ pub fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(workloads::run(&arguments)) {
+    let run = async {
+        tokio::select! {
+            ended = workloads::run(&arguments) => ended,
+            // What it has started ends with it.
+            signal = stopped() => Err(signal.map_or_else(Into::into, |name| anyhow::anyhow!("stopped by {name}"))),
+        }
+    };
+    match runtime.block_on(run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say(format_args!("error: {error:#}"));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Somebody wants an end to it.
+async fn stopped() -> std::io::Result<&'static str> {
+    let (mut int, mut term) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(tokio::select! {
+        _ = int.recv() => "SIGINT",
+        _ = term.recv() => "SIGTERM",
+    })
 }
 
 /// Progress, for whoever watches. The results go to standard output.

@@ -5,7 +5,10 @@ use crate::support::{GET_PERSON, hold_people, knows_all, person, probe, weft};
 use bytes::Bytes;
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{
+    LazyLock,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
 use weft_tests::{
     artifacts::{with_manifest, with_version},
     host::TestHost,
@@ -26,13 +29,16 @@ fn artifact() -> Bytes {
     })
 }
 
+/// Written once: all tests read it, at the start of their hosts and again by reloads.
+static TOKEN: LazyLock<&str> = LazyLock::new(|| {
+    let file = concat!(env!("CARGO_TARGET_TMPDIR"), "/reloading-token");
+    std::fs::write(file, "s3cret").unwrap();
+    file
+});
+
 async fn host(upstream: &FakeUpstream) -> TestHost {
-    let secret = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(secret.path(), "s3cret").unwrap();
-    let admin = format!("token = \"file:{}\"", secret.path().display());
+    let admin = format!("token = \"file:{}\"", *TOKEN);
     let setup = Setup::new().admin(&admin).clients(CLIENT).one_backend(upstream.address(), "timeout = \"30s\"");
-    // The token is read at the start, and again by a reload.
-    let _ = secret.keep().unwrap();
     setup.plugin("probe.wasm", &artifact()).start().await
 }
 
