@@ -2,12 +2,12 @@
 
 use super::{
     About, Session,
-    twins::{Ended, Takers},
+    twins::{Ended, Taker, Takers},
 };
 use crate::fanout::{
     call::{Origin, Outcome},
     flight::Flight,
-    stats::Degraded,
+    stats::{Degraded, Stats},
 };
 use crate::model::Failure;
 use bytes::Bytes;
@@ -31,37 +31,17 @@ impl Session {
         } else if outcome.origin == Origin::Stale && outcome.trip.is_some() {
             self.stats.degrade(&about.plan.name, Degraded::Stale);
         }
-        self.count(about, &takers, &outcome);
+        count(&self.stats, about, (takers.first, &takers.twins), &outcome);
         self.ready.push_back(Ended { takers, outcome });
     }
 
     /// Another taker for a call that is ready already.
-    pub(super) fn end_twin(&mut self, about: &About, place: usize, twin: (u32, u16)) -> bool {
-        let Some(Ended { takers, outcome }) = self.ready.get_mut(place) else { return false };
+    pub(super) fn end_twin(&mut self, about: &About, place: usize, twin: Taker) -> bool {
+        let Self { ready, stats, .. } = self;
+        let Some(Ended { takers, outcome }) = ready.get_mut(place) else { return false };
         takers.twins.push(twin);
-        let outcome = outcome.clone();
-        self.count(about, &Takers { first: None, twins: vec![twin] }, &outcome);
+        count(stats, about, (None, &[twin]), outcome);
         true
-    }
-
-    fn count(&self, about: &About, takers: &Takers, outcome: &Outcome) {
-        let count = takers.len() as u32;
-        match &outcome.result {
-            Ok(bytes) => drop(self.stats.bytes.fetch_add(bytes.len() as u64 * u64::from(count), Relaxed)),
-            Err(_) => drop(self.stats.failed.fetch_add(count, Relaxed)),
-        }
-        if matches!(outcome.origin, Origin::Cache | Origin::Stale) && outcome.trip.is_none() {
-            self.stats.cached.fetch_add(count, Relaxed);
-        }
-        about.plan.calls.count(outcome.origin, takers.first.is_some().into());
-        about.plan.calls.count(outcome.origin.for_twins(), takers.twins.len() as u64);
-        let Some(explain) = &self.stats.explain else { return };
-        let record = |(ticket, depth): &(u32, u16), outcome: &Outcome| {
-            explain.record(*ticket, &about.plan.name, *depth, about.started, outcome);
-        };
-        takers.first.iter().for_each(|taker| record(taker, outcome));
-        let for_twins = outcome.for_twins();
-        takers.twins.iter().for_each(|taker| record(taker, &for_twins));
     }
 
     /// An old reply, a declared fallback or an empty message, in this order, if one is there and allowed; else the failure.
@@ -81,4 +61,25 @@ impl Session {
         self.stats.degrade(&about.plan.name, Degraded::Failed);
         outcome
     }
+}
+
+/// Counts the outcome for a first taker and for twins.
+fn count(stats: &Stats, about: &About, (first, twins): (Option<Taker>, &[Taker]), outcome: &Outcome) {
+    let count = u32::from(first.is_some()) + twins.len() as u32;
+    match &outcome.result {
+        Ok(bytes) => drop(stats.bytes.fetch_add(bytes.len() as u64 * u64::from(count), Relaxed)),
+        Err(_) => drop(stats.failed.fetch_add(count, Relaxed)),
+    }
+    if matches!(outcome.origin, Origin::Cache | Origin::Stale) && outcome.trip.is_none() {
+        stats.cached.fetch_add(count, Relaxed);
+    }
+    about.plan.calls.count(outcome.origin, first.is_some().into());
+    about.plan.calls.count(outcome.origin.for_twins(), twins.len() as u64);
+    let Some(explain) = &stats.explain else { return };
+    let record = |(ticket, depth): Taker, outcome: &Outcome| {
+        explain.record(ticket, &about.plan.name, depth, about.started, outcome);
+    };
+    first.into_iter().for_each(|taker| record(taker, outcome));
+    let for_twins = outcome.for_twins();
+    twins.iter().for_each(|taker| record(*taker, &for_twins));
 }

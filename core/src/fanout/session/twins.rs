@@ -100,11 +100,14 @@ impl Ended {
     }
 }
 
-/// Who takes the outcome of a call: the first, unless it was cancelled, and its twins; each with its depth.
+/// A ticket and its depth.
+pub(super) type Taker = (u32, u16);
+
+/// Who takes the outcome of a call: the first, unless it was cancelled, and its twins.
 #[derive(Debug)]
 pub(in crate::fanout) struct Takers {
-    pub(in crate::fanout) first: Option<(u32, u16)>,
-    pub(in crate::fanout) twins: Vec<(u32, u16)>,
+    pub(in crate::fanout) first: Option<Taker>,
+    pub(in crate::fanout) twins: Vec<Taker>,
 }
 
 impl Takers {
