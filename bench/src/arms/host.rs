@@ -145,7 +145,8 @@ fn configuration(
         )
     };
     let mut text = format!(
-        "[http]\nlisten = \"127.0.0.1:0\"\nconnections = 20000\n\n[admin]\nlisten = \"127.0.0.1:0\"\ntoken = {:?}\n\n\
+        "[http]\nlisten = \"127.0.0.1:0\"\nconnections = 20000\n\
+         connections-per-ip = 20000\nfirst-bytes = \"5m\"\n\n[admin]\nlisten = \"127.0.0.1:0\"\ntoken = {:?}\n\n\
          [telemetry]\nlog-level = \"warn\"\n\n\
          [identity]\nissuers = [{:?}]\naudience = [{:?}]\nalgorithms = [\"EdDSA\"]\njwks = {:?}\n\n\
          [identity.forward]\nsubject = \"x-md-global-subject\"\n\n\
