@@ -22,7 +22,8 @@ pub(super) const LIGHT: Duration = Duration::from_millis(5);
 /// As `nice` has it: from 0, what all others have, to 19.
 const NICE: i32 = 10;
 
-/// The threads of heavy guests, one for each core: where nobody else wants them, they may have them all.
+/// The threads of heavy guests: one for each core but one, and one at least. With as many as there are cores one heavy guest holds up
+/// another that is just inside of a lock which everybody needs.
 #[derive(Debug)]
 pub(super) struct Aside(Option<Runtime>);
 
@@ -39,7 +40,7 @@ impl Aside {
     pub(super) fn new() -> std::io::Result<Self> {
         let cores = available_parallelism().map_or(1, usize::from);
         let mut threads = Builder::new_multi_thread();
-        threads.worker_threads(cores).thread_name("weft-aside").on_thread_start(|| {
+        threads.worker_threads(cores.saturating_sub(1).max(1)).thread_name("weft-aside").on_thread_start(|| {
             // On Linux this is the priority of the thread that calls.
             if let Err(error) = rustix::process::setpriority_process(None, NICE) {
                 tracing::warn!(%error, "guests that compute for long run with the priority of all others");
