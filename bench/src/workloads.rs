@@ -52,7 +52,7 @@ pub(crate) fn help() -> String {
         let _ = writeln!(help, "  {name:<15} {about}");
     }
     help.push_str(
-        "\nExamples:\n  cargo bench                                  everything, about half an hour\n  \
+        "\nExamples:\n  cargo bench                                  everything, about three quarters of an hour\n  \
          cargo bench -- --quick                       everything, shorter and noisier\n  \
          cargo bench -- --only page --json out.json   the pages only, and all figures in a file\n  \
          cargo bench -- --readme                      everything, and the results into the README\n  \
