@@ -34,6 +34,11 @@ pub(crate) struct Arguments {
     #[arg(long)]
     pub(crate) readme: bool,
 
+    /// An earlier build of this program (target/release/deps/bench-…): its host becomes two arms more of the workloads
+    /// `page-off` and `lookup`, and what a request costs is compared with it
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) baseline: Option<PathBuf>,
+
     /// Leave the Node arm out
     #[arg(long)]
     pub(crate) no_node: bool,

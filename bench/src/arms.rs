@@ -24,6 +24,10 @@ pub(crate) enum Arm {
     Isolated,
     /// The host, with instances that serve many requests.
     Reuse,
+    /// The host of an earlier build, isolated.
+    IsolatedBefore,
+    /// The host of an earlier build, with reuse.
+    ReuseBefore,
     /// The host without the sandbox: the same handlers natively.
     Unsandboxed,
     /// axum and tonic, by hand, with the same duties.
@@ -39,6 +43,8 @@ impl Arm {
         match self {
             Self::Isolated => "isolated",
             Self::Reuse => "reuse",
+            Self::IsolatedBefore => "isolated before",
+            Self::ReuseBefore => "reuse before",
             Self::Unsandboxed => "unsandboxed",
             Self::HandWritten => "hand-written",
             Self::Node => "Node",
@@ -76,6 +82,8 @@ impl Server {
         let started = match arm {
             Arm::Isolated => host::start(Host::of(scene, setting, Isolation::Request)?, arm).await,
             Arm::Reuse => host::start(Host::of(scene, setting, Isolation::Reuse)?, arm).await,
+            Arm::IsolatedBefore => host::start(Host::before(scene, setting, Isolation::Request)?, arm).await,
+            Arm::ReuseBefore => host::start(Host::before(scene, setting, Isolation::Reuse)?, arm).await,
             Arm::Unsandboxed => host::start(Host::of(scene, setting, Isolation::None)?, arm).await,
             Arm::HandWritten | Arm::Naive => hand_written(scene, arm, setting).await,
             Arm::Node => node::start(&brief(scene, setting, false)?).await,

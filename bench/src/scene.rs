@@ -51,12 +51,14 @@ pub(crate) struct Scene {
     pub(crate) backends: Backends,
     pub(crate) data: Arc<Data>,
     pub(crate) artifacts: Artifacts,
+    /// An earlier build of this program.
+    pub(crate) baseline: Option<PathBuf>,
     controls: [ControlClient<Channel>; 3],
     _services: Process,
 }
 
 impl Scene {
-    pub(crate) async fn start(artifacts: Artifacts, sizes: Sizes) -> anyhow::Result<Self> {
+    pub(crate) async fn start(artifacts: Artifacts, baseline: Option<PathBuf>, sizes: Sizes) -> anyhow::Result<Self> {
         let Sizes { films, people, reviews } = sizes;
         let text = format!("films={films},people={people},reviews={reviews}");
         let command = process::role(&["as-services", &text])?;
@@ -71,7 +73,7 @@ impl Scene {
             controls.push(ControlClient::new(channel));
         }
         let controls = controls.try_into().map_err(|_| anyhow::anyhow!("three controls"))?;
-        Ok(Self { backends, data: Arc::new(data.await??), artifacts, controls, _services: services })
+        Ok(Self { backends, data: Arc::new(data.await??), artifacts, baseline, controls, _services: services })
     }
 
     /// Calls that have reached the services since the last reset.

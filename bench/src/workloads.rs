@@ -21,6 +21,8 @@ use crate::{
 use demo_services::Sizes;
 use std::{fmt::Write as _, time::Instant};
 
+const SIZES: Sizes = Sizes { films: 5_000, people: 12_000, reviews: 20_000 };
+
 const WORKLOADS: [(&str, &str); 20] = [
     ("page-off", "page of 100 items by 10 authors, nothing cached"),
     ("page-principal", "the same, replies cached for each caller alone"),
@@ -80,7 +82,7 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     say("building the plugins");
     let artifacts = Artifacts::build().await?;
     say("starting the services");
-    let scene = Scene::start(artifacts.clone(), Sizes { films: 5_000, people: 12_000, reviews: 20_000 }).await?;
+    let scene = Scene::start(artifacts.clone(), arguments.baseline.clone(), SIZES).await?;
     let node = !arguments.no_node && Node::prepare().await;
     let mut bench = Bench { effort: arguments.effort(), artifacts, scene, report: Report::new(), node };
     if let Some(minutes) = arguments.soak {
@@ -126,10 +128,15 @@ impl Bench {
         }
     }
 
-    /// The arms of a workload; without Node where there is none.
+    /// The arms of a workload; without Node and without an earlier build where there is none.
     pub(crate) async fn servers(&self, arms: &[Arm], setting: Setting) -> anyhow::Result<Vec<Server>> {
         let mut servers = Vec::new();
-        for arm in arms.iter().filter(|arm| **arm != Arm::Node || self.node) {
+        let is_there = |arm: &&Arm| match arm {
+            Arm::Node => self.node,
+            Arm::IsolatedBefore | Arm::ReuseBefore => self.scene.baseline.is_some(),
+            _ => true,
+        };
+        for arm in arms.iter().filter(is_there) {
             servers.push(Server::start(&self.scene, *arm, setting).await?);
         }
         Ok(servers)

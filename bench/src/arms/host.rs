@@ -8,12 +8,14 @@ use crate::{
     scene::{self, Scene},
     tokens,
 };
+use anyhow::Context;
 use bytes::Bytes;
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
 use tempfile::TempDir;
+use tokio::process::Command;
 
 /// How the plugin of the pages runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,12 +36,23 @@ pub(crate) const ADMIN_TOKEN: &str = "bench";
 pub(crate) struct Host {
     folder: TempDir,
     native: bool,
+    /// The program whose host it is; this one where there is none.
+    program: Option<PathBuf>,
 }
 
 impl Host {
     /// With the pages as its only plugin.
     pub(crate) fn of(scene: &Scene, setting: Setting, isolation: Isolation) -> anyhow::Result<Self> {
         let host = Self { native: isolation == Isolation::None, ..Self::empty(scene.backends, setting, "", None)? };
+        host.install("pages.wasm", &pages(&scene.artifacts.pages, isolation)?)?;
+        Ok(host)
+    }
+
+    /// The same, run by an earlier build, which keeps its compiled code apart.
+    pub(crate) fn before(scene: &Scene, setting: Setting, isolation: Isolation) -> anyhow::Result<Self> {
+        let program = scene.baseline.clone().context("no --baseline")?;
+        let compiled = scene::folder("compiled-before")?;
+        let host = Self { program: Some(program), ..Self::empty(scene.backends, setting, "", Some(&compiled))? };
         host.install("pages.wasm", &pages(&scene.artifacts.pages, isolation)?)?;
         Ok(host)
     }
@@ -58,7 +71,7 @@ impl Host {
         std::fs::write(&secret, ADMIN_TOKEN)?;
         let text = configuration(backends, setting, more, &compiled, &secret)?;
         std::fs::write(folder.path().join("weft.toml"), text)?;
-        Ok(Self { folder, native: false })
+        Ok(Self { folder, native: false, program: None })
     }
 
     /// Puts an artifact into service as it should be done: under another name first, then renamed.
@@ -110,6 +123,10 @@ pub(crate) async fn start(host: Host, arm: Arm) -> anyhow::Result<Server> {
     let config = host.config().display().to_string();
     let command = if host.native {
         process::role(&["as-unsandboxed", &config])?
+    } else if let Some(program) = &host.program {
+        let mut command = Command::new(program);
+        command.args(["serve", "--config", &config]);
+        command
     } else {
         process::role(&["serve", "--config", &config])?
     };

@@ -24,6 +24,7 @@ fn colour(arm: Arm) -> &'static str {
         Arm::Isolated => "#1d4ed8",
         Arm::Reuse => "#3b82f6",
         Arm::Unsandboxed => "#93c5fd",
+        Arm::IsolatedBefore | Arm::ReuseBefore => "#d4d4d4",
         Arm::HandWritten => "#737373",
         Arm::Node => "#d97706",
         Arm::Naive => "#a8a29e",

@@ -116,7 +116,7 @@ pub(super) async fn keys(bench: &mut Bench, name: &str) -> anyhow::Result<()> {
     for &count in counts {
         // A few more, as those who write reviews may have ids above the others; ten million are the most that there can be.
         let sizes = Sizes { films: 10, people: (count + 10).min(MOST_KEYS), reviews: 10 };
-        let mut scene = Scene::start(bench.artifacts.clone(), sizes).await?;
+        let mut scene = Scene::start(bench.artifacts.clone(), None, sizes).await?;
         let plan = some_of(&scene.data);
         // The services have the same; ten million of them are too many to hold twice.
         scene.data = Arc::default();

@@ -32,6 +32,9 @@ use weather::Weather;
 /// long: a host that is short of CPU refuses requests, and should.
 const SHARE: f64 = 0.15;
 const CONNECTIONS: usize = 64;
+/// More at once than the host gives turns to. So all slots of its pool have been used before the time begins, and what they keep warm is
+/// not taken for a leak.
+const CROWD: usize = 600;
 /// What the neighbour asks for, a second.
 const HOSTILE: f64 = 3.0;
 
@@ -43,6 +46,9 @@ pub(super) async fn run(bench: &mut Bench, minutes: f64) -> anyhow::Result<()> {
     let capacity = measure::once(&bench.scene, bench.effort, &mut server, &Job::closed("soak", plan.clone())).await?;
     let rate = capacity.tally.done as f64 / capacity.tally.took.as_secs_f64() * SHARE;
     say(format_args!("    {rate:.0} requests a second: {:.0} % of what it takes", SHARE * 100.0));
+
+    let crowd = Job { connections: CROWD, ..Job::closed("soak", plan.clone()) };
+    measure::once(&bench.scene, bench.effort, &mut server, &crowd).await?;
 
     let time = Duration::from_secs_f64(minutes * 60.0);
     let load =
