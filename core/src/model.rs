@@ -4,10 +4,14 @@ mod code;
 mod deadline;
 mod fault;
 mod identity;
+mod name;
+mod share;
 mod trace;
 
 pub use code::{Code, Failure};
 pub use deadline::Deadline;
 pub use fault::{Blame, Fault};
-pub use identity::{Identity, Scope};
+pub use identity::{Identity, Party, Tenant};
+pub use name::Name;
+pub use share::{Scope, ShareKey};
 pub use trace::TraceContext;

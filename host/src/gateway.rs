@@ -30,7 +30,7 @@ use crate::{
     artifact::{Auth, Digest},
     fanout::{Caller, Engine, Limits, Session, Stats},
     identity::{Peer, Verified, Verifier},
-    model::{Blame, Deadline, Fault, Identity, TraceContext},
+    model::{Blame, Deadline, Fault, Identity, Party, Scope, TraceContext},
     plugin::{Cost, Invocation},
     release::{Endpoint, Release, Releases},
     responses,
@@ -144,7 +144,8 @@ impl Gateway {
         // A response that may be shared is found, or made once for all who ask.
         let query = routing::query(request.uri.query())?;
         let explains = self.may_explain(&request.headers, identity.as_deref());
-        let key = sharing::key(&endpoint, &request.method, &params, &query, &request.headers, identity.as_deref());
+        let party = Party::from(identity);
+        let key = sharing::key(&endpoint, &request.method, &params, &query, &request.headers, &party);
         let way = match key.filter(|_| !explains) {
             Some(key) => self.way(&key, deadline).await?,
             None => Way::Alone,
@@ -152,7 +153,8 @@ impl Gateway {
         if let Way::Answered(outcome) = way {
             return outcome;
         }
-        let (identity, token) = sharing::common(policy.cache.as_ref(), identity, token.flatten());
+        let scope = policy.cache.as_ref().map_or(Scope::Principal, |rule| rule.scope);
+        let (party, token) = (party.narrowed(scope), token.flatten().filter(|_| scope == Scope::Principal));
 
         // What the guest is given.
         let given = input::Given {
@@ -162,7 +164,7 @@ impl Gateway {
             query,
             headers: input::headers(policy, &request.headers)?,
             client: &client.name,
-            identity: identity.as_deref(),
+            party: &party,
             request_id: &request.request_id,
             deadline,
         };
@@ -172,7 +174,7 @@ impl Gateway {
 
         // A repeated write gets the first one's answer.
         let target = request.uri.path_and_query().map_or(path, |target| target.as_str());
-        let begun = self.answers.begin(&endpoint, identity.as_deref(), &request.headers, (target, &body));
+        let begun = self.answers.begin(&endpoint, &party, &request.headers, (target, &body));
         let begun = tokio::time::timeout_at(deadline.instant(), begun).await.map_err(|_| faults::deadline())??;
         if let Begun::Repeated(answer) = begun {
             return answer;
@@ -182,19 +184,18 @@ impl Gateway {
         let stats = Arc::new(Stats::new(explains));
         trail.stats = Some(stats.clone());
         let (request_id, trace, source) = (request.request_id.clone(), request.trace, request.source);
-        let caller = Caller { identity: identity.clone(), token, request_id, trace, source };
+        let caller = Caller { party: party.clone(), token, request_id, trace, source };
         let (plans, limits) = (endpoint.release.plans.clone(), self.limits(&endpoint.release));
         let session = Session::new(self.engine.clone(), plans, caller, deadline, limits, stats.clone());
-        let invocation =
-            Invocation { request: given.into_request(body), session, identity: identity.clone(), deadline };
+        let invocation = Invocation { request: given.into_request(body), session, party: party.clone(), deadline };
         // On the heap: a response that is there already does not have the room for a guest made and moved for nothing.
         let run = Box::pin(run(endpoint.clone(), invocation, self.granted_headers.clone()));
         let (outcome, cost) = match (begun, way) {
             (Begun::First(slot), _) => to_its_end(answered(run, slot)).await,
-            (_, Way::Make(duty)) => to_its_end(shared(run, duty, endpoint, stats, identity)).await,
+            (_, Way::Make(duty)) => to_its_end(shared(run, duty, endpoint, stats, party)).await,
             (_, Way::Renew(old, duty)) => {
                 trail.stats = None;
-                tokio::spawn(shared(run, duty, endpoint, stats, identity));
+                tokio::spawn(shared(run, duty, endpoint, stats, party));
                 (old, None)
             }
             _ => run.await,
@@ -347,11 +348,11 @@ async fn shared(
     duty: Duty,
     endpoint: Arc<Endpoint>,
     stats: Arc<Stats>,
-    identity: Option<Arc<Identity>>,
+    party: Party,
 ) -> (Outcome, Option<Cost>) {
     let (outcome, cost) = run.await;
     if let Some(rule) = &endpoint.policy.cache {
-        sharing::done(duty, &outcome, rule, &stats, identity.as_deref());
+        sharing::done(duty, &outcome, rule, &stats, &party);
     }
     (sharing::told(outcome, &Origin::Made), cost)
 }

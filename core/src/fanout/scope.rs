@@ -5,7 +5,7 @@
 
 use super::behalf::Exchange;
 use crate::{
-    model::{Identity, Scope, TraceContext},
+    model::{Identity, Party, Scope, ShareKey, TraceContext},
     settings::Table,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
@@ -68,7 +68,7 @@ fn header_name(table: &Table<'_>, key: &str) -> Option<HeaderName> {
 /// On whose behalf a request's calls are made.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    pub identity: Option<Arc<Identity>>,
+    pub party: Party,
     /// The verified `authorization` header.
     pub token: Option<HeaderValue>,
     pub request_id: HeaderValue,
@@ -80,30 +80,29 @@ pub struct Caller {
 /// The part of a key that keeps callers apart.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum ScopeKey {
-    Public,
-    /// Issuer and tenant: two issuers may use one name.
-    Tenant(Arc<str>, Arc<str>),
-    Principal(Arc<Principal>),
+    /// Backends are told no more of those who share than who they are.
+    Alike(ShareKey),
+    Told(Arc<Told>),
 }
 
+/// A caller of whom backends are told more.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Principal {
+pub(super) struct Told {
     /// Of all the rest, worked out once: every call of a request looks things up by its caller.
     hash: u64,
-    issuer: Arc<str>,
-    subject: Arc<str>,
+    who: ShareKey,
     forwarded: Vec<(HeaderName, HeaderValue)>,
 }
 
-impl Principal {
-    fn new(issuer: Arc<str>, subject: Arc<str>, forwarded: Vec<(HeaderName, HeaderValue)>) -> Self {
+impl Told {
+    fn new(who: ShareKey, forwarded: Vec<(HeaderName, HeaderValue)>) -> Self {
         let mut hasher = DefaultHasher::new();
-        (&issuer, &subject, &forwarded).hash(&mut hasher);
-        Self { hash: hasher.finish(), issuer, subject, forwarded }
+        (&who, &forwarded).hash(&mut hasher);
+        Self { hash: hasher.finish(), who, forwarded }
     }
 }
 
-impl Hash for Principal {
+impl Hash for Told {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.hash);
     }
@@ -112,25 +111,16 @@ impl Hash for Principal {
 impl ScopeKey {
     /// Different scopes write different bytes, and none is the beginning of another.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
-        let mut part = |bytes: &[u8]| {
-            out.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
-            out.extend_from_slice(bytes);
+        let (who, told) = match self {
+            Self::Alike(who) => (who, None),
+            Self::Told(told) => (&told.who, Some(&told.forwarded)),
         };
-        match self {
-            Self::Public => part(b"public"),
-            Self::Tenant(issuer, tenant) => {
-                [b"tenant", issuer.as_bytes(), tenant.as_bytes()].into_iter().for_each(part)
-            }
-            Self::Principal(principal) => {
-                [b"principal", principal.issuer.as_bytes(), principal.subject.as_bytes()]
-                    .into_iter()
-                    .for_each(&mut part);
-                part(&(principal.forwarded.len() as u64).to_be_bytes());
-                for (name, value) in &principal.forwarded {
-                    part(name.as_str().as_bytes());
-                    part(value.as_bytes());
-                }
-            }
+        who.write(out);
+        // One more than there are, so that having been told nothing is not the same as there being nothing to tell.
+        out.extend_from_slice(&told.map_or(0, |told| told.len() as u64 + 1).to_be_bytes());
+        for part in told.into_iter().flatten().flat_map(|(name, value)| [name.as_str().as_bytes(), value.as_bytes()]) {
+            out.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            out.extend_from_slice(part);
         }
     }
 }
@@ -152,28 +142,25 @@ impl Caller {
         if let Ok(trace) = HeaderValue::try_from(self.trace.to_string()) {
             metadata.insert("traceparent", trace);
         }
-        // A request for a whole tenant's response has no principal.
-        let identity =
-            self.identity.as_ref().filter(|identity| scope != Scope::Principal || !identity.subject.is_empty());
-        let (key, expires_at) = match (scope, identity) {
-            (Scope::Public, _) => (Some(ScopeKey::Public), None),
-            (_, None) => (None, None),
-            (Scope::Tenant, Some(identity)) => {
-                if let (Some(name), Some(tenant)) = (&forward.tenant, &identity.tenant) {
-                    put(&mut metadata, name, tenant);
-                }
-                let key = identity.tenant.clone().map(|tenant| ScopeKey::Tenant(identity.issuer.clone(), tenant));
-                (key, None)
-            }
-            (Scope::Principal, Some(identity)) => {
-                let forwarded = self.forwarded(identity, forward);
+        let mut forwarded = Vec::new();
+        match (scope, &self.party, &forward.tenant) {
+            (Scope::Principal, Party::Caller(identity), _) => {
+                forwarded = self.forwarded(identity, forward);
                 metadata.extend(forwarded.clone());
-                let principal = Principal::new(identity.issuer.clone(), identity.subject.clone(), forwarded);
-                (Some(ScopeKey::Principal(Arc::new(principal))), Some(identity.expires_at))
             }
-        };
+            (Scope::Tenant, party, Some(name)) => {
+                party.tenant().into_iter().for_each(|tenant| put(&mut metadata, name, &tenant.name));
+            }
+            _ => {}
+        }
+        let who = ShareKey::of(scope, &self.party);
+        let expires_at = self.party.caller().filter(|_| scope == Scope::Principal).map(|identity| identity.expires_at);
+        let key = who.map(|who| match scope {
+            Scope::Principal => ScopeKey::Told(Arc::new(Told::new(who, forwarded))),
+            Scope::Tenant | Scope::Public => ScopeKey::Alike(who),
+        });
         // What others may share is not one request's.
-        if matches!(key, None | Some(ScopeKey::Principal(_))) {
+        if matches!(key, None | Some(ScopeKey::Told(_))) {
             metadata.insert("x-request-id", self.request_id.clone());
         }
         Scoped { key, metadata, expires_at, source: self.source }

@@ -4,7 +4,7 @@ use super::{
     Refusal,
     config::{Config, Issuer},
 };
-use crate::model::Identity;
+use crate::model::{Identity, Name};
 use base64::{
     Engine,
     alphabet::URL_SAFE,
@@ -51,7 +51,7 @@ impl Claims {
     /// Whether they count, here and now.
     pub(super) fn check(self, config: &Config, issuer: &Issuer) -> Result<Identity, Refusal> {
         let name = self.text("iss").filter(|name| issuer.names.iter().any(|known| known == name));
-        let name = name.ok_or(Refusal::Token("is from another issuer"))?;
+        let name = name.and_then(Name::new).ok_or(Refusal::Token("is from another issuer"))?;
         let now = SystemTime::now();
         let expires_at = self.time("exp")?.ok_or(Refusal::Token("has no `exp`"))?;
         let expires_at = expires_at.checked_add(config.leeway).ok_or(Refusal::Token("has an `exp` that is no time"))?;
@@ -62,16 +62,16 @@ impl Claims {
             return Err(Refusal::Token("is not valid yet"));
         }
         self.check_audience(issuer)?;
-        let subject = self.text("sub").filter(|subject| !subject.is_empty()).ok_or(Refusal::Token("has no `sub`"))?;
+        let subject = self.text("sub").and_then(Name::new).ok_or(Refusal::Token("has no `sub`"))?;
         let scopes = match self.0.get(&config.scope_claim) {
             Some(Value::String(list)) => list.split_ascii_whitespace().map(str::to_owned).collect(),
             Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
             _ => Vec::new(),
         };
         Ok(Identity {
-            issuer: name.into(),
-            subject: subject.into(),
-            tenant: self.text(&config.tenant_claim).map(Into::into),
+            issuer: name,
+            subject,
+            tenant: self.text(&config.tenant_claim).and_then(Name::new),
             scopes,
             expires_at,
             claims: self.0,

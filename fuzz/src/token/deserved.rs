@@ -91,7 +91,12 @@ pub(super) fn deserved(claims: &[u8]) -> Option<Deserved> {
         _ => Vec::new(),
     };
     let counts = names.len() == claims.0.len() && is_for_us && has_begun && goes_on;
-    counts.then(|| Deserved { issuer, subject, tenant: claims.text("tenant"), scopes })
+    counts.then(|| Deserved {
+        issuer,
+        subject,
+        tenant: claims.text("tenant").filter(|tenant| !tenant.is_empty()),
+        scopes,
+    })
 }
 
 /// Whether a token with this header may count at all.

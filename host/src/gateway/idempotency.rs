@@ -7,7 +7,7 @@
 use super::Reply;
 use crate::{
     artifact::{Digest, Idempotency},
-    model::{Fault, Identity, Scope},
+    model::{Fault, Party, Scope, ShareKey},
     release::Endpoint,
     store::Store,
 };
@@ -29,7 +29,7 @@ pub struct Answers(Store<Key, Entry>);
 struct Key {
     plugin: String,
     endpoint: String,
-    caller: Option<(Arc<str>, Arc<str>)>,
+    caller: ShareKey,
     key: Bytes,
 }
 
@@ -71,14 +71,14 @@ impl Answers {
     pub(super) async fn begin(
         self: &Arc<Self>,
         endpoint: &Endpoint,
-        identity: Option<&Identity>,
+        party: &Party,
         headers: &HeaderMap,
         (path, body): (&str, &Bytes),
     ) -> Result<Begun, Fault> {
         let (Some(rule), Some(value)) = (endpoint.policy.idempotency, headers.get("idempotency-key")) else {
             return Ok(Begun::Plain);
         };
-        let key = key(endpoint, rule, identity, value)?;
+        let key = key(endpoint, rule, party, value)?;
         let fingerprint = Digest::of(&[path.as_bytes(), b"\0", body].concat());
         let (sender, receiver) = watch::channel(None);
         let entry = Entry { fingerprint, answer: receiver };
@@ -104,7 +104,7 @@ impl Answers {
     }
 }
 
-fn key(endpoint: &Endpoint, rule: Idempotency, identity: Option<&Identity>, value: &HeaderValue) -> Result<Key, Fault> {
+fn key(endpoint: &Endpoint, rule: Idempotency, party: &Party, value: &HeaderValue) -> Result<Key, Fault> {
     let bad = |text: &str| {
         Fault::client(StatusCode::BAD_REQUEST, "bad-idempotency-key", text).with("field", "header.idempotency-key")
     };
@@ -112,16 +112,10 @@ fn key(endpoint: &Endpoint, rule: Idempotency, identity: Option<&Identity>, valu
     if text.is_empty() || text.len() > LONGEST_KEY {
         return Err(bad("expected an idempotency-key of 1 to 255 bytes"));
     }
-    let caller = match (rule.scope, identity) {
-        (Scope::Public, _) => None,
-        (Scope::Tenant, Some(identity)) => {
-            let tenant =
-                identity.tenant.clone().ok_or_else(|| bad("an idempotency-key needs a caller with a tenant here"))?;
-            Some((identity.issuer.clone(), tenant))
-        }
-        (Scope::Principal, Some(identity)) => Some((identity.issuer.clone(), identity.subject.clone())),
-        (_, None) => return Err(bad("an idempotency-key needs a signed-in caller here")),
-    };
+    let caller = ShareKey::of(rule.scope, party).ok_or_else(|| match rule.scope {
+        Scope::Tenant if party.caller().is_some() => bad("an idempotency-key needs a caller with a tenant here"),
+        _ => bad("an idempotency-key needs a signed-in caller here"),
+    })?;
     let (plugin, endpoint) = (endpoint.release.name.clone(), endpoint.name.clone());
     Ok(Key { plugin, endpoint, caller, key: Bytes::copy_from_slice(text) })
 }

@@ -3,7 +3,7 @@
 use crate::{
     artifact::EndpointPolicy,
     identity::is_internal,
-    model::{Deadline, Fault, Identity},
+    model::{Deadline, Fault, Party},
     plugin,
     release::Endpoint,
     routing::{Pairs, not_utf8},
@@ -20,7 +20,7 @@ pub(super) struct Given<'a> {
     pub(super) query: Pairs,
     pub(super) headers: Pairs,
     pub(super) client: &'a str,
-    pub(super) identity: Option<&'a Identity>,
+    pub(super) party: &'a Party,
     pub(super) request_id: &'a HeaderValue,
     pub(super) deadline: Deadline,
 }
@@ -35,7 +35,7 @@ impl Given<'_> {
             headers: self.headers,
             body: body.into(),
             client: self.client.to_owned(),
-            identity: self.identity.map(|identity| shown(identity, &self.endpoint.policy)),
+            identity: shown(self.party, &self.endpoint.policy),
             request_id: self.request_id.to_str().unwrap_or_default().to_owned(),
             deadline_ms: u32::try_from(self.deadline.remaining().as_millis()).unwrap_or(u32::MAX),
             extensions: Vec::new(),
@@ -43,16 +43,29 @@ impl Given<'_> {
     }
 }
 
-/// The identity with the claims that the manifest asks for, and no others.
-fn shown(identity: &Identity, policy: &EndpointPolicy) -> plugin::Identity {
+/// The identity with the claims that the manifest asks for, and no others; of a whole tenant, the tenant alone.
+fn shown(party: &Party, policy: &EndpointPolicy) -> Option<plugin::Identity> {
+    let identity = match party {
+        Party::Anyone => return None,
+        Party::Tenant(tenant) => {
+            return Some(plugin::Identity {
+                issuer: tenant.issuer.to_string(),
+                subject: String::new(),
+                tenant: Some(tenant.name.to_string()),
+                scopes: Vec::new(),
+                claims: "{}".to_owned(),
+            });
+        }
+        Party::Caller(identity) => identity,
+    };
     let asked = policy.claims.iter().filter_map(|name| Some((name.clone(), identity.claims.get(name)?.clone())));
-    plugin::Identity {
+    Some(plugin::Identity {
         issuer: identity.issuer.to_string(),
         subject: identity.subject.to_string(),
         tenant: identity.tenant.as_deref().map(str::to_owned),
         scopes: identity.scopes.clone(),
         claims: serde_json::Value::Object(asked.collect()).to_string(),
-    }
+    })
 }
 
 /// Only the headers that the manifest asks for, and none by which the parties inside speak. What the body is belongs to the body, so

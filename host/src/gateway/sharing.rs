@@ -4,15 +4,12 @@ use super::{Body, Reply, weak_tag};
 use crate::{
     artifact::{Digest, ResponseCache},
     fanout::Stats,
-    model::{Fault, Identity, Scope},
+    model::{Fault, Party, Scope, ShareKey},
     release::Endpoint,
     responses::{Keep, Maker, Responses},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 /// A response, or the fault that came instead.
 pub(super) type Outcome = Result<Reply, Fault>;
@@ -30,7 +27,7 @@ pub(super) fn key(
     params: &[(String, String)],
     query: &[(String, String)],
     headers: &HeaderMap,
-    identity: Option<&Identity>,
+    party: &Party,
 ) -> Option<Digest> {
     let rule = endpoint.policy.cache.as_ref()?;
     if method != Method::GET && method != Method::HEAD {
@@ -50,21 +47,10 @@ pub(super) fn key(
         parts.count(values.len());
         values.into_iter().for_each(|value| parts.add(value.as_bytes()));
     }
-    match (rule.scope, identity) {
-        (Scope::Public, _) => parts.add(b"public"),
-        (Scope::Tenant, Some(identity)) => {
-            [b"tenant", identity.issuer.as_bytes(), identity.tenant.as_ref()?.as_bytes()]
-                .into_iter()
-                .for_each(|part| parts.add(part));
-        }
-        (Scope::Principal, Some(identity)) => {
-            // All claims: the plugin, or a backend that is told of them, may answer by any.
-            let claims = serde_json::to_vec(&identity.claims).ok()?;
-            [b"principal", identity.issuer.as_bytes(), identity.subject.as_bytes(), &claims]
-                .into_iter()
-                .for_each(|part| parts.add(part));
-        }
-        (_, None) => return None,
+    ShareKey::of(rule.scope, party)?.write(&mut parts.0);
+    if let (Scope::Principal, Some(identity)) = (rule.scope, party.caller()) {
+        // All claims: the plugin, or a backend that is told of them, may answer by any.
+        parts.add(&serde_json::to_vec(&identity.claims).ok()?);
     }
     Some(Digest::of(&parts.0))
 }
@@ -92,38 +78,15 @@ impl Parts {
     }
 }
 
-/// The caller and the credential that a guest and its calls get: no more than all who share the response have in common.
-pub(super) fn common(
-    rule: Option<&ResponseCache>,
-    identity: Option<Arc<Identity>>,
-    token: Option<HeaderValue>,
-) -> (Option<Arc<Identity>>, Option<HeaderValue>) {
-    match (rule.map(|rule| rule.scope), identity) {
-        (None | Some(Scope::Principal), identity) => (identity, token),
-        (Some(Scope::Tenant), Some(identity)) => {
-            let tenant = Identity {
-                issuer: identity.issuer.clone(),
-                subject: "".into(),
-                tenant: identity.tenant.clone(),
-                scopes: Vec::new(),
-                claims: serde_json::Map::new(),
-                expires_at: identity.expires_at,
-            };
-            (Some(Arc::new(tenant)), None)
-        }
-        (Some(Scope::Tenant | Scope::Public), _) => (None, None),
-    }
-}
-
 /// The response has been made: it is kept if it is whole, good and anybody's, and given to those who wait.
-pub(super) fn done(duty: Duty, outcome: &Outcome, rule: &ResponseCache, stats: &Stats, identity: Option<&Identity>) {
+pub(super) fn done(duty: Duty, outcome: &Outcome, rule: &ResponseCache, stats: &Stats, party: &Party) {
     let (is_shareable, is_whole) = match outcome {
         Ok(reply) => (!sets_cookies(reply), is_keepable(reply, rule.scope) && stats.degraded().is_empty()),
         Err(_) => (true, false),
     };
     let keep = outcome.as_ref().ok().filter(|_| is_shareable && is_whole).and_then(|reply| {
         // What was made with a token lives no longer than the token.
-        let life = match identity.filter(|_| rule.scope == Scope::Principal) {
+        let life = match party.caller().filter(|_| rule.scope == Scope::Principal) {
             Some(identity) => identity.expires_at.duration_since(SystemTime::now()).ok()?,
             None => Duration::MAX,
         };

@@ -3,11 +3,11 @@
 
 use crate::{
     artifact::Digest,
-    model::{Identity, Scope},
+    model::ShareKey,
     store::{Generations, Store},
 };
 use bytes::Bytes;
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 #[derive(Debug)]
 pub(super) struct PluginCache {
@@ -19,15 +19,8 @@ pub(super) struct PluginCache {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     artifact: Digest,
-    scope: ScopeKey,
+    who: ShareKey,
     key: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum ScopeKey {
-    Public,
-    Tenant(Arc<str>, Arc<str>),
-    Principal(Arc<str>, Arc<str>),
 }
 
 #[derive(Debug, Clone)]
@@ -38,17 +31,8 @@ struct Entry {
 }
 
 impl Key {
-    /// `None` where the caller can't share in this scope at all.
-    pub(super) fn new(artifact: Digest, scope: Scope, identity: Option<&Identity>, key: String) -> Option<Self> {
-        let scope = match (scope, identity) {
-            (Scope::Public, _) => ScopeKey::Public,
-            (Scope::Tenant, Some(identity)) => ScopeKey::Tenant(identity.issuer.clone(), identity.tenant.clone()?),
-            (Scope::Principal, Some(identity)) => {
-                ScopeKey::Principal(identity.issuer.clone(), identity.subject.clone())
-            }
-            (_, None) => return None,
-        };
-        Some(Self { artifact, scope, key })
+    pub(super) fn new(artifact: Digest, who: ShareKey, key: String) -> Self {
+        Self { artifact, who, key }
     }
 
     /// Tags of one plugin are its own, and one group: `DIGEST/TAG`.
@@ -93,7 +77,7 @@ mod tests {
     use super::*;
 
     fn key(artifact: &[u8], name: &str) -> Key {
-        Key::new(Digest::of(artifact), Scope::Public, None, name.to_owned()).unwrap()
+        Key::new(Digest::of(artifact), ShareKey::EVERYBODY, name.to_owned())
     }
 
     #[tokio::test(start_paused = true)]
@@ -116,10 +100,5 @@ mod tests {
         assert!(cache.get(&key(b"b", "1")).is_none(), "another plugin sees nothing");
         tokio::time::advance(Duration::from_secs(10)).await;
         assert!(!has("1"));
-    }
-
-    #[test]
-    fn nobody_anonymous_shares_a_principals_entry() {
-        assert!(Key::new(Digest::of(b"a"), Scope::Principal, None, "k".into()).is_none());
     }
 }

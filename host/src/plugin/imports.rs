@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     fanout::{Head, Instead, JsonOrProto, Outcome},
-    model::{Code, Scope},
+    model::{Code, Scope, ShareKey},
 };
 use bytes::Bytes;
 use std::time::Duration;
@@ -135,7 +135,7 @@ impl From<cache::Scope> for Scope {
 
 impl State {
     fn cache_key(&self, scope: cache::Scope, key: String) -> Option<Key> {
-        Key::new(self.artifact, scope.into(), self.identity.as_deref(), key)
+        ShareKey::of(scope.into(), &self.party).map(|who| Key::new(self.artifact, who, key))
     }
 }
 

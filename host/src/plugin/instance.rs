@@ -8,7 +8,7 @@ use super::{
     senses::Senses,
     speech::{Pipe, Speech},
 };
-use crate::{artifact::Digest, fanout::Session, model::Identity};
+use crate::{artifact::Digest, fanout::Session, model::Party};
 use rand::Rng;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use wasmtime::{Store, StoreContextMut, UpdateDeadline, component::ResourceTable};
@@ -43,7 +43,7 @@ pub(super) struct State {
     pub(super) meter: Arc<Meter>,
     /// The calls of the request that runs now.
     pub(super) session: Option<Session>,
-    pub(super) identity: Option<Arc<Identity>>,
+    pub(super) party: Party,
     /// What the request has asked for so far.
     crossings: u32,
     calls: u32,
@@ -89,7 +89,7 @@ impl State {
             limiter: Limiter::new(blueprint.max_memory),
             meter,
             session: None,
-            identity: None,
+            party: Party::Anyone,
             crossings: 0,
             calls: 0,
             messages: 0,
@@ -129,19 +129,13 @@ impl State {
     }
 
     /// Sets everything back for the next request.
-    pub(super) fn begin(
-        &mut self,
-        request_id: &str,
-        session: Session,
-        identity: Option<Arc<Identity>>,
-        meter: &Arc<Meter>,
-    ) {
+    pub(super) fn begin(&mut self, request_id: &str, session: Session, party: Party, meter: &Arc<Meter>) {
         self.meter = meter.clone();
         self.speech.begin(request_id, self.shared.config.log.as_usize());
         (self.crossings, self.calls, self.messages) = (0, 0, 0);
         self.limiter.refused = false;
         self.session = Some(session);
-        self.identity = identity;
+        self.party = party;
     }
 
     fn check_cpu(&self) -> wasmtime::Result<()> {

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     artifact::{Artifact, Isolation},
     fanout::Session,
-    model::{Deadline, Identity},
+    model::{Deadline, Party},
 };
 use std::{
     collections::BTreeMap,
@@ -78,7 +78,7 @@ pub struct Invocation {
     pub request: Request,
     pub session: Session,
     /// For the plugin's own cache; the request holds only what the manifest asks for.
-    pub identity: Option<Arc<Identity>>,
+    pub party: Party,
     pub deadline: Deadline,
 }
 
@@ -244,14 +244,14 @@ impl Makings {
         invocation: Invocation,
         meter: &Arc<Meter>,
     ) -> Result<Answer, PluginError> {
-        let Invocation { request, session, identity, .. } = invocation;
-        instance.store.data_mut().begin(&request.request_id, session, identity, meter);
+        let Invocation { request, session, party, .. } = invocation;
+        instance.store.data_mut().begin(&request.request_id, session, party, meter);
         instance.store.set_epoch_deadline(1);
         let outcome = meter.run(instance.exports.call_handle(&mut instance.store, &request)).await;
         let state = instance.store.data_mut();
         // Calls still under way end with the request.
         state.session = None;
-        state.identity = None;
+        state.party = Party::Anyone;
         let (cpu, memory) = (meter.spent(), state.limiter.memory());
         let result =
             outcome.map_err(|error| self.blueprint.reason(&error, state, PluginError::Trapped, self.max_response))?;

@@ -1,7 +1,7 @@
 //! The lives of an entry, in paused time.
 
 use super::*;
-use crate::fanout::scope::ScopeKey;
+use crate::{fanout::scope::ScopeKey, model::ShareKey};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -15,7 +15,7 @@ fn rule() -> CacheConfig {
 }
 
 fn key(request: &'static [u8]) -> Key {
-    Key { plan: 1, scope: ScopeKey::Public, request: Bytes::from_static(request) }
+    Key { plan: 1, scope: ScopeKey::Alike(ShareKey::EVERYBODY), request: Bytes::from_static(request) }
 }
 
 fn keep(cache: &EntityCache, key: &Key, result: Loaded, generation: u64, until: Option<SystemTime>) {

@@ -1,20 +1,25 @@
 //! What is forwarded, and who shares.
 
 use super::*;
+use crate::model::{Name, Tenant};
 use percent_encoding::percent_decode;
 use proptest::{collection::vec, option, prelude::*};
 
+fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
 fn caller(subject: &str, token: &'static str) -> Caller {
     let identity = Identity {
-        issuer: "iss".into(),
-        subject: subject.into(),
-        tenant: Some("acme".into()),
+        issuer: name("iss"),
+        subject: name(subject),
+        tenant: Name::new("acme"),
         scopes: vec![],
         claims: serde_json::Map::from_iter([("plan".to_owned(), "gold".into())]),
         expires_at: SystemTime::now(),
     };
     Caller {
-        identity: Some(Arc::new(identity)),
+        party: Party::Caller(Arc::new(identity)),
         token: Some(HeaderValue::from_static(token)),
         request_id: HeaderValue::from_static("r1"),
         trace: TraceContext::fresh(),
@@ -56,16 +61,16 @@ fn principals_share_only_with_themselves() {
 
 #[test]
 fn an_anonymous_caller_shares_with_nobody_but_the_public() {
-    let anonymous = Caller { identity: None, ..caller("ann", "Bearer t") };
+    let anonymous = Caller { party: Party::Anyone, ..caller("ann", "Bearer t") };
     assert_eq!(anonymous.scoped(Scope::Principal, &forward()).key, None);
     assert_eq!(anonymous.scoped(Scope::Tenant, &forward()).key, None);
-    assert_eq!(anonymous.scoped(Scope::Public, &forward()).key, Some(ScopeKey::Public));
+    assert_eq!(anonymous.scoped(Scope::Public, &forward()).key, Some(ScopeKey::Alike(ShareKey::EVERYBODY)));
 }
 
 #[test]
 fn a_call_that_travels_alone_carries_its_requests_id() {
     let id = |caller: &Caller, scope| caller.scoped(scope, &forward()).metadata.contains_key("x-request-id");
-    let anonymous = Caller { identity: None, ..caller("ann", "Bearer t") };
+    let anonymous = Caller { party: Party::Anyone, ..caller("ann", "Bearer t") };
     assert_eq!(
         [Scope::Principal, Scope::Tenant, Scope::Public].map(|scope| id(&anonymous, scope)),
         [true, true, false]
@@ -77,40 +82,42 @@ fn word() -> impl Strategy<Value = String> {
     prop::sample::select(vec!["a", "a "]).prop_map(str::to_owned)
 }
 
-fn shared(text: String) -> Arc<str> {
-    text.into()
-}
-
 /// Of one letter only, so that nothing but the cuts between words tells most of them apart.
 fn scope_key() -> impl Strategy<Value = ScopeKey> {
-    let text = || "a{0,2}".prop_map(shared);
-    let name = prop::sample::select(vec!["a", "aa"]).prop_map(HeaderName::from_static);
+    let text = || "a{1,2}".prop_map(|text| name(&text));
+    let field = prop::sample::select(vec!["a", "aa"]).prop_map(HeaderName::from_static);
     let value = "a{0,2}".prop_map(|text| HeaderValue::try_from(text).unwrap());
-    let principal = (text(), text(), vec((name, value), 0..3)).prop_map(|(issuer, subject, forwarded)| {
-        ScopeKey::Principal(Arc::new(Principal::new(issuer, subject, forwarded)))
-    });
-    let tenant = (text(), text()).prop_map(|(issuer, tenant)| ScopeKey::Tenant(issuer, tenant));
-    prop_oneof![1 => Just(ScopeKey::Public), 3 => tenant, 6 => principal]
+    let who = (text(), text(), option::of(text()), prop::sample::select(SCOPES.to_vec())).prop_map(
+        |(issuer, subject, tenant, scope)| {
+            let party = party(issuer, subject, tenant, None);
+            ShareKey::of(scope, &party).unwrap_or(ShareKey::EVERYBODY)
+        },
+    );
+    (who, option::of(vec((field, value), 0..3))).prop_map(|(who, forwarded)| match forwarded {
+        Some(forwarded) => ScopeKey::Told(Arc::new(Told::new(who, forwarded))),
+        None => ScopeKey::Alike(who),
+    })
+}
+
+const SCOPES: [Scope; 3] = [Scope::Public, Scope::Tenant, Scope::Principal];
+
+fn party(issuer: Name, subject: Name, tenant: Option<Name>, plan: Option<String>) -> Party {
+    let claims = plan.into_iter().map(|plan| ("plan".to_owned(), plan.into())).collect();
+    let (scopes, expires_at) = (vec![], SystemTime::UNIX_EPOCH);
+    Party::Caller(Arc::new(Identity { issuer, subject, tenant, scopes, claims, expires_at }))
+}
+
+fn any_party() -> impl Strategy<Value = Party> {
+    let word = || word().prop_map(|text| name(&text));
+    let caller = (word(), word(), option::of(word()), option::of("a |a"))
+        .prop_map(|(issuer, subject, tenant, plan)| party(issuer, subject, tenant, plan));
+    let tenant = (word(), word()).prop_map(|(issuer, name)| Party::Tenant(Tenant { issuer, name }));
+    prop_oneof![8 => caller, 3 => tenant, 1 => Just(Party::Anyone)]
 }
 
 fn any_caller() -> impl Strategy<Value = Caller> {
-    (option::weighted(0.9, (word(), word(), option::of(word()), option::of(word()))), 0..2_usize).prop_map(
-        |(who, token)| {
-            let identity = who.map(|(issuer, subject, tenant, plan)| {
-                let claims = plan.into_iter().map(|plan| ("plan".to_owned(), plan.into())).collect();
-                let (issuer, subject, tenant) = (shared(issuer), shared(subject), tenant.map(shared));
-                Arc::new(Identity {
-                    issuer,
-                    subject,
-                    tenant,
-                    scopes: vec![],
-                    claims,
-                    expires_at: SystemTime::UNIX_EPOCH,
-                })
-            });
-            Caller { identity, ..caller("", ["Bearer t", "Bearer u"][token]) }
-        },
-    )
+    (any_party(), 0..2_usize)
+        .prop_map(|(party, token)| Caller { party, ..caller("ann", ["Bearer t", "Bearer u"][token]) })
 }
 
 fn any_forward() -> impl Strategy<Value = Forward> {
@@ -151,13 +158,13 @@ proptest! {
         one in any_caller(),
         other in any_caller(),
         forward in any_forward(),
-        scope in prop::sample::select(vec![Scope::Public, Scope::Tenant, Scope::Principal]),
+        scope in prop::sample::select(SCOPES.to_vec()),
     ) {
         let [one_in, other_in] = [&one, &other].map(|caller| caller.scoped(scope, &forward));
         if one_in.key.is_some() && one_in.key == other_in.key {
             prop_assert_eq!(told(&one_in), told(&other_in));
             if scope == Scope::Principal {
-                let who = |caller: &Caller| caller.identity.clone().map(|who| (who.issuer.clone(), who.subject.clone()));
+                let who = |caller: &Caller| caller.party.caller().map(|who| (who.issuer.clone(), who.subject.clone()));
                 prop_assert_eq!(who(&one), who(&other));
             }
         }

@@ -3,7 +3,7 @@
 use crate::{
     artifact::{Artifact, CONTRACT, Sections},
     fanout::{Arena, Caller, Config, Engine, Forward, Head, Instead, Limits, Plans, Session, Stats},
-    model::{Code, Deadline, Failure, Identity, TraceContext},
+    model::{Code, Deadline, Failure, Identity, Name, Party, TraceContext},
     settings::{Document, Mistakes},
     telemetry::Metrics,
     upstream::{Answer, Outgoing, Transport},
@@ -257,8 +257,8 @@ impl Bench {
 pub(super) fn caller(subject: Option<&str>) -> Caller {
     let identity = subject.map(|subject| {
         Arc::new(Identity {
-            issuer: "iss".into(),
-            subject: subject.into(),
+            issuer: Name::new("iss").unwrap(),
+            subject: Name::new(subject).unwrap(),
             tenant: None,
             scopes: Vec::new(),
             claims: serde_json::Map::new(),
@@ -266,7 +266,8 @@ pub(super) fn caller(subject: Option<&str>) -> Caller {
         })
     });
     let token = subject.map(|subject| HeaderValue::try_from(format!("Bearer token-of-{subject}")).unwrap());
-    Caller { identity, token, request_id: HeaderValue::from_static("r"), trace: TraceContext::fresh(), source: None }
+    let party = Party::from(identity);
+    Caller { party, token, request_id: HeaderValue::from_static("r"), trace: TraceContext::fresh(), source: None }
 }
 
 pub(super) fn head(method: u32, id: u32) -> Head {
