@@ -4,9 +4,11 @@
 mod client;
 mod peers;
 mod proxy;
+mod subnet;
 mod tls;
 
 pub use client::{HttpClient, HttpError, Response, Tls};
 pub use peers::Peers;
 pub use proxy::{ProxyError, read_proxy_header};
+pub use subnet::Subnet;
 pub use tls::{Certificates, Incoming, ServerTls, TlsFiles};

@@ -1,5 +1,6 @@
 //! Listed peers: the networks whose word about others is taken.
 
+use super::Subnet;
 use http::HeaderMap;
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
@@ -36,6 +37,13 @@ impl Peers {
             client = hop;
         }
         client
+    }
+
+    /// As [`Peers::client_of`], as callers are counted: `None` where listed peers say nothing of who is behind them, because what they
+    /// are themselves is no caller.
+    pub fn caller_of(&self, peer: SocketAddr, headers: &HeaderMap) -> Option<Subnet> {
+        let address = self.client_of(peer, headers).ip();
+        (!self.contains(address)).then(|| address.into())
     }
 }
 
@@ -74,6 +82,21 @@ mod tests {
         assert_eq!(client(&["10.0.0.0/8"], "10.0.0.1", &["1.2.3.4, nonsense"]), "10.0.0.1");
         assert_eq!(client(&["::1"], "[::1]:7", &["[2001:db8::1]:80"]), "2001:db8::1");
         assert_eq!(client(&["127.0.0.1"], "[::ffff:127.0.0.1]:7", &["1.2.3.4"]), "1.2.3.4");
+    }
+
+    #[test]
+    fn listed_peers_are_no_callers() {
+        let peers = Peers::parse(&["10.0.0.0/8".into()]).unwrap();
+        let caller = |peer: &str, forwarded: &'static str| {
+            let headers =
+                [(http::HeaderName::from_static("x-forwarded-for"), http::HeaderValue::from_static(forwarded))];
+            peers.caller_of(address(peer).unwrap(), &headers.into_iter().collect())
+        };
+        let of = |text: &str| Some(Subnet::from(text.parse::<IpAddr>().unwrap()));
+        assert_eq!(caller("10.0.0.1", "1.2.3.4"), of("1.2.3.4"));
+        assert_eq!(caller("1.2.3.4", "6.6.6.6"), of("1.2.3.4"));
+        assert_eq!(caller("10.0.0.1", "10.0.0.2, 10.9.9.9"), None);
+        assert_eq!(caller("10.0.0.1", "nonsense"), None);
     }
 
     #[test]

@@ -4,10 +4,13 @@ use super::{
     accept::Bounds,
     pulse::{Pulse, Verdict},
 };
-use crate::telemetry::{CutLabels, Metrics};
+use crate::{
+    net::Subnet,
+    telemetry::{CutLabels, Metrics},
+};
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -23,7 +26,7 @@ pub(super) struct Watchdog {
 struct Open {
     last: u64,
     connections: HashMap<u64, Arc<Pulse>>,
-    by_address: HashMap<IpAddr, usize>,
+    by_address: HashMap<Subnet, usize>,
 }
 
 /// A connection's place; gone when dropped.
@@ -31,7 +34,7 @@ struct Open {
 pub(super) struct Place {
     dog: Arc<Watchdog>,
     id: u64,
-    address: Option<IpAddr>,
+    address: Option<Subnet>,
     pub(super) pulse: Arc<Pulse>,
 }
 
@@ -46,7 +49,7 @@ impl Watchdog {
 
     /// A place for a connection, counted for its address where one is given; `None`: that address has all that it may have.
     pub(super) fn enter(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Place> {
-        let address = address.map(network);
+        let address = address.map(Subnet::from);
         let mut open = self.open();
         if let Some(address) = address {
             let count = open.by_address.entry(address).or_default();
@@ -87,14 +90,6 @@ impl Watchdog {
                 }
             }
         }
-    }
-}
-
-/// One customer of IPv6 holds at least a /64.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => Ipv6Addr::from(u128::from(v6) >> 64 << 64).into(),
-        v4 => v4,
     }
 }
 
