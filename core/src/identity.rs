@@ -26,6 +26,7 @@ pub use payload::Peer;
 use crate::{
     artifact::Digest,
     model::{Blame, Fault, Identity},
+    settings::Rate,
     store::Store,
     telemetry::Metrics,
 };
@@ -60,6 +61,23 @@ pub struct Verifier {
 
 /// Who calls, and with which token; none where the gateway's word counts.
 pub type Verified = (Arc<Identity>, Option<HeaderValue>);
+
+/// What is known of a request's caller at once.
+#[derive(Debug)]
+pub enum Recalled {
+    /// It names nobody.
+    Nobody,
+    Known(Verified),
+    /// Its signature has not been looked at yet.
+    Unproven(Claimed),
+}
+
+/// A token that may be good.
+#[derive(Debug)]
+pub struct Claimed {
+    digest: Digest,
+    header: HeaderValue,
+}
 
 /// Why a caller is not let in. The text is safe to show: it says nothing of keys.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -114,14 +132,28 @@ impl Verifier {
         if self.config.payload.is_some() { Refusal::Unnamed } else { Refusal::Missing }
     }
 
+    /// How often one address may come with a credential that is not good.
+    pub fn failure_rate(&self) -> Rate {
+        self.config.failure_rate
+    }
+
     /// The identity that the request comes with; `None` without one.
     pub async fn verify(&self, headers: &HeaderMap, peer: Peer) -> Result<Option<Verified>, Refusal> {
+        match self.recall(headers, peer)? {
+            Recalled::Nobody => Ok(None),
+            Recalled::Known(verified) => Ok(Some(verified)),
+            Recalled::Unproven(claimed) => self.prove(claimed).await.map(Some),
+        }
+    }
+
+    /// As far as it goes without looking at a signature.
+    pub fn recall(&self, headers: &HeaderMap, peer: Peer) -> Result<Recalled, Refusal> {
         if let Some(payload) = &self.config.payload {
             let identity = payload::verify(&self.config, payload, headers, peer)?;
-            return Ok(identity.map(|identity| (Arc::new(identity), None)));
+            return Ok(identity.map_or(Recalled::Nobody, |identity| Recalled::Known((Arc::new(identity), None))));
         }
         let mut values = headers.get_all(header::AUTHORIZATION).iter();
-        let Some(value) = values.next() else { return Ok(None) };
+        let Some(value) = values.next() else { return Ok(Recalled::Nobody) };
         if values.next().is_some() {
             return Err(Refusal::Form);
         }
@@ -133,13 +165,20 @@ impl Verifier {
         let mut kept = value.clone();
         // Never in a log, never in a table of headers that connections keep.
         kept.set_sensitive(true);
-        if let Some(identity) = self.known.get(&digest).filter(|known| known.expires_at > SystemTime::now()) {
-            return Ok(Some((identity, Some(kept))));
-        }
+        Ok(match self.known.get(&digest).filter(|known| known.expires_at > SystemTime::now()) {
+            Some(identity) => Recalled::Known((identity, Some(kept))),
+            None => Recalled::Unproven(Claimed { digest, header: kept }),
+        })
+    }
+
+    /// Looks at the signature, and remembers a good one.
+    pub async fn prove(&self, claimed: Claimed) -> Result<Verified, Refusal> {
+        let Claimed { digest, header } = claimed;
+        let token = bearer(&header).ok_or(Refusal::Form)?;
         let identity = Arc::new(token::verify(&self.config, &self.sources, token).await?);
         let left = identity.expires_at.duration_since(SystemTime::now()).unwrap_or_default();
         self.known.insert(digest, identity.clone(), token.len() * 2 + 500, left.min(REMEMBERED));
-        Ok(Some((identity, Some(kept))))
+        Ok((identity, Some(header)))
     }
 }
 

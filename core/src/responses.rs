@@ -18,8 +18,18 @@ pub struct Responses<K, V> {
     making: Mutex<HashMap<K, watch::Receiver<Made<V>>>>,
 }
 
-/// `None`: not yet; `Some(None)`: made, but not to be shared.
-type Made<V> = Option<Option<V>>;
+/// `None`: not yet.
+type Made<V> = Option<Waited<V>>;
+
+/// What came of waiting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Waited<V> {
+    Shared(V),
+    /// It was made, and is for the one who made it.
+    NotShared,
+    /// Its maker made nothing: who waited may make it.
+    Nothing,
+}
 
 #[derive(Debug, Clone)]
 struct Kept<V> {
@@ -31,17 +41,17 @@ struct Kept<V> {
 /// What is there for a key.
 #[derive(Debug)]
 pub enum Found<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> {
-    /// With its age and the time for which it is still fresh; stale ones have none left.
-    Hit { value: V, age: Duration, left: Duration },
-    /// Stale, and the caller is the one who makes it anew, beside.
-    Renew { value: V, age: Duration, maker: Maker<K, V> },
+    /// With its age and the time for which it is still fresh.
+    Fresh { value: V, age: Duration, left: Duration },
+    /// It has been old for the time `over`. With a maker the caller is the one who makes it anew, beside.
+    Stale { value: V, age: Duration, over: Duration, maker: Option<Maker<K, V>> },
     /// Nothing, and the caller is the one who makes it.
     Make(Maker<K, V>),
     /// Somebody makes it.
     Wait(Waiter<V>),
 }
 
-/// The duty to make a response. Dropped without [`Maker::done`], those who wait make their own.
+/// The duty to make a response. Dropped without [`Maker::done`], it falls to one of those who wait.
 #[derive(Debug)]
 pub struct Maker<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> {
     responses: Arc<Responses<K, V>>,
@@ -76,12 +86,10 @@ where
             let age = kept.made_at.elapsed();
             let left = kept.ttl.saturating_sub(age);
             if !left.is_zero() {
-                return Found::Hit { value: kept.value, age, left };
+                return Found::Fresh { value: kept.value, age, left };
             }
-            return match self.start(key) {
-                Ok(maker) => Found::Renew { value: kept.value, age, maker },
-                Err(_) => Found::Hit { value: kept.value, age, left },
-            };
+            let (over, maker) = (age.saturating_sub(kept.ttl), self.start(key).ok());
+            return Found::Stale { value: kept.value, age, over, maker };
         }
         match self.start(key) {
             Ok(maker) => Found::Make(maker),
@@ -113,7 +121,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Clone + Send + Sync + 'sta
             let kept = Kept { value: value.clone(), made_at: Instant::now(), ttl };
             self.responses.kept.insert(self.key.clone(), kept, weight, ttl + stale);
         }
-        self.made.send_replace(Some(shared.then_some(value)));
+        self.made.send_replace(Some(if shared { Waited::Shared(value) } else { Waited::NotShared }));
     }
 }
 
@@ -124,9 +132,11 @@ impl<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> Dro
 }
 
 impl<V: Clone> Waiter<V> {
-    /// `None`: nothing came of it, or nothing that may be shared.
-    pub async fn wait(mut self) -> Option<V> {
-        self.0.wait_for(Option::is_some).await.ok().and_then(|made| made.clone()).flatten()
+    pub async fn wait(mut self) -> Waited<V> {
+        match self.0.wait_for(Option::is_some).await {
+            Ok(made) => made.clone().unwrap_or(Waited::Nothing),
+            Err(_) => Waited::Nothing,
+        }
     }
 }
 
@@ -148,7 +158,7 @@ mod tests {
 
     fn make(found: Found<u32, &'static str>) -> Maker<u32, &'static str> {
         match found {
-            Found::Make(maker) | Found::Renew { maker, .. } => maker,
+            Found::Make(maker) | Found::Stale { maker: Some(maker), .. } => maker,
             other => panic!("{other:?}"),
         }
     }
@@ -160,9 +170,9 @@ mod tests {
         let Found::Wait(waiter) = responses.find(&1) else { panic!() };
         let Found::Make(_other) = responses.find(&2) else { panic!() };
         maker.done("one", Some(KEEP), true);
-        assert_eq!(waiter.wait().await, Some("one"));
+        assert_eq!(waiter.wait().await, Waited::Shared("one"));
         tokio::time::advance(Duration::from_secs(9)).await;
-        let Found::Hit { value: "one", age, left } = responses.find(&1) else { panic!() };
+        let Found::Fresh { value: "one", age, left } = responses.find(&1) else { panic!() };
         assert_eq!((age.as_secs(), left.as_secs()), (9, 1));
     }
 
@@ -170,12 +180,13 @@ mod tests {
     async fn a_stale_one_serves_while_one_caller_makes_it_anew() {
         let responses = responses();
         make(responses.find(&1)).done("old", Some(KEEP), true);
-        tokio::time::advance(Duration::from_secs(10)).await;
+        tokio::time::advance(Duration::from_secs(13)).await;
         let found = responses.find(&1);
-        assert!(matches!(found, Found::Renew { value: "old", .. }));
-        let Found::Hit { value: "old", left: Duration::ZERO, .. } = responses.find(&1) else { panic!() };
+        assert!(matches!(found, Found::Stale { value: "old", maker: Some(_), .. }));
+        let Found::Stale { value: "old", age, over, maker: None } = responses.find(&1) else { panic!() };
+        assert_eq!((age.as_secs(), over.as_secs()), (13, 3));
         make(found).done("new", Some(KEEP), true);
-        assert!(matches!(responses.find(&1), Found::Hit { value: "new", .. }));
+        assert!(matches!(responses.find(&1), Found::Fresh { value: "new", .. }));
         tokio::time::advance(Duration::from_secs(30)).await;
         assert!(matches!(responses.find(&1), Found::Make(_)), "stale ones end too");
     }
@@ -183,7 +194,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_not_kept_or_not_shared_leaves_nothing() {
         let responses = responses();
-        for (shared, expected) in [(true, Some("error")), (false, None)] {
+        for (shared, expected) in [(true, Waited::Shared("error")), (false, Waited::NotShared)] {
             let maker = make(responses.find(&1));
             let Found::Wait(waiter) = responses.find(&1) else { panic!() };
             maker.done("error", None, shared);
@@ -192,7 +203,7 @@ mod tests {
         let maker = make(responses.find(&1));
         let Found::Wait(waiter) = responses.find(&1) else { panic!() };
         drop(maker);
-        assert_eq!(waiter.wait().await, None, "its maker went away");
+        assert_eq!(waiter.wait().await, Waited::Nothing, "its maker went away");
         assert!(matches!(responses.find(&1), Found::Make(_)));
     }
 }

@@ -8,5 +8,5 @@ mod routes;
 
 pub use client::{Client, Clients};
 pub use cors::Cors;
-pub use query::{Pairs, decode_params, not_utf8, query};
+pub use query::{Pairs, decode_params, encode_path, not_utf8, query};
 pub use routes::{Found, Routes, Taken};

@@ -1,19 +1,21 @@
 //! The way of one request through the house, in [`Gateway::handle`].
 //!
 //! Each step is a module or a function that can be read alone: `routing` (whose frontend is it, what do path and query say), `release`
-//! (which endpoint of which plugin), [`negotiation`] (do both speak the same format), [`admission`] (is there room, and does the caller
-//! keep its rate), `identity` (who calls), [`sharing`] (is there a response already), [`input`] (what the guest is given),
-//! [`idempotency`] (was this write done before), `plugin` (the guest runs), [`output`] (what of its answer is let out). [`cors`]
-//! answers browsers.
+//! (which endpoint of which plugin), [`negotiation`] (do both speak the same format), [`identification`] (who calls), [`rates`] (and not
+//! too often), [`admission`] (is there room), [`idempotency`] (was this write done before), [`input`] (what the guest is given),
+//! [`sharing`] (is there a response already that was made of the same), `plugin` (the guest runs), [`output`] (what of its answer is let
+//! out). [`cors`] answers browsers.
 
 mod admission;
 mod cors;
 mod explained;
 mod faults;
 mod idempotency;
+mod identification;
 mod input;
 mod negotiation;
 mod output;
+mod rates;
 mod sharing;
 
 pub use admission::Admission;
@@ -22,23 +24,25 @@ pub use idempotency::Answers;
 pub use sharing::Shared;
 
 pub use output::{Body, Reply, weak_tag};
+pub use rates::Rates;
 
 use idempotency::{Begun, Slot};
-use sharing::{Duty, Origin, Outcome};
+use identification::Presented;
+use input::Given;
+use sharing::{Duty, Origin, Outcome, Way};
 
 use crate::{
-    artifact::{Auth, Digest},
-    fanout::{Caller, Engine, Limits, Session, Stats},
-    identity::{Peer, Verified, Verifier},
-    model::{Blame, Deadline, Fault, Identity, Party, Scope, TraceContext},
+    fanout::{Engine, Limits, Session, Stats},
+    identity::{Peer, Verifier},
+    model::{Deadline, Fault, Identity, Party, TraceContext},
+    net::Subnet,
     plugin::{Cost, Invocation},
     release::{Endpoint, Release, Releases},
-    responses,
     routing::{self, Client, Clients, Found},
 };
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 /// A request as the edge hands it over. The body is read only when the way is clear.
@@ -55,6 +59,8 @@ pub struct Request {
     pub certified: bool,
     /// The client behind it, by the word of listed peers.
     pub source: Option<SocketAddr>,
+    /// The same as callers are counted; none where listed peers say nothing of who is behind them.
+    pub caller: Option<Subnet>,
 }
 
 impl std::fmt::Debug for Request {
@@ -64,8 +70,9 @@ impl std::fmt::Debug for Request {
 }
 
 impl Request {
-    fn peer(&self) -> Peer {
-        Peer { address: self.peer.map(|peer| peer.ip()), certified: self.certified }
+    fn presented(&self) -> Presented<'_> {
+        let peer = Peer { address: self.peer.map(|peer| peer.ip()), certified: self.certified };
+        Presented { headers: &self.headers, peer, caller: self.caller }
     }
 }
 
@@ -87,6 +94,7 @@ pub struct Gateway {
     pub engine: Arc<Engine>,
     pub ceilings: Ceilings,
     pub admission: Arc<Admission>,
+    pub rates: Rates,
     pub answers: Arc<Answers>,
     pub responses: Arc<Shared>,
     /// Response headers that the operator grants to plugins that ask for them.
@@ -106,20 +114,27 @@ pub struct Trail {
     pub headers: HeaderMap,
 }
 
+/// What a guest is to do.
+struct Job {
+    given: Given,
+    stats: Arc<Stats>,
+    /// For the log, whatever the guest is told.
+    request_id: HeaderValue,
+    trace: TraceContext,
+}
+
+/// What came of it.
+struct Ran {
+    outcome: Outcome,
+    cost: Option<Cost>,
+    is_guests_own: bool,
+}
+
+/// An outcome for the client, and what it took.
+type Ended = (Outcome, Option<Cost>);
+
 /// An endpoint and the values of its path's parameters.
 type Match = (Arc<Endpoint>, Vec<(String, String)>);
-
-/// How a request comes to its response.
-enum Way {
-    /// By its own guest, for itself.
-    Alone,
-    /// It is there.
-    Answered(Outcome),
-    /// By its own guest, for all who wait.
-    Make(Duty),
-    /// An old one serves, and its own guest makes a new one.
-    Renew(Outcome, Duty),
-}
 
 impl Gateway {
     /// From client to answer. What happened on the way is left in `trail`, also when it ends in a fault.
@@ -133,46 +148,25 @@ impl Gateway {
         };
         trail.endpoint = Some(endpoint.clone());
         let policy = &endpoint.policy;
-        let deadline = Deadline::after(policy.timeout.min(self.ceilings.timeout));
+        let deadline = self.deadline(&endpoint);
 
-        // Whether both speak one format, there is room, who calls, and whether they call too often.
+        // What is refused for itself alone comes first, and what is shared with others is taken as late as may be. By the head:
         negotiation::check_accept(policy, &request.headers)?;
-        let _entered = self.admission.enter(policy.priority)?;
-        let (identity, token) = self.identify(&endpoint, &request.headers, request.peer(), deadline).await?.unzip();
-        self.check_rates(client, &endpoint, identity.as_deref(), request.source)?;
-
-        // A response that may be shared is found, or made once for all who ask.
         let query = routing::query(request.uri.query())?;
+        let headers = input::headers(policy, &request.headers)?;
+        self.admission.look(policy.priority)?;
+        let presented = request.presented();
+        let (identity, token) = self.identify(&endpoint, presented, deadline).await?.unzip();
+        self.rates.check(client, &endpoint, presented.payer(identity.as_ref()))?;
         let explains = self.may_explain(&request.headers, identity.as_deref());
-        let party = Party::from(identity);
-        let key = sharing::key(&endpoint, &request.method, &params, &query, &request.headers, &party);
-        let way = match key.filter(|_| !explains) {
-            Some(key) => self.way(&key, deadline).await?,
-            None => Way::Alone,
-        };
-        if let Way::Answered(outcome) = way {
-            return outcome;
-        }
-        let scope = policy.cache.as_ref().map_or(Scope::Principal, |rule| rule.scope);
-        let (party, token) = (party.narrowed(scope), token.flatten().filter(|_| scope == Scope::Principal));
-
-        // What the guest is given.
-        let given = input::Given {
-            endpoint: &endpoint,
-            path: path.to_owned(),
-            params,
-            query,
-            headers: input::headers(policy, &request.headers)?,
-            client: &client.name,
-            party: &party,
-            request_id: &request.request_id,
-            deadline,
-        };
+        // By the body, once it is there:
         let body = tokio::time::timeout_at(deadline.instant(), request.body).await;
         let body = body.map_err(|_| faults::body_too_slow())??;
         negotiation::check_content_type(policy, &request.headers, &body)?;
+        let _entered = self.admission.enter(policy.priority)?;
 
         // A repeated write gets the first one's answer.
+        let (party, token) = (Party::from(identity), token.flatten());
         let target = request.uri.path_and_query().map_or(path, |target| target.as_str());
         let begun = self.answers.begin(&endpoint, &party, &request.headers, (target, &body));
         let begun = tokio::time::timeout_at(deadline.instant(), begun).await.map_err(|_| faults::deadline())??;
@@ -180,28 +174,48 @@ impl Gateway {
             return answer;
         }
 
-        // The guest runs; its calls fan out through the session.
+        // What the guest is given; and whether a response is there that was made of the same, or is made now for all who ask.
+        let (client, path, request_id) = (client.name.clone(), path.to_owned(), Some(request.request_id.clone()));
+        let source = request.source;
+        let endpoint = endpoint.clone();
+        let given = Given { endpoint, client, path, params, query, headers, body, party, token, source, request_id };
+        let given = match &policy.cache {
+            Some(rule) => given.in_common(rule),
+            None => given,
+        };
+        let way = match given.key().filter(|_| !explains) {
+            Some(key) => sharing::way(&self.responses, &key, deadline).await?,
+            None => Way::Alone,
+        };
+        if let Way::Answered(outcome) = way {
+            return outcome;
+        }
         let stats = Arc::new(Stats::new(explains));
         trail.stats = Some(stats.clone());
-        let (request_id, trace, source) = (request.request_id.clone(), request.trace, request.source);
-        let caller = Caller { party: party.clone(), token, request_id, trace, source };
-        let (plans, limits) = (endpoint.release.plans.clone(), self.limits(&endpoint.release));
-        let session = Session::new(self.engine.clone(), plans, caller, deadline, limits, stats.clone());
-        let invocation = Invocation { request: given.into_request(body), session, party: party.clone(), deadline };
-        // On the heap: a response that is there already does not have the room for a guest made and moved for nothing.
-        let run = Box::pin(run(endpoint.clone(), invocation, self.granted_headers.clone()));
-        let (outcome, cost) = match (begun, way) {
-            (Begun::First(slot), _) => to_its_end(answered(run, slot)).await,
-            (_, Way::Make(duty)) => to_its_end(shared(run, duty, endpoint, stats, party)).await,
-            (_, Way::Renew(old, duty)) => {
-                trail.stats = None;
-                tokio::spawn(shared(run, duty, endpoint, stats, party));
-                (old, None)
-            }
-            _ => run.await,
-        };
+        let job = Job { given, stats, request_id: request.request_id, trace: request.trace };
+        let (outcome, cost) = self.answer(job, begun, way, deadline, trail).await;
         trail.cost = cost;
         outcome
+    }
+
+    /// The guest runs, for this request or for all who wait for the same; its calls fan out through the session.
+    async fn answer(&self, job: Job, begun: Begun, way: Way, deadline: Deadline, trail: &mut Trail) -> Ended {
+        match (begun, way) {
+            (Begun::First(slot), _) => to_its_end(answered(self.run(job, deadline), slot)).await,
+            (_, Way::Make(duty)) => {
+                let made = tokio::time::timeout_at(deadline.instant(), to_its_end(self.shared(job, duty))).await;
+                made.unwrap_or_else(|_| (Err(faults::deadline()), None))
+            }
+            (_, Way::Renew(old, duty)) => {
+                trail.stats = None;
+                tokio::spawn(self.shared(job, duty));
+                (old, None)
+            }
+            _ => {
+                let Ran { outcome, cost, .. } = self.run(job, deadline).await;
+                (outcome, cost)
+            }
+        }
     }
 
     /// The endpoint and its parameters; or, for OPTIONS, the methods that the path has.
@@ -216,65 +230,9 @@ impl Gateway {
         }
     }
 
-    /// What the response cache has: an answer, or the duty to make one. Waits for one that is being made.
-    async fn way(&self, key: &Digest, deadline: Deadline) -> Result<Way, Fault> {
-        Ok(match self.responses.find(key) {
-            responses::Found::Hit { value, age, left } if left.is_zero() => {
-                Way::Answered(sharing::told(value, &Origin::Stale { age }))
-            }
-            responses::Found::Hit { value, age, left } => {
-                Way::Answered(sharing::told(value, &Origin::Hit { age, left }))
-            }
-            responses::Found::Renew { value, age, maker } => {
-                Way::Renew(sharing::told(value, &Origin::Stale { age }), maker)
-            }
-            responses::Found::Make(maker) => Way::Make(maker),
-            responses::Found::Wait(waiter) => {
-                let made = tokio::time::timeout_at(deadline.instant(), waiter.wait()).await;
-                match made.map_err(|_| faults::deadline())? {
-                    Some(made) => Way::Answered(sharing::told(made, &Origin::Collapsed)),
-                    None => Way::Alone,
-                }
-            }
-        })
-    }
-
     fn limits(&self, release: &Release) -> Limits {
         let Ceilings { calls, arena, message, .. } = self.ceilings;
         Limits { calls: release.limits.calls.min(calls), arena, message }
-    }
-
-    /// Those of the client and of the endpoint, for all callers together and for each alone.
-    fn check_rates(
-        &self,
-        client: &Client,
-        endpoint: &Endpoint,
-        identity: Option<&Identity>,
-        source: Option<SocketAddr>,
-    ) -> Result<(), Fault> {
-        let policy = &endpoint.policy;
-        if client.rate.or(client.principal_rate).or(policy.rate).or(policy.principal_rate).is_none() {
-            return Ok(());
-        }
-        let caller: Arc<str> = match (identity, source) {
-            (Some(identity), _) => format!("{}\n{}", identity.issuer, identity.subject).into(),
-            (None, Some(source)) => source.ip().to_string().into(),
-            (None, None) => "".into(),
-        };
-        let (everybody, of_client): (Arc<str>, Arc<str>) = ("".into(), client.name.as_str().into());
-        let of_endpoint: Arc<str> = format!("{} {}", client.name, endpoint.name).into();
-        let rates = [
-            (client.rate, &of_client, &everybody, "of this client"),
-            (client.principal_rate, &of_client, &caller, "of one caller"),
-            (policy.rate, &of_endpoint, &everybody, "to this endpoint"),
-            (policy.principal_rate, &of_endpoint, &caller, "of one caller to this endpoint"),
-        ];
-        for (rate, whose, who, what) in rates {
-            if let Some(rate) = rate {
-                self.admission.check_rate(rate, whose, who, what)?;
-            }
-        }
-        Ok(())
     }
 
     /// Whether the request asks for its waterfall, and its caller may.
@@ -286,55 +244,58 @@ impl Gateway {
             .is_some_and(|scope| scope == "*" || identity.is_some_and(|identity| identity.scopes.contains(scope)))
     }
 
-    /// By the endpoint's policy: a token that is needed has to be there, and one that is looked at has to be good.
-    async fn identify(
-        &self,
-        endpoint: &Endpoint,
-        headers: &HeaderMap,
-        peer: Peer,
-        deadline: Deadline,
-    ) -> Result<Option<Verified>, Fault> {
-        let required = match endpoint.policy.auth {
-            Auth::None => return Ok(None),
-            Auth::Optional => false,
-            Auth::Required => true,
-        };
-        match &self.verifier {
-            Some(verifier) => {
-                let verified = tokio::time::timeout_at(deadline.instant(), verifier.verify(headers, peer)).await;
-                match verified.map_err(|_| faults::deadline())?? {
-                    None if required => Err(verifier.missing().into()),
-                    found => Ok(found),
+    /// The guest's run, and what its answer is for the client. Needs nothing that belongs to the connection.
+    fn run(&self, job: Job, deadline: Deadline) -> BoxFuture<'static, Ran> {
+        let Job { given, stats, request_id, trace } = job;
+        let (endpoint, granted) = (given.endpoint.clone(), self.granted_headers.clone());
+        let (request, caller) = given.split(deadline, trace);
+        let (plans, limits) = (endpoint.release.plans.clone(), self.limits(&endpoint.release));
+        let (party, request_id) = (caller.party.clone(), request_id.to_str().unwrap_or_default().to_owned());
+        let session = Session::new(self.engine.clone(), plans, caller, deadline, limits, stats);
+        let invocation = Invocation { request, request_id, session, party, deadline };
+        // On the heap: a response that is there already does not have the room for a guest made and moved for nothing.
+        Box::pin(async move {
+            let release = &endpoint.release;
+            match release.plugin.handle(invocation).await {
+                Ok(answer) => {
+                    release.observe_cost(&answer.cost);
+                    let outcome = match answer.result {
+                        Ok(response) => output::reply(response, &endpoint.policy, &granted),
+                        Err(problem) => Ok(output::problem(problem)),
+                    };
+                    Ran { outcome, cost: Some(answer.cost), is_guests_own: true }
+                }
+                Err(error) => {
+                    let is_guests_own = error.is_guests_own();
+                    Ran { outcome: Err(faults::of_plugin(release, error)), cost: None, is_guests_own }
                 }
             }
-            None if required => {
-                let text = "this endpoint needs a caller, and the host has no [identity] to verify one";
-                Err(Fault::new(Blame::Host, StatusCode::SERVICE_UNAVAILABLE, "not-configured", text))
+        })
+    }
+
+    /// A response for all who ask for it. It has the endpoint's whole time, whatever is left of the one's who asked first.
+    fn shared(&self, job: Job, duty: Duty) -> impl Future<Output = Ended> + Send + use<> {
+        let (endpoint, stats) = (job.given.endpoint.clone(), job.stats.clone());
+        let until = job.given.party.caller().map(|identity| identity.expires_at);
+        let run = self.run(job, self.deadline(&endpoint));
+        async move {
+            let Ran { outcome, cost, is_guests_own } = run.await;
+            // What came of the host's state, or of its time, says nothing to those who wait: one of them tries itself.
+            if let Some(rule) = endpoint.policy.cache.as_ref().filter(|_| is_guests_own) {
+                sharing::done(duty, &outcome, rule, &stats, until);
             }
-            None => Ok(None),
+            (sharing::told(outcome, &Origin::Made), cost)
         }
     }
-}
 
-/// Runs the guest and makes its answer an answer for the client. Needs nothing that belongs to the connection.
-async fn run(endpoint: Arc<Endpoint>, invocation: Invocation, granted: Arc<[HeaderName]>) -> (Outcome, Option<Cost>) {
-    let release = &endpoint.release;
-    match release.plugin.handle(invocation).await {
-        Ok(answer) => {
-            release.observe_cost(&answer.cost);
-            let reply = match answer.result {
-                Ok(response) => output::reply(response, &endpoint.policy, &granted),
-                Err(problem) => Ok(output::problem(problem)),
-            };
-            (reply, Some(answer.cost))
-        }
-        Err(error) => (Err(faults::of_plugin(release, error)), None),
+    fn deadline(&self, endpoint: &Endpoint) -> Deadline {
+        Deadline::after(endpoint.policy.timeout.min(self.ceilings.timeout))
     }
 }
 
 /// A write whose answer has to be kept.
-async fn answered(run: impl Future<Output = (Outcome, Option<Cost>)>, slot: Slot) -> (Outcome, Option<Cost>) {
-    let (outcome, cost) = run.await;
+async fn answered(run: impl Future<Output = Ran>, slot: Slot) -> Ended {
+    let Ran { outcome, cost, .. } = run.await;
     // A request that never got its turn did nothing, and may be tried again.
     if !matches!(&outcome, Err(fault) if fault.kind == "busy") {
         slot.fill(outcome.clone());
@@ -342,22 +303,7 @@ async fn answered(run: impl Future<Output = (Outcome, Option<Cost>)>, slot: Slot
     (outcome, cost)
 }
 
-/// A response for all who ask for it.
-async fn shared(
-    run: impl Future<Output = (Outcome, Option<Cost>)>,
-    duty: Duty,
-    endpoint: Arc<Endpoint>,
-    stats: Arc<Stats>,
-    party: Party,
-) -> (Outcome, Option<Cost>) {
-    let (outcome, cost) = run.await;
-    if let Some(rule) = &endpoint.policy.cache {
-        sharing::done(duty, &outcome, rule, &stats, &party);
-    }
-    (sharing::told(outcome, &Origin::Made), cost)
-}
-
-/// Runs what others wait for: it ends by itself, also when its caller has gone away.
-async fn to_its_end(run: impl Future<Output = (Outcome, Option<Cost>)> + Send + 'static) -> (Outcome, Option<Cost>) {
+/// Runs what others wait for: it ends by itself, also when its caller has gone away or has no time left.
+async fn to_its_end(run: impl Future<Output = Ended> + Send + 'static) -> Ended {
     tokio::spawn(run).await.unwrap_or_else(|error| (Err(faults::host(&error)), None))
 }

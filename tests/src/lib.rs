@@ -7,7 +7,7 @@
 //! - [`setup`]: a configuration put together from parts
 //! - [`host`]: a host in this process; [`process`]: the real command in a process of its own
 //! - [`web`]: requests to it, and answers; [`raw`]: bytes that no HTTP library would send, [`h2`]: frames likewise;
-//!   [`neighbour`]: a good client beside them
+//!   [`neighbour`]: a good client beside them; [`gateway`]: a gateway with a crowd of callers
 //! - [`tokens`]: callers, good and bad; [`tls`]: certificates
 //! - [`upstream`]: a gRPC server that answers, stalls and fails as it is told; [`frames`]: one that breaks HTTP/2 as it is told
 //! - [`redis`]: a real Redis; [`demo`]: the four real services of the demo
@@ -29,6 +29,7 @@ pub mod artifacts;
 pub mod author;
 pub mod demo;
 pub mod frames;
+pub mod gateway;
 pub mod h2;
 pub mod host;
 pub mod metrics;

@@ -77,6 +77,14 @@ impl Setup {
         self
     }
 
+    /// More lines of `[identity]`, where callers are verified.
+    #[must_use]
+    pub fn with_identity(mut self, lines: &str) -> Self {
+        self.identity =
+            self.identity.map(|tables| tables.replacen("[identity]\n", &format!("[identity]\n{lines}\n"), 1));
+        self
+    }
+
     /// Callers are verified as these tables say: `[identity]` and what belongs to it.
     #[must_use]
     pub fn identity_tables(mut self, toml: &str) -> Self {

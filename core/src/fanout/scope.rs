@@ -71,7 +71,8 @@ pub struct Caller {
     pub party: Party,
     /// The verified `authorization` header.
     pub token: Option<HeaderValue>,
-    pub request_id: HeaderValue,
+    /// `None` where it is nobody's request in particular.
+    pub request_id: Option<HeaderValue>,
     pub trace: TraceContext,
     /// The client's address, for balancers that stick to it.
     pub source: Option<SocketAddr>,
@@ -160,8 +161,8 @@ impl Caller {
             Scope::Tenant | Scope::Public => ScopeKey::Alike(who),
         });
         // What others may share is not one request's.
-        if matches!(key, None | Some(ScopeKey::Told(_))) {
-            metadata.insert("x-request-id", self.request_id.clone());
+        if let (None | Some(ScopeKey::Told(_)), Some(id)) = (&key, &self.request_id) {
+            metadata.insert("x-request-id", id.clone());
         }
         Scoped { key, metadata, expires_at, source: self.source }
     }

@@ -4,15 +4,20 @@ use super::{exchange, is_internal, keys::KeySet};
 use crate::{
     fanout::{BackendConfig, Forward},
     net::Peers,
-    settings::{Place, Table},
+    settings::{Place, Rate, Table},
 };
 use http::{HeaderName, Uri};
 use std::{
     collections::BTreeSet,
     net::IpAddr,
+    num::NonZeroU32,
     path::{Path, PathBuf},
     time::Duration,
 };
+
+/// Far more than people with an old token in several windows, and little work.
+pub(super) const FAILURE_RATE: Rate =
+    Rate { count: NonZeroU32::MIN.saturating_add(599), period: Duration::from_mins(1) };
 
 crate::choice! {
     /// Algorithms that sign with a private key. Shared secrets have no place between a gateway and the hosts behind it.
@@ -47,6 +52,8 @@ pub struct Config {
     pub scope_claim: String,
     /// How long keys are used at most after they could be fetched for the last time.
     pub jwks_max_age: Duration,
+    /// How often one address may come with a credential that is not good.
+    pub failure_rate: Rate,
     /// With trust `full` only.
     pub payload: Option<Payload>,
     pub exchange: Option<exchange::Config>,
@@ -103,6 +110,7 @@ impl Config {
             tenant_claim: table.or("tenant-claim", "tenant".to_owned()),
             scope_claim: table.or("scope-claim", "scope".to_owned()),
             jwks_max_age: table.within("jwks-max-age", hour * 24, hour, hour * 24 * 7),
+            failure_rate: table.or("failure-rate", FAILURE_RATE),
             payload: (trust == Trust::Full).then(|| Payload::read(table)),
             exchange,
         })

@@ -43,6 +43,7 @@ fn config() -> Config {
         tenant_claim: "tenant".into(),
         scope_claim: "scope".into(),
         jwks_max_age: Duration::from_hours(24),
+        failure_rate: config::FAILURE_RATE,
         payload: None,
         exchange: None,
     }
@@ -97,6 +98,17 @@ async fn claims_that_are_checked_have_to_be_there_and_right() {
     assert_eq!(refusal(|c| c["sub"] = json!("")).await, "the token has no `sub`");
     for bad in [json!("soon"), json!(-1), json!(1e300), json!({})] {
         assert!(refusal(|c| c["exp"] = bad.clone()).await.starts_with("the token "), "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn an_empty_tenant_is_none() {
+    for (tenant, expected) in [(json!("acme"), Some("acme")), (json!(""), None), (json!(7), None), (json!(null), None)]
+    {
+        let mut claims = claims();
+        claims["tenant"] = tenant;
+        let identity = verify(&sign(&header(), &claims)).await.unwrap().unwrap();
+        assert_eq!(identity.tenant.as_deref(), expected);
     }
 }
 

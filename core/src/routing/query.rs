@@ -2,7 +2,7 @@
 
 use crate::model::Fault;
 use http::StatusCode;
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// Names and values, in their order.
 pub type Pairs = Vec<(String, String)>;
@@ -14,6 +14,23 @@ pub fn decode_params(params: Pairs) -> Result<Pairs, Fault> {
         _ => Err(not_utf8("path", &name)),
     };
     params.into_iter().map(decode).collect()
+}
+
+/// What stands in a path as it is (RFC 3986, section 2.3).
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const ENCODED_REST: &AsciiSet = &ENCODED.remove(b'/');
+
+/// The path of a template with these decoded values, in the one of all its spellings that is always the same.
+pub fn encode_path(template: &str, params: &Pairs) -> String {
+    let mut values = params.iter().map(|(_, value)| value.as_str());
+    let mut segment = |segment: &str| match segment.strip_prefix('{') {
+        Some(inner) => {
+            let encoded = if inner.starts_with('*') { ENCODED_REST } else { ENCODED };
+            utf8_percent_encode(values.next().unwrap_or_default(), encoded).to_string()
+        }
+        None => segment.to_owned(),
+    };
+    template.split('/').map(&mut segment).collect::<Vec<_>>().join("/")
 }
 
 /// The query's pairs, decoded as forms are: `+` is a space.
@@ -48,6 +65,15 @@ mod tests {
         let pairs = query(Some("q=a+b%26c&flag&x=1&x=2&=v&")).unwrap();
         let expected = [("q", "a b&c"), ("flag", ""), ("x", "1"), ("x", "2"), ("", "v")];
         assert_eq!(pairs, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+
+    #[test]
+    fn a_path_is_written_in_one_way() {
+        let pairs =
+            |values: &[&str]| values.iter().map(|value| ("n".to_owned(), (*value).to_owned())).collect::<Pairs>();
+        assert_eq!(encode_path("/films/{id}/x", &pairs(&["a/ b~é"])), "/films/a%2F%20b~%C3%A9/x");
+        assert_eq!(encode_path("/{a}/{*rest}", &pairs(&["1", "b/c?"])), "/1/b/c%3F");
+        assert_eq!(encode_path("/", &pairs(&[])), "/");
     }
 
     #[test]

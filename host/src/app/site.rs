@@ -4,7 +4,7 @@ use super::StartError;
 use crate::{
     config::Config,
     fanout::{Engine, Forward},
-    gateway::{Admission, Answers, Ceilings, Gateway, Shared},
+    gateway::{Admission, Answers, Ceilings, Gateway, Rates, Shared},
     identity::{Exchanger, Verifier},
     plugin::Runtime,
     release::{self, Loader, Releases},
@@ -98,6 +98,7 @@ fn gateway(
         engine,
         ceilings,
         admission: Arc::new(Admission::new(config.limits.requests as usize * 2)),
+        rates: Rates::default(),
         answers: answers.unwrap_or_else(|| Answers::new(config.limits.idempotency.0)),
         responses: Shared::new(config.limits.responses.0),
         granted_headers: config.plugins.response_headers.clone().into(),

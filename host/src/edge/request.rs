@@ -55,6 +55,7 @@ pub(super) fn take_in(
         peer: peer.map(|peer| peer.address),
         certified: peer.is_some_and(|peer| peer.certified),
         source: peer.map(|peer| peers.client_of(peer.address, &parts.headers)),
+        caller: peer.and_then(|peer| peers.caller_of(peer.address, &parts.headers)),
         headers: parts.headers,
     });
     (head, request)

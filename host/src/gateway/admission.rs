@@ -1,4 +1,4 @@
-//! Who is let in when not everybody can be: rate limits, and a bound on requests under way that follows how well the host keeps up.
+//! Who is let in when not everybody can be: a bound on requests under way that follows how well the host keeps up.
 //!
 //! The bound is learnt from how late the host's own timer fires: a host that keeps up fires it in time, whatever its endpoints wait for;
 //! one that doesn't is short of CPU, and every further request would only make all of them slower. Sheddable endpoints are refused
@@ -7,14 +7,8 @@
 use crate::{
     artifact::Priority,
     model::{Blame, Fault},
-    settings::Rate,
-    store::Store,
 };
-use governor::{
-    Quota, RateLimiter, clock::Clock, clock::MonotonicClock, middleware::NoOpMiddleware, state::InMemoryState,
-    state::NotKeyed,
-};
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use std::{
     fmt,
     sync::{
@@ -32,19 +26,12 @@ const LATE: Duration = Duration::from_millis(20);
 const LATE_IN_A_ROW: usize = 5;
 /// The bound never sinks below this: with so few under way, it is something else that keeps the machine busy.
 const LEAST: usize = 20;
-/// Callers whose rates are remembered, and for how long after their last request.
-const MOST_CALLERS: u64 = 100_000;
-const REMEMBERED: Duration = Duration::from_mins(10);
-
-type Limiter = RateLimiter<NotKeyed, InMemoryState, MonotonicClock, NoOpMiddleware<std::time::Instant>>;
-
 /// Decides who comes in.
 pub struct Admission {
     limit: AtomicUsize,
     most: usize,
     under_way: AtomicUsize,
     late_in_a_row: AtomicUsize,
-    rates: Store<(Arc<str>, Arc<str>), Arc<Limiter>>,
 }
 
 impl fmt::Debug for Admission {
@@ -79,13 +66,7 @@ impl Admission {
     /// `most`: requests that may be under way at all.
     pub fn new(most: usize) -> Self {
         let most = most.max(LEAST);
-        Self {
-            limit: AtomicUsize::new(most),
-            most,
-            under_way: AtomicUsize::new(0),
-            late_in_a_row: AtomicUsize::new(0),
-            rates: Store::new(MOST_CALLERS),
-        }
+        Self { limit: AtomicUsize::new(most), most, under_way: AtomicUsize::new(0), late_in_a_row: AtomicUsize::new(0) }
     }
 
     /// Requests under way, and how many may be.
@@ -93,33 +74,20 @@ impl Admission {
         (self.under_way.load(Relaxed), self.limit.load(Relaxed))
     }
 
+    /// Whether there is no room, said before anything is done for a request that would not be let in.
+    pub(super) fn look(&self, priority: Priority) -> Result<(), Fault> {
+        if self.under_way.load(Relaxed) < self.bound(priority) { Ok(()) } else { Err(overloaded(priority)) }
+    }
+
+    fn bound(&self, priority: Priority) -> usize {
+        (self.limit.load(Relaxed) as f64 * share(priority)).ceil() as usize
+    }
+
     /// Lets a request in, or says why not.
     pub(super) fn enter(&self, priority: Priority) -> Result<Entered<'_>, Fault> {
         let before = self.under_way.fetch_add(1, Relaxed);
         let entered = Entered(self);
-        let bound = (self.limit.load(Relaxed) as f64 * share(priority)).ceil() as usize;
-        if before < bound {
-            return Ok(entered);
-        }
-        let text =
-            format!("the host has as much to do as it can; requests of priority \"{}\" are refused", priority.as_str());
-        let fault = Fault::new(Blame::Host, StatusCode::SERVICE_UNAVAILABLE, "overloaded", text);
-        Err(fault.header(header::RETRY_AFTER, HeaderValue::from_static("1")))
-    }
-
-    /// Counts a request against a rate. `whose` and `who` name the limit, `what` the limit for people.
-    pub(super) fn check_rate(&self, rate: Rate, whose: &Arc<str>, who: &Arc<str>, what: &str) -> Result<(), Fault> {
-        let key = (whose.clone(), who.clone());
-        let limiter = self.rates.get(&key).unwrap_or_else(|| {
-            let quota = Quota::with_period(rate.period / rate.count.get()).unwrap_or(Quota::per_second(rate.count));
-            Arc::new(RateLimiter::direct_with_clock(quota.allow_burst(rate.count), MonotonicClock))
-        });
-        let checked = limiter.check();
-        // Stored anew each time, so that it lives on after the last request of its caller.
-        self.rates.insert(key, limiter, 1, REMEMBERED.max(rate.period));
-        let Err(not_until) = checked else { return Ok(()) };
-        let wait = not_until.wait_time_from(MonotonicClock.now()).as_secs_f64().ceil().max(1.0) as u64;
-        Err(too_many(rate, what, wait))
+        if before < self.bound(priority) { Ok(entered) } else { Err(overloaded(priority)) }
     }
 
     /// Looks after the bound until the future is dropped.
@@ -150,20 +118,11 @@ impl Admission {
     }
 }
 
-/// 429 with Retry-After and the RateLimit fields (draft-ietf-httpapi-ratelimit-headers-10).
-fn too_many(rate: Rate, what: &str, wait: u64) -> Fault {
-    let text = format!("more than {rate} requests {what}; try again in {wait} s");
-    let fault = Fault::client(StatusCode::TOO_MANY_REQUESTS, "rate-limited", text);
-    let policy = format!("\"default\";q={};w={}", rate.count, rate.period.as_secs().max(1));
-    let fields = [
-        (header::RETRY_AFTER, wait.to_string()),
-        (HeaderName::from_static("ratelimit-policy"), policy),
-        (HeaderName::from_static("ratelimit"), format!("\"default\";r=0;t={wait}")),
-    ];
-    fields.into_iter().fold(fault, |fault, (name, value)| match HeaderValue::try_from(value) {
-        Ok(value) => fault.header(name, value),
-        Err(_) => fault,
-    })
+fn overloaded(priority: Priority) -> Fault {
+    let text =
+        format!("the host has as much to do as it can; requests of priority \"{}\" are refused", priority.as_str());
+    let fault = Fault::new(Blame::Host, StatusCode::SERVICE_UNAVAILABLE, "overloaded", text);
+    fault.header(header::RETRY_AFTER, HeaderValue::from_static("1"))
 }
 
 #[cfg(test)]

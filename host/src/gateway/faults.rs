@@ -4,9 +4,10 @@ use crate::{
     model::{Blame, Fault},
     plugin::PluginError,
     release::Release,
+    settings::Rate,
 };
-use http::{HeaderValue, Method, StatusCode, header};
-use std::fmt::Display;
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use std::{fmt::Display, time::Duration};
 
 pub(super) fn not_found(client: &str, path: &str) -> Fault {
     Fault::client(StatusCode::NOT_FOUND, "not-found", format!("client `{client}` has no endpoint at {path}"))
@@ -27,6 +28,23 @@ pub(super) fn method_not_allowed(method: &Method, path: &str, methods: &[Method]
         Ok(allow) => fault.header(header::ALLOW, allow),
         Err(_) => fault,
     }
+}
+
+/// 429 with Retry-After and the RateLimit fields (draft-ietf-httpapi-ratelimit-headers-10).
+pub(super) fn too_many(rate: Rate, what: &str, wait: Duration) -> Fault {
+    let wait = wait.as_secs_f64().ceil().max(1.0) as u64;
+    let text = format!("more than {rate} requests {what}; try again in {wait} s");
+    let fault = Fault::client(StatusCode::TOO_MANY_REQUESTS, "rate-limited", text);
+    let policy = format!("\"default\";q={};w={}", rate.count, rate.period.as_secs().max(1));
+    let fields = [
+        (header::RETRY_AFTER, wait.to_string()),
+        (HeaderName::from_static("ratelimit-policy"), policy),
+        (HeaderName::from_static("ratelimit"), format!("\"default\";r=0;t={wait}")),
+    ];
+    fields.into_iter().fold(fault, |fault, (name, value)| match HeaderValue::try_from(value) {
+        Ok(value) => fault.header(name, value),
+        Err(_) => fault,
+    })
 }
 
 pub(super) fn body_too_slow() -> Fault {

@@ -1,44 +1,114 @@
-//! What a guest is given of a request: decoded, and no more than its manifest asks for.
+//! What a guest is given of a request: decoded, and no more than its manifest asks for. Where its response is kept for others, no more
+//! than all who may share it have in common: [`Given`] is the one list, from which both the key and the guest's request are made.
 
 use crate::{
-    artifact::EndpointPolicy,
+    artifact::{Digest, EndpointPolicy, ResponseCache},
+    fanout,
     identity::is_internal,
-    model::{Deadline, Fault, Party},
+    model::{Deadline, Fault, Party, Scope, ShareKey, TraceContext},
     plugin,
     release::Endpoint,
-    routing::{Pairs, not_utf8},
+    routing::{self, Pairs, not_utf8},
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
+use std::{net::SocketAddr, sync::Arc};
 
-/// The parts of a request, before the body is there.
+/// All that a guest, and the backends that it calls, come to know of a request.
 #[derive(Debug)]
-pub(super) struct Given<'a> {
-    pub(super) endpoint: &'a Endpoint,
+pub(super) struct Given {
+    pub(super) endpoint: Arc<Endpoint>,
+    pub(super) client: String,
     pub(super) path: String,
     pub(super) params: Pairs,
     pub(super) query: Pairs,
     pub(super) headers: Pairs,
-    pub(super) client: &'a str,
-    pub(super) party: &'a Party,
-    pub(super) request_id: &'a HeaderValue,
-    pub(super) deadline: Deadline,
+    pub(super) body: Bytes,
+    pub(super) party: Party,
+    /// The caller's own credential.
+    pub(super) token: Option<HeaderValue>,
+    /// The client's address, for balancers that stick to it.
+    pub(super) source: Option<SocketAddr>,
+    /// `None` where it is nobody's request in particular.
+    pub(super) request_id: Option<HeaderValue>,
 }
 
-impl Given<'_> {
-    pub(super) fn into_request(self, body: Bytes) -> plugin::Request {
-        plugin::Request {
-            endpoint: self.endpoint.name.clone(),
-            path: self.path,
-            params: self.params,
-            query: self.query,
-            headers: self.headers,
+impl Given {
+    /// Of this request alone what all have in common who may share its response under this rule.
+    pub(super) fn in_common(self, rule: &ResponseCache) -> Self {
+        let Self { endpoint, client, path: _, params, mut query, mut headers, body: _, party, token, .. } = self;
+        // Stable: values of one name keep their order.
+        query.sort_by(|a, b| a.0.cmp(&b.0));
+        headers.retain(|(name, _)| rule.vary.iter().any(|varied| varied.as_str() == name));
+        let path = routing::encode_path(endpoint.policy.name.template(), &params);
+        let (party, token) = (party.narrowed(rule.scope), token.filter(|_| rule.scope == Scope::Principal));
+        let (body, source, request_id) = (Bytes::new(), None, None);
+        Self { endpoint, client, path, params, query, headers, body, party, token, source, request_id }
+    }
+
+    /// All of it as one digest; `None` where it may be shared with nobody: no rule, or a caller without what the scope asks for.
+    pub(super) fn key(&self) -> Option<Digest> {
+        let Self { endpoint, client, path, params, query, headers, body, party, token, source, request_id } = self;
+        let scope = endpoint.policy.cache.as_ref()?.scope;
+        // Of one request alone, and never in what is given for many.
+        if source.is_some() || request_id.is_some() {
+            return None;
+        }
+        let mut parts = Parts::default();
+        ShareKey::of(scope, party)?.write(&mut parts.0);
+        parts.add(endpoint.release.digest.bytes());
+        [endpoint.name.as_bytes(), client.as_bytes(), path.as_bytes(), body]
+            .into_iter()
+            .for_each(|part| parts.add(part));
+        [params, query, headers].into_iter().for_each(|pairs| parts.pairs(pairs));
+        if let Some(identity) = party.caller() {
+            // All claims: the plugin, or a backend that is told of them, may answer by any.
+            parts.add(&serde_json::to_vec(&identity.claims).ok()?);
+            parts.add(token.as_ref().map_or(b"", HeaderValue::as_bytes));
+        }
+        Some(Digest::of(&parts.0))
+    }
+
+    /// The guest's request, and on whose behalf its calls are made.
+    pub(super) fn split(self, deadline: Deadline, trace: TraceContext) -> (plugin::Request, fanout::Caller) {
+        let Self { endpoint, client, path, params, query, headers, body, party, token, source, request_id } = self;
+        let text = request_id.as_ref().and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
+        let request = plugin::Request {
+            endpoint: endpoint.name.clone(),
+            path,
+            params,
+            query,
+            headers,
             body: body.into(),
-            client: self.client.to_owned(),
-            identity: shown(self.party, &self.endpoint.policy),
-            request_id: self.request_id.to_str().unwrap_or_default().to_owned(),
-            deadline_ms: u32::try_from(self.deadline.remaining().as_millis()).unwrap_or(u32::MAX),
+            client,
+            identity: shown(&party, &endpoint.policy),
+            request_id: text,
+            deadline_ms: u32::try_from(deadline.remaining().as_millis()).unwrap_or(u32::MAX),
             extensions: Vec::new(),
+        };
+        (request, fanout::Caller { party, token, request_id, trace, source })
+    }
+}
+
+/// Parts behind their lengths, so that none runs into the next.
+#[derive(Default)]
+struct Parts(Vec<u8>);
+
+impl Parts {
+    fn count(&mut self, count: usize) {
+        self.0.extend_from_slice(&(count as u64).to_be_bytes());
+    }
+
+    fn add(&mut self, part: &[u8]) {
+        self.count(part.len());
+        self.0.extend_from_slice(part);
+    }
+
+    fn pairs(&mut self, pairs: &[(String, String)]) {
+        self.count(pairs.len());
+        for (name, value) in pairs {
+            self.add(name.as_bytes());
+            self.add(value.as_bytes());
         }
     }
 }

@@ -1,15 +1,17 @@
 //! Which responses may be shared, with whom, and what is kept of them: the gateway's side of `responses`.
 
-use super::{Body, Reply, weak_tag};
+use super::{Body, Reply, faults, weak_tag};
 use crate::{
     artifact::{Digest, ResponseCache},
     fanout::Stats,
-    model::{Fault, Party, Scope, ShareKey},
-    release::Endpoint,
-    responses::{Keep, Maker, Responses},
+    model::{Deadline, Fault, Scope},
+    responses::{Found, Keep, Maker, Responses, Waited},
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use std::time::{Duration, SystemTime};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 /// A response, or the fault that came instead.
 pub(super) type Outcome = Result<Reply, Fault>;
@@ -19,75 +21,58 @@ pub(super) type Duty = Maker<Digest, Outcome>;
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
-/// Everything on which the response may depend, as one digest; `None` where nothing is shared: no rule, not a GET, or a caller without
-/// what the scope asks for.
-pub(super) fn key(
-    endpoint: &Endpoint,
-    method: &Method,
-    params: &[(String, String)],
-    query: &[(String, String)],
-    headers: &HeaderMap,
-    party: &Party,
-) -> Option<Digest> {
-    let rule = endpoint.policy.cache.as_ref()?;
-    if method != Method::GET && method != Method::HEAD {
-        return None;
-    }
-    let mut parts = Parts::default();
-    parts.add(endpoint.release.digest.bytes());
-    parts.add(endpoint.release.client.as_bytes());
-    parts.add(endpoint.name.as_bytes());
-    parts.pairs(params);
-    let mut query: Vec<_> = query.to_vec();
-    // Stable: values of one name keep their order.
-    query.sort_by(|a, b| a.0.cmp(&b.0));
-    parts.pairs(&query);
-    for name in &rule.vary {
-        let values: Vec<_> = headers.get_all(name).iter().collect();
-        parts.count(values.len());
-        values.into_iter().for_each(|value| parts.add(value.as_bytes()));
-    }
-    ShareKey::of(rule.scope, party)?.write(&mut parts.0);
-    if let (Scope::Principal, Some(identity)) = (rule.scope, party.caller()) {
-        // All claims: the plugin, or a backend that is told of them, may answer by any.
-        parts.add(&serde_json::to_vec(&identity.claims).ok()?);
-    }
-    Some(Digest::of(&parts.0))
+/// How a request comes to its response.
+pub(super) enum Way {
+    /// By its own guest, for itself.
+    Alone,
+    /// It is there.
+    Answered(Outcome),
+    /// By its own guest, for all who wait.
+    Make(Duty),
+    /// An old one serves, and its own guest makes a new one.
+    Renew(Outcome, Duty),
 }
 
-/// Parts behind their lengths, so that none runs into the next.
-#[derive(Default)]
-struct Parts(Vec<u8>);
+/// For how many makers that come to nothing a request waits, before it goes its own way.
+const MAKERS: usize = 2;
 
-impl Parts {
-    fn count(&mut self, count: usize) {
-        self.0.extend_from_slice(&(count as u64).to_le_bytes());
-    }
-
-    fn add(&mut self, part: &[u8]) {
-        self.count(part.len());
-        self.0.extend_from_slice(part);
-    }
-
-    fn pairs(&mut self, pairs: &[(String, String)]) {
-        self.count(pairs.len());
-        for (name, value) in pairs {
-            self.add(name.as_bytes());
-            self.add(value.as_bytes());
+/// An answer, or the duty to make one: the last thing that a request takes, after all that it can fail by for itself alone. Waits for one
+/// that is being made.
+pub(super) async fn way(responses: &Arc<Shared>, key: &Digest, deadline: Deadline) -> Result<Way, Fault> {
+    for _ in 0..MAKERS {
+        let waiter = match responses.find(key) {
+            Found::Fresh { value, age, left } => return Ok(Way::Answered(told(value, &Origin::Hit { age, left }))),
+            Found::Stale { value, age, over, maker } => {
+                let old = told(value, &Origin::Stale { age, over });
+                return Ok(match maker {
+                    Some(maker) => Way::Renew(old, maker),
+                    None => Way::Answered(old),
+                });
+            }
+            Found::Make(maker) => return Ok(Way::Make(maker)),
+            Found::Wait(waiter) => waiter,
+        };
+        let waited = tokio::time::timeout_at(deadline.instant(), waiter.wait()).await;
+        match waited.map_err(|_| faults::deadline())? {
+            Waited::Shared(made) => return Ok(Way::Answered(told(made, &Origin::Collapsed))),
+            Waited::NotShared => return Ok(Way::Alone),
+            Waited::Nothing => {}
         }
     }
+    Ok(Way::Alone)
 }
 
-/// The response has been made: it is kept if it is whole, good and anybody's, and given to those who wait.
-pub(super) fn done(duty: Duty, outcome: &Outcome, rule: &ResponseCache, stats: &Stats, party: &Party) {
+/// The response has been made: it is kept if it is whole, good and anybody's, and given to those who wait. `until`: when the credential
+/// ends with which it was made.
+pub(super) fn done(duty: Duty, outcome: &Outcome, rule: &ResponseCache, stats: &Stats, until: Option<SystemTime>) {
     let (is_shareable, is_whole) = match outcome {
         Ok(reply) => (!sets_cookies(reply), is_keepable(reply, rule.scope) && stats.degraded().is_empty()),
         Err(_) => (true, false),
     };
     let keep = outcome.as_ref().ok().filter(|_| is_shareable && is_whole).and_then(|reply| {
         // What was made with a token lives no longer than the token.
-        let life = match party.caller().filter(|_| rule.scope == Scope::Principal) {
-            Some(identity) => identity.expires_at.duration_since(SystemTime::now()).ok()?,
+        let life = match until {
+            Some(until) => until.duration_since(SystemTime::now()).ok()?,
             None => Duration::MAX,
         };
         let ttl = rule.ttl.min(life);
@@ -120,7 +105,7 @@ fn is_keepable(reply: &Reply, scope: Scope) -> bool {
 /// Where the response came from, after RFC 9211.
 pub(super) enum Origin {
     Hit { age: Duration, left: Duration },
-    Stale { age: Duration },
+    Stale { age: Duration, over: Duration },
     Made,
     Collapsed,
 }
@@ -130,7 +115,11 @@ pub(super) fn told(mut outcome: Outcome, origin: &Origin) -> Outcome {
     if let Ok(reply) = &mut outcome {
         let (text, age) = match origin {
             Origin::Hit { age, left } => (format!("weft; hit; ttl={}", left.as_secs()), Some(*age)),
-            Origin::Stale { age } => ("weft; hit; ttl=-1; detail=stale-while-revalidate".to_owned(), Some(*age)),
+            Origin::Stale { age, over } => {
+                // Below zero it says for how long the response has been old (RFC 9211, section 2.5).
+                let over = over.as_secs_f64().ceil().max(1.0) as u64;
+                (format!("weft; hit; ttl=-{over}; detail=stale-while-revalidate"), Some(*age))
+            }
             Origin::Made => ("weft; fwd=uri-miss".to_owned(), None),
             Origin::Collapsed => ("weft; fwd=uri-miss; collapsed".to_owned(), None),
         };
@@ -143,3 +132,6 @@ pub(super) fn told(mut outcome: Outcome, origin: &Origin) -> Outcome {
     }
     outcome
 }
+
+#[cfg(test)]
+mod tests;

@@ -40,6 +40,12 @@ impl PluginError {
         }
     }
 
+    /// Whether it is what the guest made of its request, so that others with the same request would get it too. What is left is how it
+    /// stood with the host, or with this one's time.
+    pub fn is_guests_own(&self) -> bool {
+        matches!(self, Self::Trapped(_) | Self::Memory(_) | Self::Cpu(_) | Self::TooLarge { .. })
+    }
+
     /// Whether the plugin's own code failed, as opposed to a backend or its caller.
     pub(super) fn is_crash(&self) -> bool {
         matches!(self, Self::Start(_) | Self::Trapped(_) | Self::Memory(_) | Self::Cpu(_))

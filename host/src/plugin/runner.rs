@@ -76,6 +76,8 @@ impl std::fmt::Debug for Plugin {
 #[derive(Debug)]
 pub struct Invocation {
     pub request: Request,
+    /// For the log, whatever the guest is told.
+    pub request_id: String,
     pub session: Session,
     /// For the plugin's own cache; the request holds only what the manifest asks for.
     pub party: Party,
@@ -244,8 +246,8 @@ impl Makings {
         invocation: Invocation,
         meter: &Arc<Meter>,
     ) -> Result<Answer, PluginError> {
-        let Invocation { request, session, party, .. } = invocation;
-        instance.store.data_mut().begin(&request.request_id, session, party, meter);
+        let Invocation { request, request_id, session, party, .. } = invocation;
+        instance.store.data_mut().begin(&request_id, session, party, meter);
         instance.store.set_epoch_deadline(1);
         let outcome = meter.run(instance.exports.call_handle(&mut instance.store, &request)).await;
         let state = instance.store.data_mut();

@@ -21,7 +21,7 @@ fn caller(subject: &str, token: &'static str) -> Caller {
     Caller {
         party: Party::Caller(Arc::new(identity)),
         token: Some(HeaderValue::from_static(token)),
-        request_id: HeaderValue::from_static("r1"),
+        request_id: Some(HeaderValue::from_static("r1")),
         trace: TraceContext::fresh(),
         source: None,
     }

@@ -267,7 +267,7 @@ pub(super) fn caller(subject: Option<&str>) -> Caller {
     });
     let token = subject.map(|subject| HeaderValue::try_from(format!("Bearer token-of-{subject}")).unwrap());
     let party = Party::from(identity);
-    Caller { party, token, request_id: HeaderValue::from_static("r"), trace: TraceContext::fresh(), source: None }
+    Caller { party, token, request_id: Some(HeaderValue::from_static("r")), trace: TraceContext::fresh(), source: None }
 }
 
 pub(super) fn head(method: u32, id: u32) -> Head {

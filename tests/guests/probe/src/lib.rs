@@ -17,6 +17,7 @@ weft_sdk::plugin!(
     own::version,
     own::setting,
     own::cached,
+    own::first,
     own::remember,
     own::clear,
     own::senses,

@@ -120,6 +120,17 @@ pub(crate) async fn cached(Path(key): Path<String>, Query(place): Query<Where>) 
     cache_of(&place.scope).get::<String>(&key).unwrap_or_else(|| "nothing".to_owned())
 }
 
+/// What was kept under the key first.
+#[get("/first/{key}")]
+pub(crate) async fn first(Path(key): Path<String>, Query(place): Query<Where>) -> String {
+    let cache = cache_of(&place.scope);
+    let found = cache.get::<Option<String>>(&key).flatten();
+    if found.is_none() {
+        cache.set(&key, &place.value, Duration::from_secs(600));
+    }
+    found.or(place.value).unwrap_or_default()
+}
+
 #[put("/cache/{key}")]
 pub(crate) async fn remember(Path(key): Path<String>, Query(place): Query<Where>) {
     cache_of(&place.scope).set_tagged(&key, &place.value, Duration::from_secs(600), &["all"]);
