@@ -8,7 +8,9 @@
 //! - a call that is not safe is sent exactly once, alone, as asked: it meets neither cache nor flight nor lane;
 //! - what is forwarded to a backend follows from the scope alone, and every key holds the scope, so no reply and no credential
 //!   crosses from one scope to another;
-//! - a load belongs to nobody: it ends when it is done or when the last one who waits for it has left.
+//! - a load belongs to nobody: it has the method's time, and ends when it is done or when the last one who waits for it gives it up;
+//! - every load and every call sent alone has a guard from its first moment, so that whatever happens in its task those who wait are
+//!   told, and a write that may have been done makes untrue what it is declared to.
 
 mod arena;
 mod behalf;
@@ -38,7 +40,7 @@ pub use engine::Engine;
 pub use plan::{Plan, PlanError, Plans};
 pub use rule::propose;
 pub use scope::{Caller, Forward};
-pub use session::{Head, Instead, JsonOrProto, Limits, Session};
+pub use session::{Head, Instead, JsonOrProto, Limits, MostCalls, Session};
 pub use stats::{Degraded, Stats};
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ use input::Given;
 use sharing::{Duty, Origin, Outcome, Way};
 
 use crate::{
-    fanout::{Engine, Limits, Session, Stats},
+    fanout::{Engine, Limits, MostCalls, Session, Stats},
     identity::{Peer, Verifier},
     model::{Deadline, Fault, Identity, Party, TraceContext},
     net::Subnet,
@@ -232,7 +232,7 @@ impl Gateway {
 
     fn limits(&self, release: &Release) -> Limits {
         let Ceilings { calls, arena, message, .. } = self.ceilings;
-        Limits { calls: release.limits.calls.min(calls), arena, message }
+        Limits { calls: MostCalls::new(release.limits.calls, calls), arena, message }
     }
 
     /// Whether the request asks for its waterfall, and its caller may.

@@ -113,10 +113,50 @@ async fn the_waterfall_shows_batches_retries_and_where_replies_came_from() {
         1 => Answer::message(&film(1)),
         _ => Answer::fails(13, "bug"),
     });
-    let retried = explained(host.get("/films/1").header("x-weft-explain", "1").send().await).await;
-    assert_eq!(retried["trips"][0]["attempts"], 2);
+    let retried = host.get("/films/1").header("x-weft-explain", "1").send().await;
+    assert!(retried.header("server-timing").unwrap().contains("1 upstream, 1 retries, 0 cached"), "{retried:?}");
+    assert_eq!(explained(retried).await["trips"][0]["attempts"], 2);
     let failed = explained(host.get("/films/1").header("x-weft-explain", "1").send().await).await;
     assert_eq!((&failed["request"]["status"], &failed["calls"][0]["code"]), (&502.into(), &"INTERNAL".into()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_waterfall_of_a_request_that_failed_says_so_first_and_so_does_all_else() {
+    let upstream = knows_all().await;
+    upstream.on(GET_FILM, |_| Answer::Stall);
+    let http = "explain-scope = \"*\"\ntimeout = \"300ms\"";
+    let host = setup(&[upstream.address()], "timeout = \"10s\"").http(http).start().await;
+    let page = explained(host.get("/film/1").header("x-weft-explain", "1").send().await).await;
+    assert_eq!(page.as_object().unwrap().keys().next().unwrap(), "answer");
+    assert_eq!((&page["answer"]["status"], page["answer"]["detail"].is_string()), (&504.into(), true), "{page}");
+    // The call that took the time is in it.
+    let calls: Vec<_> = page["calls"].as_array().unwrap().iter().map(|call| call["method"].as_str().unwrap()).collect();
+    assert_eq!(calls, [GET_FILM], "{page}");
+    let scrape = host.metrics().await;
+    let count = |status| scrape.sum("weft_requests_total", &[("endpoint", "GET /film/{id}"), ("status", status)]);
+    assert_eq!((count("504"), count("200")), (1.0, 0.0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_the_host_did_not_send_is_told_as_refused() {
+    let upstream = knows_all().await;
+    upstream.on(GET_FILM, |_| Answer::fails(14, "down"));
+    let setup = setup(&[upstream.address()], "retry = { attempts = 1 }").http("explain-scope = \"*\"");
+    let host = setup.start().await;
+    // Until the throttle refuses one: after twenty failures it refuses nearly all.
+    let refused = until("a refusal", async || {
+        let reply = host.get("/film/1").header("x-weft-explain", "1").send().await;
+        let timing = reply.header("server-timing").unwrap().to_owned();
+        let page = explained(reply).await;
+        (page["calls"][0]["origin"] == "refused").then_some((timing, page))
+    })
+    .await;
+    let (timing, page) = refused;
+    assert!(timing.contains("1 made, 0 upstream, 1 refused"), "{timing}");
+    assert_eq!(page["calls"][0]["refused_by"], "throttle");
+    let scrape = host.metrics().await;
+    let calls = |origin| scrape.sum("weft_calls_total", &[("method", GET_FILM), ("origin", origin)]);
+    assert!(calls("refused") >= 1.0 && calls("upstream") >= 20.0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -62,7 +62,7 @@ impl Arena {
     fn complete(&mut self, ended: &Ended, alike: Completion) {
         let Ended { takers, outcome } = ended;
         let (age_ms, origin) = (outcome.age_ms(), outcome.origin);
-        let one = |ticket, origin: Origin| Completion { ticket, origin: origin as u32, age_ms, ..alike };
+        let one = |ticket, origin: Origin| Completion { ticket, origin: origin.number(), age_ms, ..alike };
         self.completions.extend(takers.first.iter().map(|(ticket, _)| one(*ticket, origin)));
         self.completions.extend(takers.twins.iter().map(|(ticket, _)| one(*ticket, origin.for_twins())));
     }

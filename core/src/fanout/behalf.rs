@@ -35,7 +35,7 @@ impl Transport for OnBehalf {
                 let exchanged = tokio::time::timeout_at(outgoing.deadline.instant(), exchange).await;
                 match exchanged.unwrap_or_else(|_| Err(late())) {
                     Ok(other) => drop(outgoing.metadata.insert(AUTHORIZATION, other)),
-                    Err(failure) => return Answer { result: Err(failure), attempts: 0 },
+                    Err(failure) => return Answer::refused(failure, "token exchange"),
                 }
             }
             self.inner.call(outgoing).await

@@ -1,7 +1,10 @@
 //! What comes of one call, and the key under which equal calls share it.
 
 use super::scope::ScopeKey;
-use crate::model::{Code, Failure};
+use crate::{
+    model::{Code, Failure},
+    upstream::Answer,
+};
 use bytes::Bytes;
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
@@ -18,10 +21,18 @@ pub enum Origin {
     Stale = 3,
     /// What the manifest or the plugin declared for the case of a failure.
     Fallback = 4,
+    /// No reply: it was refused here, and nothing was sent.
+    Refused = 5,
 }
 
 impl Origin {
-    pub const ALL: [Self; 5] = [Self::Upstream, Self::Coalesced, Self::Cache, Self::Stale, Self::Fallback];
+    pub const ALL: [Self; 6] =
+        [Self::Upstream, Self::Coalesced, Self::Cache, Self::Stale, Self::Fallback, Self::Refused];
+
+    /// The contract's number, which tells of replies only.
+    pub fn number(self) -> u32 {
+        if self == Self::Refused { Self::Upstream as u32 } else { self as u32 }
+    }
 
     /// What it is for an equal call, which was not sent itself.
     pub(super) fn for_twins(self) -> Self {
@@ -35,6 +46,7 @@ impl Origin {
             Self::Cache => "cache",
             Self::Stale => "stale",
             Self::Fallback => "fallback",
+            Self::Refused => "refused",
         }
     }
 }
@@ -48,6 +60,10 @@ pub struct Outcome {
     pub age: Duration,
     /// The upstream call that brought it.
     pub trip: Option<Arc<Trip>>,
+    /// Who refused it, where it was not sent.
+    pub(super) refused_by: Option<&'static str>,
+    /// The reply is what came in time of a stream that had not ended.
+    pub(super) cut: bool,
 }
 
 /// One call that left the host, alone or for many.
@@ -62,11 +78,32 @@ pub struct Trip {
     pub gathered: Duration,
     pub started: Instant,
     pub ended: Instant,
+    /// Why it was shared with nobody, although its method may be.
+    pub alone: Option<&'static str>,
+}
+
+impl Trip {
+    /// One that ends now, to be completed.
+    pub(super) fn ended(answer: &Answer) -> Self {
+        let now = Instant::now();
+        let (via, gathered) = (String::new(), Duration::ZERO);
+        Self { via, keys: 1, attempts: answer.attempts, gathered, started: now, ended: now, alone: None }
+    }
 }
 
 impl Outcome {
     pub(super) fn upstream(result: Result<Bytes, Arc<Failure>>) -> Self {
-        Self { result, origin: Origin::Upstream, age: Duration::ZERO, trip: None }
+        Self { result, origin: Origin::Upstream, age: Duration::ZERO, trip: None, refused_by: None, cut: false }
+    }
+
+    /// What the cache has.
+    pub(super) fn cached(result: Result<Bytes, Arc<Failure>>, origin: Origin, age: Duration) -> Self {
+        Self { origin, age, ..Self::upstream(result) }
+    }
+
+    /// A call that was not sent.
+    pub(super) fn refused(failure: Failure, by: &'static str) -> Self {
+        Self { origin: Origin::Refused, refused_by: Some(by), ..Self::failed(failure) }
     }
 
     pub(super) fn failed(failure: Failure) -> Self {

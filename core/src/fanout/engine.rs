@@ -5,19 +5,19 @@ use super::{
     cache::{Ended, EntityCache},
     call::{Origin, Outcome, Trip},
     config::{BackendConfig, CacheConfig, Config},
-    flight::{Boarded, Flight, Flights, Load, Start},
+    flight::{Boarded, Flight, Flights, Load, Unsent},
     inbox::Post,
     plan::{Plan, PlanError, Plans},
     remote,
     scope::{Forward, Scoped},
-    tags::Tags,
+    stats::Counted,
 };
 use crate::{
     artifact::Artifact,
     model::{Code, Failure},
     store::{Shared, Untrue},
     telemetry::{Metrics, TierLabels},
-    upstream::{Backend, Outgoing, Rest, Transport},
+    upstream::{Answer, Backend, Outgoing, Transport},
 };
 use bytes::Bytes;
 use prost_reflect::DescriptorPool;
@@ -28,7 +28,7 @@ use std::{
         atomic::{AtomicU32, Ordering},
     },
 };
-use tokio::time::Instant;
+use tokio::{runtime::Handle, task::AbortHandle, time::Instant};
 
 /// Everything between sessions and backends.
 #[derive(Debug)]
@@ -101,42 +101,17 @@ impl Engine {
         self.transports.get(backend).cloned()
     }
 
-    /// An equal plan that some release uses.
-    pub(super) fn known_plan(
-        &self,
-        name: &str,
-        safe: bool,
-        spec: Option<&weft_wire::Spec>,
-        tags: &Tags,
-        rest: Option<&Rest>,
-    ) -> Option<Arc<Plan>> {
+    /// The plan, or an equal one that some release uses.
+    pub(super) fn share_plan(&self, plan: Plan) -> Arc<Plan> {
         let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = plans.get_mut(name)?;
+        let known = plans.entry(plan.name.to_string()).or_default();
         known.retain(|plan| plan.strong_count() > 0);
-        let equal = |plan: &Arc<Plan>| {
-            plan.safe == safe
-                && plan.batch.as_ref().map(|b| &b.spec) == spec
-                && plan.tags.is_same(tags)
-                && plan.method.rest.as_ref() == rest
-        };
-        known.iter().filter_map(Weak::upgrade).find(equal)
-    }
-
-    pub(super) fn add_plan(&self, plan: Plan) -> Arc<Plan> {
-        let plan = Arc::new(plan);
-        let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
-        plans.entry(plan.name.to_string()).or_default().push(Arc::downgrade(&plan));
+        if let Some(equal) = known.iter().filter_map(Weak::upgrade).find(|known| known.is_same(&plan)) {
+            return equal;
+        }
+        let plan = Arc::new(Plan { id: self.next_plan.fetch_add(1, Ordering::Relaxed), ..plan });
+        known.push(Arc::downgrade(&plan));
         plan
-    }
-
-    /// A number that no other plan of this engine has or had.
-    pub(super) fn plan_id(&self) -> u32 {
-        self.next_plan.fetch_add(1, Ordering::Relaxed)
-    }
-
-    /// What a flight of this plan begins with, now.
-    pub(super) fn start_of<'a>(&self, plan: &'a Arc<Plan>, scoped: &Scoped) -> Start<'a> {
-        Start { plan, expires_at: scoped.expires_at, generation: self.cache.generations.now() }
     }
 
     /// Loads under way that may be shared.
@@ -161,55 +136,57 @@ impl Engine {
     }
 
     /// Starts the load of one flight that travels alone.
-    pub(super) fn load(self: &Arc<Self>, flight: Arc<Flight>, scoped: &Arc<Scoped>) {
+    pub(super) fn load(self: &Arc<Self>, unsent: Unsent<'_>, scoped: &Arc<Scoped>) {
+        let Some(flight) = unsent.take() else { return };
+        // From here on the flight is the task's, whether it is ever run or not.
+        let boarded = Boarded { engine: self.clone(), flights: vec![flight.clone()] };
         let load = Load::new(1);
         if !flight.board(&load) {
             return;
         }
-        let engine = self.clone();
         let scoped = scoped.clone();
-        let task = tokio::spawn(async move {
-            let boarded = Boarded { flights: &engine.flights, boarded: vec![flight.clone()] };
+        let task = spawn(async move {
+            let engine = &boarded.engine;
             if flight.plan.cache.is_none() || !engine.take_shared(vec![flight.clone()]).await.is_empty() {
                 let loaded = engine.load_single(&flight, &scoped).await;
                 engine.settle(&flight, loaded, &mut Post::default());
             }
-            drop(boarded);
         });
-        load.runs_as(task.abort_handle());
+        load.runs_as(task);
     }
 
     /// One call of the method itself, for one flight.
     pub(super) async fn load_single(&self, flight: &Flight, scoped: &Scoped) -> Loaded {
         let plan = &flight.plan;
-        let Some(deadline) = flight.latest_deadline() else {
-            return Loaded { result: Err(Failure::new(Code::Cancelled, "nobody waits for the reply")), trip: None };
-        };
-        for stats in flight.stats() {
-            stats.count_upstream();
-        }
+        let Some(deadline) = flight.ends() else { return Loaded::unwanted() };
+        let counted = Counted::new(flight.stats());
         let outgoing = Outgoing {
             method: plan.method.clone(),
             message: flight.key.request.clone(),
             metadata: scoped.metadata.clone(),
-            deadline: deadline.capped(plan.timeout),
+            deadline,
             source: scoped.source,
         };
         let started = Instant::now();
         let answer = plan.backend.call(outgoing).await;
+        counted.ended(&answer);
         let gathered = started.saturating_duration_since(flight.started);
-        let (via, attempts, ended) = (plan.name.to_string(), answer.attempts, Instant::now());
-        let trip = Some(Arc::new(Trip { via, keys: 1, attempts, gathered, started, ended }));
-        Loaded { result: answer.result, trip }
+        let trip = Trip { via: plan.name.to_string(), keys: 1, gathered, started, ..Trip::ended(&answer) };
+        Loaded::of(answer, trip)
     }
 
     /// Keeps the result where the plan says so, then hands it to all who wait. In this order, so that a call that comes
     /// between the two finds one or the other. Where a load failed, an old reply may stand in.
     pub(super) fn settle(&self, flight: &Arc<Flight>, loaded: Loaded, post: &mut Post) {
-        self.to_shared(flight, &loaded);
-        let mut outcome = Outcome { trip: loaded.trip, ..Outcome::upstream(loaded.result.map_err(Arc::new)) };
+        let is_whole = !loaded.cut;
+        if is_whole {
+            self.to_shared(flight, &loaded);
+        }
+        let mut outcome = loaded.into_outcome();
         if let Some(rule) = flight.plan.cache {
-            self.keep(flight, &outcome.result, rule);
+            if is_whole {
+                self.keep(flight, &outcome.result, rule);
+            }
             if outcome.is_backend_failure()
                 && let Some((bytes, age)) = self.cache.standby(&flight.key, rule.stale_if_error)
             {
@@ -247,13 +224,12 @@ impl Engine {
         }
     }
 
-    /// What a write that went well is declared to make untrue.
-    pub(super) async fn invalidate_written(&self, plan: &Plan, message: &[u8]) {
+    /// What a write is declared to make untrue.
+    pub(super) fn untrue_after(plan: &Plan, message: &[u8]) -> Option<Untrue> {
         // The first tag is the write's own name, which no cached reply carries.
-        if let [_, declared @ ..] = &*plan.tags.of(message)
-            && !declared.is_empty()
-        {
-            self.invalidate_everywhere(&Untrue::Tags(declared.to_vec())).await;
+        match &*plan.tags.of(message) {
+            [_, declared @ ..] if !declared.is_empty() && !plan.safe => Some(Untrue::Tags(declared.to_vec())),
+            _ => None,
         }
     }
 
@@ -287,4 +263,36 @@ fn on_behalf(
 pub(super) struct Loaded {
     pub(super) result: Result<Bytes, Failure>,
     pub(super) trip: Option<Arc<Trip>>,
+    /// Who refused the call, where it was not sent.
+    pub(super) refused_by: Option<&'static str>,
+    /// It is not all that there is, so it is not kept.
+    pub(super) cut: bool,
+}
+
+impl Loaded {
+    pub(super) fn of(answer: Answer, trip: Trip) -> Self {
+        let Answer { result, refused_by, cut, .. } = answer;
+        Self { result, trip: Some(Arc::new(trip)), refused_by, cut }
+    }
+
+    pub(super) fn unwanted() -> Self {
+        let failure = Failure::new(Code::Cancelled, "nobody waits for the reply");
+        Self { result: Err(failure), trip: None, refused_by: None, cut: false }
+    }
+
+    /// The part of one item in what a batch brought.
+    pub(super) fn part(&self, result: Result<Bytes, Failure>) -> Self {
+        Self { result, trip: self.trip.clone(), refused_by: None, cut: false }
+    }
+
+    pub(super) fn into_outcome(self) -> Outcome {
+        let Self { result, trip, refused_by, cut } = self;
+        let origin = if refused_by.is_some() { Origin::Refused } else { Origin::Upstream };
+        Outcome { trip, origin, refused_by, cut, ..Outcome::upstream(result.map_err(Arc::new)) }
+    }
+}
+
+/// Runs it; where the runtime is gone, drops it, and its guards do what is to be done.
+pub(super) fn spawn(task: impl Future<Output = ()> + Send + 'static) -> Option<AbortHandle> {
+    Some(Handle::try_current().ok()?.spawn(task).abort_handle())
 }

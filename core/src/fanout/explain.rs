@@ -35,7 +35,7 @@ impl Default for Explain {
 }
 
 impl Explain {
-    pub(super) fn record(&self, ticket: u32, method: &Arc<str>, depth: u16, started: Instant, outcome: &Outcome) {
+    pub(super) fn record(&self, (ticket, depth): (u32, u16), method: &Arc<str>, started: Instant, outcome: &Outcome) {
         let (start_ms, end_ms) = (self.millis(started), self.millis(Instant::now()));
         let recorded = Recorded { ticket, method: method.clone(), depth, start_ms, end_ms, outcome: outcome.clone() };
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(recorded);
@@ -64,12 +64,13 @@ impl Explain {
             json!({
                 "ticket": call.ticket, "method": *call.method, "depth": call.depth, "start_ms": call.start_ms, "end_ms": call.end_ms,
                 "origin": call.outcome.origin.as_str(), "code": code, "bytes": bytes, "age_ms": call.outcome.age.as_millis() as u64,
+                "refused_by": call.outcome.refused_by, "cut": call.outcome.cut,
                 "trip": call.outcome.trip.as_ref().and_then(number),
             })
         };
         let trip = |trip: &&Arc<Trip>| {
             json!({
-                "via": trip.via, "keys": trip.keys, "attempts": trip.attempts, "gathered_ms": trip.gathered.as_secs_f64() * 1e3,
+                "via": trip.via, "keys": trip.keys, "attempts": trip.attempts, "alone": trip.alone, "gathered_ms": trip.gathered.as_secs_f64() * 1e3,
                 "start_ms": self.millis(trip.started), "end_ms": self.millis(trip.ended),
             })
         };
@@ -94,6 +95,7 @@ impl Explain {
                 same_trip
                     && other.method == call.method
                     && other.outcome.origin == call.outcome.origin
+                    && other.outcome.refused_by == call.outcome.refused_by
                     && other.depth == call.depth
             };
             match groups.iter_mut().find(alike) {
@@ -118,12 +120,21 @@ fn line(call: &Recorded, count: usize, total: f64) -> String {
         call.outcome.origin.as_str()
     );
     // Writing to a string can't fail.
+    if let Some(by) = call.outcome.refused_by {
+        let _ = write!(text, " by the {by}");
+    }
+    if call.outcome.cut {
+        text.push_str(", cut");
+    }
     if let Some(trip) = &call.outcome.trip {
         if trip.keys > 1 {
             let _ = write!(text, ", {} keys via {}", trip.keys, trip.via);
         }
         if trip.attempts > 1 {
             let _ = write!(text, ", {} attempts", trip.attempts);
+        }
+        if trip.alone.is_some() {
+            text.push_str(", alone: anonymous");
         }
     }
     if let Err(failure) = &call.outcome.result {

@@ -1,15 +1,22 @@
 //! Coalescing: equal calls under way share one load, from whichever request they come.
 //!
-//! A load is a task of its own. Those who wait for it come and go at their own deadlines; when the last one goes, the load is
-//! cancelled. Nobody's going away costs another one the answer.
+//! A load is a task of its own, and has the method's own time, whoever began it. Those who wait for it come and go at their own
+//! deadlines; when the last one cancels its call, the load is cancelled. When the last one's time is over it goes on: what it brings is
+//! kept, and that the backend was slow is learnt. Nobody's going away costs another one the answer.
+//!
+//! Whoever finds a load under way joins it only if its answer will be true for them, and has a fair part of its time before it.
 
 use super::{
     call::{Key, Origin, Outcome},
+    engine::Engine,
     inbox::{Inbox, Post},
     plan::Plan,
     stats::Stats,
 };
-use crate::model::{Code, Deadline, Failure};
+use crate::{
+    model::{Code, Deadline, Failure},
+    store::Generations,
+};
 use std::{
     collections::{HashMap, hash_map::RandomState},
     hash::BuildHasher,
@@ -40,6 +47,8 @@ pub(super) struct Flight {
     /// The cache's clock when it began.
     pub(super) generation: u64,
     pub(super) started: Instant,
+    /// The method's time is over.
+    ends: Deadline,
     /// A refresh: it goes on although nobody waits.
     detached: bool,
     state: Mutex<State>,
@@ -57,7 +66,24 @@ struct State {
 pub(super) struct Start<'a> {
     pub(super) plan: &'a Arc<Plan>,
     pub(super) expires_at: Option<SystemTime>,
-    pub(super) generation: u64,
+    pub(super) generations: &'a Generations,
+    pub(super) now: Instant,
+    /// When the last write of the same request had ended: what has begun before knows nothing of it.
+    pub(super) wrote: Option<Instant>,
+}
+
+impl Start<'_> {
+    /// Whether the flight's reply will be true for who comes now, however late the write that made others untrue.
+    fn is_served_by(&self, flight: &Flight) -> bool {
+        if self.wrote.is_some_and(|wrote| flight.started <= wrote) {
+            return false;
+        }
+        if self.generations.now() == flight.generation {
+            return true;
+        }
+        let tags = self.plan.tags.of(&flight.key.request);
+        self.generations.is_true(flight.generation, tags.iter().map(String::as_str))
+    }
 }
 
 /// One call that waits for a flight.
@@ -83,8 +109,10 @@ impl Load {
     }
 
     /// Names the task, after it was spawned.
-    pub(super) fn runs_as(&self, task: AbortHandle) {
-        let _ = self.task.set(task);
+    pub(super) fn runs_as(&self, task: Option<AbortHandle>) {
+        if let Some(task) = task {
+            let _ = self.task.set(task);
+        }
         if self.wanted.load(Ordering::SeqCst) == 0 {
             self.abort();
         }
@@ -111,19 +139,24 @@ impl Flight {
     fn new(start: Start<'_>, key: Key, first: Option<Waiter>) -> Arc<Self> {
         let detached = first.is_none();
         let state = State { waiters: first.into_iter().collect(), closed: false, load: None };
-        let Start { plan, expires_at, generation } = start;
-        let started = Instant::now();
-        Arc::new(Self { key, plan: plan.clone(), expires_at, generation, started, detached, state: Mutex::new(state) })
+        let Start { plan, expires_at, generations, now: started, .. } = start;
+        let (plan, generation, ends) = (plan.clone(), generations.now(), Deadline::after_from(started, plan.timeout));
+        Arc::new(Self { key, plan, expires_at, generation, started, ends, detached, state: Mutex::new(state) })
     }
 
-    /// Gives the waiter back where the flight has ended already.
-    fn join(&self, waiter: Waiter) -> Result<(), Waiter> {
+    /// Gives the waiter back where the flight has ended already, or would end long before the waiter's own time.
+    fn join(&self, waiter: Waiter, now: Instant) -> Result<(), Waiter> {
+        let is_late = now.saturating_duration_since(self.started) > self.plan.timeout / 2;
         let mut state = lock(&self.state);
-        if state.closed {
+        if state.closed || (is_late && waiter.deadline > self.ends) {
             return Err(waiter);
         }
         state.waiters.push(Waiter { origin: Origin::Coalesced, ..waiter });
         Ok(())
+    }
+
+    fn is_open(&self) -> bool {
+        !lock(&self.state).closed
     }
 
     /// The load that will end this flight. `false`: nobody waits any more, so it need not travel.
@@ -135,13 +168,12 @@ impl Flight {
         !state.closed
     }
 
-    /// The latest deadline of those who wait; `None` where nobody does. A refresh has the method's time.
-    pub(super) fn latest_deadline(&self) -> Option<Deadline> {
-        let latest = lock(&self.state).waiters.iter().map(|waiter| waiter.deadline).max();
-        latest.or_else(|| self.detached.then(|| Deadline::after(self.plan.timeout)))
+    /// When its load ends at the latest; `None` where nobody wants it any more.
+    pub(super) fn ends(&self) -> Option<Deadline> {
+        self.is_open().then_some(self.ends)
     }
 
-    /// Counts one upstream call for each request that waits, once.
+    /// Of the requests that wait.
     pub(super) fn stats(&self) -> Vec<Arc<Stats>> {
         lock(&self.state).waiters.iter().map(|waiter| waiter.stats.clone()).collect()
     }
@@ -159,29 +191,35 @@ impl Flights {
         lock(self.shards.get(at).unwrap_or(first))
     }
 
-    /// Joins the flight with this key, or starts one. `true`: it is new, and the caller has to load it.
-    pub(super) fn join_or_start(&self, start: Start<'_>, key: Key, mut waiter: Waiter) -> (Arc<Flight>, bool) {
+    /// Joins the flight with this key, or starts one, which the caller has to load.
+    pub(super) fn join_or_start(
+        &self,
+        start: Start<'_>,
+        key: Key,
+        mut waiter: Waiter,
+    ) -> (Arc<Flight>, Option<Unsent<'_>>) {
         let mut shard = self.shard(&key);
-        if let Some(flight) = shard.get(&key) {
-            match flight.join(waiter) {
-                Ok(()) => return (flight.clone(), false),
+        if let Some(flight) = shard.get(&key).filter(|flight| start.is_served_by(flight)) {
+            match flight.join(waiter, start.now) {
+                Ok(()) => return (flight.clone(), None),
                 Err(back) => waiter = back,
             }
         }
         let flight = Flight::new(start, key.clone(), Some(waiter));
+        // One that could not be joined goes on for those who wait for it.
         shard.insert(key, flight.clone());
-        (flight, true)
+        (flight.clone(), Some(Unsent { flights: self, flight: Some(flight) }))
     }
 
     /// Starts a flight that nobody waits for, unless there is one with this key.
-    pub(super) fn start_refresh(&self, start: Start<'_>, key: Key) -> Option<Arc<Flight>> {
+    pub(super) fn start_refresh(&self, start: Start<'_>, key: Key) -> Option<Unsent<'_>> {
         let mut shard = self.shard(&key);
-        if shard.get(&key).is_some_and(|flight| !lock(&flight.state).closed) {
+        if shard.get(&key).is_some_and(|flight| flight.is_open() && start.is_served_by(flight)) {
             return None;
         }
         let flight = Flight::new(start, key.clone(), None);
         shard.insert(key, flight.clone());
-        Some(flight)
+        Some(Unsent { flights: self, flight: Some(flight) })
     }
 
     /// Ends the flight: all who wait get the outcome, by this post.
@@ -202,12 +240,14 @@ impl Flights {
         }
     }
 
-    /// One call waits no longer. The last to leave cancels the load.
+    /// One call waits no longer. The last to leave cancels the load, unless its time was over.
     pub(super) fn leave(&self, flight: &Arc<Flight>, inbox: &Arc<Inbox>, ticket: u32) {
         let load = {
             let mut state = lock(&flight.state);
-            state.waiters.retain(|waiter| waiter.ticket != ticket || !Arc::ptr_eq(&waiter.inbox, inbox));
-            if state.closed || flight.detached || !state.waiters.is_empty() {
+            let is_it = |waiter: &Waiter| waiter.ticket == ticket && Arc::ptr_eq(&waiter.inbox, inbox);
+            let Some(place) = state.waiters.iter().position(is_it) else { return };
+            let gone = state.waiters.swap_remove(place);
+            if state.closed || flight.detached || !state.waiters.is_empty() || gone.deadline.has_passed() {
                 return;
             }
             state.closed = true;
@@ -232,18 +272,48 @@ impl Flights {
     }
 }
 
-/// Ends its flights if the load ends without doing so (a panic in it), so that nobody waits in vain.
+/// A flight that no load has yet. Dropped as it is, it ends, so that nobody waits in vain.
 #[derive(Debug)]
-pub(super) struct Boarded<'a> {
-    pub(super) flights: &'a Flights,
-    pub(super) boarded: Vec<Arc<Flight>>,
+pub(super) struct Unsent<'a> {
+    flights: &'a Flights,
+    flight: Option<Arc<Flight>>,
 }
 
-impl Drop for Boarded<'_> {
+impl Unsent<'_> {
+    /// The flight, for a guard of longer life.
+    pub(super) fn take(mut self) -> Option<Arc<Flight>> {
+        self.flight.take()
+    }
+
+    pub(super) fn flight(&self) -> Option<&Arc<Flight>> {
+        self.flight.as_ref()
+    }
+}
+
+impl Drop for Unsent<'_> {
     fn drop(&mut self) {
-        for flight in self.boarded.drain(..) {
-            let failure = Failure::new(Code::Internal, "the load ended without an answer");
-            self.flights.end(&flight, &Outcome::failed(failure), &mut Post::default());
-        }
+        end_without_answer(self.flights, self.flight.take());
+    }
+}
+
+/// Ends its flights if their load ends without doing so: by a panic, aborted, before it was ever run or with its runtime.
+#[derive(Debug)]
+pub(super) struct Boarded {
+    pub(super) engine: Arc<Engine>,
+    pub(super) flights: Vec<Arc<Flight>>,
+}
+
+impl Drop for Boarded {
+    fn drop(&mut self) {
+        end_without_answer(&self.engine.flights, self.flights.drain(..));
+    }
+}
+
+/// Ends those that are open still.
+pub(super) fn end_without_answer(flights: &Flights, open: impl IntoIterator<Item = Arc<Flight>>) {
+    let mut post = Post::default();
+    for flight in open.into_iter().filter(|flight| flight.is_open()) {
+        let failure = Failure::new(Code::Internal, "the load ended without an answer");
+        flights.end(&flight, &Outcome::failed(failure), &mut post);
     }
 }

@@ -64,7 +64,7 @@ impl Inbox {
             return outcome;
         }
         let text = format!("the replies of this request have more than {} bytes together", self.most);
-        Outcome::failed(Failure::new(Code::ResourceExhausted, text))
+        Outcome { result: Err(Arc::new(Failure::new(Code::ResourceExhausted, text))), ..outcome }
     }
 
     pub(super) fn take(&self) -> Vec<(u32, Outcome)> {

@@ -4,7 +4,7 @@
 use super::{
     cache::CacheCounts,
     call::Origin,
-    config::{BackendConfig, BatchConfig, CacheConfig, MethodConfig, Missing, StreamConfig},
+    config::{BackendConfig, BatchConfig, CacheConfig, MethodConfig, StreamConfig},
     engine::Engine,
     lane::Lanes,
     rule,
@@ -46,7 +46,7 @@ pub struct Plan {
 
 /// The method's part of `weft_calls_total`.
 #[derive(Debug)]
-pub(super) struct CallCounts([Counter; 5]);
+pub(super) struct CallCounts([Counter; 6]);
 
 impl CallCounts {
     fn new(metrics: &Metrics, method: &str) -> Self {
@@ -70,7 +70,6 @@ pub(super) struct Batch {
     pub(super) spec: weft_wire::Spec,
     pub(super) rule: weft_wire::Rule,
     pub(super) method: Arc<Method>,
-    pub(super) missing: Missing,
     pub(super) max: usize,
     pub(super) max_bytes: usize,
     pub(super) lanes: Lanes,
@@ -172,47 +171,32 @@ fn resolve_one(engine: &Engine, name: &str, descriptor: MethodDescriptor) -> Res
         return Err(PlanError::NoBackend { service, method: name.to_owned() });
     };
     let method = config.methods.get(name);
-    let safe = method.and_then(|m| m.safe).unwrap_or_else(|| looks_safe(&descriptor));
+    let rest = rest(config, &descriptor)?;
+    let safe = method.and_then(|m| m.safe).unwrap_or_else(|| looks_safe(&descriptor, rest.as_ref()));
     if let Some(method) = method {
         check_safety(method, safe)?;
     }
-    let batch = method.and_then(|m| m.batch.as_ref());
-    let spec = match batch {
-        Some(batch) => {
-            let wrong = |message| PlanError::Rule { at: batch.place.clone(), message };
-            Some(rule::resolve(batch, &descriptor).map_err(wrong)?)
-        }
-        None => None,
-    };
     let templates = method.map(|m| m.tags.as_slice()).unwrap_or_default();
     let tags = Tags::resolve(name, templates, &descriptor.input()).map_err(|message| PlanError::Rule {
         at: method.map_or_else(|| config.place.clone(), |m| m.place.clone()),
         message,
     })?;
-    let rest = rest(config, &descriptor)?;
-    if let Some(plan) = engine.known_plan(name, safe, spec.as_ref(), &tags, rest.as_ref()) {
-        return Ok(Planned { plan, descriptor, fallback: None });
-    }
-    let batch = match batch.zip(spec) {
-        Some((batch, spec)) => Batch::new(engine, config, &descriptor, batch, spec)?,
-        None => None,
-    };
-    let timeout = method.and_then(|m| m.timeout).unwrap_or(config.timeout);
+    let batch = method.and_then(|m| m.batch.as_ref());
+    let batch = batch.map(|batch| Batch::new(engine, config, &descriptor, batch)).transpose()?;
     let bounds = method.map_or(StreamConfig::DEFAULT, |m| m.stream);
     let stream = descriptor.is_server_streaming().then(|| StreamBounds {
         items: bounds.items,
         bytes: bounds.bytes.as_usize(),
         time: bounds.time,
     });
-    let upstream = Method::new(&config.name, name, safe, rest, &engine.metrics).streaming(stream);
-    let plan = engine.add_plan(Plan {
-        id: engine.plan_id(),
+    let plan = engine.share_plan(Plan {
+        id: 0,
         name: name.into(),
-        method: Arc::new(upstream),
+        method: Arc::new(Method::new(&config.name, name, safe, rest, &engine.metrics).streaming(stream)),
         backend,
         safe,
         scope: method.map_or(Scope::Principal, |m| m.scope),
-        timeout,
+        timeout: method.and_then(|m| m.timeout).unwrap_or(config.timeout),
         cache: method.and_then(|m| m.cache),
         batch,
         calls: CallCounts::new(&engine.metrics, name),
@@ -220,6 +204,19 @@ fn resolve_one(engine: &Engine, name: &str, descriptor: MethodDescriptor) -> Res
         tags,
     });
     Ok(Planned { plan, descriptor, fallback: None })
+}
+
+impl Plan {
+    /// Whether the other one does the same, so that both may share what they load. All that a release can make differ is here:
+    /// what comes from the configuration alone is the same for all plans of an engine.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let how = |method: &Method| (method.safe, method.rest.clone(), method.stream);
+        let batch = |plan: &Self| plan.batch.as_ref().map(|batch| (batch.spec.clone(), how(&batch.method)));
+        (&self.name, self.safe, self.scope, self.timeout) == (&other.name, other.safe, other.scope, other.timeout)
+            && how(&self.method) == how(&other.method)
+            && batch(self) == batch(other)
+            && self.tags.is_same(&other.tags)
+    }
 }
 
 /// What is cached or batched has to be safe, and what invalidates is a write.
@@ -243,24 +240,26 @@ impl Batch {
         config: &BackendConfig,
         single: &MethodDescriptor,
         batch: &BatchConfig,
-        spec: weft_wire::Spec,
-    ) -> Result<Option<Self>, PlanError> {
-        // `rule::resolve` has made this rule and looked up this method once already.
-        let Ok(rule) = weft_wire::Rule::new(spec.clone()) else { return Ok(None) };
-        let service = single.parent_service();
-        let Some(via) = service.methods().find(|method| method.name() == batch.via) else { return Ok(None) };
-        let name = format!("{}/{}", service.full_name(), batch.via);
+    ) -> Result<Self, PlanError> {
+        let wrong = |message| PlanError::Rule { at: batch.place.clone(), message };
+        let (via, spec, rule) = rule::resolve(batch, single).map_err(wrong)?;
+        let name = format!("{}/{}", single.parent_service().full_name(), batch.via);
+        if config.methods.get(&name).is_some_and(|via| via.safe == Some(false)) {
+            return Err(wrong(format!(
+                "via: `{}` is not safe (`safe = false`), and a batch may be sent again",
+                batch.via
+            )));
+        }
         let rest = rest(config, &via)?;
-        Ok(Some(Self {
+        Ok(Self {
             rule,
             spec,
             method: Arc::new(Method::new(&config.name, &name, true, rest, &engine.metrics)),
-            missing: batch.missing,
             max: batch.max,
             max_bytes: batch.max_bytes,
             lanes: Lanes::default(),
             round_trip: AtomicU64::new(0),
-        }))
+        })
     }
 }
 
@@ -283,16 +282,23 @@ fn rest(config: &BackendConfig, method: &MethodDescriptor) -> Result<Option<Rest
 }
 
 /// Whether a method may be coalesced, cached, batched and tried again by what its proto says or, in the standard methods of
-/// <https://google.aip.dev/130>, by its name.
-fn looks_safe(method: &MethodDescriptor) -> bool {
+/// <https://google.aip.dev/130>, by its name. A name that goes on to say what else is done says that it is not only read
+/// (`GetOrCreate`, `ListAndAck`), and so does a verb of HTTP that is for writes.
+fn looks_safe(method: &MethodDescriptor, rest: Option<&Rest>) -> bool {
     let options = method.method_descriptor_proto().options.clone().unwrap_or_default();
     if options.idempotency_level() == IdempotencyLevel::NoSideEffects {
         return true;
     }
-    ["BatchGet", "Get", "List", "Search"].iter().any(|verb| {
-        method
-            .name()
-            .strip_prefix(verb)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with(|c: char| c.is_ascii_uppercase()))
-    })
+    is_a_readers_name(method.name()) && rest.is_none_or(Rest::is_read)
 }
+
+fn is_a_readers_name(name: &str) -> bool {
+    let begins_a_word = |rest: &str| rest.is_empty() || rest.starts_with(|c: char| !c.is_ascii_lowercase());
+    let reads = |verb: &str| name.strip_prefix(verb).is_some_and(begins_a_word);
+    let does_more =
+        |word: &str| name.match_indices(word).any(|(at, _)| name.get(at + word.len()..).is_some_and(begins_a_word));
+    ["BatchGet", "Get", "List", "Search"].into_iter().any(reads) && !["And", "Or", "Then"].into_iter().any(does_more)
+}
+
+#[cfg(test)]
+mod tests;

@@ -102,7 +102,7 @@ impl Engine {
         // Fresh here for no longer than it is there.
         let rule = CacheConfig { ttl: left.min(rule.ttl), negative_ttl: left.min(rule.negative_ttl), ..rule };
         self.keep(flight, &result, rule);
-        let outcome = Outcome { result, origin: Origin::Cache, age, trip: None };
+        let outcome = Outcome::cached(result, Origin::Cache, age);
         self.flights.end(flight, &outcome, &mut Post::default());
         true
     }

@@ -3,10 +3,13 @@
 
 use super::config::{BatchConfig, Missing};
 use prost_reflect::{DescriptorPool, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor, ServiceDescriptor};
-use weft_wire::{KeyList, KeyPath, Reply, Request, Shape, Spec};
+use weft_wire::{KeyList, KeyPath, Reply, Request, Rule, Shape, Spec};
 
 /// Looks up every name of `batch` in the messages of `single` and of the method that it goes `via`.
-pub(super) fn resolve(batch: &BatchConfig, single: &MethodDescriptor) -> Result<Spec, String> {
+pub(super) fn resolve(
+    batch: &BatchConfig,
+    single: &MethodDescriptor,
+) -> Result<(MethodDescriptor, Spec, Rule), String> {
     let service = single.parent_service();
     let via = method(service, &batch.via)?;
     if via.is_client_streaming() || via.is_server_streaming() {
@@ -17,8 +20,8 @@ pub(super) fn resolve(batch: &BatchConfig, single: &MethodDescriptor) -> Result<
     let key: Vec<KeyPath> = key.into_iter().map(|(path, _)| path).collect();
     let spec =
         Spec { request: request(batch, single, &via)?, reply: reply(batch, single, &via, &key)?, key, key_required };
-    weft_wire::Rule::new(spec.clone()).map_err(|error| error.to_string())?;
-    Ok(spec)
+    let rule = Rule::new(spec.clone()).map_err(|error| error.to_string())?;
+    Ok((via, spec, rule))
 }
 
 fn method(service: &ServiceDescriptor, name: &str) -> Result<MethodDescriptor, String> {

@@ -1,10 +1,14 @@
 //! The engine as one request sees it: tickets out, completions back.
 
+mod alone;
+mod bounds;
 mod ending;
 mod starting;
+mod tickets;
 mod twins;
 mod whole;
 
+pub use bounds::{Limits, MostCalls};
 pub use whole::JsonOrProto;
 
 use super::{
@@ -23,23 +27,13 @@ use crate::{
 };
 use bytes::Bytes;
 use std::{collections::VecDeque, sync::Arc, time::Duration};
+use tickets::{Place, Row, Tickets};
 use tokio::{task::AbortHandle, time::Instant};
 pub(super) use twins::Ended;
 use twins::Takers;
 
 /// Replies of one request may fill the arena this often.
 const ARENAS: usize = 8;
-
-/// What one request may ask of the engine.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Calls of the whole request, before batching.
-    pub calls: u32,
-    /// Bytes of replies handed over in one exchange.
-    pub arena: usize,
-    /// Bytes of one request message.
-    pub message: usize,
-}
 
 /// One call of an exchange.
 #[derive(Debug, Clone)]
@@ -74,23 +68,13 @@ pub struct Session {
     limits: Limits,
     inbox: Arc<Inbox>,
     stats: Arc<Stats>,
-    /// By ticket.
-    calls: Vec<Place>,
+    calls: Tickets,
+    /// When its last write had ended, or was given up.
+    wrote: Option<Instant>,
     open: usize,
     /// No call under way ends its wait before this.
     next_deadline: Option<Instant>,
     ready: VecDeque<Ended>,
-}
-
-/// What there is of one ticket.
-#[derive(Debug, Default)]
-enum Place {
-    /// It never began, has ended, or was cancelled.
-    #[default]
-    Empty,
-    Open(Box<UnderWay>),
-    /// It ends as the call with this ticket does.
-    Twin(u32),
 }
 
 #[derive(Debug)]
@@ -113,7 +97,8 @@ struct About {
 #[derive(Debug)]
 enum Loading {
     Shared(Arc<Flight>),
-    Alone(AbortHandle),
+    /// None where there was nothing left to run it.
+    Alone(Option<AbortHandle>),
 }
 
 impl Loading {
@@ -143,7 +128,8 @@ impl Session {
             limits,
             inbox: Arc::new(Inbox::new(limits.arena.saturating_mul(ARENAS))),
             stats,
-            calls: Vec::new(),
+            calls: Tickets::default(),
+            wrote: None,
             open: 0,
             next_deadline: None,
             ready: VecDeque::new(),
@@ -161,7 +147,7 @@ impl Session {
         for ticket in cancel {
             self.cancel(*ticket);
         }
-        self.start(calls);
+        self.start(calls, Row::Told);
         loop {
             self.collect();
             let idle = self.open == 0 && until.is_none();
@@ -174,7 +160,7 @@ impl Session {
 
     fn cancel(&mut self, ticket: u32) {
         if let Some((sent, under_way)) = self.give_up(ticket) {
-            self.leave(sent, &under_way.load);
+            self.leave(sent, &under_way);
         }
         self.ready.retain_mut(|ended| {
             ended.takers.remove(ticket);
@@ -182,10 +168,12 @@ impl Session {
         });
     }
 
-    fn leave(&self, ticket: u32, load: &Loading) {
+    /// A load that has had the call's time ends by itself, and says of its backend that it was late.
+    fn leave(&self, ticket: u32, UnderWay { load, deadline, .. }: &UnderWay) {
         match load {
             Loading::Shared(flight) => self.engine.flights.leave(flight, &self.inbox, ticket),
-            Loading::Alone(task) => task.abort(),
+            Loading::Alone(Some(task)) if !deadline.has_passed() => task.abort(),
+            Loading::Alone(_) => {}
         }
     }
 
@@ -201,13 +189,14 @@ impl Session {
             return;
         }
         self.next_deadline = None;
-        for ticket in 0..self.calls.len() as u32 {
-            let Some(Place::Open(under_way)) = self.calls.get(ticket as usize) else { continue };
+        for ticket in self.calls.all() {
+            let Some(Place::Open(under_way)) = self.calls.get(ticket) else { continue };
             let deadline = under_way.deadline.instant();
             if deadline > now {
                 self.next_deadline = Some(self.next_deadline.map_or(deadline, |next| next.min(deadline)));
-            } else if let Some(UnderWay { about, load, takers, .. }) = self.take(ticket).map(|under_way| *under_way) {
-                self.leave(ticket, &load);
+            } else if let Some(under_way) = self.take(ticket) {
+                self.leave(ticket, &under_way);
+                let UnderWay { about, load, takers, .. } = *under_way;
                 let failure = Failure::new(Code::DeadlineExceeded, "no answer in time");
                 self.end(&about, takers, load.flight(), Outcome::failed(failure));
             }
@@ -216,7 +205,7 @@ impl Session {
 
     /// The call, which has ended with this.
     fn take(&mut self, ticket: u32) -> Option<Box<UnderWay>> {
-        let place = self.calls.get_mut(ticket as usize)?;
+        let place = self.calls.get_mut(ticket)?;
         match std::mem::take(place) {
             Place::Open(under_way) => {
                 self.open -= 1;
@@ -240,9 +229,10 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        for ticket in 0..self.calls.len() as u32 {
+        for ticket in self.calls.all() {
             if let Some(under_way) = self.take(ticket) {
-                self.leave(ticket, &under_way.load);
+                self.leave(ticket, &under_way);
+                self.abandon(&under_way);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! What a request has cost and what befell it, counted as it goes.
 
 use super::explain::Explain;
+use crate::upstream::Answer;
 use std::{
     collections::BTreeSet,
     sync::{
@@ -15,6 +16,8 @@ pub struct Stats {
     pub(super) calls: AtomicU32,
     pub(super) depth: AtomicU32,
     upstream: AtomicU32,
+    retries: AtomicU32,
+    refused: AtomicU32,
     pub(super) cached: AtomicU32,
     pub(super) failed: AtomicU32,
     pub(super) bytes: AtomicU64,
@@ -32,6 +35,8 @@ pub enum Degraded {
     Stale,
     /// The call failed, and the plugin did without.
     Failed,
+    /// A stream had not ended in time; what had come of it stands in.
+    Cut,
 }
 
 impl Degraded {
@@ -40,6 +45,7 @@ impl Degraded {
             Self::Fallback => "fallback",
             Self::Stale => "stale",
             Self::Failed => "failed",
+            Self::Cut => "cut",
         }
     }
 }
@@ -50,8 +56,8 @@ impl Stats {
         Self { explain: explain.then(Explain::default), ..Self::default() }
     }
 
-    pub(super) fn count_upstream(&self) {
-        self.upstream.fetch_add(1, Relaxed);
+    pub(super) fn count_refused(&self, calls: u32) {
+        self.refused.fetch_add(calls, Relaxed);
     }
 
     pub(super) fn degrade(&self, method: &Arc<str>, how: Degraded) {
@@ -71,6 +77,16 @@ impl Stats {
     /// Calls that left the host for this request, shared ones included.
     pub fn upstream(&self) -> u32 {
         self.upstream.load(Relaxed)
+    }
+
+    /// Attempts of those calls after the first of each.
+    pub fn retries(&self) -> u32 {
+        self.retries.load(Relaxed)
+    }
+
+    /// Calls that were refused here, so that nothing was sent.
+    pub fn refused(&self) -> u32 {
+        self.refused.load(Relaxed)
     }
 
     /// Calls answered by the entity cache.
@@ -96,5 +112,33 @@ impl Stats {
     /// The request's calls so far, where they are recorded.
     pub fn explanation(&self) -> Option<serde_json::Value> {
         self.explain.as_ref().map(Explain::to_json)
+    }
+}
+
+/// One call upstream, counted for each request that it is for: once, however many of its calls it answers. A call that turns out to have
+/// been refused here is taken back.
+#[derive(Debug)]
+pub(super) struct Counted(Vec<Arc<Stats>>);
+
+impl Counted {
+    pub(super) fn new(all: impl IntoIterator<Item = Arc<Stats>>) -> Self {
+        let mut counted: Vec<Arc<Stats>> = Vec::new();
+        for stats in all {
+            if !counted.iter().any(|other| Arc::ptr_eq(other, &stats)) {
+                stats.upstream.fetch_add(1, Relaxed);
+                counted.push(stats);
+            }
+        }
+        Self(counted)
+    }
+
+    pub(super) fn ended(&self, answer: &Answer) {
+        for stats in &self.0 {
+            if answer.refused_by.is_some() {
+                stats.upstream.fetch_sub(1, Relaxed);
+            } else {
+                stats.retries.fetch_add(answer.attempts.saturating_sub(1), Relaxed);
+            }
+        }
     }
 }

@@ -1,7 +1,10 @@
 //! The engine between a session and a scripted backend, in paused time.
 
 mod behalf;
+mod guards;
 mod kit;
+mod plans;
+mod races;
 mod rules;
 mod sharing;
 mod simulation;

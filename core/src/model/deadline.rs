@@ -10,7 +10,12 @@ pub struct Deadline(Instant);
 impl Deadline {
     /// `budget` from now.
     pub fn after(budget: Duration) -> Self {
-        Self(Instant::now() + budget)
+        Self::after_from(Instant::now(), budget)
+    }
+
+    /// As [`Deadline::after`], for many budgets from one `now`.
+    pub fn after_from(now: Instant, budget: Duration) -> Self {
+        Self(now + budget)
     }
 
     pub fn instant(self) -> Instant {

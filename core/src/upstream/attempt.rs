@@ -28,6 +28,21 @@ const LONGEST_BACKOFF: Duration = Duration::from_millis(250);
 pub struct Answer {
     pub result: Result<Bytes, Failure>,
     pub attempts: u32,
+    /// Who refused the call here, so that nothing was sent.
+    pub refused_by: Option<&'static str>,
+    /// A stream had not ended in the call's time; this is what had come of it.
+    pub cut: bool,
+}
+
+impl Answer {
+    pub fn new(result: Result<Bytes, Failure>, attempts: u32) -> Self {
+        Self { result, attempts, refused_by: None, cut: false }
+    }
+
+    /// Nothing was sent.
+    pub fn refused(failure: Failure, by: &'static str) -> Self {
+        Self { refused_by: Some(by), ..Self::new(Err(failure), 0) }
+    }
 }
 
 /// The attempts of one call so far.
@@ -47,7 +62,7 @@ pub(super) async fn run(backend: &Backend, outgoing: &Outgoing) -> Answer {
         Attempts { backend, outgoing, canary, tried: Vec::new(), count: 0, running: FuturesUnordered::new() };
     backend.budget.deposit();
     let result = attempts.run().await;
-    Answer { result, attempts: attempts.count }
+    Answer::new(result, attempts.count)
 }
 
 impl Attempts<'_> {

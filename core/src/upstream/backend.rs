@@ -111,18 +111,18 @@ impl Backend {
 
     /// Throttle, then a turn, then attempts.
     async fn protected(&self, outgoing: Outgoing) -> Answer {
-        let refused = |code, message| Answer { result: Err(Failure::new(code, message)), attempts: 0 };
+        let refused = |by, code, message| Answer::refused(Failure::new(code, message), by);
         if outgoing.deadline.has_passed() {
-            return refused(Code::DeadlineExceeded, "no time was left to make the call".to_owned());
+            return refused("deadline", Code::DeadlineExceeded, "no time was left to make the call".to_owned());
         }
         let Some(pending) = self.throttle.admit(outgoing.deadline.instant()) else {
             let text = format!("backend `{}` fails too often; the call was not sent", self.name);
-            return refused(Code::Unavailable, text);
+            return refused("throttle", Code::Unavailable, text);
         };
         let turn = tokio::time::timeout_at(outgoing.deadline.instant(), self.limiter.turn()).await;
         let Ok(Some(turn)) = turn else {
             let text = format!("backend `{}` was busy for all of the call's time; the call was not sent", self.name);
-            return refused(Code::DeadlineExceeded, text);
+            return refused("concurrency limit", Code::DeadlineExceeded, text);
         };
         let since = Instant::now();
         let answer = attempt::run(self, &outgoing).await;

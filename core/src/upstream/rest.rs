@@ -54,6 +54,11 @@ pub(super) struct RestLine {
 }
 
 impl Rest {
+    /// Whether the verb is one that only reads (RFC 9110, section 9.2.1).
+    pub fn is_read(&self) -> bool {
+        self.method.is_safe()
+    }
+
     /// Looks up the fields of `text` (`GET /v1/weather/{city}`) in the request message.
     pub fn resolve(
         text: &str,

@@ -107,7 +107,7 @@ fn reply(outcome: Outcome, left: &mut usize) -> core::result::Result<backend::Re
         Ok(message) => match left.checked_sub(message.len()) {
             Some(rest) => {
                 *left = rest;
-                Ok(backend::Reply { message: message.to_vec(), origin: outcome.origin as u32, age_ms })
+                Ok(backend::Reply { message: message.to_vec(), origin: outcome.origin.number(), age_ms })
             }
             None => Err(backend::Failure {
                 code: Code::ResourceExhausted as u32,
@@ -149,7 +149,7 @@ impl cache::Host for State {
         self.count_crossing()?;
         let is_fair = key.len() <= LONGEST_KEY && tags.len() <= MOST_TAGS && tags.iter().all(|tag| is_fair_tag(tag));
         if let Some(key) = self.cache_key(scope, key).filter(|_| is_fair) {
-            self.shared.cache.set(key, value, Duration::from_millis(ttl_ms.into()), &tags);
+            self.shared.cache.set(key, value, Duration::from_millis(ttl_ms.into()), &tags, self.since);
         }
         Ok(())
     }

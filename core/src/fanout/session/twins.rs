@@ -3,7 +3,10 @@
 //! A page of a hundred items by ten authors asks for each author ten times. Flights would share these loads too, but each of the
 //! hundred would look into the cache, find its flight and wait there: here, ninety of them cost one look into a small map.
 
-use super::{About, Head, Instead, Place, Session, UnderWay};
+use super::{
+    About, Head, Instead, Session, UnderWay,
+    tickets::{Place, Row},
+};
 use crate::fanout::call::Outcome;
 use bytes::Bytes;
 use hashbrown::{DefaultHashBuilder, HashTable};
@@ -93,6 +96,12 @@ impl Ended {
         Self { takers: Takers::of(ticket, 0), outcome }
     }
 
+    /// The row of its takers. All are of one exchange.
+    pub(super) fn row(&self) -> Option<Row> {
+        let taker = self.takers.first.as_ref().or(self.takers.twins.first());
+        taker.map(|(ticket, _)| Row::of(*ticket))
+    }
+
     /// What each taker takes.
     pub(super) fn each(&self) -> impl Iterator<Item = (u32, Outcome)> {
         let first = self.takers.first.iter().map(|(ticket, _)| (*ticket, self.outcome.clone()));
@@ -119,6 +128,10 @@ impl Takers {
         usize::from(self.first.is_some()) + self.twins.len()
     }
 
+    pub(super) fn all(&self) -> impl Iterator<Item = Taker> {
+        self.first.iter().chain(&self.twins).copied()
+    }
+
     pub(super) fn remove(&mut self, ticket: u32) {
         self.first = self.first.filter(|(first, _)| *first != ticket);
         self.twins.retain(|(twin, _)| *twin != ticket);
@@ -136,10 +149,10 @@ impl Session {
         if let Some((about, place)) = &first.ended {
             return self.end_twin(about, *place, taker);
         }
-        let Some(Place::Open(under_way)) = self.calls.get_mut(first.ticket as usize) else { return false };
+        let Some(Place::Open(under_way)) = self.calls.get_mut(first.ticket) else { return false };
         under_way.takers.twins.push(taker);
         let twin_of = Place::Twin(first.ticket);
-        if let Some(place) = self.calls.get_mut(ticket as usize) {
+        if let Some(place) = self.calls.get_mut(ticket) {
             *place = twin_of;
         }
         true
@@ -147,7 +160,7 @@ impl Session {
 
     /// Takes one taker away, and gives back the call if that was the last.
     pub(super) fn give_up(&mut self, ticket: u32) -> Option<(u32, Box<UnderWay>)> {
-        let first = match self.calls.get_mut(ticket as usize)? {
+        let first = match self.calls.get_mut(ticket)? {
             Place::Empty => return None,
             Place::Open(_) => ticket,
             place @ Place::Twin(_) => match std::mem::take(place) {
@@ -155,7 +168,7 @@ impl Session {
                 _ => return None,
             },
         };
-        let Some(Place::Open(under_way)) = self.calls.get_mut(first as usize) else { return None };
+        let Some(Place::Open(under_way)) = self.calls.get_mut(first) else { return None };
         under_way.takers.remove(ticket);
         if under_way.takers.len() > 0 {
             return None;

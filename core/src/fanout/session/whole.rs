@@ -1,9 +1,9 @@
 //! `call-batch`: all calls at once, in JSON or protobuf, all answers in the order of the calls.
 
-use super::{Ended, Head, Instead, Session, starting::not_granted};
+use super::{Ended, Head, Instead, Session, starting::not_granted, tickets::Row};
 use crate::{artifact::json, fanout::call::Outcome, model::Failure};
 use bytes::Bytes;
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 /// What `call-batch` takes: a message in one of two encodings.
 #[derive(Debug, Clone)]
@@ -15,7 +15,7 @@ pub enum JsonOrProto {
 impl Session {
     /// The body of the contract's `call-batch`: all calls at once, all answers in the order of the calls.
     pub async fn call_batch(&mut self, calls: Vec<(String, JsonOrProto, Option<Duration>)>) -> Vec<Outcome> {
-        let first = self.calls.len();
+        let first = self.calls.next(Row::Untold);
         let mut heads = Vec::with_capacity(calls.len());
         let mut answers: Vec<Option<Outcome>> = Vec::with_capacity(calls.len());
         let mut order = Vec::new();
@@ -26,16 +26,21 @@ impl Session {
                     heads.push(head);
                     answers.push(None);
                 }
-                Err(failure) => answers.push(Some(Outcome::failed(failure))),
+                Err(failure) => answers.push(Some(Outcome::refused(failure, "host"))),
             }
         }
-        self.start(heads);
+        self.start(heads, Row::Untold);
         // JSON may be much larger than what it was made of; all of it has to fit into what one exchange hands over.
         let mut room = self.limits.arena;
         while answers.iter().any(Option::is_none) {
             self.collect();
-            for (ticket, outcome) in std::mem::take(&mut self.ready).iter().flat_map(Ended::each) {
-                let place = (ticket as usize).checked_sub(first).and_then(|at| order.get(at)).copied();
+            // What exchanges have started goes on beside, and is theirs to take.
+            let (own, others) =
+                std::mem::take(&mut self.ready).into_iter().partition(|ended| ended.row() == Some(Row::Untold));
+            self.ready = others;
+            let own: VecDeque<Ended> = own;
+            for (ticket, outcome) in own.iter().flat_map(Ended::each) {
+                let place = ticket.checked_sub(first).and_then(|at| order.get(at as usize)).copied();
                 if let Some((answer, (method, message, _))) =
                     place.and_then(|at| answers.get_mut(at).zip(calls.get(at)))
                 {

@@ -2,7 +2,7 @@
 
 use crate::{
     artifact::{Artifact, CONTRACT, Sections},
-    fanout::{Arena, Caller, Config, Engine, Forward, Head, Instead, Limits, Plans, Session, Stats},
+    fanout::{Arena, Caller, Config, Engine, Forward, Head, Instead, Limits, MostCalls, Plans, Session, Stats},
     model::{Code, Deadline, Failure, Identity, Name, Party, TraceContext},
     settings::{Document, Mistakes},
     telemetry::Metrics,
@@ -54,7 +54,7 @@ pub(super) struct Items {
     pub(super) items: Vec<Item>,
 }
 
-const PROTO: &str = r#"
+pub(super) const PROTO: &str = r#"
 syntax = "proto3";
 package t.v1;
 service Items {
@@ -93,6 +93,8 @@ pub(super) struct Fake {
     /// Calls that ended by themselves, not by being dropped.
     ended: Arc<Mutex<usize>>,
     reply: Arc<Reply>,
+    /// Attempts that each answer tells of, and who it says has refused the call.
+    told: Arc<Mutex<(u32, Option<&'static str>)>>,
 }
 
 impl fmt::Debug for Fake {
@@ -107,12 +109,13 @@ impl Transport for Fake {
             Seen { method: outgoing.method.name.clone(), message: outgoing.message, metadata: outgoing.metadata };
         self.seen.lock().unwrap().push(seen.clone());
         let reply = (self.reply)(&seen);
-        let ended = self.ended.clone();
+        let (ended, told) = (self.ended.clone(), self.told.clone());
         Box::pin(async move {
             let late = || Err(Failure::new(Code::DeadlineExceeded, "no answer in time"));
             let result = tokio::time::timeout_at(outgoing.deadline.instant(), reply).await.unwrap_or_else(|_| late());
             *ended.lock().unwrap() += 1;
-            Answer { result, attempts: 1 }
+            let (attempts, refused_by) = *told.lock().unwrap();
+            Answer { refused_by, ..Answer::new(result, attempts) }
         })
     }
 
@@ -150,7 +153,17 @@ impl Fake {
     pub(super) fn new(
         reply: impl Fn(&Seen) -> BoxFuture<'static, Result<Bytes, Failure>> + Send + Sync + 'static,
     ) -> Self {
-        Self { seen: Arc::default(), ended: Arc::default(), reply: Arc::new(reply) }
+        Self {
+            seen: Arc::default(),
+            ended: Arc::default(),
+            reply: Arc::new(reply),
+            told: Arc::new(Mutex::new((1, None))),
+        }
+    }
+
+    /// From now on its answers tell of so many attempts, or that somebody refused the call.
+    pub(super) fn tells(&self, attempts: u32, refused_by: Option<&'static str>) {
+        *self.told.lock().unwrap() = (attempts, refused_by);
     }
 
     /// Answers honestly after `delay`.
@@ -192,7 +205,11 @@ pub(super) struct Bench {
 
 /// An artifact with the methods of this kit; `manifest` is added to its manifest.
 fn artifact(manifest: &str) -> Artifact {
-    let file = protox_compile();
+    artifact_of(PROTO, manifest)
+}
+
+pub(super) fn artifact_of(proto: &str, manifest: &str) -> Artifact {
+    let file = protox_compile(proto);
     let sections = Sections {
         manifest: format!(
             "[plugin]\nname = \"p\"\nversion = \"1.0.0\"\nclient = \"web\"\n[calls]\n\"t.v1.Items\" = [\"GetItem\", \"GetMine\", \"SetItem\"]\n{manifest}"
@@ -206,10 +223,20 @@ fn artifact(manifest: &str) -> Artifact {
     Artifact::parse(sections.append_to(b"\0asm\x0d\0\x01\0").into()).unwrap()
 }
 
-fn protox_compile() -> Vec<u8> {
+fn protox_compile(proto: &str) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("t.proto"), PROTO).unwrap();
+    std::fs::write(folder.path().join("t.proto"), proto).unwrap();
     protox::compile(["t.proto"], [folder.path()]).unwrap().encode_to_vec()
+}
+
+/// An engine with one backend, `items`.
+pub(super) fn engine(text: &str, fake: &Fake, forward: Forward) -> Arc<Engine> {
+    let mistakes = Mistakes::new();
+    let config = Config::read(&Document::parse(Path::new("test"), text, &mistakes).table(&mistakes));
+    assert!(mistakes.is_empty(), "{:#?}", mistakes.into_sorted());
+    let transports: HashMap<String, Arc<dyn Transport>> =
+        HashMap::from([("items".to_owned(), Arc::new(fake.clone()) as Arc<dyn Transport>)]);
+    Engine::with_transports(config, forward, transports, &Metrics::default()).unwrap()
 }
 
 impl Bench {
@@ -231,14 +258,14 @@ impl Bench {
              [backend.items.method.\"t.v1.Items/GetMine\"]\ncache = {{ ttl = \"10s\" }}\n\
              [backend.items.method.\"t.v1.Items/SetItem\"]\ninvalidates = [\"item:{{id}}\"]\n"
         );
-        let mistakes = Mistakes::new();
-        let config = Config::read(&Document::parse(Path::new("test"), &text, &mistakes).table(&mistakes));
-        assert!(mistakes.is_empty(), "{:#?}", mistakes.into_sorted());
-        let transports: HashMap<String, Arc<dyn Transport>> =
-            HashMap::from([("items".to_owned(), Arc::new(fake.clone()) as Arc<dyn Transport>)]);
-        let engine = Engine::with_transports(config, forward, transports, &Metrics::default()).unwrap();
+        let engine = engine(&text, &fake, forward);
         let plans = Arc::new(engine.plans(&artifact(manifest)).unwrap());
         Self { engine, plans, fake }
+    }
+
+    /// Lanes of GetItem.
+    pub(super) fn lanes(&self) -> usize {
+        self.plans.get(GET).unwrap().plan.batch.as_ref().unwrap().lanes.len()
     }
 
     /// A request of `subject` (none: anonymous) with `budget` left.
@@ -248,7 +275,7 @@ impl Bench {
 
     pub(super) fn counted(&self, subject: Option<&str>, budget: Duration) -> (Session, Arc<Stats>) {
         let stats = Arc::new(Stats::new(true));
-        let limits = Limits { calls: 100_000, arena: 1 << 20, message: 1 << 16 };
+        let limits = Limits { calls: MostCalls::new(100_000, 200_000), arena: 1 << 20, message: 1 << 16 };
         let (engine, plans) = (self.engine.clone(), self.plans.clone());
         (Session::new(engine, plans, caller(subject), Deadline::after(budget), limits, stats.clone()), stats)
     }

@@ -112,6 +112,35 @@ async fn an_atomic_batch_that_fails_because_of_one_item_is_tried_again_in_halves
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_bad_key_fails_nobody_elses_call_whatever_the_rule_says() {
+    use prost::Message;
+    for code in [Code::InvalidArgument, Code::NotFound, Code::PermissionDenied, Code::OutOfRange] {
+        let fake = Fake::new(move |seen| {
+            let ids = match seen.method.ends_with("BatchGetItems") {
+                true => Ids::decode(seen.message.clone()).unwrap().ids,
+                false => vec![Id::decode(seen.message.clone()).unwrap().id],
+            };
+            let answer = if ids.contains(&13) { Err(Failure::new(code, "13")) } else { answer(seen) };
+            Box::pin(async move {
+                tokio::time::sleep(MS).await;
+                answer
+            })
+        });
+        let cache = "cache = { ttl = \"10s\", negative-ttl = \"10s\" }";
+        let bench = Bench::new(fake, &format!("{BATCH}\n{cache}"));
+        // Three batches gather into one lane; the last carries the calls of two strangers.
+        let mut sessions: Vec<_> = (0..4).map(|_| bench.session(None, SECOND)).collect();
+        let heads = [gets([1, 2]), gets([3, 4]), gets([13, 5]), gets([6, 7])];
+        let asked = sessions.iter_mut().zip(heads).map(|(session, heads)| all(session, heads));
+        let done: Vec<_> = futures_util::future::join_all(asked).await.into_iter().flatten().collect();
+        let failed: Vec<_> = done.iter().filter(|done| done.code != 0).map(|done| done.code).collect();
+        assert_eq!((done.len(), failed), (8, vec![code as u32]), "{code}");
+        let again = all(&mut bench.session(None, SECOND), gets([1, 5, 6])).await;
+        assert!(again.iter().all(|done| (done.code, done.origin) == (0, Origin::Cache as u32)), "{code}: {again:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_malformed_reply_fails_the_batch_as_internal() {
     let bench = Bench::new(Fake::new(|_| Box::pin(std::future::ready(Ok(b"\x0a\xff".to_vec().into())))), BATCH);
     let done = all(&mut bench.session(None, SECOND), gets([1, 2])).await;
@@ -144,6 +173,7 @@ async fn calls_end_at_their_own_time_and_cancel_what_nobody_waits_for() {
     assert_eq!((first[0].ticket, first[0].code, since.elapsed()), (0, Code::DeadlineExceeded as u32, MS * 50));
     let second = read(&session.exchange(Vec::new(), &[], None).await);
     assert_eq!((second[0].ticket, since.elapsed()), (1, MS * 300));
+    tokio::time::sleep(MS).await;
     assert_eq!(bench.engine.loads_under_way(), 0);
 }
 

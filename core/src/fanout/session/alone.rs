@@ -1,0 +1,111 @@
+//! A call that nobody shares: not safe, or of a caller who has nobody to share it with.
+
+use super::Session;
+use crate::{
+    fanout::{
+        call::{Outcome, Trip},
+        engine::{Engine, Loaded, spawn},
+        inbox::Inbox,
+        plan::Plan,
+        scope::Scoped,
+        stats::Counted,
+    },
+    model::{Code, Deadline, Failure},
+    store::Untrue,
+    upstream::{Answer, Outgoing},
+};
+use bytes::Bytes;
+use std::sync::Arc;
+use tokio::{task::AbortHandle, time::Instant};
+
+impl Session {
+    pub(super) fn send_alone(
+        &self,
+        ticket: u32,
+        plan: &Arc<Plan>,
+        scoped: &Scoped,
+        message: Bytes,
+        deadline: Deadline,
+    ) -> Option<AbortHandle> {
+        let owed = Owed { inbox: self.inbox.clone(), ticket, is_paid: false };
+        let (engine, plan, stats) = (self.engine.clone(), plan.clone(), self.stats.clone());
+        let (metadata, source) = (scoped.metadata.clone(), scoped.source);
+        spawn(async move {
+            let counted = Counted::new([stats]);
+            let started = Instant::now();
+            let written = Written { untrue: Engine::untrue_after(&plan, &message), engine };
+            let outgoing = Outgoing { method: plan.method.clone(), message, metadata, deadline, source };
+            let answer = plan.backend.call(outgoing).await;
+            counted.ended(&answer);
+            // Before the plugin hears of it: who reads after a write finds nothing old.
+            written.ended(&answer).await;
+            let trip = Trip { via: plan.name.to_string(), started, alone: why_alone(&plan), ..Trip::ended(&answer) };
+            owed.pay(Loaded::of(answer, trip).into_outcome());
+        })
+    }
+}
+
+/// Why a call that others might have shared went alone.
+fn why_alone(plan: &Plan) -> Option<&'static str> {
+    (plan.safe && (plan.cache.is_some() || plan.batch.is_some()))
+        .then_some("the caller has no identity to share within the method's scope: neither batched nor cached")
+}
+
+/// The outcome of one call, which its session waits for. However its task ends, it comes.
+#[derive(Debug)]
+struct Owed {
+    inbox: Arc<Inbox>,
+    ticket: u32,
+    is_paid: bool,
+}
+
+impl Owed {
+    fn pay(mut self, outcome: Outcome) {
+        self.is_paid = true;
+        self.inbox.put(self.ticket, outcome);
+    }
+}
+
+impl Drop for Owed {
+    fn drop(&mut self) {
+        if !self.is_paid {
+            let failure = Failure::new(Code::Internal, "the call ended without an answer");
+            self.inbox.put(self.ticket, Outcome::failed(failure));
+        }
+    }
+}
+
+/// A call that was sent. What it makes untrue if it is done is untrue, unless it is known that it was not done: whoever gave it up, or
+/// whatever broke on the way back, undoes no write.
+#[derive(Debug)]
+struct Written {
+    engine: Arc<Engine>,
+    untrue: Option<Untrue>,
+}
+
+impl Written {
+    async fn ended(mut self, answer: &Answer) {
+        let is_undone = answer.refused_by.is_some()
+            || answer.result.as_ref().is_err_and(|failure| says_it_was_not_done(failure.code));
+        if let Some(untrue) = self.untrue.take_if(|_| !is_undone) {
+            self.engine.invalidate_everywhere(&untrue).await;
+        }
+        self.untrue = None;
+    }
+}
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        if let Some(untrue) = self.untrue.take() {
+            self.engine.invalidate(&untrue);
+        }
+    }
+}
+
+/// Codes of a backend that did not do what it was asked to. The others leave it open.
+fn says_it_was_not_done(code: Code) -> bool {
+    !matches!(
+        code,
+        Code::Ok | Code::Cancelled | Code::Unknown | Code::DeadlineExceeded | Code::Internal | Code::DataLoss
+    )
+}
