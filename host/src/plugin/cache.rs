@@ -56,11 +56,19 @@ impl PluginCache {
         is_true.then_some(entry.value)
     }
 
-    pub(super) fn set(&self, key: Key, value: Vec<u8>, ttl: Duration, tags: &[String]) {
+    /// To be taken when a request begins: what it stores was true then at best.
+    pub(super) fn now(&self) -> u64 {
+        self.generations.now()
+    }
+
+    /// `since`: [`PluginCache::now`] when the request began that has made the value.
+    pub(super) fn set(&self, key: Key, value: Vec<u8>, ttl: Duration, tags: &[String], since: u64) {
         let tags: Vec<String> = tags.iter().map(|tag| key.own(tag)).collect();
         let weight = value.len() + key.key.len() + tags.iter().map(|tag| tag.len() + 24).sum::<usize>() + 200;
-        let generation = self.generations.now();
-        self.store.insert(key, Entry { value: value.into(), tags, generation }, weight, ttl);
+        // What an invalidation has made untrue meanwhile does not take the place of what is true.
+        if self.generations.is_true(since, tags.iter().map(String::as_str)) {
+            self.store.insert(key, Entry { value: value.into(), tags, generation: since }, weight, ttl);
+        }
     }
 
     pub(super) fn delete(&self, key: &Key) {
@@ -84,7 +92,7 @@ mod tests {
     async fn entries_end_by_time_by_tag_and_by_hand() {
         let cache = PluginCache::new(1 << 20);
         let set = |name: &str, tag: &str| {
-            cache.set(key(b"a", name), b"v".to_vec(), Duration::from_secs(10), &[tag.to_owned()])
+            cache.set(key(b"a", name), b"v".to_vec(), Duration::from_secs(10), &[tag.to_owned()], cache.now())
         };
         let has = |name: &str| cache.get(&key(b"a", name)).is_some();
         set("1", "film");
@@ -100,5 +108,26 @@ mod tests {
         assert!(cache.get(&key(b"b", "1")).is_none(), "another plugin sees nothing");
         tokio::time::advance(Duration::from_secs(10)).await;
         assert!(!has("1"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_keeps_nothing_that_was_made_untrue_since_it_began() {
+        let cache = PluginCache::new(1 << 20);
+        let set = |value: &[u8], since| {
+            cache.set(key(b"a", "1"), value.to_vec(), Duration::from_secs(10), &["film".to_owned()], since);
+        };
+        let found = || cache.get(&key(b"a", "1"));
+        let slow = cache.now();
+        cache.invalidate_tag(Digest::of(b"a"), "film");
+        let quick = cache.now();
+        set(b"new", quick);
+        set(b"old", slow);
+        assert_eq!(found().as_deref(), Some(&b"new"[..]));
+        cache.invalidate_tag(Digest::of(b"b"), "film");
+        set(b"newer", quick);
+        assert_eq!(found().as_deref(), Some(&b"newer"[..]), "another plugin's tag is another tag");
+        cache.delete(&key(b"a", "1"));
+        set(b"old", slow);
+        assert!(found().is_none());
     }
 }

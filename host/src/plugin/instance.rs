@@ -44,6 +44,8 @@ pub(super) struct State {
     /// The calls of the request that runs now.
     pub(super) session: Option<Session>,
     pub(super) party: Party,
+    /// The clock of the plugins' cache when the request began.
+    pub(super) since: u64,
     /// What the request has asked for so far.
     crossings: u32,
     calls: u32,
@@ -90,6 +92,7 @@ impl State {
             meter,
             session: None,
             party: Party::Anyone,
+            since: 0,
             crossings: 0,
             calls: 0,
             messages: 0,
@@ -134,6 +137,7 @@ impl State {
         self.speech.begin(request_id, self.shared.config.log.as_usize());
         (self.crossings, self.calls, self.messages) = (0, 0, 0);
         self.limiter.refused = false;
+        self.since = self.shared.cache.now();
         self.session = Some(session);
         self.party = party;
     }
