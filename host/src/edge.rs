@@ -119,9 +119,11 @@ async fn entry(edge: &Edge, request: Request<Body>) -> Response<Body> {
         let text = "the host failed while it handled this request";
         Err(Fault::new(Blame::Host, StatusCode::INTERNAL_SERVER_ERROR, "host", text).because("a panic"))
     });
-    let result = gateway::explained(result, &trail);
+    let (result, ended) = gateway::explained(result, &trail);
     let (response, fault) = answer::give_out(&head, result, &trail, since.elapsed());
-    answer::record(&head, response.status(), fault.as_ref(), &trail, since.elapsed());
+    // The log and the metrics tell of the request, not of the page that explains it.
+    let (status, fault) = ended.unwrap_or((response.status(), fault));
+    answer::record(&head, status, fault.as_ref(), &trail, since.elapsed());
     response
 }
 

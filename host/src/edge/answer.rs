@@ -130,15 +130,22 @@ fn timing(trail: &Trail, took: Duration) -> String {
         // Writing to a string can't fail.
         let _ = write!(
             text,
-            ", guest;dur={:.2}, calls;desc=\"{} made, {} upstream, {} cached, depth {}\"",
+            ", guest;dur={:.2}, calls;desc=\"{} made, {} upstream{}{}, {} cached, depth {}\"",
             millis(trail.cost.unwrap_or_default().cpu),
             stats.calls(),
             stats.upstream(),
+            if_any(stats.retries(), "retries"),
+            if_any(stats.refused(), "refused"),
             stats.cached(),
             stats.depth()
         );
     }
     text
+}
+
+/// `, 2 retries`; nothing where there were none.
+fn if_any(count: u32, what: &str) -> String {
+    if count == 0 { String::new() } else { format!(", {count} {what}") }
 }
 
 /// Counts the request, and writes its one line.

@@ -5,13 +5,18 @@ use crate::model::Fault;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::json;
 
-/// The answer as it is, or what became of it and the calls behind it, where they were recorded.
-pub fn explained(result: Result<Reply, Fault>, trail: &Trail) -> Result<Reply, Fault> {
-    let Some(stats) = trail.stats.as_ref() else { return result };
-    let Some(mut explanation) = stats.explanation() else { return result };
-    let (status, detail) = match &result {
-        Ok(reply) => (reply.status, None),
-        Err(fault) => (fault.status, Some(fault.detail.clone())),
+/// The answer as it is; or, where its calls were recorded, what became of it and of them, and beside that the status and the fault that
+/// the request has ended with.
+pub fn explained(
+    result: Result<Reply, Fault>,
+    trail: &Trail,
+) -> (Result<Reply, Fault>, Option<(StatusCode, Option<Fault>)>) {
+    let Some(stats) = trail.stats.as_ref() else { return (result, None) };
+    let Some(mut explanation) = stats.explanation() else { return (result, None) };
+    let (status, detail, fault) = match result {
+        Ok(Reply { status, body: Body::Problem { detail, .. }, .. }) => (status, Some(detail), None),
+        Ok(reply) => (reply.status, None, None),
+        Err(fault) => (fault.status, Some(fault.detail.clone()), Some(fault)),
     };
     let endpoint = trail.endpoint.as_ref();
     let degraded: Vec<_> =
@@ -20,17 +25,20 @@ pub fn explained(result: Result<Reply, Fault>, trail: &Trail) -> Result<Reply, F
         "endpoint": endpoint.map(|endpoint| endpoint.name.clone()),
         "plugin": endpoint.map(|endpoint| format!("{} {}", endpoint.release.name, endpoint.release.version)),
         "status": status.as_u16(),
-        "detail": detail,
+        "detail": &detail,
         "guest_cpu_ms": trail.cost.unwrap_or_default().cpu.as_secs_f64() * 1e3,
         "calls": stats.calls(), "depth": stats.depth(), "upstream_calls": stats.upstream(), "cache_hits": stats.cached(),
-        "failed": stats.failed(), "bytes": stats.bytes(), "degraded": degraded,
+        "retries": stats.retries(), "refused": stats.refused(), "failed": stats.failed(), "bytes": stats.bytes(), "degraded": degraded,
     });
     if let Some(members) = explanation.as_object_mut() {
+        // Stands first: this page's own status says nothing of the answer that it stands for.
+        let kind = fault.as_ref().map(|fault| fault.kind);
+        members.insert("answer".to_owned(), json!({ "status": status.as_u16(), "detail": detail, "problem": kind }));
         members.insert("request".to_owned(), summary);
     }
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     let text = serde_json::to_string_pretty(&explanation).unwrap_or_default();
-    Ok(Reply { status: StatusCode::OK, headers, body: Body::Bytes(text.into()) })
+    (Ok(Reply { status: StatusCode::OK, headers, body: Body::Bytes(text.into()) }), Some((status, fault)))
 }
