@@ -91,7 +91,7 @@ async fn whoever_does_not_finish_a_request_keeps_nobody_waiting_for_a_kept_respo
     let mut unfinished = Vec::new();
     for number in 1..=3 {
         let mut stream = TcpStream::connect(host.address()).await.unwrap();
-        let head = format!("GET /people?ids={number} HTTP/1.1\r\nhost: test\r\ncontent-length: 10\r\n\r\n12345");
+        let head = format!("GET /people?ids={number} HTTP/1.1\r\nhost: test\r\naccept: */*\r\ncontent-length: 10\r\n\r\n12345");
         stream.write_all(head.as_bytes()).await.unwrap();
         unfinished.push(stream);
         let begun = async || (host.metrics().await.sum("weft_requests_active", &[]) >= f64::from(number)).then_some(());
