@@ -26,6 +26,7 @@ pub use sharing::Shared;
 pub use output::{Body, Reply, weak_tag};
 pub use rates::Rates;
 
+use admission::Entered;
 use idempotency::{Begun, Slot};
 use identification::Presented;
 use input::Given;
@@ -94,7 +95,7 @@ pub struct Gateway {
     pub engine: Arc<Engine>,
     pub ceilings: Ceilings,
     pub admission: Arc<Admission>,
-    pub rates: Rates,
+    pub rates: Arc<Rates>,
     pub answers: Arc<Answers>,
     pub responses: Arc<Shared>,
     /// Response headers that the operator grants to plugins that ask for them.
@@ -121,6 +122,8 @@ struct Job {
     /// For the log, whatever the guest is told.
     request_id: HeaderValue,
     trace: TraceContext,
+    /// Held for as long as the guest runs, whoever is still there.
+    place: Entered,
 }
 
 /// What came of it.
@@ -163,7 +166,7 @@ impl Gateway {
         let body = tokio::time::timeout_at(deadline.instant(), request.body).await;
         let body = body.map_err(|_| faults::body_too_slow())??;
         negotiation::check_content_type(policy, &request.headers, &body)?;
-        let _entered = self.admission.enter(policy.priority)?;
+        let place = self.admission.enter(policy.priority)?;
 
         // A repeated write gets the first one's answer.
         let (party, token) = (Party::from(identity), token.flatten());
@@ -192,7 +195,7 @@ impl Gateway {
         }
         let stats = Arc::new(Stats::new(explains));
         trail.stats = Some(stats.clone());
-        let job = Job { given, stats, request_id: request.request_id, trace: request.trace };
+        let job = Job { given, stats, request_id: request.request_id, trace: request.trace, place };
         let (outcome, cost) = self.answer(job, begun, way, deadline, trail).await;
         trail.cost = cost;
         outcome
@@ -246,7 +249,7 @@ impl Gateway {
 
     /// The guest's run, and what its answer is for the client. Needs nothing that belongs to the connection.
     fn run(&self, job: Job, deadline: Deadline) -> BoxFuture<'static, Ran> {
-        let Job { given, stats, request_id, trace } = job;
+        let Job { given, stats, request_id, trace, place } = job;
         let (endpoint, granted) = (given.endpoint.clone(), self.granted_headers.clone());
         let (request, caller) = given.split(deadline, trace);
         let (plans, limits) = (endpoint.release.plans.clone(), self.limits(&endpoint.release));
@@ -255,6 +258,7 @@ impl Gateway {
         let invocation = Invocation { request, request_id, session, party, deadline };
         // On the heap: a response that is there already does not have the room for a guest made and moved for nothing.
         Box::pin(async move {
+            let _place = place;
             let release = &endpoint.release;
             match release.plugin.handle(invocation).await {
                 Ok(answer) => {

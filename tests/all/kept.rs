@@ -1,11 +1,17 @@
 //! Responses that are kept for others can be neither delayed nor coloured by whoever happens to ask first.
 
-use crate::support::{knows_all, probe};
+use crate::support::{hold_people, knows_all, probe};
 use bytes::Bytes;
 use serde_json::json;
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 use weft_tests::{
-    artifacts::with_manifest, host::TestHost, setup::Setup, tokens::Token, upstream::FakeUpstream, wait::until,
+    artifacts::with_manifest,
+    host::TestHost,
+    raw::abandon,
+    setup::Setup,
+    tokens::Token,
+    upstream::{FakeUpstream, Gate},
+    wait::until,
     web::Reply,
 };
 
@@ -21,9 +27,13 @@ fn keeping(endpoint: &str, scope: &str) -> Bytes {
     })
 }
 
-async fn host(upstream: &FakeUpstream, artifact: &Bytes) -> TestHost {
+fn setup(upstream: &FakeUpstream, artifact: &Bytes) -> Setup {
     let setup = Setup::new().identity("").one_backend(upstream.address(), "timeout = \"30s\"");
-    setup.plugin("probe.wasm", artifact).start().await
+    setup.plugin("probe.wasm", artifact)
+}
+
+async fn host(upstream: &FakeUpstream, artifact: &Bytes) -> TestHost {
+    setup(upstream, artifact).start().await
 }
 
 fn origin(reply: &Reply) -> &str {
@@ -91,7 +101,9 @@ async fn whoever_does_not_finish_a_request_keeps_nobody_waiting_for_a_kept_respo
     let mut unfinished = Vec::new();
     for number in 1..=3 {
         let mut stream = TcpStream::connect(host.address()).await.unwrap();
-        let head = format!("GET /people?ids={number} HTTP/1.1\r\nhost: test\r\naccept: */*\r\ncontent-length: 10\r\n\r\n12345");
+        let head = format!(
+            "GET /people?ids={number} HTTP/1.1\r\nhost: test\r\naccept: */*\r\ncontent-length: 10\r\n\r\n12345"
+        );
         stream.write_all(head.as_bytes()).await.unwrap();
         unfinished.push(stream);
         let begun = async || (host.metrics().await.sum("weft_requests_active", &[]) >= f64::from(number)).then_some(());
@@ -101,4 +113,29 @@ async fn whoever_does_not_finish_a_request_keeps_nobody_waiting_for_a_kept_respo
         let made = host.get(&format!("/people?ids={number}")).send().await.ok();
         assert_eq!((origin(&made), made.json()), (MADE, json!([format!("Person {number}")])));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_goes_on_for_others_when_its_caller_has_left_keeps_its_place() {
+    let (gate, upstream) = (Gate::new(), knows_all().await);
+    hold_people(&upstream, &gate, 7);
+    // Places for twenty requests, of which those of this priority may have twelve; turns for ten.
+    let plugin = with_manifest(&keeping("/people", "public"), |manifest| {
+        let policy = manifest["endpoint"]["GET /people"].as_table_mut().unwrap();
+        policy.insert("priority".to_owned(), "sheddable".into());
+    });
+    let setup = setup(&upstream, &plugin);
+    let host = setup.limits("requests = 10\nplugin-share = \"100%\"\nqueue = \"10s\"").start().await;
+    let active = async || host.metrics().await.sum("weft_requests_active", &[]);
+    for number in 0..12 {
+        let request = format!("GET /people?ids={number} HTTP/1.1\r\nhost: test\r\n\r\n");
+        let begun = async || (active().await >= 1.0).then_some(());
+        abandon(host.address(), request.as_bytes(), until("it to have begun", begun)).await;
+        until("it to have gone", async || (active().await == 0.0).then_some(())).await;
+    }
+    let refused = host.get("/people?ids=12").send().await.problem(503);
+    assert_eq!(refused["type"], "urn:weft:problem:overloaded");
+    gate.open();
+    let served = async || (host.get("/people?ids=12").send().await.status == 200).then_some(());
+    until("their places to be free", served).await;
 }

@@ -4,7 +4,7 @@ use super::StartError;
 use crate::{
     config::Config,
     fanout::{Engine, Forward},
-    gateway::{Admission, Answers, Ceilings, Gateway, Rates, Shared},
+    gateway::{Admission, Answers, Ceilings, Gateway, Shared},
     identity::{Exchanger, Verifier},
     plugin::Runtime,
     release::{self, Loader, Releases},
@@ -28,7 +28,7 @@ pub(super) struct Site {
 }
 
 impl Site {
-    /// Without plugins as yet. Answers to repeated writes outlive a reload: they are `before`'s.
+    /// Without plugins as yet. Answers to repeated writes and what counts against rates outlive a reload: they are `before`'s.
     pub(super) fn prepare(
         config: &Config,
         runtime: &Runtime,
@@ -43,8 +43,8 @@ impl Site {
         let (plugins, clients) = (config.plugins.clone(), config.clients.names());
         let loader =
             Arc::new(Loader::new(plugins, clients, runtime.clone(), engine.clone(), metrics, releases.clone()));
-        let answers = before.map(|before| before.gateway.answers.clone());
-        let gateway = Arc::new(gateway(config, verifier, engine.clone(), &releases, answers));
+        let before = before.map(|before| &*before.gateway);
+        let gateway = Arc::new(gateway(config, verifier, engine.clone(), &releases, before));
         Ok(Self { gateway, loader, releases, engine, backends })
     }
 
@@ -83,7 +83,7 @@ fn gateway(
     verifier: Option<Arc<Verifier>>,
     engine: Arc<Engine>,
     releases: &Arc<Releases>,
-    answers: Option<Arc<Answers>>,
+    before: Option<&Gateway>,
 ) -> Gateway {
     let ceilings = Ceilings {
         timeout: config.http.timeout,
@@ -98,8 +98,8 @@ fn gateway(
         engine,
         ceilings,
         admission: Arc::new(Admission::new(config.limits.requests as usize * 2)),
-        rates: Rates::default(),
-        answers: answers.unwrap_or_else(|| Answers::new(config.limits.idempotency.0)),
+        rates: before.map(|before| before.rates.clone()).unwrap_or_default(),
+        answers: before.map_or_else(|| Answers::new(config.limits.idempotency.0), |before| before.answers.clone()),
         responses: Shared::new(config.limits.responses.0),
         granted_headers: config.plugins.response_headers.clone().into(),
         explain: config.http.explain.clone(),

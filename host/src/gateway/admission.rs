@@ -43,11 +43,11 @@ impl fmt::Debug for Admission {
     }
 }
 
-/// A request under way. Counts until dropped.
+/// A place of something under way: of a request, or of what goes on for others when its request has ended. Counts until dropped.
 #[derive(Debug)]
-pub(super) struct Entered<'a>(&'a Admission);
+pub(super) struct Entered(Arc<Admission>);
 
-impl Drop for Entered<'_> {
+impl Drop for Entered {
     fn drop(&mut self) {
         self.0.under_way.fetch_sub(1, Relaxed);
     }
@@ -84,9 +84,9 @@ impl Admission {
     }
 
     /// Lets a request in, or says why not.
-    pub(super) fn enter(&self, priority: Priority) -> Result<Entered<'_>, Fault> {
+    pub(super) fn enter(self: &Arc<Self>, priority: Priority) -> Result<Entered, Fault> {
         let before = self.under_way.fetch_add(1, Relaxed);
-        let entered = Entered(self);
+        let entered = Entered(self.clone());
         if before < self.bound(priority) { Ok(entered) } else { Err(overloaded(priority)) }
     }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn let_in(admission: &Admission, priority: Priority) -> usize {
+fn let_in(admission: &Arc<Admission>, priority: Priority) -> usize {
     let mut inside = Vec::new();
     while let Ok(entered) = admission.enter(priority) {
         inside.push(entered);
@@ -12,7 +12,7 @@ fn let_in(admission: &Admission, priority: Priority) -> usize {
 
 #[test]
 fn sheddable_ones_are_refused_first_and_critical_ones_last() {
-    let admission = Admission::new(100);
+    let admission = Arc::new(Admission::new(100));
     let counts =
         [Priority::Sheddable, Priority::Normal, Priority::Critical].map(|priority| let_in(&admission, priority));
     assert_eq!(counts, [60, 90, 100]);
@@ -21,7 +21,7 @@ fn sheddable_ones_are_refused_first_and_critical_ones_last() {
 
 #[test]
 fn the_bound_sinks_while_the_host_is_late_and_comes_back() {
-    let admission = Admission::new(100);
+    let admission = Arc::new(Admission::new(100));
     let inside: Vec<_> = (0..50).map(|_| admission.enter(Priority::Critical).unwrap()).collect();
     for _ in 0..10 {
         (1..LATE_IN_A_ROW).for_each(|_| admission.learn(LATE * 2));
