@@ -48,6 +48,7 @@ pub fn answers(bytes: &[u8]) -> bool {
             status: None,
             missing: if keyed { Missing::Omitted } else { Missing::Never },
             wrap: None,
+            more: None,
         },
     };
     let Ok(rule) = Rule::new(spec) else { return false };

@@ -210,4 +210,12 @@ async fn check_proposes_batch_rules_that_can_be_pasted() {
     let after = check(&setup.more(&pasted), &["--json"]).await;
     let after: Value = serde_json::from_str(&after.out).unwrap();
     assert_eq!((&after["mistakes"], &after["proposals"]), (&json!([]), &json!({})));
+    // Some of its endpoints take anybody, and these rules share within an identity.
+    let warnings: Vec<_> = after["warnings"].as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect();
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(warnings[0].contains("may be anonymous") && warnings[0].contains("set scope = \"public\""), "{warnings:?}");
+    let public = pasted.replace("batch = {", "scope = \"public\"\nbatch = {");
+    let setup = Setup::new().one_backend("127.0.0.1:1", &public).plugin("probe.wasm", &probe());
+    let shared: Value = serde_json::from_str(&check(&setup, &["--json"]).await.out).unwrap();
+    assert_eq!(shared["warnings"], json!([]));
 }

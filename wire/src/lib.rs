@@ -20,7 +20,7 @@
 //!     key: id(),
 //!     key_required: false,
 //!     request: Request::Keys { keys: KeyList::Scalars { field: 1, kind: Kind::Uint32 }, carry: vec![] },
-//!     reply: Reply { items: 1, shape: Shape::Keyed(id()), item: vec![], status: None, missing: Missing::Omitted, wrap: None },
+//!     reply: Reply { items: 1, shape: Shape::Keyed(id()), item: vec![], status: None, missing: Missing::Omitted, wrap: None, more: None },
 //! })?;
 //!
 //! let seven = rule.split_request(&Bytes::from_static(b"\x08\x07"))?;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::{
     BadRule, Missing, Reply, Rule, Shape,
     element::Element,
-    field::{Field, Fields, Malformed},
+    field::{Field, Fields, Malformed, Value},
     key::{KeyValue, Kind, Scalar},
     layout::{KeyPath, Layout, check_number, check_path},
     list::List,
@@ -21,6 +21,8 @@ pub enum Item {
     Found(Bytes),
     /// There is no such item.
     Missing,
+    /// The reply says nothing of it, and that it goes on elsewhere ([`Reply::more`](crate::Reply::more)).
+    Elsewhere,
     /// This item failed, and only this one.
     Failed(Box<Failure>),
 }
@@ -69,6 +71,8 @@ pub(crate) struct Splitter {
     element: Element,
     /// The list of missing keys.
     listed: Option<List>,
+    /// The field that says that there is more elsewhere.
+    more: Option<u32>,
 }
 
 #[derive(Debug, Clone)]
@@ -83,9 +87,12 @@ enum Order {
 
 impl Splitter {
     pub(crate) fn new(reply: Reply, key: &Layout) -> Result<Self, BadRule> {
-        let Reply { items, shape, mut item, mut status, missing, wrap } = reply;
+        let Reply { items, shape, mut item, mut status, missing, wrap, more } = reply;
         check_number(items)?;
-        wrap.map_or(Ok(()), check_number)?;
+        [wrap, more].into_iter().flatten().try_for_each(check_number)?;
+        if more == Some(items) {
+            return Err(BadRule::Overlap(items));
+        }
         check_element(&item, status.as_deref())?;
         let listed = listed(&missing, items, key)?;
         let leaves_out = listed.is_some() || missing == Missing::Omitted && item.is_empty();
@@ -104,7 +111,7 @@ impl Splitter {
             }
         };
         let element = Element { item, status, absent_is_empty, missing, wrap };
-        Ok(Self { items, order, element, listed })
+        Ok(Self { items, order, element, listed, more })
     }
 
     /// Puts one element's answer where its key stands.
@@ -145,9 +152,25 @@ impl Splitter {
         settled
     }
 
-    fn finish(&self, answers: Vec<Option<Item>>, places: &Places<'_>) -> Result<Vec<Item>, BadReply> {
+    /// Whether the reply says that it goes on elsewhere.
+    fn goes_on(&self, reply: &Bytes) -> Result<bool, Malformed> {
+        let Some(more) = self.more else { return Ok(false) };
+        let mut goes_on = false;
+        let mut fields = Fields::of(reply);
+        while let Some(field) = fields.find(|number| number == more)? {
+            goes_on = match field.value {
+                Value::Len(text) => !text.is_empty(),
+                Value::Varint(number) => number != 0,
+                _ => false,
+            };
+        }
+        Ok(goes_on)
+    }
+
+    fn finish(&self, answers: Vec<Option<Item>>, places: &Places<'_>, goes_on: bool) -> Result<Vec<Item>, BadReply> {
         let keys = answers.len();
         let unanswered = |place| match (&self.order, &self.element.missing) {
+            _ if goes_on => Ok(Item::Elsewhere),
             (Order::Aligned, _) => Err(BadReply::Count { keys, items: places.cursor }),
             (_, Missing::Omitted) => Ok(Item::Missing),
             _ => Err(BadReply::Unanswered(place)),
@@ -176,7 +199,21 @@ impl Rule {
                 Splitter::missing(list, &field, reply, &mut places, &mut answers)?;
             }
         }
-        splitter.finish(answers, &places)
+        splitter.finish(answers, &places, splitter.goes_on(reply)?)
+    }
+
+    /// How many elements of the reply carry a key that is none of `keys`. None should; where there are some, a key that has no
+    /// answer may have been spelt otherwise by the backend.
+    pub fn strays(&self, reply: &Bytes, keys: &[KeyValue]) -> usize {
+        let Order::Keyed { key, .. } = &self.splitter.order else { return 0 };
+        let mut places = Places { keys, cursor: 0, index: None };
+        let mut strays = 0;
+        let mut fields = Fields::of(reply);
+        while let Ok(Some(element)) = fields.find(|number| number == self.splitter.items) {
+            let Ok(found) = element.payload().and_then(|payload| key.read(payload)) else { break };
+            strays += usize::from(key.with_parts(&found, |parts| places.of(parts, reply)).is_none());
+        }
+        strays
     }
 }
 

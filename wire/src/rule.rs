@@ -76,6 +76,9 @@ pub struct Reply {
     pub missing: Missing,
     /// The field of the single reply that holds the item; `None`: the single reply is the item.
     pub wrap: Option<u32>,
+    /// The field of the batch reply that is not empty where it goes on elsewhere (`next_page_token`). What such a reply leaves out
+    /// is [`Item::Elsewhere`](crate::Item::Elsewhere), not missing.
+    pub more: Option<u32>,
 }
 
 /// Which element of the reply answers which key.

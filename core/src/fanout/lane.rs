@@ -20,6 +20,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
     time::Duration,
 };
+use tokio::time::Instant;
 use travel::{Aboard, Departure, Groups};
 use weft_wire::KeyValue;
 
@@ -28,6 +29,7 @@ const BATCHES_UNDER_WAY: usize = 2;
 /// The part of a backend's learnt concurrency that one lane may use before its calls begin to gather.
 const SHARE_OF_LIMIT: usize = 8;
 const LONGEST_GATHERING: Duration = Duration::from_millis(2);
+const BETWEEN_WARNINGS: Duration = Duration::from_mins(1);
 
 /// The lanes of one method.
 #[derive(Debug, Default)]
@@ -231,6 +233,17 @@ impl Drop for Arrival {
 }
 
 impl Batch {
+    /// Whether it is time again to tell of something that many replies may have: once in a minute.
+    fn may_tell(&self) -> bool {
+        let mut told = lock(&self.told);
+        let now = Instant::now();
+        let may = told.is_none_or(|told| now.saturating_duration_since(told) >= BETWEEN_WARNINGS);
+        if may {
+            *told = Some(now);
+        }
+        may
+    }
+
     /// How long calls gather while enough batches are out.
     fn gathering(&self) -> Duration {
         let seconds = f64::from_bits(self.round_trip.load(Relaxed));

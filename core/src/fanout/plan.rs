@@ -20,9 +20,10 @@ use bytes::Bytes;
 use prost_reflect::{DescriptorPool, MethodDescriptor, prost_types::method_options::IdempotencyLevel};
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, atomic::AtomicU64},
+    sync::{Arc, Mutex, atomic::AtomicU64},
     time::Duration,
 };
+use tokio::time::Instant;
 
 /// One method as the engine treats it. Plans that come out equal are shared by all releases, and with them flights, lanes and
 /// cached replies.
@@ -73,6 +74,8 @@ pub(super) struct Batch {
     pub(super) max: usize,
     pub(super) max_bytes: usize,
     pub(super) lanes: Lanes,
+    /// When something odd about its replies was told last.
+    pub(super) told: Mutex<Option<Instant>>,
     /// Average answer time of batches, in seconds, as the bits of an f64.
     pub(super) round_trip: AtomicU64,
 }
@@ -258,6 +261,7 @@ impl Batch {
             max: batch.max,
             max_bytes: batch.max_bytes,
             lanes: Lanes::default(),
+            told: Mutex::default(),
             round_trip: AtomicU64::new(0),
         })
     }

@@ -189,7 +189,14 @@ fn reply(
         None => None,
     };
     let missing = missing(batch, &output)?;
-    Ok(Reply { items: items.number(), shape, item, status, missing, wrap: wrap(batch, single, &element)? })
+    let (wrap, more) = (wrap(batch, single, &element)?, more(&output));
+    Ok(Reply { items: items.number(), shape, item, status, missing, wrap, more })
+}
+
+/// Where a list that is cut into pages says that there is another one (<https://google.aip.dev/158>).
+fn more(output: &MessageDescriptor) -> Option<u32> {
+    let token = output.get_field_by_name("next_page_token")?;
+    (token.kind() == Kind::String && !token.is_list()).then(|| token.number())
 }
 
 fn status_field(element: &MessageDescriptor, name: &str) -> Result<u32, String> {
@@ -237,10 +244,28 @@ fn wrap(batch: &BatchConfig, single: &MethodDescriptor, item: &MessageDescriptor
         ));
     };
     let holder = field(&output, name, "wrap")?;
+    let others = beside(&output, &holder);
+    if !others.is_empty() {
+        return Err(format!(
+            "wrap: `{}` has more than `{name}`: of a batch, `{}` would be empty where the method's own reply may say otherwise; \
+             leave out `batch`, or serve a method that replies with the item alone",
+            output.full_name(),
+            others.join("`, `")
+        ));
+    }
     match holder.kind() {
         Kind::Message(message) if message == *item => Ok(Some(holder.number())),
         _ => Err(format!("wrap: `{}` does not hold a `{}`", holder.full_name(), item.full_name())),
     }
+}
+
+/// Fields that may have something to say where `holder` has: all others, but for those of its own oneof.
+fn beside(message: &MessageDescriptor, holder: &FieldDescriptor) -> Vec<String> {
+    let oneof = holder.containing_oneof();
+    let is_beside = |field: &FieldDescriptor| {
+        field.number() != holder.number() && (oneof.is_none() || field.containing_oneof() != oneof)
+    };
+    message.fields().filter(is_beside).map(|field| field.name().to_owned()).collect()
 }
 
 /// For each method `GetX` whose service has a `BatchGetXs` after AIP-231: the configuration to paste, ready but for a look at it.
@@ -265,6 +290,9 @@ pub fn propose(pool: &DescriptorPool, method: &str) -> Option<String> {
     let item_key = item.fields().find(|f| f.name() == key.name() && f.kind() == key.kind());
     let wrap =
         single.output().fields().find(|f| item != single.output() && matches!(f.kind(), Kind::Message(m) if m == item));
+    if wrap.as_ref().is_some_and(|wrap| !beside(&single.output(), wrap).is_empty()) {
+        return None;
+    }
     let mut rule = format!(
         "batch = {{ via = \"{}\", key = \"{}\", keys = \"{}\", items = \"{}\"",
         via.name(),

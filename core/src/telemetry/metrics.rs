@@ -69,6 +69,7 @@ pub struct Metrics {
     /// Good responses with a part that is less than it should be.
     pub degraded: Family<EndpointLabels, Counter>,
     pub batch_size: Histogram,
+    pub batch_oddities: Family<CacheLabels, Counter>,
     pub cache_lookups: Family<CacheLabels, Counter>,
     pub cache_entries: Gauge,
     pub cache_bytes: Gauge,
@@ -111,6 +112,7 @@ impl Default for Metrics {
             amplification: Family::new_with_constructor(|| Histogram::new(COUNTS)),
             degraded: Family::default(),
             batch_size: Histogram::new(COUNTS),
+            batch_oddities: Family::default(),
             cache_lookups: Family::default(),
             cache_entries: Gauge::default(),
             cache_bytes: Gauge::default(),
@@ -177,6 +179,11 @@ impl Metrics {
             self.degraded.clone(),
         );
         r.register("batch_size", "Calls that travelled in one batch", self.batch_size.clone());
+        r.register(
+            "batch_oddities",
+            "Batch replies that were cut short, or left keys out and held others that nobody asked for",
+            self.batch_oddities.clone(),
+        );
         r.register("cache_lookups", "Look-ups in the entity cache, by what it had", self.cache_lookups.clone());
         r.register("cache_entries", "Entities in the cache", self.cache_entries.clone());
         r.register_with_unit("cache", "Size of the entity cache", Unit::Bytes, self.cache_bytes.clone());

@@ -2,9 +2,10 @@
 
 use super::{Failure, Result, print, runtime};
 use crate::{
-    artifact::Artifact,
+    artifact::{Artifact, Auth, EndpointPolicy},
     config::Config,
     fanout::{self, Engine, PlanError},
+    model::Scope,
     release::{Claimant, Refusal, clashes},
     settings::{Mistake, Place},
     telemetry::Metrics,
@@ -35,6 +36,8 @@ struct Found {
     mistakes: Vec<Mistake>,
     /// By the table that it belongs into: a line to paste.
     proposals: BTreeMap<String, String>,
+    /// What is no mistake, and may not be meant.
+    warnings: Vec<String>,
     artifacts: Vec<String>,
 }
 
@@ -68,6 +71,9 @@ pub(super) fn run(arguments: &Arguments) -> Result {
     print(&format!("{}: no mistakes", arguments.config.display()));
     for artifact in &found.artifacts {
         print(&format!("  {artifact}"));
+    }
+    for warning in &found.warnings {
+        print(&format!("\nwarning: {warning}"));
     }
     for (table, rule) in &found.proposals {
         let method = table.split('"').nth(1).unwrap_or(table);
@@ -107,6 +113,7 @@ fn check(config: &Config) -> Result<Found> {
             Err(errors) => errors.into_iter().for_each(|error| found.complain_of_plan(file, error)),
         }
         propose(config, artifact, &mut found.proposals);
+        found.warnings.extend(shared_with_nobody(config, artifact));
     }
     let claimants: Vec<_> = artifacts.iter().map(|(file, artifact)| Claimant { file, artifact }).collect();
     for (Claimant { file, artifact }, refusal) in clashes(&claimants) {
@@ -144,4 +151,30 @@ fn propose(config: &Config, artifact: &Artifact, proposals: &mut BTreeMap<String
             proposals.insert(format!("[backend.{}.method.\"{method}\"]", backend.name), rule);
         }
     }
+}
+
+/// Methods whose calls would be batched or cached, if the callers of some endpoints had an identity to share within.
+fn shared_with_nobody(config: &Config, artifact: &Artifact) -> Vec<String> {
+    let is_anonymous = |endpoint: &&EndpointPolicy| {
+        endpoint.auth != Auth::Required || endpoint.cache.as_ref().is_some_and(|cache| cache.scope == Scope::Public)
+    };
+    let manifest = &artifact.manifest;
+    let endpoints: Vec<_> = manifest.endpoints.iter().filter(is_anonymous).map(|e| format!("`{}`", e.name)).collect();
+    if endpoints.is_empty() {
+        return Vec::new();
+    }
+    let is_alone = |method: &&String| {
+        let backend = method.split_once('/').and_then(|(service, _)| config.fanout.backend_of(service));
+        let rules = backend.and_then(|backend| backend.methods.get(*method));
+        rules.is_some_and(|rules| rules.scope == Scope::Principal && (rules.batch.is_some() || rules.cache.is_some()))
+    };
+    let warning = |method: &String| {
+        format!(
+            "plugin `{}`: callers of {} may be anonymous, and `{method}` has scope \"principal\": their calls of it are neither batched \
+             nor cached, but sent one by one; set scope = \"public\" if its replies are the same for everybody",
+            manifest.name,
+            endpoints.join(", ")
+        )
+    };
+    artifact.methods.iter().filter(is_alone).map(warning).collect()
 }

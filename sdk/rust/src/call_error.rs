@@ -139,6 +139,15 @@ struct RpcStatus {
     details: Vec<Any>,
 }
 
+/// The beginning of `google.rpc.ErrorInfo`.
+#[derive(Clone, PartialEq, Message)]
+struct ErrorInfo {
+    #[prost(string, tag = "1")]
+    reason: String,
+    #[prost(string, tag = "2")]
+    domain: String,
+}
+
 impl CallError {
     /// A failure, as a backend in a test would answer it.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
@@ -184,6 +193,18 @@ impl CallError {
         &self.0.message
     }
 
+    /// Whose bound on calls kept this one from being made, where one did: the kind of problem that says so.
+    fn limit(&self) -> Option<(&'static str, Status)> {
+        let info = self.0.details.iter().find(|detail| detail.type_url.ends_with("/google.rpc.ErrorInfo"))?;
+        let info = ErrorInfo::decode(&*info.value).ok().filter(|info| info.domain == "weft")?;
+        match info.reason.as_str() {
+            // To try again is of no use: the plugin asks for more than its manifest says.
+            "PLUGIN_LIMIT" => Some(("urn:weft:problem:plugin-limit", Status::INTERNAL_SERVER_ERROR)),
+            "HOST_LIMIT" => Some(("urn:weft:problem:host-limit", Status::SERVICE_UNAVAILABLE)),
+            _ => None,
+        }
+    }
+
     /// The details of the status, such as a `google.rpc.BadRequest`.
     pub fn details(&self) -> &[Any] {
         &self.0.details
@@ -201,6 +222,10 @@ impl std::error::Error for CallError {}
 
 impl From<CallError> for Problem {
     fn from(error: CallError) -> Self {
+        if let Some((kind, status)) = error.limit() {
+            log::warn!("{error}"; method = error.method());
+            return Self::new(status, error.message()).with_kind(kind).with("method", error.method());
+        }
         let Parts { code, method, message, .. } = *error.0;
         let status = code.status();
         let detail = if status.is_server_error() {
@@ -222,7 +247,7 @@ impl From<CallError> for Problem {
 /// # fn demo(reply: Result<u32, CallError>, id: u32) -> Result<()> {
 /// # let (a, b, c) = (reply.clone(), reply.clone(), reply);
 /// let film: u32 = a.or_not_found("film", id)?;      // 404 "there is no film `7`"
-/// let film: Option<u32> = b.optional()?;            // NOT_FOUND is an answer, not a failure
+/// let film: Option<u32> = b.optional()?;            // so is NOT_FOUND, and the page can do without what is down
 /// let film: u32 = c.field("path.id")?;              // a 4xx names the field of the request that caused it
 /// # Ok(()) }
 /// ```
@@ -230,10 +255,15 @@ pub trait CallResult<T> {
     /// `None` where the backend answered `NOT_FOUND`.
     fn if_found(self) -> Result<Option<T>, CallError>;
 
-    /// `None` where the backend answered `NOT_FOUND`, and where it could not answer: for a part that the response can do without.
-    /// The host marks the response as degraded if the backend failed. What is wrong with the call itself (`INVALID_ARGUMENT`,
-    /// `PERMISSION_DENIED`, …) stays an error.
+    /// `None` where the backend answered `NOT_FOUND`, and where it could not answer ([`Code::is_backend_failure`]): for a part that
+    /// the response can do without. The host marks the response as degraded if the backend failed. What is wrong with the call
+    /// itself (`INVALID_ARGUMENT`, …) stays an error, and so does `PERMISSION_DENIED`: a page that leaves out what its caller may
+    /// not see is a choice, made by [`CallResult::optional_if_denied`].
     fn optional(self) -> Result<Option<T>, CallError>;
+
+    /// As [`CallResult::optional`], and `None` where the backend answered `PERMISSION_DENIED` or `UNAUTHENTICATED` too: for a part
+    /// that only some callers may see. The response is not marked as degraded then, since it is all that this caller may have.
+    fn optional_if_denied(self) -> Result<Option<T>, CallError>;
 
     /// [`Problem::not_found`] in your words where the backend answered `NOT_FOUND`; else as `?` does.
     fn or_not_found(self, what: &str, id: impl fmt::Display) -> Result<T>;
@@ -247,6 +277,13 @@ impl<T> CallResult<T> for Result<T, CallError> {
         match self {
             Err(error) if error.code().is_backend_failure() => Ok(None),
             other => other.if_found(),
+        }
+    }
+
+    fn optional_if_denied(self) -> Result<Option<T>, CallError> {
+        match self {
+            Err(error) if matches!(error.code(), Code::PermissionDenied | Code::Unauthenticated) => Ok(None),
+            other => other.optional(),
         }
     }
 

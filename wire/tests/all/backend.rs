@@ -167,7 +167,7 @@ fn ask(spec: Spec, names: &[Name], view: u32, serve: impl Fn(Vec<(Name, u32)>) -
 fn said(item: &Item, decode: impl Fn(Bytes) -> Book) -> Said {
     match item {
         Item::Found(single) => Said::Book(decode(single.clone())),
-        Item::Missing => Said::Nothing,
+        Item::Missing | Item::Elsewhere => Said::Nothing,
         Item::Failed(failure) => {
             let status = Status { code: failure.code as i32, message: failure.message.clone() };
             assert_eq!(Status::decode(failure.status.clone()).unwrap(), status);

@@ -29,6 +29,7 @@ fn rule(kind: Kind) -> Rule {
             status: None,
             missing: Missing::Listed(scalars(2, kind)),
             wrap: None,
+            more: None,
         },
     })
     .unwrap()

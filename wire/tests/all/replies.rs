@@ -55,6 +55,47 @@ fn what_was_not_asked_for_is_ignored() {
 }
 
 #[test]
+fn what_a_reply_leaves_out_while_it_goes_on_elsewhere_is_not_missing() {
+    for change in [|_: &mut Spec| {}, aligned, |spec: &mut Spec| spec.reply.missing = Missing::Never] {
+        let rule = films_with(|spec| {
+            change(spec);
+            spec.reply.more = Some(6);
+        });
+        let cut = split(&rule, &[len(1, &film(7)), len(6, b"next page")]).unwrap();
+        assert_eq!(cut, [found(&film(7)), Item::Elsewhere, Item::Elsewhere]);
+        let emptied = split(&rule, &[len(1, &film(7)), len(6, b"next page"), len(6, b"")]);
+        assert_ne!(emptied, Ok(cut), "the last occurrence counts");
+    }
+    let rule = films_with(|spec| spec.reply.more = Some(6));
+    let whole = split(&rule, &[len(1, &film(7)), len(6, b"")]).unwrap();
+    assert_eq!(whole, [found(&film(7)), Item::Missing, Item::Missing]);
+    let listed = films_with(|spec| {
+        spec.reply.missing = Missing::Listed(scalars(2, Kind::Uint32));
+        spec.reply.more = Some(6);
+    });
+    let told = split(&listed, &[len(1, &film(7)), int(2, 8), int(6, 1)]).unwrap();
+    assert_eq!(told, [found(&film(7)), Item::Missing, Item::Elsewhere], "what is said to be missing is");
+    assert_eq!(
+        Rule::new(Spec {
+            reply: weft_wire::Reply { more: Some(1), ..crate::support::films().reply },
+            ..crate::support::films()
+        })
+        .err(),
+        Some(weft_wire::BadRule::Overlap(1))
+    );
+}
+
+#[test]
+fn items_of_other_keys_are_counted() {
+    let rule = films_with(|_| {});
+    let strays = |reply: &[Vec<u8>]| rule.strays(&message(reply), &ids(&rule, &[7, 8, 9]));
+    assert_eq!(strays(&[len(1, &film(9)), len(1, &film(7))]), 0);
+    assert_eq!(strays(&[len(1, &film(1)), len(1, &film(7)), len(1, &film(2))]), 2);
+    let by_place = films_with(aligned);
+    assert_eq!(by_place.strays(&message(&[len(1, &film(1))]), &ids(&by_place, &[7])), 0);
+}
+
+#[test]
 fn an_item_without_its_key_has_key_zero() {
     let rule = films_with(|_| {});
     let keys = ids(&rule, &[0, 7]);

@@ -21,6 +21,7 @@ pub(crate) fn films() -> Spec {
             status: None,
             missing: Missing::Omitted,
             wrap: None,
+            more: None,
         },
     }
 }

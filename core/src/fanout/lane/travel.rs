@@ -11,6 +11,7 @@ use crate::{
         stats::Counted,
     },
     model::{Code, Failure},
+    telemetry::CacheLabels,
     upstream::Outgoing,
 };
 use bytes::Bytes;
@@ -86,13 +87,20 @@ impl Lane {
                 // What is wrong with one key says nothing of the others, which may be other callers'.
                 Err(failure) if is_about_an_item(failure.code) => self.halves(engine, keys, groups).await,
                 Err(_) => settle_all(engine, groups.iter().flatten(), &loaded),
-                Ok(reply) => self.hand_out(engine, batch, (reply, &loaded), &keys, &groups),
+                Ok(reply) => {
+                    let (keys, groups) = self.hand_out(engine, batch, (reply, &loaded), keys, groups);
+                    // In pieces of half the size at most, however little of them comes back.
+                    self.halves(engine, keys, groups).await;
+                }
             }
         }
         .boxed()
     }
 
     async fn halves(&self, engine: &Engine, mut keys: Vec<KeyValue>, mut groups: Groups) {
+        if keys.is_empty() {
+            return;
+        }
         let middle = keys.len() / 2;
         let (back_keys, back_groups) = (keys.split_off(middle), groups.split_off(middle));
         join(self.travel(engine, keys, groups), self.travel(engine, back_keys, back_groups)).await;
@@ -120,15 +128,16 @@ impl Lane {
         Loaded::of(answer, trip)
     }
 
+    /// Gives back those of which the reply says that they are elsewhere.
     fn hand_out(
         &self,
         engine: &Engine,
         batch: &Batch,
         (reply, loaded): (&Bytes, &Loaded),
-        keys: &[KeyValue],
-        groups: &[Vec<Arc<Flight>>],
-    ) {
-        let items = match batch.rule.split_reply(reply, keys) {
+        keys: Vec<KeyValue>,
+        groups: Groups,
+    ) -> (Vec<KeyValue>, Groups) {
+        let items = match batch.rule.split_reply(reply, &keys) {
             Ok(items) => items,
             Err(error) => {
                 let via = &batch.method.name;
@@ -136,22 +145,58 @@ impl Lane {
                 let text = format!("the reply of {via} can't be split into replies of {}: {error}", self.plan.name);
                 let failed = loaded.part(Err(Failure::new(Code::Internal, text)));
                 settle_all(engine, groups.iter().flatten(), &failed);
-                return;
+                return Default::default();
             }
         };
+        self.look_for_oddities(engine, batch, (reply, &items), &keys);
+        let mut elsewhere = (Vec::new(), Vec::new());
         let mut post = Post::default();
-        for (item, group) in items.into_iter().zip(groups) {
+        for ((item, group), key) in items.into_iter().zip(groups).zip(keys) {
             let result = match item {
                 Item::Found(bytes) => Ok(bytes),
+                Item::Elsewhere => {
+                    elsewhere.0.push(key);
+                    elsewhere.1.push(group);
+                    continue;
+                }
                 Item::Missing => Err(Failure::new(Code::NotFound, format!("{}: no such item", self.plan.name))),
                 Item::Failed(failure) => {
                     let code = Code::from_number(failure.code);
                     Err(Failure { code, message: failure.message, details: failure.status })
                 }
             };
-            for flight in group {
+            for flight in &group {
                 engine.settle(flight, loaded.part(result.clone()), &mut post);
             }
+        }
+        elsewhere
+    }
+
+    /// Tells of replies that leave something out, and at the same time say that it may be there.
+    fn look_for_oddities(&self, engine: &Engine, batch: &Batch, (reply, items): (&Bytes, &[Item]), keys: &[KeyValue]) {
+        let is_cut = items.contains(&Item::Elsewhere);
+        let strays = if items.contains(&Item::Missing) { batch.rule.strays(reply, keys) } else { 0 };
+        let (method, via) = (&*self.plan.name, &batch.method.name);
+        let count = |what: &str| {
+            let labels = CacheLabels { method: method.to_owned(), result: what.to_owned() };
+            engine.metrics.batch_oddities.get_or_create(&labels).inc();
+        };
+        if is_cut {
+            count("cut-short");
+        }
+        if strays > 0 {
+            count("other-keys");
+        }
+        if (is_cut || strays > 0) && batch.may_tell() {
+            tracing::warn!(
+                method, %via, keys = keys.len(), is_cut, strays,
+                "a batch reply leaves keys out: {}",
+                if is_cut {
+                    "it has a next page, so they are asked for again in smaller batches; lower `max`, or raise the backend's page size"
+                } else {
+                    "it has items of other keys, which may be the same ones spelt otherwise; they are told as NOT_FOUND"
+                }
+            );
         }
     }
 }

@@ -45,11 +45,9 @@ impl MostCalls {
         let message = format!(
             "the request has made all calls that its {whose} allows ({bound}): ask for many items in one call, or raise it"
         );
-        let info = ErrorInfo {
-            reason: "LIMIT".to_owned(),
-            domain: "weft".to_owned(),
-            metadata: [("whose".to_owned(), whose.to_owned()), ("bound".to_owned(), bound)].into(),
-        };
+        // What the SDK knows it by.
+        let reason = if is_plugins { "PLUGIN_LIMIT" } else { "HOST_LIMIT" }.to_owned();
+        let info = ErrorInfo { reason, domain: "weft".to_owned(), metadata: [("bound".to_owned(), bound)].into() };
         let detail =
             Any { type_url: "type.googleapis.com/google.rpc.ErrorInfo".to_owned(), value: info.encode_to_vec() };
         let code = Code::ResourceExhausted;

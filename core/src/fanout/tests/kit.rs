@@ -47,11 +47,13 @@ pub(super) struct Id {
     pub(super) locale: String,
 }
 
-/// `message BatchGetItemsResponse { repeated Item items = 1; }`
+/// `message BatchGetItemsResponse { repeated Item items = 1; string next_page_token = 2; }`
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Items {
     #[prost(message, repeated, tag = "1")]
     pub(super) items: Vec<Item>,
+    #[prost(string, tag = "2")]
+    pub(super) next_page_token: String,
 }
 
 pub(super) const PROTO: &str = r#"
@@ -66,7 +68,7 @@ service Items {
 message GetItemRequest { uint32 id = 1; string locale = 3; }
 message Item { uint32 id = 1; string text = 2; }
 message BatchGetItemsRequest { repeated uint32 ids = 1; string locale = 3; }
-message BatchGetItemsResponse { repeated Item items = 1; }
+message BatchGetItemsResponse { repeated Item items = 1; string next_page_token = 2; }
 "#;
 
 pub(super) const GET: u32 = 0;
@@ -141,7 +143,7 @@ pub(super) fn answer(seen: &Seen) -> Result<Bytes, Failure> {
     if seen.method.ends_with("BatchGetItems") {
         let ids = Ids::decode(seen.message.clone()).unwrap();
         let items = ids.ids.iter().rev().filter_map(|id| item(*id)).collect();
-        return Ok(Items { items }.encode_to_vec().into());
+        return Ok(Items { items, ..Items::default() }.encode_to_vec().into());
     }
     let id = Id::decode(seen.message.clone()).unwrap().id;
     item(id)

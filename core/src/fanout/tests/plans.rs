@@ -53,6 +53,26 @@ fn over_http_a_method_is_safe_by_name_only_under_a_verb_that_reads() {
 }
 
 #[test]
+fn a_rule_that_would_make_other_replies_than_the_method_is_refused() {
+    let with = |envelope: &str| {
+        let proto = PROTO
+            .replace("rpc GetItem(GetItemRequest) returns (Item)", "rpc GetItem(GetItemRequest) returns (Envelope)");
+        let rule = BATCH.replace("missing =", "wrap = \"item\", missing =");
+        let engine = engine(
+            &one_backend(&format!("[backend.items.method.\"t.v1.Items/GetItem\"]\n{rule}")),
+            &fake(),
+            Forward::default(),
+        );
+        let plans = engine.plans(&artifact_of(&format!("{proto}\nmessage Envelope {{ {envelope} }}"), ""));
+        plans.err().map(|mistakes| mistakes[0].to_string())
+    };
+    let refused = with("bool success = 1; Item item = 2; string error_message = 3;").unwrap();
+    assert!(refused.contains("`success`, `error_message` would be empty") && refused.starts_with("test:"), "{refused}");
+    assert_eq!(with("Item item = 2;"), None);
+    assert_eq!(with("oneof result { Item item = 2; string error = 3; }"), None, "one excludes the other");
+}
+
+#[test]
 fn a_batch_does_not_go_through_a_method_that_is_said_to_change_something() {
     let rules = format!(
         "[backend.items.method.\"t.v1.Items/GetItem\"]\n{BATCH}\n[backend.items.method.\"t.v1.Items/BatchGetItems\"]\nsafe = false\n"

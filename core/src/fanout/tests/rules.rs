@@ -141,6 +141,29 @@ async fn one_bad_key_fails_nobody_elses_call_whatever_the_rule_says() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_reply_that_is_cut_short_says_nothing_of_what_it_leaves_out() {
+    use prost::Message;
+    let fake = Fake::new(|seen| {
+        let Ok(bytes) = answer(seen) else { return Box::pin(std::future::ready(answer(seen))) };
+        let mut reply = bytes;
+        if seen.method.ends_with("BatchGetItems") {
+            let mut items = Items::decode(reply).unwrap();
+            items.next_page_token = if items.items.len() > 3 { "more".to_owned() } else { String::new() };
+            items.items.truncate(3);
+            reply = items.encode_to_vec().into();
+        }
+        Box::pin(std::future::ready(Ok(reply)))
+    });
+    let bench = Bench::new(fake, BATCH);
+    let done = all(&mut bench.session(None, SECOND), gets((1..=40).chain([2_000_000]))).await;
+    let failed: Vec<_> = done.iter().filter(|done| done.code != 0).map(|done| (done.ticket, done.code)).collect();
+    assert_eq!(failed, [(40, Code::NotFound as u32)]);
+    assert!(bench.fake.batches().iter().skip(1).all(|keys| *keys <= 20), "{:?}", bench.fake.batches());
+    let scrape = bench.engine.metrics.encode();
+    assert!(scrape.contains("result=\"cut-short\""), "{scrape}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_malformed_reply_fails_the_batch_as_internal() {
     let bench = Bench::new(Fake::new(|_| Box::pin(std::future::ready(Ok(b"\x0a\xff".to_vec().into())))), BATCH);
     let done = all(&mut bench.session(None, SECOND), gets([1, 2])).await;

@@ -85,6 +85,58 @@ fn failures_can_be_put_in_your_words() {
     assert_eq!(down.get("/optional").send().status(), 503);
 }
 
+#[get("/parts")]
+async fn parts() -> Result<String> {
+    let may = NEXT.call(Number { value: 1 }).await.optional_if_denied()?;
+    let must = NEXT.call(Number { value: 2 }).await.optional()?;
+    Ok(format!("{:?} {:?}", may.map(|it| it.value), must.map(|it| it.value)))
+}
+
+#[test]
+fn a_part_that_a_caller_may_not_see_is_left_out_only_where_that_is_said() {
+    for (code, status) in [
+        (Code::Unavailable, 200),
+        (Code::NotFound, 200),
+        (Code::PermissionDenied, 403),
+        (Code::Unauthenticated, 401),
+        (Code::InvalidArgument, 400),
+    ] {
+        let app = app(const { &[weft_endpoint_parts::ENDPOINT] }, code);
+        assert_eq!(app.get("/parts").send().status(), status, "{code}");
+        let denied_first = app.backend(NEXT, move |number: Number| match number.value {
+            1 => Err(CallError::new(Code::PermissionDenied, "not yours")),
+            _ => Ok(Number { value: 2 }),
+        });
+        assert_eq!(denied_first.get("/parts").send().text(), "None Some(2)");
+    }
+}
+
+/// As the host tells of a bound that a call would have been over.
+fn over_a_bound(reason: &str) -> CallError {
+    let text = |tag: u8, text: &str| [&[tag, text.len() as u8], text.as_bytes()].concat();
+    let info = [text(0x0a, reason), text(0x12, "weft"), vec![0x1a, 0]].concat();
+    let detail = Any { type_url: "type.googleapis.com/google.rpc.ErrorInfo".into(), value: info };
+    CallError::new(Code::ResourceExhausted, "all calls are made (calls = 200 in [limits] of plugin.toml)")
+        .with_detail(detail)
+}
+
+#[test]
+fn a_bound_of_the_plugin_says_that_it_is_the_plugins() {
+    for (reason, status, kind) in [
+        ("PLUGIN_LIMIT", 500, "urn:weft:problem:plugin-limit"),
+        ("HOST_LIMIT", 503, "urn:weft:problem:host-limit"),
+        ("ELSE", 503, ""),
+    ] {
+        let app = app(const { &[weft_endpoint_plain::ENDPOINT] }, Code::Internal);
+        let app = app.backend(NEXT, move |_| Err(over_a_bound(reason)));
+        let response = app.get("/plain").send();
+        let problem = response.problem();
+        assert_eq!((problem.status().number(), problem.kind()), (status, kind), "{reason}");
+        assert_eq!(problem.detail().contains("calls = 200 in [limits] of plugin.toml"), reason != "ELSE", "{reason}");
+        assert_eq!(app.logs().len(), 1);
+    }
+}
+
 #[get("/details")]
 async fn details() -> Result<String, CallError> {
     match NEXT.call(Number { value: 1 }).await {
