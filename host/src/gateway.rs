@@ -15,6 +15,7 @@ mod identification;
 mod input;
 mod negotiation;
 mod output;
+mod parts;
 mod rates;
 mod sharing;
 

@@ -117,7 +117,7 @@ async fn an_address_that_fails_to_prove_who_it_is_has_to_wait_and_others_have_no
     let good = token("ann");
     assert_eq!(gateway.at("198.51.100.7", 0, "GET", PATH).bearer(&good).send().await.status, 200);
     let forged = |number: usize| {
-        let address = if number % 2 == 0 { "198.51.100.7" } else { "2001:db8:0:7::1" };
+        let address = if number.is_multiple_of(2) { "198.51.100.7" } else { "2001:db8:0:7::1" };
         gateway.at(address, number, "GET", PATH).bearer(&format!("{}x{number}", token("eve")))
     };
     let mut statuses = Vec::new();

@@ -1,6 +1,7 @@
 //! What a guest is given of a request: decoded, and no more than its manifest asks for. Where its response is kept for others, no more
 //! than all who may share it have in common: [`Given`] is the one list, from which both the key and the guest's request are made.
 
+use super::parts::Parts;
 use crate::{
     artifact::{Digest, EndpointPolicy, ResponseCache},
     fanout,
@@ -55,7 +56,8 @@ impl Given {
             return None;
         }
         let mut parts = Parts::default();
-        ShareKey::of(scope, party)?.write(&mut parts.0);
+        let who = ShareKey::of(scope, party)?;
+        parts.with(|out| who.write(out));
         parts.add(endpoint.release.digest.bytes());
         [endpoint.name.as_bytes(), client.as_bytes(), path.as_bytes(), body]
             .into_iter()
@@ -66,7 +68,7 @@ impl Given {
             parts.add(&serde_json::to_vec(&identity.claims).ok()?);
             parts.add(token.as_ref().map_or(b"", HeaderValue::as_bytes));
         }
-        Some(Digest::of(&parts.0))
+        Some(parts.digest())
     }
 
     /// The guest's request, and on whose behalf its calls are made.
@@ -87,29 +89,6 @@ impl Given {
             extensions: Vec::new(),
         };
         (request, fanout::Caller { party, token, request_id, trace, source })
-    }
-}
-
-/// Parts behind their lengths, so that none runs into the next.
-#[derive(Default)]
-struct Parts(Vec<u8>);
-
-impl Parts {
-    fn count(&mut self, count: usize) {
-        self.0.extend_from_slice(&(count as u64).to_be_bytes());
-    }
-
-    fn add(&mut self, part: &[u8]) {
-        self.count(part.len());
-        self.0.extend_from_slice(part);
-    }
-
-    fn pairs(&mut self, pairs: &[(String, String)]) {
-        self.count(pairs.len());
-        for (name, value) in pairs {
-            self.add(name.as_bytes());
-            self.add(value.as_bytes());
-        }
     }
 }
 

@@ -3,8 +3,9 @@
 //! A caller's own limits go before those that many share, and a request that is refused by one takes nothing of any: whoever asks too
 //! often takes nothing away from others.
 
-use super::faults;
+use super::{faults, parts::Parts};
 use crate::{
+    artifact::Digest,
     model::{Fault, ShareKey},
     net::Subnet,
     release::Endpoint,
@@ -31,14 +32,12 @@ pub(super) enum Payer {
     At(Subnet),
 }
 
-/// What a limit is of: a client, or one of its endpoints.
-type Place = (String, Option<String>);
-
-/// Apart from one another, so that a crowd of callers makes nobody forget what all of them share.
+/// Apart from one another, so that a crowd of callers makes nobody forget what all of them share; by digest, so that long names take no
+/// more than short ones.
 #[derive(Debug)]
 pub struct Rates {
-    shared: Store<Place, Arc<Bucket>>,
-    own: Store<(Place, Payer), Arc<Bucket>>,
+    shared: Store<Digest, Arc<Bucket>>,
+    own: Store<Digest, Arc<Bucket>>,
     failures: Store<Subnet, Arc<Bucket>>,
 }
 
@@ -64,21 +63,20 @@ impl Rates {
     /// Counts a request against all limits that are set for it. `who`: none where only a listed peer is known, which is no caller.
     pub(super) fn check(&self, client: &Client, endpoint: &Endpoint, who: Option<Payer>) -> Result<(), Fault> {
         let policy = &endpoint.policy;
-        let of_client = || (client.name.clone(), None);
-        let of_endpoint = || (client.name.clone(), Some(endpoint.name.clone()));
-        let own = |rate: Option<Rate>, place: &dyn Fn() -> Place, what: &'static str| {
-            let (rate, who) = (rate?, who.clone()?);
-            Some((bucket(&self.own, (place(), who), rate), rate, what))
+        let (of_client, of_endpoint) = ([client.name.as_str(), ""], [client.name.as_str(), endpoint.name.as_str()]);
+        let own = |rate: Option<Rate>, place, what: &'static str| {
+            let (rate, who) = (rate?, who.as_ref()?);
+            Some((bucket(&self.own, key(place, Some(who)), rate), rate, what))
         };
-        let shared = |rate: Option<Rate>, place: &dyn Fn() -> Place, what: &'static str| {
-            rate.map(|rate| (bucket(&self.shared, place(), rate), rate, what))
+        let shared = |rate: Option<Rate>, place, what: &'static str| {
+            rate.map(|rate| (bucket(&self.shared, key(place, None), rate), rate, what))
         };
         // The narrower before the wider.
         let limits = [
-            own(policy.principal_rate, &of_endpoint, "of one caller to this endpoint"),
-            own(client.principal_rate, &of_client, "of one caller"),
-            shared(policy.rate, &of_endpoint, "to this endpoint"),
-            shared(client.rate, &of_client, "of this client"),
+            own(policy.principal_rate, of_endpoint, "of one caller to this endpoint"),
+            own(client.principal_rate, of_client, "of one caller"),
+            shared(policy.rate, of_endpoint, "to this endpoint"),
+            shared(client.rate, of_client, "of this client"),
         ];
         take_all(limits.into_iter().flatten())
     }
@@ -92,6 +90,24 @@ impl Rates {
             Err(wait) => Err(faults::too_many(rate, "with a credential that is not good", wait)),
         }
     }
+}
+
+/// `place`: a client, and one of its endpoints or none.
+fn key(place: [&str; 2], who: Option<&Payer>) -> Digest {
+    let mut parts = Parts::default();
+    place.into_iter().for_each(|part| parts.add(part.as_bytes()));
+    match who {
+        None => parts.add(b"all"),
+        Some(Payer::Caller(caller)) => {
+            parts.add(b"caller");
+            parts.with(|out| caller.write(out));
+        }
+        Some(Payer::At(subnet)) => {
+            parts.add(b"at");
+            parts.add(subnet.to_string().as_bytes());
+        }
+    }
+    parts.digest()
 }
 
 fn bucket<K: Hash + Eq + Clone + Send + Sync + 'static>(
