@@ -24,7 +24,8 @@ async fn host(identity: &str) -> TestHost {
 }
 
 async fn host_of(url: &str) -> TestHost {
-    host(&format!("issuers = [\"{ISSUER}\"]\njwks = \"{url}\"\n")).await
+    // All from one address, and some in great numbers.
+    host(&format!("issuers = [\"{ISSUER}\"]\njwks = \"{url}\"\nfailure-rate = \"1000000/m\"\n")).await
 }
 
 /// Each with a token of its own, so that nothing is remembered of it.

@@ -72,8 +72,13 @@ async fn a_balancer_says_by_the_proxy_protocol_who_is_behind_it() {
         assert_eq!(send(&host, &behind([ip, 1, 1, 1])).await.status, status, "{ip}.1.1.1");
     }
     let health_check = proxy(0, 0, &[]);
-    assert_eq!(send(&host, &health_check).await.status, 200, "the balancer itself");
-    assert_eq!(send(&host, &health_check).await.status, 429);
+    for _ in 0..3 {
+        assert_eq!(
+            send(&host, &health_check).await.status,
+            200,
+            "the balancer itself is nobody who could ask too often"
+        );
+    }
     // In pieces, and the request behind it in one with its end.
     let whole = [behind([3, 1, 1, 1]), REQUEST.to_vec()].concat();
     let mut stream = TcpStream::connect(host.address()).await.unwrap();
