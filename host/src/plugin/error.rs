@@ -79,3 +79,26 @@ impl Blueprint {
         otherwise(format!("{error:?}"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_the_guest_made_of_its_request_would_be_the_same_for_others() {
+        let (text, time) = (String::new, Duration::from_secs(1));
+        let all = [
+            (PluginError::Busy(time), false),
+            (PluginError::BackOff(time), false),
+            (PluginError::Start(text()), false),
+            (PluginError::Deadline, false),
+            (PluginError::Trapped(text()), true),
+            (PluginError::Memory(1), true),
+            (PluginError::Cpu(time), true),
+            (PluginError::TooLarge { size: None, limit: 1 }, true),
+        ];
+        for (error, is_guests_own) in all {
+            assert_eq!(error.is_guests_own(), is_guests_own, "{error}");
+        }
+    }
+}
