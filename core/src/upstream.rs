@@ -40,7 +40,7 @@ use prost_reflect::prost_types::FileDescriptorSet;
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
     net::SocketAddr,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
 };
 
 /// One call as it leaves the host.
@@ -54,6 +54,8 @@ pub struct Outgoing {
     pub deadline: Deadline,
     /// The client's address, for the policies that stick to it.
     pub source: Option<SocketAddr>,
+    /// Set where a stream is cut because the call's time ends.
+    pub cut: Arc<AtomicBool>,
 }
 
 impl Outgoing {

@@ -67,7 +67,7 @@ async fn a_stream_that_fails_is_a_failure_and_not_a_short_list() {
         ("a bad end", events(2, &[trailers]), "", "INTERNAL"),
         ("no status", events(2, &[Step::End]), "", "UNKNOWN"),
         ("the connection breaks", events(2, &[Step::Settle, Step::Abort]), "", "UNAVAILABLE"),
-        ("no end in the method's time", events(2, &[]), "timeout = \"300ms\"", "DEADLINE_EXCEEDED"),
+        ("nothing in the method's time", events(0, &[]), "timeout = \"300ms\"", "DEADLINE_EXCEEDED"),
         ("nobody there", vec![Step::Abort], "stream = { time = \"20s\" }", "UNAVAILABLE"),
     ] {
         let (_upstream, host) = host(steps, bounds).await;
@@ -91,6 +91,19 @@ async fn a_stream_for_which_no_connection_is_made_is_a_failure_and_another_endpo
         assert_eq!(both.get("/events/all").send().await.ok().json(), json!([1, 2, 3]));
     }
     assert_eq!(well.calls(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_does_not_end_is_cut_before_the_calls_time_does_and_is_told_as_that() {
+    let (upstream, host) = host(events(2, &[]), "timeout = \"300ms\"\ncache = { ttl = \"10m\" }").await;
+    for calls in 1..=2 {
+        let cut = host.get("/events/all").send().await.ok();
+        assert_eq!(
+            (cut.json(), cut.header("x-weft-degraded")),
+            (json!([1, 2]), Some("feed.v1.Feed/ListEvents;how=cut"))
+        );
+        assert_eq!(upstream.calls(), calls, "it is not all that there is, so it is not kept");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

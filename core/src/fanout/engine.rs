@@ -166,6 +166,7 @@ impl Engine {
             metadata: scoped.metadata.clone(),
             deadline,
             source: scoped.source,
+            cut: Arc::default(),
         };
         let started = Instant::now();
         let answer = plan.backend.call(outgoing).await;

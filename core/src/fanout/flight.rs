@@ -47,7 +47,7 @@ pub(super) struct Flight {
     /// The cache's clock when it began.
     pub(super) generation: u64,
     pub(super) started: Instant,
-    /// The method's time is over.
+    /// Its time is over: the method's, or of a stream that of who began it.
     ends: Deadline,
     /// A refresh: it goes on although nobody waits.
     detached: bool,
@@ -138,17 +138,21 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Flight {
     fn new(start: Start<'_>, key: Key, first: Option<Waiter>) -> Arc<Self> {
         let detached = first.is_none();
+        let hurry = first.as_ref().map(|first| first.deadline).filter(|_| start.plan.method.stream.is_some());
         let state = State { waiters: first.into_iter().collect(), closed: false, load: None };
         let Start { plan, expires_at, generations, now: started, .. } = start;
-        let (plan, generation, ends) = (plan.clone(), generations.now(), Deadline::after_from(started, plan.timeout));
+        // A stream is cut in time for who has asked for it: half a list is better than none.
+        let ends = hurry.unwrap_or_else(|| Deadline::after_from(started, plan.timeout));
+        let (plan, generation) = (plan.clone(), generations.now());
         Arc::new(Self { key, plan, expires_at, generation, started, ends, detached, state: Mutex::new(state) })
     }
 
     /// Gives the waiter back where the flight has ended already, or would end long before the waiter's own time.
     fn join(&self, waiter: Waiter, now: Instant) -> Result<(), Waiter> {
-        let is_late = now.saturating_duration_since(self.started) > self.plan.timeout / 2;
+        let left = |until: Deadline| until.instant().saturating_duration_since(now);
+        let is_late = left(self.ends) < left(waiter.deadline) / 2;
         let mut state = lock(&self.state);
-        if state.closed || (is_late && waiter.deadline > self.ends) {
+        if state.closed || is_late {
             return Err(waiter);
         }
         state.waiters.push(Waiter { origin: Origin::Coalesced, ..waiter });

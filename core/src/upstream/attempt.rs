@@ -16,7 +16,7 @@ use futures_util::{
     future::{BoxFuture, FutureExt},
     stream::{FuturesUnordered, StreamExt},
 };
-use std::time::Duration;
+use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 use tokio::time::Instant;
 
 /// Pause before the first retry; each further one waits twice as long.
@@ -62,7 +62,7 @@ pub(super) async fn run(backend: &Backend, outgoing: &Outgoing) -> Answer {
         Attempts { backend, outgoing, canary, tried: Vec::new(), count: 0, running: FuturesUnordered::new() };
     backend.budget.deposit();
     let result = attempts.run().await;
-    Answer::new(result, attempts.count)
+    Answer { cut: outgoing.cut.load(Relaxed), ..Answer::new(result, attempts.count) }
 }
 
 impl Attempts<'_> {

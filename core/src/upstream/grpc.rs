@@ -81,7 +81,10 @@ pub(super) async fn unary(channel: Channel, outgoing: Outgoing, max_reply: usize
     }
     let path = outgoing.method.path.clone();
     let answer = match outgoing.method.stream {
-        Some(bounds) => stream(client, request, path, bounds, &progress).await,
+        Some(bounds) => {
+            let time = Time::of(bounds, outgoing.deadline.remaining(), outgoing.cut);
+            stream(client, request, path, (bounds, time), &progress).await
+        }
         None => one(client, request, path).await,
     };
     answer.map_err(|status| failed(&status, &progress))
@@ -99,12 +102,40 @@ async fn one(mut client: Grpc<GrpcOnly>, request: tonic::Request<Bytes>, path: P
     }
 }
 
+/// How long a stream is taken.
+struct Time {
+    most: Duration,
+    /// Where nobody has said how long: to be set when it is cut for that.
+    cut: Option<Arc<AtomicBool>>,
+}
+
+impl Time {
+    fn of(bounds: StreamBounds, remaining: Duration, cut: Arc<AtomicBool>) -> Self {
+        match bounds.time {
+            Some(most) => Self { most, cut: None },
+            None => Self { most: remaining.mul_f64(0.9), cut: Some(cut) },
+        }
+    }
+
+    /// Fails where the call's time is nearly over and nothing has come: that is no empty list.
+    fn is_over(&self, list: &[u8]) -> Result<(), Status> {
+        match &self.cut {
+            Some(_) if list.is_empty() => Err(Status::deadline_exceeded("no answer in time")),
+            Some(cut) => {
+                cut.store(true, Relaxed);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
 /// The messages of a stream up to its bounds, as `repeated` field 1 of one message.
 async fn stream(
     mut client: Grpc<GrpcOnly>,
     request: tonic::Request<Bytes>,
     path: PathAndQuery,
-    bounds: StreamBounds,
+    (bounds, time): (StreamBounds, Time),
     progress: &Arc<Progress>,
 ) -> Result<Bytes, Status> {
     let progress = progress.clone();
@@ -116,18 +147,14 @@ async fn stream(
             message
         })
     });
-    let mut cut = std::pin::pin!(async {
-        match bounds.time {
-            Some(time) => tokio::time::sleep(time).await,
-            None => std::future::pending().await,
-        }
-    });
+    let mut cut = std::pin::pin!(tokio::time::sleep(time.most));
     let mut list = BytesMut::new();
     let opened = tokio::select! {
         opened = client.streaming(request, path, RawCodec) => opened?,
         // Many servers send no headers before there is a message.
         () = &mut cut => {
             let was_sent = progress.sent.load(Relaxed);
+            time.is_over(&list)?;
             return if was_sent { Ok(Bytes::new()) } else { Err(Status::from_error(Box::new(NoConnection))) };
         }
     };
@@ -135,7 +162,10 @@ async fn stream(
     for _ in 0..bounds.items {
         let next = tokio::select! {
             next = messages.message() => next?,
-            () = &mut cut => break,
+            () = &mut cut => {
+                time.is_over(&list)?;
+                break;
+            }
         };
         let Some(message) = next else { break };
         if list.len() + message.len() > bounds.bytes {

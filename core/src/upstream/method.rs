@@ -13,7 +13,7 @@ use std::{sync::OnceLock, time::Duration};
 pub struct StreamBounds {
     pub items: usize,
     pub bytes: usize,
-    /// `None`: it has to end within the call's time.
+    /// `None`: the call's time, less a tenth for the way back.
     pub time: Option<Duration>,
 }
 

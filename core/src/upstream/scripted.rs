@@ -84,6 +84,7 @@ pub(super) fn backend(settings: &str, scripts: &[Script]) -> Backend {
 
 pub(super) fn outgoing(safe: bool, budget: Duration) -> Outgoing {
     Outgoing {
+        cut: Arc::default(),
         method: Arc::new(Method::new("b", "s.S/M", safe, None, &Metrics::default())),
         message: Bytes::new(),
         metadata: http::HeaderMap::new(),

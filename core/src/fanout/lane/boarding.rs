@@ -10,11 +10,14 @@ use crate::fanout::{
 use hashbrown::HashMap;
 use std::sync::Arc;
 
+/// Those who enter one lane.
+type Together = (Arc<Plan>, Arc<Scoped>, Vec<Passenger>);
+
 /// Calls of one exchange that go into lanes, gathered so that each lane is entered once. Dropped before they were sent, they end.
 #[derive(Debug)]
 pub(in crate::fanout) struct Boarding {
     engine: Arc<Engine>,
-    lanes: HashMap<(u32, LaneKey), (Arc<Plan>, Arc<Scoped>, Vec<Passenger>)>,
+    lanes: HashMap<(u32, LaneKey), Together>,
 }
 
 impl Boarding {

@@ -119,6 +119,7 @@ impl Lane {
             metadata: self.scoped.metadata.clone(),
             deadline,
             source: self.scoped.source,
+            cut: Arc::default(),
         };
         let answer = self.plan.backend.call(outgoing).await;
         counted.ended(&answer);

@@ -34,7 +34,8 @@ impl Session {
             let counted = Counted::new([stats]);
             let started = Instant::now();
             let written = Written { untrue: Engine::untrue_after(&plan, &message), engine };
-            let outgoing = Outgoing { method: plan.method.clone(), message, metadata, deadline, source };
+            let outgoing =
+                Outgoing { method: plan.method.clone(), message, metadata, deadline, source, cut: Arc::default() };
             let answer = plan.backend.call(outgoing).await;
             counted.ended(&answer);
             // Before the plugin hears of it: who reads after a write finds nothing old.
