@@ -5,12 +5,12 @@ use crate::model::Fault;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::json;
 
+/// The status that a request has ended with, and the fault if it was one.
+type Ended = (StatusCode, Option<Fault>);
+
 /// The answer as it is; or, where its calls were recorded, what became of it and of them, and beside that the status and the fault that
 /// the request has ended with.
-pub fn explained(
-    result: Result<Reply, Fault>,
-    trail: &Trail,
-) -> (Result<Reply, Fault>, Option<(StatusCode, Option<Fault>)>) {
+pub fn explained(result: Result<Reply, Fault>, trail: &Trail) -> (Result<Reply, Fault>, Option<Ended>) {
     let Some(stats) = trail.stats.as_ref() else { return (result, None) };
     let Some(mut explanation) = stats.explanation() else { return (result, None) };
     let (status, detail, fault) = match result {
