@@ -2,6 +2,7 @@
 //!
 //! `weft build` writes it, the host reads it. Its SHA-256 digest is its identity.
 
+mod bounds;
 mod digest;
 mod endpoint;
 pub mod json;
@@ -81,8 +82,13 @@ pub enum ArtifactError {
     Manifest(Vec<Mistake>),
 }
 
+/// Mistakes that are told of one artifact.
+const MOST_TOLD: usize = 100;
+
 fn lines(mistakes: &[Mistake]) -> String {
-    mistakes.iter().map(|mistake| format!("  {mistake}")).collect::<Vec<_>>().join("\n")
+    let more = mistakes.len().saturating_sub(MOST_TOLD);
+    let told = mistakes.iter().take(MOST_TOLD).map(|mistake| format!("  {mistake}"));
+    told.chain((more > 0).then(|| format!("  and {more} more"))).collect::<Vec<_>>().join("\n")
 }
 
 impl Artifact {
@@ -92,6 +98,7 @@ impl Artifact {
         if sections.contract != CONTRACT {
             return Err(ArtifactError::Contract { found: visible(sections.contract) });
         }
+        bounds::check(&sections)?;
         let bad = |section: &'static str, reason: &dyn std::fmt::Display| ArtifactError::Bad {
             section,
             reason: visible(reason.to_string()),
@@ -100,6 +107,7 @@ impl Artifact {
             DescriptorPool::decode(sections.descriptors.as_slice()).map_err(|e| bad("weft:descriptors", &e))?;
         let schema: Vec<EndpointSchema> =
             serde_json::from_slice(&sections.schema).map_err(|e| bad("weft:schema", &e))?;
+        bounds::within("weft:schema", schema.len(), bounds::MOST_ENDPOINTS, "endpoints")?;
         let mocks = serde_json::from_slice(&sections.mocks).map_err(|e| bad("weft:mocks", &e))?;
         let manifest = read_manifest(Path::new("plugin.toml"), &sections.manifest, Some(&schema), Some(&descriptors))
             .map_err(ArtifactError::Manifest)?;

@@ -4,6 +4,7 @@
 //! that goes out of scope reports the keys that nobody asked for. Whoever reads a file looks at [`Mistakes`] at the end and
 //! uses the result only when there are none.
 
+mod depth;
 mod diff;
 mod mistakes;
 mod rate;

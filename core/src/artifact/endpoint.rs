@@ -3,6 +3,11 @@
 use http::Method;
 use std::{fmt, str::FromStr};
 
+/// Bytes of a template.
+const MOST_BYTES: usize = 1024;
+/// Segments of a template.
+const MOST_SEGMENTS: usize = 32;
+
 /// A parsed name. A template's segment is a literal, `{name}`, or at the end `{*name}` for all that is left of the path.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct EndpointName {
@@ -22,6 +27,8 @@ pub enum BadEndpoint {
     Path,
     #[error("segment `{0}`: a parameter is a whole segment, such as `{{id}}`; `{{*rest}}` stands last")]
     Segment(String),
+    #[error("the path has more than {MOST_SEGMENTS} segments, or more than {MOST_BYTES} bytes")]
+    Long,
     #[error("parameter `{0}` comes twice")]
     Twice(String),
 }
@@ -34,7 +41,7 @@ impl EndpointName {
             "PUT" => Method::PUT,
             "PATCH" => Method::PATCH,
             "DELETE" => Method::DELETE,
-            other => return Err(BadEndpoint::Method(other.to_owned())),
+            other => return Err(BadEndpoint::Method(other.chars().take(32).collect())),
         };
         Ok(Self { method, template: template.to_owned(), params: params(template)? })
     }
@@ -66,6 +73,9 @@ fn params(template: &str) -> Result<Vec<String>, BadEndpoint> {
     let mut params: Vec<String> = Vec::new();
     if path.is_empty() {
         return Ok(params);
+    }
+    if path.len() > MOST_BYTES || path.split('/').count() > MOST_SEGMENTS {
+        return Err(BadEndpoint::Long);
     }
     let mut segments = path.split('/').peekable();
     while let Some(segment) = segments.next() {

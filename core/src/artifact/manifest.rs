@@ -1,6 +1,10 @@
 //! `plugin.toml`: policy for the endpoints that the code declares, what the plugin may call, and its limits.
 
-use super::{EndpointName, EndpointSchema, json};
+use super::{
+    EndpointName, EndpointSchema,
+    bounds::{MOST_ENDPOINTS, MOST_METHODS},
+    json,
+};
 use crate::{
     model::Scope,
     settings::{ByteSize, Mistakes, Place, Rate, Table},
@@ -138,6 +142,9 @@ impl Manifest {
                 .ok()
         });
         let client: Option<String> = plugin.required("client");
+        if !is_in_bounds(root) {
+            return None;
+        }
         let endpoints = root.table("endpoint").named_tables();
         let endpoints = endpoints.iter().filter_map(|(name, table)| EndpointPolicy::read(name, table));
         let endpoints: Vec<EndpointPolicy> = endpoints.collect();
@@ -305,6 +312,19 @@ impl ResponseCache {
         let stale = table.within("stale-while-revalidate", Duration::ZERO, Duration::ZERO, Duration::from_hours(24));
         Some(Self { ttl, stale, scope: table.or("scope", Scope::Principal), vary })
     }
+}
+
+/// Whether there is no more of anything than is worth reading. Each of them is checked against what the code and the protos have.
+fn is_in_bounds(root: &Table<'_>) -> bool {
+    let calls = root.table("calls");
+    let methods = calls.names().iter().map(|service| calls.or(service, Vec::<String>::new()).len() + 1).sum();
+    let counts = [
+        ("endpoint", root.table("endpoint").names().len(), MOST_ENDPOINTS),
+        ("fallback", root.table("fallback").names().len(), MOST_ENDPOINTS),
+        ("calls", methods, MOST_METHODS),
+    ];
+    let over = counts.into_iter().filter(|(_, count, most)| count > most);
+    over.map(|(key, count, most)| root.mistake(key, format!("has {count}, and may have {most}"))).count() == 0
 }
 
 /// Of two endpoints that differ in the names of their parameters only, one would never be found.

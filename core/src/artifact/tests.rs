@@ -103,3 +103,92 @@ fn a_template_has_whole_segments_and_each_parameter_once() {
         assert!(bad.parse::<EndpointName>().is_err(), "{bad}");
     }
 }
+
+fn refused(sections: &Sections) -> String {
+    parse(sections).unwrap_err().to_string()
+}
+
+/// A field of these bytes.
+fn field(number: u32, bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    prost::encoding::encode_key(number, prost::encoding::WireType::LengthDelimited, &mut out);
+    prost::encoding::encode_varint(bytes.len() as u64, &mut out);
+    out.extend_from_slice(bytes);
+    out
+}
+
+#[test]
+fn a_path_has_so_many_segments_and_bytes_and_no_more() {
+    let path = |segments: usize| format!("GET {}", "/a".repeat(segments));
+    assert!(path(32).parse::<EndpointName>().is_ok());
+    for bad in [path(33), path(10_000), format!("GET /{}", "a".repeat(1_025))] {
+        let error = bad.parse::<EndpointName>().unwrap_err().to_string();
+        assert_eq!(error, "the path has more than 32 segments, or more than 1024 bytes");
+    }
+    let manifest = sections().manifest.replace("GET /home", &path(30_000));
+    assert!(refused(&Sections { manifest, ..sections() }).contains("more than 32 segments"));
+}
+
+#[test]
+fn messages_are_counted_before_any_is_made() {
+    let files = |content: &[u8]| field(1, &[field(1, b"a.proto"), content.to_vec()].concat());
+    let told = |descriptors: Vec<u8>| refused(&Sections { descriptors, ..sections() });
+    let empty = files(&field(4, b"").repeat(1_500_000));
+    assert!(told(empty).contains("more than 20000 messages"));
+    let deep = (0..40).fold(Vec::new(), |inner: Vec<u8>, _| field(if inner.is_empty() { 2 } else { 3 }, &inner));
+    assert!(told(files(&field(4, &deep))).contains("more than 32 messages inside of each other"));
+    let fields = files(&field(4, &field(2, b"").repeat(200_001)));
+    assert!(told(fields).contains("more than 200000 fields"));
+    for hidden in [field(8, &field(999, b"").repeat(1_000_000)), field(4, &field(2, &field(8, &[0; 3 << 20])))] {
+        assert!(told(files(&hidden)).contains("bytes of options"));
+    }
+    assert!(told(field(1, b"").repeat(2_001)).contains("more than 2000 files"));
+    assert!(told(vec![0; 17 << 20]).contains("more than 16777216 bytes"));
+}
+
+#[test]
+fn files_import_one_another_without_circles_and_in_short_chains() {
+    let file = |name: &str, imports: &[String]| {
+        let imports = imports.iter().enumerate().flat_map(|(at, import)| {
+            // Publicly: whoever reads this goes on to what the other one imports.
+            [field(3, import.as_bytes()), vec![0x50, at as u8]].concat()
+        });
+        let content: Vec<u8> = field(1, name.as_bytes()).into_iter().chain(imports).collect();
+        field(1, &content)
+    };
+    let told = |files: &[Vec<u8>]| refused(&Sections { descriptors: files.concat(), ..sections() });
+    let circle = "its files import one another in a circle";
+    assert!(told(&[file("a", &["a".to_owned()])]).contains(circle));
+    assert!(told(&[file("a", &["b".to_owned()]), file("b", &["a".to_owned()])]).contains(circle));
+    assert!(told(&[file("a", &[]), file("a", &[])]).contains("twice"));
+    assert!(told(&[file("a", &[]), file("b", &["a".to_owned(), "a".to_owned()])]).contains("twice"));
+    let chain = |length: u32| -> Vec<Vec<u8>> {
+        (0..length)
+            .map(|n| file(&format!("{n}"), &(0..n).rev().take(1).map(|n| n.to_string()).collect::<Vec<_>>()))
+            .collect()
+    };
+    assert!(told(&chain(65)).contains("more than 64 files"));
+    parse(&Sections { descriptors: chain(64).concat(), ..sections() }).unwrap();
+}
+
+#[test]
+fn endpoints_and_calls_are_counted_before_they_are_read() {
+    let many = |count: usize| (0..count).map(|n| format!("[endpoint.\"GET /{n}\"]\n")).collect::<String>();
+    let error = refused(&Sections { manifest: sections().manifest + &many(40_000), ..sections() });
+    assert!(error.contains("endpoint: has 40001, and may have 1000"), "{error}");
+    assert!(error.len() < 1_000, "{} bytes", error.len());
+    let error = refused(&Sections { manifest: sections().manifest + &many(60_000), ..sections() });
+    assert!(error.contains("more than 1048576 bytes"), "{error}");
+    let schema = serde_json::to_vec(&vec![
+        serde_json::from_slice::<serde_json::Value>(&sections().schema).unwrap()[0]
+            .clone();
+        1_001
+    ])
+    .unwrap();
+    assert!(refused(&Sections { schema, ..sections() }).contains("more than 1000 endpoints"));
+    let calls = format!("[calls]\n\"a.B\" = [{}]\n", "\"C\", ".repeat(5_001));
+    assert!(refused(&Sections { manifest: sections().manifest + &calls, ..sections() }).contains("calls: has 5002"));
+    let unknown = (0..50_000).map(|n| format!("x{n} = 1\n")).collect::<String>();
+    let error = refused(&Sections { manifest: unknown + &sections().manifest, ..sections() });
+    assert!(error.contains("and 49900 more") && error.len() < 20_000, "{} bytes", error.len());
+}

@@ -7,15 +7,19 @@ use crate::artifact::EndpointName;
 use http::Method;
 use std::collections::HashMap;
 
-/// All endpoints of one client, each leading to a `T`.
+/// All endpoints of one client, each leading to a `T`. The nodes lie in a list and name each other by their place in it: however deep the
+/// tree is, to search, copy or drop it takes no stack.
 #[derive(Debug, Clone)]
-pub struct Routes<T>(Node<T>);
+pub struct Routes<T>(Vec<Node<T>>);
+
+/// The node that every path begins at.
+const ROOT: usize = 0;
 
 /// Where the segments of a path have led so far.
 #[derive(Debug, Clone)]
 struct Node<T> {
-    literals: HashMap<String, Node<T>>,
-    parameter: Option<Box<Node<T>>>,
+    literals: HashMap<String, usize>,
+    parameter: Option<usize>,
     /// Endpoints that take all that is left.
     rest: Vec<Entry<T>>,
     /// Endpoints whose path ends here.
@@ -48,7 +52,7 @@ pub struct Taken {
 
 impl<T> Default for Routes<T> {
     fn default() -> Self {
-        Self(Node::default())
+        Self(vec![Node::default()])
     }
 }
 
@@ -61,7 +65,7 @@ impl<T> Default for Node<T> {
 impl<T> Routes<T> {
     /// Adds an endpoint of plugin `owner`, unless it clashes with another one.
     pub fn add(&mut self, name: &EndpointName, owner: &str, target: T) -> Result<(), Taken> {
-        let entries = self.0.place(name.template());
+        let entries = self.place(name.template());
         if let Some(other) = entries.iter().find(|other| other.name.method == name.method) {
             return Err(Taken { owner: other.owner.clone() });
         }
@@ -72,8 +76,7 @@ impl<T> Routes<T> {
     /// `path` is without a query. HEAD finds what GET finds.
     pub fn find(&self, method: &Method, path: &str) -> Found<'_, T> {
         let Some(path) = path.strip_prefix('/') else { return Found::Nothing };
-        let mut values = Vec::new();
-        let Some(entries) = self.0.find(path, &mut values) else { return Found::Nothing };
+        let Some((entries, values)) = self.search(path) else { return Found::Nothing };
         let wanted = if *method == Method::HEAD { &Method::GET } else { method };
         match entries.iter().find(|entry| entry.name.method == *wanted) {
             Some(entry) => {
@@ -83,45 +86,71 @@ impl<T> Routes<T> {
             None => Found::OtherMethods(entries.iter().map(|entry| entry.name.method.clone()).collect()),
         }
     }
+
+    /// Where endpoints of this template stand.
+    #[expect(clippy::indexing_slicing, reason = "places come from this list, and nothing is ever taken out of it")]
+    fn place(&mut self, template: &str) -> &mut Vec<Entry<T>> {
+        let mut at = ROOT;
+        for segment in template.strip_prefix('/').unwrap_or(template).split('/') {
+            if segment.starts_with("{*") {
+                return &mut self.0[at].rest;
+            }
+            let new = self.0.len();
+            let node = &mut self.0[at];
+            at = match segment.starts_with('{') {
+                true => *node.parameter.get_or_insert(new),
+                false => *node.literals.entry(segment.to_owned()).or_insert(new),
+            };
+            if at == new {
+                self.0.push(Node::default());
+            }
+        }
+        &mut self.0[at].entries
+    }
+
+    /// The endpoints of the most literal template that fits, and the values of its parameters. Looks at each node once at most.
+    fn search<'p>(&self, path: &'p str) -> Option<(&[Entry<T>], Vec<&'p str>)> {
+        // What is still to be tried, the most literal last, each with how many values are known by then and the one that it adds.
+        let mut open = vec![(Way::On(ROOT, path), 0, None)];
+        let mut values: Vec<&'p str> = Vec::new();
+        while let Some((way, known, value)) = open.pop() {
+            values.truncate(known);
+            values.extend(value);
+            let known = values.len();
+            match way {
+                Way::On(at, path) => {
+                    let node = self.0.get(at)?;
+                    let (segment, left) = path.split_once('/').map_or((path, None), |(one, left)| (one, Some(left)));
+                    let on = |next| left.map_or(Way::End(next), |left| Way::On(next, left));
+                    if !path.is_empty() && !node.rest.is_empty() {
+                        open.push((Way::Rest(at), known, Some(path)));
+                    }
+                    if let Some(next) = node.parameter.filter(|_| !segment.is_empty()) {
+                        open.push((on(next), known, Some(segment)));
+                    }
+                    open.extend(node.literals.get(segment).map(|next| (on(*next), known, None)));
+                }
+                Way::End(at) => {
+                    let entries = &self.0.get(at)?.entries;
+                    if !entries.is_empty() {
+                        return Some((entries, values));
+                    }
+                }
+                Way::Rest(at) => return Some((&self.0.get(at)?.rest, values)),
+            }
+        }
+        None
+    }
 }
 
-impl<T> Node<T> {
-    /// Where endpoints of this template stand.
-    fn place(&mut self, template: &str) -> &mut Vec<Entry<T>> {
-        let mut node = self;
-        for segment in template.strip_prefix('/').unwrap_or(template).split('/') {
-            node = match segment {
-                _ if segment.starts_with("{*") => return &mut node.rest,
-                _ if segment.starts_with('{') => node.parameter.get_or_insert_default(),
-                literal => node.literals.entry(literal.to_owned()).or_default(),
-            };
-        }
-        &mut node.entries
-    }
-
-    /// The endpoints of the most literal template that fits; `values` gets those of its parameters. Looks at each node once at most.
-    fn find<'a, 'p>(&'a self, path: &'p str, values: &mut Vec<&'p str>) -> Option<&'a [Entry<T>]> {
-        let (segment, left) = path.split_once('/').map_or((path, None), |(segment, left)| (segment, Some(left)));
-        let known = values.len();
-        let goes_on = |node: &'a Self, values: &mut Vec<&'p str>| match left {
-            Some(left) => node.find(left, values),
-            None => Some(node.entries.as_slice()).filter(|entries| !entries.is_empty()),
-        };
-        if let Some(found) = self.literals.get(segment).and_then(|node| goes_on(node, values)) {
-            return Some(found);
-        }
-        values.truncate(known);
-        if let Some(node) = self.parameter.as_deref().filter(|_| !segment.is_empty()) {
-            values.push(segment);
-            if let Some(found) = goes_on(node, values) {
-                return Some(found);
-            }
-            values.truncate(known);
-        }
-        let rest = Some(self.rest.as_slice()).filter(|entries| !entries.is_empty() && !path.is_empty())?;
-        values.push(path);
-        Some(rest)
-    }
+/// Where a search may go on.
+enum Way<'p> {
+    /// From a node, with what is left of the path.
+    On(usize, &'p str),
+    /// To a node at which the path ends.
+    End(usize),
+    /// To what a node has for all that is left.
+    Rest(usize),
 }
 
 #[cfg(test)]

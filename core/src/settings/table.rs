@@ -1,6 +1,6 @@
 //! A TOML table that knows where it stands and notes what is wrong with it.
 
-use super::{FromValue, Mistake, Mistakes, value::describe};
+use super::{FromValue, Mistake, Mistakes, depth, value::describe};
 use std::{cell::RefCell, collections::BTreeSet, ops::Range, path::Path, sync::Arc};
 use toml::{
     Spanned,
@@ -48,6 +48,11 @@ impl<'t> Document<'t> {
             file: file.display().to_string().into(),
             lines: std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect(),
         };
+        if let Some(offset) = depth::too_deep(text) {
+            let message = format!("expected tables and lists in one another {} deep at most", depth::DEEPEST);
+            mistakes.add(Mistake { file: source.file.clone(), line: source.line(offset), key: String::new(), message });
+            return Self { source, root: Spanned::new(0..0, DeTable::new()) };
+        }
         let (root, errors) = DeTable::parse_recoverable(text);
         for error in errors {
             let line = error.span().map_or(0, |span| source.line(span.start));

@@ -15,7 +15,7 @@ use http::StatusCode;
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
+    sync::{Arc, Mutex, OnceLock, PoisonError, atomic::Ordering::Relaxed},
     time::{Instant, SystemTime},
 };
 
@@ -57,10 +57,16 @@ pub struct Endpoint {
     /// `GET /films/{id}`.
     pub name: String,
     metrics: Metrics,
+    /// Made with the first request: an endpoint that nobody calls has no series.
+    series: OnceLock<Series>,
+    by_status: Mutex<HashMap<u16, Counter>>,
+}
+
+#[derive(Debug)]
+struct Series {
     seconds: Histogram,
     amplification: Histogram,
     degraded: Counter,
-    by_status: Mutex<HashMap<u16, Counter>>,
 }
 
 /// Everything that requests look up. Immutable; a change makes a new one.
@@ -150,15 +156,12 @@ impl Release {
 impl Endpoint {
     fn new(release: &Arc<Release>, policy: &EndpointPolicy, metrics: &Metrics) -> Self {
         let name = policy.name.to_string();
-        let labels = release.endpoint_labels(policy);
         Self {
             release: release.clone(),
             policy: policy.clone(),
             name,
             metrics: metrics.clone(),
-            seconds: metrics.request_seconds.get_or_create_owned(&labels),
-            amplification: metrics.amplification.get_or_create_owned(&labels),
-            degraded: metrics.degraded.get_or_create_owned(&labels),
+            series: OnceLock::new(),
             by_status: Mutex::default(),
         }
     }
@@ -166,14 +169,24 @@ impl Endpoint {
     /// Counts one answered request.
     pub fn observe(&self, observed: &Observed) {
         self.release.observe(observed);
-        self.seconds.observe(observed.took.as_secs_f64());
-        self.amplification.observe(f64::from(observed.upstream));
+        let series = self.series.get_or_init(|| self.new_series());
+        series.seconds.observe(observed.took.as_secs_f64());
+        series.amplification.observe(f64::from(observed.upstream));
         if observed.degraded {
-            self.degraded.inc();
+            series.degraded.inc();
         }
         let status = observed.status;
         let mut by_status = self.by_status.lock().unwrap_or_else(PoisonError::into_inner);
         by_status.entry(status.as_u16()).or_insert_with(|| self.counter(status)).inc();
+    }
+
+    fn new_series(&self) -> Series {
+        let (labels, metrics) = (self.release.endpoint_labels(&self.policy), &self.metrics);
+        Series {
+            seconds: metrics.request_seconds.get_or_create_owned(&labels),
+            amplification: metrics.amplification.get_or_create_owned(&labels),
+            degraded: metrics.degraded.get_or_create_owned(&labels),
+        }
     }
 
     fn counter(&self, status: StatusCode) -> Counter {

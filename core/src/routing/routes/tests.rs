@@ -109,3 +109,19 @@ proptest! {
         prop_assert_eq!(found, expected(&templates, &path));
     }
 }
+
+#[test]
+fn a_tree_of_any_depth_takes_no_stack() {
+    // Far deeper than an endpoint's name may be, by way of the tree itself.
+    let path = format!("/{}", "a/{x}/".repeat(50_000));
+    let small = std::thread::Builder::new().stack_size(64 << 10).spawn(move || {
+        let mut routes = Routes::<()>::default();
+        let name: EndpointName = "GET /a".parse().unwrap();
+        routes.place(&path).push(Entry { name, owner: "p".to_owned(), target: () });
+        let copy = routes.clone();
+        drop(routes);
+        assert_eq!(copy.find(&Method::POST, &path), Found::OtherMethods(vec![Method::GET]));
+        assert_eq!(copy.find(&Method::GET, &path[..path.len() - 1]), Found::Nothing);
+    });
+    small.unwrap().join().unwrap();
+}
