@@ -27,10 +27,6 @@ impl Granted {
         self.0.keys().map(String::as_str)
     }
 
-    pub(crate) fn has_service(&self, service: &str) -> bool {
-        self.0.contains_key(service)
-    }
-
     /// The method's place in the table, if it is granted.
     pub(crate) fn number(&self, service: &str, method: &str) -> Option<usize> {
         let name = format!("{service}/{method}");

@@ -226,3 +226,42 @@ fn errors_print_as_text_where_main_returns_them() {
     let error = plugin.builder().build().unwrap_err();
     assert_eq!(format!("{error:?}"), format!("\n{error}\n"));
 }
+
+/// Two services before and after each other, each with comments of its own.
+const BOXES: &str = r#"
+syntax = "proto3";
+package p;
+import "only.proto";
+message M {}
+// A is for the accounts.
+service A {
+  // DELETES everything.
+  rpc Wipe(M) returns (M);
+}
+// B is for the boxes.
+service B {
+  // Gets one box.
+  rpc GetOne(M) returns (M);
+  // Gets two boxes.
+  rpc GetTwo(M) returns (M);
+}
+"#;
+
+#[test]
+fn each_service_of_a_file_has_its_own_comments() {
+    let plugin = Crate::new("[calls]\n\"p.B\" = [\"GetOne\", \"GetTwo\"]\n");
+    fs::write(plugin.path().join("protos/boxes.proto"), BOXES).unwrap();
+    let only = "syntax = \"proto3\"; package only; import \"common/v1/page.proto\"; \
+                service C { rpc Get(common.v1.Page) returns (common.v1.Page); }";
+    fs::write(plugin.path().join("protos/only.proto"), only).unwrap();
+    plugin.builder().build().unwrap();
+    let clients = plugin.text("weft.rs");
+    for part in [
+        "/// B is for the boxes.\n",
+        "/// Gets one box.\n    pub fn get_one<R:",
+        "/// Gets two boxes.\n    pub fn get_two<R:",
+    ] {
+        assert!(clients.contains(part), "{part}\n{clients}");
+    }
+    assert!(!clients.contains("accounts") && !clients.contains("DELETES"), "{clients}");
+}
