@@ -4,6 +4,7 @@
 //! endpoint), [`endpoint`] (its load and health), [`grpc`] or [`rest`] (the wire). gRPC messages are neither decoded nor encoded here.
 //! tonic is named here only.
 
+mod answer;
 mod attempt;
 mod backend;
 mod balance;
@@ -23,14 +24,17 @@ mod rest;
 #[cfg(test)]
 mod scripted;
 mod throttle;
+mod trouble;
 
 pub use attempt::Answer;
-pub use backend::{Backend, EndpointState};
+pub use backend::{Backend, BackendState, EndpointState};
 pub use config::{Address, Balance, Canary, Config, Credential, Hedge, Protocol, Retry, TlsFiles};
+pub use grpc::read_grpc;
 pub use health::Outlier;
 pub use limit::Concurrency;
 pub use method::{Method, StreamBounds};
 pub use rest::Rest;
+pub use trouble::{LastError, Told};
 
 use crate::model::Deadline;
 use bytes::Bytes;
@@ -77,6 +81,11 @@ pub trait Transport: Send + Sync + std::fmt::Debug {
 
     /// How many calls it takes at once, as far as is known.
     fn concurrency(&self) -> usize;
+
+    /// Whether nothing but failures has come from it for a while: whoever has something else to show need not wait for it.
+    fn is_away(&self) -> bool {
+        false
+    }
 
     /// The protos of a service, as the backend itself tells them.
     fn reflect<'a>(&'a self, service: &'a str) -> BoxFuture<'a, Result<FileDescriptorSet, String>>;

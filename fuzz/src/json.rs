@@ -10,7 +10,7 @@ use weft_core::{
     model::Code,
 };
 
-static SHAPE: LazyLock<MessageDescriptor> = LazyLock::new(|| {
+pub(crate) static SHAPE: LazyLock<MessageDescriptor> = LazyLock::new(|| {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("protos");
     let files = protox::compile(["shapes.proto"], [folder]).unwrap();
     let pool = DescriptorPool::from_file_descriptor_set(files).unwrap();

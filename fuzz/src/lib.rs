@@ -13,6 +13,7 @@
 )]
 
 mod artifact;
+mod backend;
 mod configuration;
 mod forwarded;
 mod input;
@@ -24,6 +25,7 @@ mod token;
 mod wire;
 
 pub use artifact::artifact;
+pub use backend::backend;
 pub use configuration::configuration;
 pub use forwarded::forwarded;
 pub use json::json;
@@ -37,7 +39,7 @@ pub use wire::{answers, batch, fields};
 pub type Target = (&'static str, fn(&[u8]) -> bool);
 
 /// All of them.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     ("batch", batch),
     ("answers", answers),
     ("fields", fields),
@@ -49,4 +51,5 @@ pub const TARGETS: [Target; 11] = [
     ("token", token),
     ("json", json),
     ("forwarded", forwarded),
+    ("backend", backend),
 ];

@@ -158,5 +158,6 @@ mutations_break_no_promise_of!(
     query,
     token,
     json,
-    forwarded
+    forwarded,
+    backend
 );

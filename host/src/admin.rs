@@ -116,10 +116,9 @@ async fn plugins(State(admin): State<Arc<Admin>>) -> Json<Value> {
 
 async fn backends(State(admin): State<Arc<Admin>>) -> Json<Value> {
     let view = admin.host.view();
-    let backend = |backend: &Arc<Backend>| json!({ "name": backend.name(), "endpoints": backend.endpoints() });
     let word = |is_up| if is_up { "up" } else { "away" };
     Json(json!({
-        "backends": view.backends.iter().map(backend).collect::<Vec<_>>(),
+        "backends": view.backends.iter().map(|backend| backend.state()).collect::<Vec<_>>(),
         "shared_cache": view.engine.shared_cache_is_up().map(word),
     }))
 }

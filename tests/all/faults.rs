@@ -152,3 +152,43 @@ async fn a_connection_whose_peer_has_vanished_is_given_up_and_made_anew() {
     host.get("/film/1").send().await.problem(504);
     until("the host to notice", async || (host.get("/film/1").send().await.status == 200).then_some(())).await;
 }
+
+/// However a backend writes its status: the code is what it says, at once, and only its own words leave the host.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_backend_says_of_a_failure_counts_however_it_is_written() {
+    use Step::{Data, End, Headers, Http, Trailers};
+    const NOT_FOUND: (&str, &str) = ("grpc-status", "5");
+    const DETAILS: &str = "grpc-status-details-bin";
+    const GRPC: (&str, &str) = ("content-type", "application/grpc");
+    let heads: [(&str, Vec<Step>); 8] = [
+        ("details that are no base64", vec![Headers(&[NOT_FOUND, (DETAILS, "%%%")]), End]),
+        ("details in the other alphabet", vec![Headers(&[NOT_FOUND, (DETAILS, "CAUSBGdvbmU_-_8")]), End]),
+        ("details twice in one line", vec![Headers(&[NOT_FOUND, (DETAILS, "CAUSBGdvbmU,CAUSBGdvbmU")]), End]),
+        ("the same in trailers", vec![Headers(&[]), Trailers(&[NOT_FOUND, (DETAILS, "CAUSBGdvbmU,!")])]),
+        ("a message that is no UTF-8", vec![Headers(&[NOT_FOUND, ("grpc-message", "caf%E9")]), End]),
+        ("HTTP 404 with a status", vec![Http("404", &[GRPC, NOT_FOUND]), End]),
+        ("HTTP 503 with a status and without a type", vec![Http("503", &[NOT_FOUND]), End]),
+        ("HTTP 404 with a status in trailers", vec![Http("404", &[GRPC]), Trailers(&[NOT_FOUND])]),
+    ];
+    for (what, steps) in heads {
+        let broken = RawUpstream::start(move |_| steps.clone()).await;
+        let host = setup(&[broken.address()], "").start().await;
+        let shared = host.get("/film/1").send().await.problem(404);
+        let alone = host.post("/film/1/rating").bearer(&token("ann")).send().await.problem(404);
+        for problem in [shared, alone] {
+            assert_eq!(problem["code"], "NOT_FOUND", "{what}");
+            assert!(!problem.to_string().contains(&broken.address().to_string()), "{what}: {problem}");
+            assert!(!problem.to_string().contains("fake"), "{what}: {problem}");
+        }
+    }
+    let whole = framed(&Rating { your_ratings: 3, ..Rating::default() });
+    let trailers: [&'static [(&str, &str)]; 2] =
+        [&[("grpc-status", "0"), (DETAILS, "%%%")], &[("grpc-status", "0"), ("grpc-message", "%ff")]];
+    for trailers in trailers {
+        let steps = vec![Headers(&[]), Data(whole.clone()), Trailers(trailers)];
+        let odd = RawUpstream::start(move |_| steps.clone()).await;
+        let host = setup(&[odd.address()], "").start().await;
+        let rated = host.post("/film/1/rating").bearer(&token("ann")).send().await.ok();
+        assert_eq!(rated.json(), 3, "what went well is not lost over {trailers:?}");
+    }
+}

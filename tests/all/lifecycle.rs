@@ -44,9 +44,12 @@ async fn the_admin_interface_shows_health_plugins_backends_and_metrics() {
 
     host.get("/films/1").send().await.ok();
     let backends = host.admin("/v1/backends").send().await.ok().json();
-    let endpoint =
-        json!({ "address": upstream.address().to_string(), "state": "ready", "weight": 1.0, "under_way": 0 });
-    assert_eq!(backends["backends"], json!([{ "name": "fake", "endpoints": [endpoint] }]));
+    let endpoint = json!({
+        "address": upstream.address().to_string(), "state": "ready", "weight": 1.0, "under_way": 0, "calls": 1, "failures": 0,
+        "failing_since": null, "last_error": null,
+    });
+    let backend = json!({ "name": "fake", "concurrency": 20, "refused": 0, "away": false, "endpoints": [endpoint] });
+    assert_eq!(backends["backends"], json!([backend]));
     let scrape = host.metrics().await;
     let labels = [("client", "test"), ("endpoint", "GET /films/{id}"), ("plugin", "probe"), ("status", "200")];
     assert_eq!(scrape.sum("weft_requests_total", &labels), 1.0);

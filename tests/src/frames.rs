@@ -25,6 +25,8 @@ use tokio::{
 pub enum Step {
     /// Response headers: status 200, `application/grpc`, and these.
     Headers(&'static [(&'static str, &'static str)]),
+    /// Response headers with this status, and nothing else but these.
+    Http(&'static str, &'static [(&'static str, &'static str)]),
     /// Bytes of the body.
     Data(Bytes),
     /// The end of the stream, with these trailers.
@@ -202,6 +204,9 @@ async fn answer(stream: u32, steps: Vec<Step>, line: Arc<Line>, ending: mpsc::Se
             Step::Headers(more) => {
                 let usual = [(":status", "200"), ("content-type", "application/grpc")];
                 frame(HEADERS, END_HEADERS, stream, &fields(usual.iter().chain(more)))
+            }
+            Step::Http(status, headers) => {
+                frame(HEADERS, END_HEADERS, stream, &fields([(":status", status)].iter().chain(headers)))
             }
             Step::Data(bytes) => frame(DATA, 0, stream, &bytes),
             Step::Trailers(trailers) => frame(HEADERS, END_HEADERS | END_STREAM, stream, &fields(trailers)),

@@ -4,7 +4,7 @@
 use crate::model::{Code, Failure};
 use bytes::Bytes;
 use prost::Message;
-use prost_reflect::{DeserializeOptions, DynamicMessage, MessageDescriptor, SerializeOptions};
+use prost_reflect::{DeserializeOptions, DynamicMessage, MessageDescriptor, ReflectMessage, SerializeOptions};
 use std::io;
 
 /// JSON of `message` to protobuf. Unknown fields are passed over; what is wrong is told with the field where it stands.
@@ -35,6 +35,19 @@ pub fn to_json(message: MessageDescriptor, reply: &Bytes, most: usize) -> Result
     let options = SerializeOptions::new().skip_default_fields(false);
     let written = parsed.serialize_with_options(&mut serde_json::Serializer::new(&mut out), &options);
     written.map_err(|error| if error.is_io() { too_large(&name) } else { bad(&error) })?;
+    Ok(out.bytes.into())
+}
+
+/// JSON of the fields that are set, and of no others: what nobody said stays unsaid.
+pub fn of_set_fields(message: &DynamicMessage, most: usize) -> Result<Bytes, Failure> {
+    let name = message.descriptor().full_name().to_owned();
+    let mut out = Bounded { bytes: Vec::new(), most };
+    let options = SerializeOptions::new().skip_default_fields(true);
+    let written = message.serialize_with_options(&mut serde_json::Serializer::new(&mut out), &options);
+    written.map_err(|error| {
+        let text = format!("the request can't be written as JSON of `{name}`: {error}");
+        if error.is_io() { too_large(&name) } else { Failure::new(Code::InvalidArgument, text) }
+    })?;
     Ok(out.bytes.into())
 }
 

@@ -47,6 +47,10 @@ impl Transport for OnBehalf {
         self.inner.concurrency()
     }
 
+    fn is_away(&self) -> bool {
+        self.inner.is_away()
+    }
+
     fn reflect<'a>(&'a self, service: &'a str) -> BoxFuture<'a, Result<FileDescriptorSet, String>> {
         self.inner.reflect(service)
     }

@@ -7,8 +7,7 @@ use super::{
     Backend, Outgoing,
     balance::Wish,
     config::Hedge,
-    endpoint::{Failed, Pushback, is_endpoints_own},
-    health,
+    endpoint::{Failed, Pushback},
 };
 use crate::model::{Code, Failure};
 use bytes::Bytes;
@@ -67,8 +66,7 @@ pub(super) async fn run(backend: &Backend, outgoing: &Outgoing) -> Answer {
 
 impl Attempts<'_> {
     async fn run(&mut self) -> Result<Bytes, Failure> {
-        let no_endpoint =
-            || Failure::new(Code::Unavailable, format!("backend `{}` has no endpoints", self.backend.name));
+        let no_endpoint = || Failure::new(Code::Unavailable, "the backend has no endpoints");
         if !self.launch() {
             return Err(no_endpoint());
         }
@@ -121,11 +119,8 @@ impl Attempts<'_> {
         self.running.push(
             async move {
                 let result = endpoint.attempt(outgoing, backend.max_reply).await;
-                backend.observe(endpoint, matches!(&result, Err(failed) if is_endpoints_own(failed.failure.code)));
-                result.map_err(|failed| {
-                    let message = format!("{} ({}): {}", backend.name, endpoint.address, failed.failure.message);
-                    Failed { failure: Failure { message, ..failed.failure }, ..failed }
-                })
+                backend.observe(endpoint, result.as_ref().map(drop).map_err(|failed| &failed.failure));
+                result
             }
             .boxed(),
         );
@@ -161,25 +156,6 @@ impl Attempts<'_> {
         match self.backend.config.hedge? {
             Hedge::After(delay) => Some(delay),
             Hedge::Quantile(quantile) => self.outgoing.method.latency.quantile(quantile),
-        }
-    }
-}
-
-impl Backend {
-    /// Notes how an endpoint did, and ejects it if it stands out.
-    fn observe(&self, endpoint: &super::endpoint::Endpoint, failed: bool) {
-        let before = endpoint.health.word();
-        let rules = &self.config.outlier;
-        let all = self.endpoints.iter().map(|e| &e.health);
-        if endpoint.health.observe(failed, rules) && health::may_eject(all.clone(), rules) {
-            endpoint.health.eject(rules);
-            tracing::warn!(backend = %self.name, endpoint = %endpoint.address, "endpoint ejected: it failed {} times in a row", rules.consecutive);
-        }
-        if self.interval_ended() {
-            health::compare(all, rules);
-        }
-        if endpoint.health.word() != before {
-            self.count_endpoints();
         }
     }
 }

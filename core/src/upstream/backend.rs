@@ -4,14 +4,15 @@ use super::{
     Address, Answer, Config, Outgoing, Protocol, Transport, attempt,
     balance::Picker,
     budget::Budget,
-    endpoint::{Endpoint, Line, is_endpoints_own},
-    grpc,
-    health::Health,
+    endpoint::{Endpoint, Line},
+    grpc::{self, GrpcLine},
+    health::{self, Health},
     limit::Limiter,
     load::Load,
     reflection,
     rest::RestLine,
     throttle::Throttle,
+    trouble::{self, Seldom, Told, Trouble, is_endpoints_own},
 };
 use crate::{
     model::{Code, Failure},
@@ -21,7 +22,10 @@ use crate::{
 use futures_util::future::BoxFuture;
 use http::{HeaderName, HeaderValue};
 use prost_reflect::prost_types::FileDescriptorSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
 use tokio::time::Instant;
 
 /// A named group of endpoints that serve the same services.
@@ -36,6 +40,8 @@ pub struct Backend {
     throttle: Throttle,
     limiter: Limiter,
     compared_at: Mutex<Instant>,
+    refused: AtomicU64,
+    refusals_told: Mutex<Seldom>,
     metrics: Metrics,
 }
 
@@ -46,6 +52,21 @@ pub struct EndpointState {
     pub state: &'static str,
     pub weight: f64,
     pub under_way: usize,
+    #[serde(flatten)]
+    pub told: Told,
+}
+
+/// What all calls to a backend share, as the admin interface shows it.
+#[derive(Debug, serde::Serialize)]
+pub struct BackendState<'a> {
+    pub name: &'a str,
+    /// Calls that it takes at once, as far as is known.
+    pub concurrency: usize,
+    /// Calls that were not sent because it fails too often.
+    pub refused: u64,
+    /// Whether all its calls fail since a while.
+    pub away: bool,
+    pub endpoints: Vec<EndpointState>,
 }
 
 impl Backend {
@@ -77,6 +98,7 @@ impl Backend {
             load: Load::default(),
             health: Health::default(),
             rules: config.outlier,
+            trouble: Trouble::default(),
         };
         let endpoints: Vec<_> = config.endpoints.iter().zip(lines).map(endpoint).collect();
         let backend = Self {
@@ -88,6 +110,8 @@ impl Backend {
             throttle: Throttle::new(config.breaker),
             limiter: Limiter::new(config.concurrency),
             compared_at: Mutex::new(Instant::now()),
+            refused: AtomicU64::new(0),
+            refusals_told: Mutex::default(),
             metrics: metrics.clone(),
             config: config.clone(),
         };
@@ -99,12 +123,23 @@ impl Backend {
         &self.name
     }
 
-    pub fn endpoints(&self) -> Vec<EndpointState> {
+    pub fn state(&self) -> BackendState<'_> {
+        BackendState {
+            name: &self.name,
+            concurrency: self.limiter.limit(),
+            refused: self.refused.load(Relaxed),
+            away: self.throttle.is_away(),
+            endpoints: self.endpoints(),
+        }
+    }
+
+    fn endpoints(&self) -> Vec<EndpointState> {
         let state = |e: &Endpoint| EndpointState {
             address: e.address.clone(),
             state: e.health.word(),
             weight: e.weight(),
             under_way: e.load.under_way(),
+            told: e.trouble.told(),
         };
         self.endpoints.iter().map(state).collect()
     }
@@ -116,13 +151,14 @@ impl Backend {
             return refused("deadline", Code::DeadlineExceeded, "no time was left to make the call".to_owned());
         }
         let Some(pending) = self.throttle.admit(outgoing.deadline.instant()) else {
-            let text = format!("backend `{}` fails too often; the call was not sent", self.name);
-            return refused("throttle", Code::Unavailable, text);
+            self.tell_refusal();
+            let text = "the backend fails too often; the call was not sent";
+            return refused("throttle", Code::Unavailable, text.to_owned());
         };
         let turn = tokio::time::timeout_at(outgoing.deadline.instant(), self.limiter.turn()).await;
         let Ok(Some(turn)) = turn else {
-            let text = format!("backend `{}` was busy for all of the call's time; the call was not sent", self.name);
-            return refused("concurrency limit", Code::DeadlineExceeded, text);
+            let text = "the backend was busy for all of the call's time; the call was not sent";
+            return refused("concurrency limit", Code::DeadlineExceeded, text.to_owned());
         };
         let since = Instant::now();
         let answer = attempt::run(self, &outgoing).await;
@@ -134,6 +170,53 @@ impl Backend {
             turn.answered(since.elapsed());
         }
         answer
+    }
+
+    fn tell_refusal(&self) {
+        self.refused.fetch_add(1, Relaxed);
+        let mut seldom = self.refusals_told.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(passed_over) = seldom.now() {
+            let backend = &self.name;
+            tracing::warn!(%backend, "backend `{backend}` fails too often: calls are refused here ({} since the last word of it)", passed_over + 1);
+        }
+    }
+
+    /// Notes how an attempt did, tells of what has changed, and ejects an endpoint that stands out.
+    pub(super) fn observe(&self, endpoint: &Endpoint, result: Result<(), &Failure>) {
+        let before = endpoint.health.word();
+        let rules = &self.config.outlier;
+        let all = self.endpoints.iter().map(|e| &e.health);
+        let own = result.err().filter(|failure| is_endpoints_own(failure.code));
+        let is_too_much = endpoint.health.observe(own.is_some(), rules);
+        self.tell(endpoint, own, before);
+        if is_too_much && health::may_eject(all.clone(), rules) {
+            endpoint.health.eject(rules);
+            let (backend, address, times) = (&self.name, &endpoint.address, rules.consecutive);
+            tracing::warn!(%backend, endpoint = %address, "backend `{backend}`: {address} is left out for a while: it failed {times} times in a row");
+        }
+        if self.interval_ended() {
+            health::compare(all, rules);
+        }
+        if endpoint.health.word() != before {
+            self.count_endpoints();
+        }
+    }
+
+    fn tell(&self, endpoint: &Endpoint, own: Option<&Failure>, before: &str) {
+        let (backend, address) = (&self.name, &endpoint.address);
+        let line = match own {
+            Some(failure) => endpoint.trouble.failed(failure),
+            None => endpoint.trouble.answered(before != "ready"),
+        };
+        match (line, own) {
+            (Some(trouble::Line::Begins { passed_over }), Some(failure)) => {
+                tracing::warn!(%backend, endpoint = %address, code = %failure.code, passed_over, "backend `{backend}`: {address} fails: {failure}");
+            }
+            (Some(trouble::Line::Over { failures, after }), _) => {
+                tracing::info!(%backend, endpoint = %address, failures, "backend `{backend}`: {address} answers again, after {failures} failures in {after:.1?}");
+            }
+            _ => {}
+        }
     }
 
     /// Whether it is time to compare success rates; true once for each interval.
@@ -158,7 +241,8 @@ impl Backend {
 fn line(config: &Config, address: &Address, credential: Option<(HeaderName, HeaderValue)>) -> Result<Line, String> {
     if config.protocol == Protocol::Grpc {
         let channel = grpc::connect(&address.uri, config);
-        return channel.map(Line::Grpc).map_err(|error| error.to_string());
+        let codings = config.compression.clone();
+        return channel.map(|channel| Line::Grpc(GrpcLine { channel, codings })).map_err(|error| error.to_string());
     }
     let tls = config.tls.as_ref().map(|files| Tls {
         ca: &files.ca,
@@ -178,9 +262,13 @@ impl Transport for Backend {
         self.limiter.limit()
     }
 
+    fn is_away(&self) -> bool {
+        self.throttle.is_away()
+    }
+
     fn reflect<'a>(&'a self, service: &'a str) -> BoxFuture<'a, Result<FileDescriptorSet, String>> {
         let channel = self.endpoints.iter().find_map(|endpoint| match &endpoint.line {
-            Line::Grpc(channel) => Some(channel.clone()),
+            Line::Grpc(line) => Some(line.channel.clone()),
             _ => None,
         });
         Box::pin(async move {

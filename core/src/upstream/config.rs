@@ -140,6 +140,8 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     pub protocol: Protocol,
     pub credential: Option<Credential>,
+    /// What the backend is offered for its replies, as `grpc-accept-encoding`.
+    pub compression: Option<HeaderValue>,
 }
 
 impl Config {
@@ -174,8 +176,19 @@ impl Config {
             tls,
             protocol: table.or("protocol", Protocol::Grpc),
             credential: Credential::read_table(&table.table("credential")),
+            compression: codings(table),
         }
     }
+}
+
+/// `compression = ["zstd", "gzip"]`, the most wanted first.
+fn codings(table: &Table<'_>) -> Option<HeaderValue> {
+    let names: Vec<String> = table.or("compression", Vec::new());
+    if let Some(name) = names.iter().find(|name| !matches!(name.as_str(), "gzip" | "zstd")) {
+        table.mistake("compression", format!("expected \"gzip\" and \"zstd\", found {name:?}"));
+    }
+    // Without `identity` a backend may take a plain reply for forbidden.
+    (!names.is_empty()).then(|| HeaderValue::try_from(format!("{},identity", names.join(","))).ok()).flatten()
 }
 
 /// `static://HOST:PORT,HOST:PORT?weight=3&version=2`.

@@ -2,14 +2,15 @@
 
 use super::{
     Outgoing,
+    grpc::GrpcLine,
     health::{Health, Outlier},
     load::Load,
     rest::RestLine,
+    trouble::{Trouble, is_endpoints_own},
 };
 use crate::model::{Code, Failure};
 use bytes::Bytes;
 use std::time::Duration;
-use tonic::transport::Channel;
 
 /// One instance of a backend.
 #[derive(Debug)]
@@ -23,12 +24,13 @@ pub(super) struct Endpoint {
     pub(super) load: Load,
     pub(super) health: Health,
     pub(super) rules: Outlier,
+    pub(super) trouble: Trouble,
 }
 
 /// What carries a call to an endpoint.
 #[derive(Debug)]
 pub(super) enum Line {
-    Grpc(Channel),
+    Grpc(GrpcLine),
     Rest(RestLine),
     #[cfg(test)]
     Scripted(super::scripted::Script),
@@ -81,7 +83,7 @@ impl Endpoint {
 impl Line {
     async fn unary(&self, outgoing: Outgoing, max_reply: usize) -> Result<Bytes, Failed> {
         match self {
-            Self::Grpc(channel) => super::grpc::unary(channel.clone(), outgoing, max_reply).await,
+            Self::Grpc(line) => super::grpc::unary(line.clone(), outgoing, max_reply).await,
             Self::Rest(line) => match &outgoing.method.rest {
                 Some(rest) => line.unary(rest, &outgoing.message, outgoing.metadata, max_reply).await,
                 None => {
@@ -94,17 +96,4 @@ impl Line {
             Self::Scripted(script) => script.unary(outgoing).await,
         }
     }
-}
-
-/// Failures that say something of the endpoint, not of the request.
-pub(super) fn is_endpoints_own(code: Code) -> bool {
-    matches!(
-        code,
-        Code::Unavailable
-            | Code::DeadlineExceeded
-            | Code::ResourceExhausted
-            | Code::Internal
-            | Code::Unknown
-            | Code::DataLoss
-    )
 }

@@ -1,11 +1,12 @@
 //! One channel to one endpoint, and truthful status codes.
 //!
 //! tonic reads the body of any HTTP answer as gRPC frames, reports its own timeouts as CANCELLED and leaves the choice of endpoint
-//! to a balancer that doesn't know the dead from the living. So each endpoint has a channel of its own behind a thin service that
-//! turns answers which are not gRPC into the status that the gRPC specification names for them.
+//! to a balancer that doesn't know the dead from the living. So each endpoint has a channel of its own behind a thin service,
+//! [`answer`], that hands tonic nothing but sound gRPC.
 
 use super::{
     Config, Outgoing,
+    answer::{Progress, Sound},
     broken::{NoConnection, broken},
     codec::RawCodec,
     config::TlsFiles,
@@ -14,23 +15,18 @@ use super::{
 };
 use crate::model::{Code, Failure};
 use bytes::{BufMut, Bytes, BytesMut};
-use http::{Request, Response, StatusCode, Uri, uri::PathAndQuery};
+use http::{HeaderValue, Response, Uri, uri::PathAndQuery};
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
-    task::{Context, Poll},
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
 use tonic::{
     Status,
-    body::Body,
-    client::Grpc,
+    client::{Grpc, GrpcService},
+    codec::CompressionEncoding,
     metadata::{MetadataMap, MetadataValue},
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
 };
-use tower::Service;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -66,10 +62,59 @@ fn tls_config(files: &TlsFiles) -> Result<ClientTlsConfig, BoxError> {
     Ok(config)
 }
 
+/// What tonic's client runs on.
+pub(super) trait Answers:
+    GrpcService<tonic::body::Body, ResponseBody: http_body::Body<Error: Into<BoxError>> + Send + 'static, Error = BoxError>
+{
+}
+
+impl<S, B> Answers for S
+where
+    S: GrpcService<tonic::body::Body, ResponseBody = B, Error = BoxError>,
+    B: http_body::Body<Error: Into<BoxError>> + Send + 'static,
+{
+}
+
+/// The line to one endpoint.
+#[derive(Debug, Clone)]
+pub(super) struct GrpcLine {
+    pub(super) channel: Channel,
+    /// The codings that the backend is offered for its replies. It may use those that are understood without having been asked.
+    pub(super) codings: Option<HeaderValue>,
+}
+
 /// One unary call on one endpoint. Ends when the trailers are in.
-pub(super) async fn unary(channel: Channel, outgoing: Outgoing, max_reply: usize) -> Result<Bytes, Failed> {
+pub(super) async fn unary(line: GrpcLine, outgoing: Outgoing, max_reply: usize) -> Result<Bytes, Failed> {
     let progress = Arc::<Progress>::default();
-    let mut client = Grpc::new(GrpcOnly(channel, progress.clone())).max_decoding_message_size(max_reply);
+    let sound = Sound { inner: line.channel, codings: line.codings, progress: progress.clone() };
+    call(sound, outgoing, max_reply, &progress).await
+}
+
+/// What a call makes of an HTTP answer that is there already.
+pub async fn read_grpc<B>(answer: Response<B>, outgoing: Outgoing, max_reply: usize) -> Result<Bytes, Failure>
+where
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    let mut answer = Some(answer);
+    let inner = tower::service_fn(move |_| std::future::ready(answer.take().ok_or("there is one answer only")));
+    let progress = Arc::<Progress>::default();
+    let sound = Sound { inner, codings: None, progress: progress.clone() };
+    call(sound, outgoing, max_reply, &progress).await.map_err(|failed| failed.failure)
+}
+
+async fn call<S>(
+    service: Sound<S>,
+    outgoing: Outgoing,
+    max_reply: usize,
+    progress: &Arc<Progress>,
+) -> Result<Bytes, Failed>
+where
+    Sound<S>: Answers,
+{
+    let mut client = Grpc::new(service)
+        .max_decoding_message_size(max_reply)
+        .accept_compressed(CompressionEncoding::Gzip)
+        .accept_compressed(CompressionEncoding::Zstd);
     if let Err(error) = client.ready().await {
         return Err(failed(&Status::from_error(error), &progress));
     }
@@ -91,7 +136,11 @@ pub(super) async fn unary(channel: Channel, outgoing: Outgoing, max_reply: usize
 }
 
 /// The one message of a unary answer. tonic itself would take the first of several.
-async fn one(mut client: Grpc<GrpcOnly>, request: tonic::Request<Bytes>, path: PathAndQuery) -> Result<Bytes, Status> {
+async fn one<S: Answers>(
+    mut client: Grpc<S>,
+    request: tonic::Request<Bytes>,
+    path: PathAndQuery,
+) -> Result<Bytes, Status> {
     let mut messages = client.server_streaming(request, path, RawCodec).await?.into_inner();
     let message = messages.message().await?;
     let message = message.ok_or_else(|| Status::internal("the backend answered a unary call without a message"))?;
@@ -131,8 +180,8 @@ impl Time {
 }
 
 /// The messages of a stream up to its bounds, as `repeated` field 1 of one message.
-async fn stream(
-    mut client: Grpc<GrpcOnly>,
+async fn stream<S: Answers>(
+    mut client: Grpc<S>,
     request: tonic::Request<Bytes>,
     path: PathAndQuery,
     (bounds, time): (StreamBounds, Time),
@@ -178,15 +227,6 @@ async fn stream(
     Ok(list.freeze())
 }
 
-/// How far a call has come, for what may be done after a failure.
-#[derive(Debug, Default)]
-struct Progress {
-    /// There was a connection to send it on. Kept for streams only.
-    sent: AtomicBool,
-    /// The backend has begun to answer.
-    answered: AtomicBool,
-}
-
 fn failed(status: &Status, progress: &Progress) -> Failed {
     let (code, unsent) = match (broken(status), status.code()) {
         (Some(broken), _) => (broken.code, broken.unsent),
@@ -223,58 +263,6 @@ fn grpc_timeout(remaining: Duration) -> String {
     let margin = (remaining / 20).min(Duration::from_millis(10));
     let micros = (remaining - margin).as_micros().max(1);
     if micros < 100_000_000 { format!("{micros}u") } else { format!("{}m", (micros / 1000).min(99_999_999)) }
-}
-
-/// The status for an HTTP answer without a gRPC status
-/// (<https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md>).
-fn code_of_http(status: StatusCode) -> tonic::Code {
-    match status.as_u16() {
-        400 => tonic::Code::Internal,
-        401 => tonic::Code::Unauthenticated,
-        403 => tonic::Code::PermissionDenied,
-        404 => tonic::Code::Unimplemented,
-        429 | 502 | 503 | 504 => tonic::Code::Unavailable,
-        _ => tonic::Code::Unknown,
-    }
-}
-
-#[derive(Debug, Clone)]
-struct GrpcOnly(Channel, Arc<Progress>);
-
-impl Service<Request<Body>> for GrpcOnly {
-    type Response = Response<Body>;
-    type Error = BoxError;
-    type Future = futures_util::future::BoxFuture<'static, Result<Response<Body>, BoxError>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.0.poll_ready(cx).map_err(Into::into)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let answer = self.0.call(request);
-        let progress = self.1.clone();
-        Box::pin(async move {
-            let response = answer.await?;
-            // An answer that consists of trailers only has not begun.
-            let is_over = response.headers().contains_key("grpc-status");
-            progress.answered.store(!is_over, Relaxed);
-            let is_grpc = is_over
-                || response
-                    .headers()
-                    .get(http::header::CONTENT_TYPE)
-                    .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
-            if response.status() == StatusCode::OK && is_grpc {
-                return Ok(response);
-            }
-            let text = format!("the backend answered HTTP {} without a gRPC status", response.status().as_u16());
-            let code = if response.status() == StatusCode::OK {
-                tonic::Code::Unknown
-            } else {
-                code_of_http(response.status())
-            };
-            Err(Status::new(code, text).into())
-        })
-    }
 }
 
 #[cfg(test)]

@@ -3,26 +3,28 @@
 //!
 //! The mapping is that of `google.api.http` (<https://github.com/googleapis/googleapis/blob/master/google/api/http.proto>), written into
 //! the configuration: `http = "GET /v1/weather/{city}"`. Fields named in braces go into the path (or the query, where the template has
-//! them there); with a body, all others are its JSON; without one, they are query parameters.
+//! them there); with a body, all others are its JSON; without one, they are query parameters ([`query`]).
+
+mod query;
 
 use super::endpoint::{Failed, Pushback};
 use crate::{
     artifact::json,
     model::{Code, Failure},
-    net::{HttpClient, HttpError, Response},
+    net::{HttpClient, HttpError},
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use prost_reflect::MessageDescriptor;
-use serde_json::{Map, Value};
+use percent_encoding::utf8_percent_encode;
+use prost_reflect::{DynamicMessage, MessageDescriptor};
+use serde::de::IgnoredAny;
+use serde_json::Value;
 use std::time::Duration;
-
-/// What may stand unencoded in a path segment or a query value (RFC 3986, `unreserved`).
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Of a request message in JSON: far more than any is meant to have, and a bound for those that unpack to much.
 const LARGEST_REQUEST: usize = 16 << 20;
+/// Of path and query. Servers take some 8 KiB; this one is not theirs to know.
+const LONGEST_TARGET: usize = 64 << 10;
 
 /// How one method is called over HTTP.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,27 +94,49 @@ impl Rest {
             return Err(format!("response-body: `{}` has no field `{name}`", output.full_name()));
         }
         let response_body = response_body.map(str::to_owned);
-        Ok(Self { method, template, has_query: path.contains('?'), response_body, input, output })
+        let rest = Self { method, template, has_query: path.contains('?'), response_body, input, output };
+        rest.check_query()?;
+        Ok(rest)
     }
 
-    /// Method, target and body of the request.
+    /// Without a body, all fields have to go into path and query.
+    fn check_query(&self) -> Result<(), String> {
+        if self.has_body() {
+            return Ok(());
+        }
+        let in_template = |name: &str| self.template.iter().any(|piece| matches!(piece, Piece::Field(f) if f == name));
+        match query::unsayable(&self.input, &in_template) {
+            Some(place) => Err(format!(
+                "{} has no body, and a query can't say `{place}` of `{}`; use a method with a body, such as POST",
+                self.method,
+                self.input.full_name()
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Target and body of the request. Fields that are not set are neither in the query nor in the body: what a caller did not say
+    /// is the backend's to choose.
     fn request(&self, message: &Bytes) -> Result<(String, Option<Bytes>), Failure> {
-        let json = json::to_json(self.input.clone(), message, LARGEST_REQUEST)?;
-        let Ok(Value::Object(mut fields)) = serde_json::from_slice(&json) else {
-            return Err(Failure::new(Code::Internal, "the request is no JSON object"));
-        };
+        let bad = |error: &dyn std::fmt::Display| Failure::new(Code::Internal, format!("the request is none: {error}"));
+        let mut fields = DynamicMessage::decode(self.input.clone(), message.clone()).map_err(|error| bad(&error))?;
         let mut target = String::new();
         for piece in &self.template {
             match piece {
                 Piece::Text(text) => target.push_str(text),
                 Piece::Field(name) => {
-                    let value = self.json_name(name).and_then(|name| fields.remove(&name)).unwrap_or(Value::Null);
-                    let text = plain(&value).filter(|text| !text.is_empty());
-                    let text = text.ok_or_else(|| {
+                    let field = self.input.get_field_by_name(name);
+                    let text = field.as_ref().and_then(|field| query::text(&fields.get_field(field), field));
+                    let text = text.filter(|text| !text.is_empty()).ok_or_else(|| {
                         Failure::new(Code::InvalidArgument, format!("`{name}` is empty, and stands in the path"))
                     })?;
-                    target.extend(utf8_percent_encode(&text, ENCODED));
+                    target.extend(utf8_percent_encode(&text, query::ENCODED));
                 }
+            }
+        }
+        for piece in &self.template {
+            if let Piece::Field(name) = piece {
+                fields.clear_field_by_name(name);
             }
         }
         // HTTP clients take such a part away, with the one before it: the request would go to another path.
@@ -120,24 +144,41 @@ impl Rest {
         if let Some(part) = parts.find(|part| matches!(*part, "." | "..")) {
             return Err(Failure::new(Code::InvalidArgument, format!("`{part}` can't be a part of the path")));
         }
-        if self.method == Method::GET || self.method == Method::DELETE {
-            add_query(&mut target, self.has_query, &fields);
-            return Ok((target, None));
+        if self.has_body() {
+            return Ok((target, Some(json::of_set_fields(&fields, LARGEST_REQUEST)?)));
         }
-        Ok((target, Some(Value::Object(fields).to_string().into())))
+        query::add(&mut target, self.has_query, &fields);
+        if target.len() > LONGEST_TARGET {
+            let text = format!("the request is longer than the {LONGEST_TARGET} bytes that a query may have");
+            return Err(Failure::new(Code::InvalidArgument, text));
+        }
+        Ok((target, None))
     }
 
-    fn json_name(&self, name: &str) -> Option<String> {
-        Some(self.input.get_field_by_name(name)?.json_name().to_owned())
+    fn has_body(&self) -> bool {
+        self.method != Method::GET && self.method != Method::DELETE
     }
 
-    fn reply(&self, body: &Bytes) -> Result<Bytes, Failure> {
+    /// What a response says: the reply message, or why there is none.
+    pub fn read(&self, status: StatusCode, headers: &HeaderMap, body: &Bytes) -> Result<Bytes, Failure> {
+        if status.is_success() { self.reply(status, body) } else { Err(failed(status, headers, body).failure) }
+    }
+
+    fn reply(&self, status: StatusCode, body: &Bytes) -> Result<Bytes, Failure> {
         let bad = |failure: Failure| {
             Failure::new(Code::Internal, failure.message.replace("the request is", "the response is"))
         };
+        let says_nothing = body.trim_ascii().is_empty();
+        // What was asked for is done; and where there is nothing to say, saying nothing is the answer.
+        if says_nothing && (status == StatusCode::NO_CONTENT || self.output.fields().len() == 0) {
+            return Ok(Bytes::new());
+        }
         match &self.response_body {
             None => json::to_protobuf(self.output.clone(), body).map_err(bad),
             Some(field) => {
+                // It becomes a part of a larger text, so it has to be whole on its own.
+                serde_json::from_slice::<IgnoredAny>(body)
+                    .map_err(|error| Failure::new(Code::Internal, format!("the response is no JSON: {error}")))?;
                 let name =
                     self.output.get_field_by_name(field).map_or(field.clone(), |field| field.json_name().to_owned());
                 let mut wrapped = Vec::with_capacity(body.len() + name.len() + 8);
@@ -160,42 +201,6 @@ fn pieces(path: &str) -> Result<Vec<Piece>, String> {
     }
     pieces.push(Piece::Text(rest.to_owned()));
     Ok(pieces)
-}
-
-/// A value as it stands in a path; a list as its items with commas.
-fn plain(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(truth) => Some(truth.to_string()),
-        Value::Array(items) => Some(items.iter().filter_map(plain).collect::<Vec<_>>().join(",")),
-        Value::Null | Value::Object(_) => None,
-    }
-}
-
-/// Adds the fields that are not zero; lists as repeated parameters.
-fn add_query(target: &mut String, has_query: bool, fields: &Map<String, Value>) {
-    let mut separator = if has_query { '&' } else { '?' };
-    let is_zero = |value: &Value| match value {
-        Value::Null | Value::Object(_) => true,
-        Value::Bool(truth) => !truth,
-        Value::Number(number) => number.as_f64() == Some(0.0),
-        Value::String(text) => text.is_empty() || text == "0",
-        Value::Array(items) => items.is_empty(),
-    };
-    for (name, value) in fields.iter().filter(|(_, value)| !is_zero(value)) {
-        let items = match value {
-            Value::Array(items) => items.as_slice(),
-            one => std::slice::from_ref(one),
-        };
-        for text in items.iter().filter_map(plain) {
-            target.push(separator);
-            target.extend(utf8_percent_encode(name, ENCODED));
-            target.push('=');
-            target.extend(utf8_percent_encode(&text, ENCODED));
-            separator = '&';
-        }
-    }
 }
 
 impl RestLine {
@@ -224,15 +229,15 @@ impl RestLine {
             Failed { unsent, ..Failed::new(Failure::new(code, error.to_string())) }
         })?;
         if response.status.is_success() {
-            return rest.reply(&response.body).map_err(Failed::new);
+            return rest.reply(response.status, &response.body).map_err(Failed::new);
         }
-        Err(failed(&response))
+        Err(failed(response.status, &response.headers, &response.body))
     }
 }
 
 /// The code for an HTTP status (<https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto>).
-fn failed(response: &Response) -> Failed {
-    let code = match response.status {
+fn failed(status: StatusCode, headers: &HeaderMap, body: &Bytes) -> Failed {
+    let code = match status {
         StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => Code::InvalidArgument,
         StatusCode::UNAUTHORIZED => Code::Unauthenticated,
         StatusCode::FORBIDDEN => Code::PermissionDenied,
@@ -246,11 +251,10 @@ fn failed(response: &Response) -> Failed {
         status if status.is_server_error() => Code::Internal,
         _ => Code::Unknown,
     };
-    let excerpt = String::from_utf8_lossy(response.body.get(..200).unwrap_or(&response.body)).into_owned();
-    let retry_after =
-        response.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let excerpt = String::from_utf8_lossy(body.get(..200).unwrap_or(body)).into_owned();
+    let retry_after = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     let pushback = retry_after.map_or(Pushback::None, |seconds| Pushback::After(Duration::from_secs(seconds)));
-    let message = format!("HTTP {}: {excerpt}", response.status.as_u16());
+    let message = format!("HTTP {}: {excerpt}", status.as_u16());
     Failed { pushback, ..Failed::new(Failure::new(code, message)) }
 }
 

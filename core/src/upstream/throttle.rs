@@ -1,17 +1,25 @@
 //! SRE's adaptive throttle: while a backend refuses, most calls are refused here already, in proportion, and some still go out to see
 //! whether it has recovered (<https://sre.google/sre-book/handling-overload/>).
 //!
-//! A call is refused with probability max(0, (requests − K · accepts) / (requests + 1)) over the last three seconds, so that
-//! a backend that is back has all its calls again after about ten. A request that still waits for its answer says nothing yet: a burst
+//! A call is refused with probability max(0, (requests − K · accepts) / (requests + 1)) over the last three seconds. A backend all of
+//! whose calls fail is *away*: it is probed with one call each half a second, and the first success ends the outage, with all that was
+//! counted in it. Without that, some ten seconds pass before a backend that is back has all its calls again. A request that still waits for its answer says nothing yet: a burst
 //! of calls to a backend that is well goes out whole, and how many are out at a time is the concurrency limit's affair.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 use tokio::time::Instant;
 
 const BUCKETS: usize = 10;
 const SECONDS_EACH: f64 = 0.3;
 /// Fewer requests in the window say nothing.
 const MIN_REQUESTS: f64 = 20.0;
+/// So many failures without a success between them: the backend is away.
+const AWAY: u32 = 10;
+/// How often a backend that is away is asked whether it is back.
+const PROBE: Duration = Duration::from_millis(500);
 
 #[derive(Debug)]
 pub(super) struct Throttle {
@@ -27,6 +35,9 @@ struct Window {
     buckets: [(f64, f64); BUCKETS],
     /// Requests that were let through and have not ended.
     waiting: usize,
+    /// Failures since the last success.
+    failed_in_a_row: u32,
+    probed_at: Option<Instant>,
 }
 
 /// A request that was let through. Dropped before its time is over, it was given up by its caller and says nothing; later, it has
@@ -41,7 +52,14 @@ pub(super) struct Pending<'a> {
 impl Throttle {
     /// `k`: requests let through for each one accepted; 2 lets about as many fail as succeed. 0 switches the throttle off.
     pub(super) fn new(k: f64) -> Self {
-        let window = Window { start: Instant::now(), newest: 0, buckets: [(0.0, 0.0); BUCKETS], waiting: 0 };
+        let window = Window {
+            start: Instant::now(),
+            newest: 0,
+            buckets: [(0.0, 0.0); BUCKETS],
+            waiting: 0,
+            failed_in_a_row: 0,
+            probed_at: None,
+        };
         Self { k, window: Mutex::new(window) }
     }
 
@@ -59,7 +77,7 @@ impl Throttle {
             let ended = requests - window.waiting as f64;
             window.newest_mut().0 += 1.0;
             let refuse = (ended - self.k * accepts) / (ended + 1.0);
-            if ended >= MIN_REQUESTS && rand::random::<f64>() < refuse {
+            if ended >= MIN_REQUESTS && rand::random::<f64>() < refuse && !window.probes() {
                 return None;
             }
             window.waiting += 1;
@@ -68,17 +86,29 @@ impl Throttle {
     }
 }
 
+impl Throttle {
+    /// Whether nothing but failures has come from the backend for a while.
+    pub(super) fn is_away(&self) -> bool {
+        self.k > 0.0 && self.window().failed_in_a_row >= AWAY
+    }
+}
+
 impl Pending<'_> {
     /// The backend took and answered the request, whatever the answer.
     pub(super) fn accepted(mut self) {
         self.has_ended = true;
         if self.throttle.k > 0.0 {
-            self.throttle.window().newest_mut().1 += 1.0;
+            let mut window = self.throttle.window();
+            if std::mem::take(&mut window.failed_in_a_row) >= AWAY {
+                window.buckets = [(0.0, 0.0); BUCKETS];
+            }
+            window.newest_mut().1 += 1.0;
         }
     }
 
     pub(super) fn failed(mut self) {
         self.has_ended = true;
+        self.throttle.window().note_failure();
     }
 }
 
@@ -87,16 +117,34 @@ impl Drop for Pending<'_> {
         if self.throttle.k > 0.0 {
             let mut window = self.throttle.window();
             window.waiting = window.waiting.saturating_sub(1);
-            if !self.has_ended && Instant::now() < self.deadline {
+            if self.has_ended {
+                return;
+            }
+            if Instant::now() < self.deadline {
                 // Taken back in whichever bucket it stands by now; only the sum counts.
                 let bucket = window.newest_mut();
                 bucket.0 -= 1.0;
+            } else {
+                window.note_failure();
             }
         }
     }
 }
 
 impl Window {
+    fn note_failure(&mut self) {
+        self.failed_in_a_row = self.failed_in_a_row.saturating_add(1);
+    }
+
+    /// Whether the backend is away and it is time to ask it again. The one who is told so asks.
+    fn probes(&mut self) -> bool {
+        let is_time = self.failed_in_a_row >= AWAY && self.probed_at.is_none_or(|at| at.elapsed() >= PROBE);
+        if is_time {
+            self.probed_at = Some(Instant::now());
+        }
+        is_time
+    }
+
     fn advance(&mut self) {
         let now = (self.start.elapsed().as_secs_f64() / SECONDS_EACH) as u64;
         let passed = (now - self.newest).min(BUCKETS as u64);
@@ -165,6 +213,36 @@ mod tests {
             admitted(&throttle, 50, true);
         }
         assert_eq!(admitted(&throttle, 100, true), 100);
+    }
+
+    /// Eight requests a second, as long as it takes until one goes through, and until all do.
+    #[tokio::test(start_paused = true)]
+    async fn the_first_success_ends_an_outage() {
+        let throttle = Throttle::new(2.0);
+        for _ in 0..60 * 8 {
+            admitted(&throttle, 1, false);
+            tokio::time::advance(Duration::from_millis(125)).await;
+        }
+        assert!(throttle.is_away());
+        let back = Instant::now();
+        while admitted(&throttle, 1, true) == 0 {
+            tokio::time::advance(Duration::from_millis(125)).await;
+        }
+        assert!(back.elapsed() <= PROBE + Duration::from_millis(125), "{:?}", back.elapsed());
+        assert!(!throttle.is_away());
+        assert_eq!(admitted(&throttle, 100, true), 100);
+    }
+
+    /// One in a hundred succeeds: that is not being back.
+    #[tokio::test(start_paused = true)]
+    async fn a_success_now_and_then_does_not_end_the_throttling() {
+        let throttle = Throttle::new(2.0);
+        let mut out = 0;
+        for call in 0..3000 {
+            out += admitted(&throttle, 1, call % 100 == 0);
+            tokio::time::advance(Duration::from_millis(10)).await;
+        }
+        assert!(out < 1200, "{out} of 3000 went out");
     }
 
     #[tokio::test(start_paused = true)]

@@ -101,8 +101,16 @@ impl Session {
         key: &Key,
         (now, boarding): (Instant, &mut Boarding),
     ) -> Option<Outcome> {
-        plan.cache?;
-        let lookup = self.engine.cache.get(key);
+        let rule = plan.cache?;
+        let mut lookup = self.engine.cache.get(key);
+        // Where a failure is all that can be waited for, what would stand in for it need not wait.
+        if matches!(lookup, Lookup::Miss)
+            && !rule.stale_if_error.is_zero()
+            && plan.backend.is_away()
+            && let Some((bytes, age)) = self.engine.cache.standby(key, rule.stale_if_error)
+        {
+            lookup = Lookup::Hit { result: Ok(bytes), age, stale: true, refresh: true };
+        }
         plan.lookups.count(&lookup);
         let Lookup::Hit { result, age, stale, refresh } = lookup else { return None };
         if refresh {
