@@ -3,13 +3,14 @@
 
 use crate::{
     fan::{film as shown, setup},
-    support::{GET_FILM, RATE_FILM, film, knows_all},
+    support::{GET_FILM, RATE_FILM, film, knows_all, weft},
 };
 use demo_services::proto::reviews::v1::Rating;
 use futures_util::{StreamExt, stream};
 use std::time::Duration;
 use weft_tests::{
     frames::{BlackHole, RawUpstream, Step, framed, reply},
+    process::HostProcess,
     tokens::token,
     upstream::{Answer, FakeUpstream},
     wait::until,
@@ -191,4 +192,16 @@ async fn what_a_backend_says_of_a_failure_counts_however_it_is_written() {
         let rated = host.post("/film/1/rating").bearer(&token("ann")).send().await.ok();
         assert_eq!(rated.json(), 3, "what went well is not lost over {trailers:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backend_that_takes_pings_for_too_many_is_pinged_less() {
+    let touchy =
+        RawUpstream::start(|call| if call == 0 { vec![Step::Calm, Step::Close] } else { reply(&film(1)) }).await;
+    let folder = setup(&[touchy.address()], &format!("{EAGER}\nkeep-alive = \"3s\"")).write();
+    let host = HostProcess::start(weft(), &folder).await;
+    host.web().get("/film/1").send().await;
+    let line = host.until_line("from now on it is 6s").await;
+    assert!(line.contains(&touchy.address().to_string()) && line.contains("raise `keep-alive`"), "{line}");
+    host.web().get("/film/1").send().await.ok();
 }

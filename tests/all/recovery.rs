@@ -2,7 +2,7 @@
 
 use crate::{
     fan::{film as shown, setup, states},
-    support::{GET_FILM, RATE_FILM, film, knows_all, person, probe},
+    support::{GET_FILM, RATE_FILM, film, knows_all, person, probe, rule, weft},
 };
 use demo_services::proto::{catalog::v1::GetFilmRequest, reviews::v1::Rating};
 use futures_util::future::join_all;
@@ -15,6 +15,7 @@ use tokio::sync::Mutex;
 use weft_tests::{
     frames::{RawUpstream, Step, reply},
     host::TestHost,
+    process::HostProcess,
     setup::Setup,
     tokens::token,
     upstream::{Answer, FakeUpstream},
@@ -239,4 +240,57 @@ async fn while_a_backend_refuses_everything_most_calls_are_refused_here() {
     assert!((20..100).contains(&arrived), "{arrived} of 300 calls arrived: enough to see whether it is back");
     films(&backend, Duration::ZERO);
     until("films to come again", async || (host.get("/film/1").send().await.status == 200).then_some(())).await;
+}
+
+/// An outage from its first failure to the first success: what has an old reply shows it without waiting, and the operator is told once
+/// when it begins, why, and once when it is over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outage_is_told_with_its_reason_and_old_replies_do_not_wait_for_its_end() {
+    let upstream = knows_all().await;
+    let films = rule(GET_FILM, "scope = \"public\"\ncache = { ttl = \"1s\", stale-if-error = \"1h\" }");
+    let lines = format!("timeout = \"1m\"\nretry = {{ attempts = 1 }}\n{films}");
+    let folder = setup(&[upstream.address()], &lines).write();
+    let host = HostProcess::start(weft(), &folder).await;
+    let (web, admin) = (host.web(), Web::new(host.admin));
+    let origin = async |path: &str| web.get(path).send().await.ok().json()["origin"].as_str().unwrap().to_owned();
+    assert_eq!(origin("/film/1").await, "Upstream");
+    let backend = async || admin.get("/v1/backends").send().await.ok().json()["backends"][0].clone();
+
+    upstream.on(GET_FILM, |_| Answer::fails(14, "the vault is shut"));
+    for id in 2..22 {
+        web.get(&format!("/film/{id}")).send().await.problem(503);
+    }
+    let told = backend().await;
+    assert_eq!(told["away"], true, "{told}");
+    let endpoint = &told["endpoints"][0];
+    assert_eq!((&endpoint["state"], &endpoint["failures"]), (&"failing".into(), &20.into()), "{told}");
+    assert_eq!(endpoint["last_error"]["code"], "UNAVAILABLE", "{told}");
+    assert_eq!(endpoint["last_error"]["message"], "the vault is shut", "{told}");
+    assert!(endpoint["failing_since"].as_u64() > Some(1_700_000_000), "{told}");
+
+    // From now on it does not even say no: whoever waited would wait for longer than the request has.
+    upstream.on(GET_FILM, |_| Answer::Stall);
+    let old = until("the entry to be old", async || {
+        let origin = origin("/film/1").await;
+        (origin != "Cache").then_some(origin)
+    });
+    assert_eq!(old.await, "Stale");
+
+    upstream.on(GET_FILM, |call| Answer::message(&film(call.decoded::<GetFilmRequest>().id)));
+    let next = AtomicUsize::new(100);
+    until("the backend to be asked again", async || {
+        let id = next.fetch_add(1, SeqCst);
+        (web.get(&format!("/film/{id}")).send().await.status == 200).then_some(())
+    })
+    .await;
+    assert_eq!(backend().await["away"], false);
+    for id in 1_000..1_030 {
+        web.get(&format!("/film/{id}")).send().await.ok();
+    }
+    host.terminate();
+    let (_, log) = host.end().await;
+    let lines = |what: &str| log.iter().filter(|line| line.contains(what)).count();
+    let address = upstream.address();
+    assert_eq!(lines(&format!("backend `fake`: {address} fails: UNAVAILABLE: the")), 1, "{log:#?}");
+    assert_eq!(lines(&format!("backend `fake`: {address} answers again, after")), 1, "{log:#?}");
 }

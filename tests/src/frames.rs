@@ -37,6 +37,8 @@ pub enum Step {
     Reset(u32),
     /// GOAWAY: neither this call nor a later one was or will be looked at.
     GoAway,
+    /// GOAWAY with ENHANCE_YOUR_CALM: the client has pinged too often, and this call is not looked at.
+    Calm,
     /// Bytes that are no frame.
     Garbage(&'static [u8]),
     Pause(Duration),
@@ -215,6 +217,10 @@ async fn answer(stream: u32, steps: Vec<Step>, line: Arc<Line>, ending: mpsc::Se
             Step::GoAway => {
                 let (last, no_error) = (stream.saturating_sub(2).to_be_bytes(), 0_u32.to_be_bytes());
                 frame(GOAWAY, 0, 0, &[last, no_error].concat())
+            }
+            Step::Calm => {
+                let (last, calm) = (stream.saturating_sub(2).to_be_bytes(), 11_u32.to_be_bytes());
+                frame(GOAWAY, 0, 0, &[&last[..], &calm, b"too_many_pings"].concat())
             }
             Step::Garbage(bytes) => Bytes::from_static(bytes),
             Step::Pause(time) => {

@@ -5,7 +5,7 @@ use super::{
     balance::Picker,
     budget::Budget,
     endpoint::{Endpoint, Line},
-    grpc::{self, GrpcLine},
+    grpc::GrpcLine,
     health::{self, Health},
     limit::Limiter,
     load::Load,
@@ -240,9 +240,8 @@ impl Backend {
 
 fn line(config: &Config, address: &Address, credential: Option<(HeaderName, HeaderValue)>) -> Result<Line, String> {
     if config.protocol == Protocol::Grpc {
-        let channel = grpc::connect(&address.uri, config);
-        let codings = config.compression.clone();
-        return channel.map(|channel| Line::Grpc(GrpcLine { channel, codings })).map_err(|error| error.to_string());
+        let line = GrpcLine::new(&address.uri, config);
+        return line.map(Line::Grpc).map_err(|error| error.to_string());
     }
     let tls = config.tls.as_ref().map(|files| Tls {
         ca: &files.ca,
@@ -268,7 +267,7 @@ impl Transport for Backend {
 
     fn reflect<'a>(&'a self, service: &'a str) -> BoxFuture<'a, Result<FileDescriptorSet, String>> {
         let channel = self.endpoints.iter().find_map(|endpoint| match &endpoint.line {
-            Line::Grpc(line) => Some(line.channel.clone()),
+            Line::Grpc(line) => Some(line.channel()),
             _ => None,
         });
         Box::pin(async move {

@@ -17,6 +17,8 @@ pub(super) struct Broken {
     pub(super) code: Code,
     /// There was no connection to send it on.
     pub(super) unsent: bool,
+    /// The backend closed the connection because it was pinged too often.
+    pub(super) too_many_pings: bool,
 }
 
 /// `None`: the status is the backend's own, or says itself what is wrong with the answer.
@@ -32,20 +34,23 @@ pub(super) fn broken(status: &Status) -> Option<Broken> {
 }
 
 fn meaning(error: &(dyn Error + 'static)) -> Option<Broken> {
-    let sent = |code| Some(Broken { code, unsent: false });
+    let sent = |code| Some(Broken { code, unsent: false, too_many_pings: false });
+    let unsent = Some(Broken { code: Code::Unavailable, unsent: true, too_many_pings: false });
     if error.is::<ConnectError>() || error.is::<NoConnection>() {
-        return Some(Broken { code: Code::Unavailable, unsent: true });
+        return unsent;
     }
     if error.is::<TimeoutExpired>() {
         // The channel's own timer, set by `grpc-timeout`, may end a call just before ours does.
         return sent(Code::DeadlineExceeded);
     }
     if let Some(error) = error.downcast_ref::<h2::Error>() {
-        return sent(code_of(error));
+        let too_many_pings =
+            error.is_go_away() && error.is_remote() && error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM);
+        return Some(Broken { code: code_of(error), unsent: false, too_many_pings });
     }
     match error.downcast_ref::<hyper::Error>() {
         // The connection was gone before the request was put on it.
-        Some(error) if error.is_canceled() => Some(Broken { code: Code::Unavailable, unsent: true }),
+        Some(error) if error.is_canceled() => unsent,
         // A ping that did not come back.
         Some(error) if error.is_timeout() => sent(Code::Unavailable),
         Some(_) => None,

@@ -168,7 +168,8 @@ impl Config {
             ),
             keep_alive: table.within(
                 "keep-alive",
-                Duration::from_secs(20),
+                // What servers allow by default (gRPC A8).
+                Duration::from_mins(5),
                 Duration::from_millis(100),
                 Duration::from_hours(1),
             ),

@@ -45,6 +45,8 @@ pub(super) struct Failed {
     /// The backend had begun to answer.
     pub(super) answered: bool,
     pub(super) pushback: Pushback,
+    /// The backend closed the connection because it was pinged too often.
+    pub(super) too_many_pings: bool,
 }
 
 /// `grpc-retry-pushback-ms` (gRPC A6).
@@ -57,7 +59,7 @@ pub(super) enum Pushback {
 
 impl Failed {
     pub(super) fn new(failure: Failure) -> Self {
-        Self { failure, unsent: false, answered: false, pushback: Pushback::None }
+        Self { failure, unsent: false, answered: false, pushback: Pushback::None, too_many_pings: false }
     }
 }
 
@@ -83,7 +85,7 @@ impl Endpoint {
 impl Line {
     async fn unary(&self, outgoing: Outgoing, max_reply: usize) -> Result<Bytes, Failed> {
         match self {
-            Self::Grpc(line) => super::grpc::unary(line.clone(), outgoing, max_reply).await,
+            Self::Grpc(line) => line.unary(outgoing, max_reply).await,
             Self::Rest(line) => match &outgoing.method.rest {
                 Some(rest) => line.unary(rest, &outgoing.message, outgoing.metadata, max_reply).await,
                 None => {

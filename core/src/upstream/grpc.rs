@@ -14,10 +14,11 @@ use super::{
     method::StreamBounds,
 };
 use crate::model::{Code, Failure};
+use arc_swap::ArcSwap;
 use bytes::{BufMut, Bytes, BytesMut};
-use http::{HeaderValue, Response, Uri, uri::PathAndQuery};
+use http::{Response, Uri, uri::PathAndQuery};
 use std::{
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
     time::Duration,
 };
 use tonic::{
@@ -33,14 +34,13 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// Longest time that a ping may take to come back.
 const PING: Duration = Duration::from_secs(5);
 
-/// Connects when the first call comes, and again whenever the connection is lost.
-pub(super) fn connect(uri: &Uri, config: &Config) -> Result<Channel, BoxError> {
+fn connect(uri: &Uri, config: &Config, keep_alive: Duration) -> Result<Channel, BoxError> {
     let mut endpoint = Endpoint::from(uri.clone())
         .connect_timeout(config.connect_timeout)
         .tcp_nodelay(true)
         .tcp_keepalive(Some(Duration::from_secs(30)))
-        .http2_keep_alive_interval(config.keep_alive)
-        .keep_alive_timeout(config.keep_alive.min(PING))
+        .http2_keep_alive_interval(keep_alive)
+        .keep_alive_timeout(keep_alive.min(PING))
         .initial_stream_window_size(1 << 20)
         .initial_connection_window_size(8 << 20)
         .user_agent(concat!("weft/", env!("CARGO_PKG_VERSION")))?;
@@ -76,18 +76,64 @@ where
 }
 
 /// The line to one endpoint.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct GrpcLine {
-    pub(super) channel: Channel,
-    /// The codings that the backend is offered for its replies. It may use those that are understood without having been asked.
-    pub(super) codings: Option<HeaderValue>,
+    uri: Uri,
+    config: Config,
+    channel: ArcSwap<Channel>,
+    /// Between two pings; longer where the backend takes them for too many.
+    keep_alive: Mutex<Duration>,
 }
 
-/// One unary call on one endpoint. Ends when the trailers are in.
-pub(super) async fn unary(line: GrpcLine, outgoing: Outgoing, max_reply: usize) -> Result<Bytes, Failed> {
-    let progress = Arc::<Progress>::default();
-    let sound = Sound { inner: line.channel, codings: line.codings, progress: progress.clone() };
-    call(sound, outgoing, max_reply, &progress).await
+/// Pings are never rarer than this, however often a backend complains: it has other reasons then.
+const RAREST_PING: Duration = Duration::from_hours(2);
+
+impl GrpcLine {
+    /// Connects when the first call comes, and again whenever the connection is lost.
+    pub(super) fn new(uri: &Uri, config: &Config) -> Result<Self, BoxError> {
+        let channel = ArcSwap::from_pointee(connect(uri, config, config.keep_alive)?);
+        Ok(Self { uri: uri.clone(), config: config.clone(), channel, keep_alive: Mutex::new(config.keep_alive) })
+    }
+
+    pub(super) fn channel(&self) -> Channel {
+        Channel::clone(&self.channel.load())
+    }
+
+    /// Half as many pings from now on, as gRPC's clients do
+    /// (<https://github.com/grpc/proposal/blob/master/A8-client-side-keepalive.md>).
+    fn ping_less(&self) {
+        let mut keep_alive = self.keep_alive.lock().unwrap_or_else(PoisonError::into_inner);
+        let doubled = keep_alive.saturating_mul(2).min(RAREST_PING);
+        if doubled <= *keep_alive {
+            return;
+        }
+        let uri = &self.uri;
+        match connect(uri, &self.config, doubled) {
+            Ok(channel) => {
+                tracing::warn!(
+                    endpoint = %uri,
+                    "{uri} closes connections that are pinged each {keep_alive:?}; from now on it is {doubled:?}: raise `keep-alive` of this backend"
+                );
+                *keep_alive = doubled;
+                self.channel.store(Arc::new(channel));
+            }
+            // Its files were good when the host began. What there is goes on.
+            Err(error) => tracing::warn!(endpoint = %uri, "the connection to {uri} can't be made anew: {error}"),
+        }
+    }
+
+    /// One unary call. Ends when the trailers are in.
+    pub(super) async fn unary(&self, outgoing: Outgoing, max_reply: usize) -> Result<Bytes, Failed> {
+        let progress = Arc::<Progress>::default();
+        // The backend may use any coding that is understood, without having been offered it.
+        let codings = self.config.compression.clone();
+        let sound = Sound { inner: self.channel(), codings, progress: progress.clone() };
+        let answer = call(sound, outgoing, max_reply, &progress).await;
+        if matches!(&answer, Err(failed) if failed.too_many_pings) {
+            self.ping_less();
+        }
+        answer
+    }
 }
 
 /// What a call makes of an HTTP answer that is there already.
@@ -228,7 +274,9 @@ async fn stream<S: Answers>(
 }
 
 fn failed(status: &Status, progress: &Progress) -> Failed {
-    let (code, unsent) = match (broken(status), status.code()) {
+    let broken = broken(status);
+    let too_many_pings = broken.is_some_and(|broken| broken.too_many_pings);
+    let (code, unsent) = match (broken, status.code()) {
         (Some(broken), _) => (broken.code, broken.unsent),
         // A status of OK without a message is no answer.
         (None, tonic::Code::Ok) => (Code::Internal, false),
@@ -252,7 +300,7 @@ fn failed(status: &Status, progress: &Progress) -> Failed {
             Some(Some(millis)) => Pushback::After(Duration::from_millis(millis)),
         };
     let failure = Failure { code, message, details: Bytes::copy_from_slice(status.details()) };
-    Failed { failure, unsent, answered: progress.answered.load(Relaxed), pushback }
+    Failed { failure, unsent, answered: progress.answered.load(Relaxed), pushback, too_many_pings }
 }
 
 /// How tonic's message begins about a reply that is larger than it may be.

@@ -1,8 +1,11 @@
 //! `weft top`.
 
+mod backends;
+
 use super::{Failure, Result, print, runtime};
 use crate::net::HttpClient;
 use anyhow::{Context, anyhow};
+use backends::{Backend, Backends};
 use http::{HeaderMap, Method};
 use serde::Deserialize;
 use serde_json::Value;
@@ -12,7 +15,7 @@ use tokio::time::Instant;
 /// Bytes of an answer that are read: a thousand plugins fit.
 const LARGEST: usize = 64 << 20;
 
-/// See live what each plugin of a running host does and costs
+/// See live what each plugin of a running host does and costs, and how its backends are
 ///
 /// Asks the admin interface of the host again and again; rates are those of the last interval. The times are means over its requests:
 /// `ms` from head to answer, `cpu` in the guest, `queue` waiting for a turn. `mem` is the most that one instance has held.
@@ -36,6 +39,8 @@ pub(super) struct Arguments {
 struct Answer {
     plugins: Vec<Plugin>,
     requests_under_way: u64,
+    #[serde(skip)]
+    backends: Vec<Backend>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -70,7 +75,7 @@ pub(super) fn run(arguments: &Arguments) -> Result {
     runtime()?.block_on(async {
         let client = HttpClient::new(Duration::from_secs(2), None).map_err(|error| anyhow!(error))?;
         if arguments.json {
-            let plugins: Value = serde_json::from_slice(&ask(&client, &arguments.admin).await?)?;
+            let plugins: Value = serde_json::from_slice(&ask(&client, &arguments.admin, "/v1/plugins").await?)?;
             print(&serde_json::to_string_pretty(&plugins)?);
             return Ok(());
         }
@@ -88,7 +93,8 @@ async fn watch(arguments: &Arguments, client: &HttpClient) -> Result {
             _ = tokio::signal::ctrl_c() => return Ok(()),
         }
         let now = look(client, &arguments.admin).await?;
-        let text = table(&before, &now, since.elapsed());
+        let over = since.elapsed();
+        let text = table(&before, &now, over) + &backends::table(&before.backends, &now.backends, over);
         if !is_live {
             print(text.trim_end());
             return Ok(());
@@ -99,9 +105,9 @@ async fn watch(arguments: &Arguments, client: &HttpClient) -> Result {
     }
 }
 
-async fn ask(client: &HttpClient, admin: &str) -> anyhow::Result<Vec<u8>> {
+async fn ask(client: &HttpClient, admin: &str, path: &str) -> anyhow::Result<Vec<u8>> {
     let base = if admin.contains("://") { admin.to_owned() } else { format!("http://{admin}") };
-    let url = format!("{}/v1/plugins", base.trim_end_matches('/'));
+    let url = format!("{}{path}", base.trim_end_matches('/'));
     let answer = client.send(Method::GET, url.clone(), HeaderMap::new(), None, LARGEST);
     let answer = tokio::time::timeout(Duration::from_secs(5), answer).await;
     let answer = answer.with_context(|| format!("{url} gave no answer within 5 s"))?;
@@ -113,7 +119,11 @@ async fn ask(client: &HttpClient, admin: &str) -> anyhow::Result<Vec<u8>> {
 }
 
 async fn look(client: &HttpClient, admin: &str) -> anyhow::Result<Answer> {
-    serde_json::from_slice(&ask(client, admin).await?).context("the answer is not one of this version of weft")
+    let foreign = "the answer is not one of this version of weft";
+    let mut answer: Answer = serde_json::from_slice(&ask(client, admin, "/v1/plugins").await?).context(foreign)?;
+    let backends: Backends = serde_json::from_slice(&ask(client, admin, "/v1/backends").await?).context(foreign)?;
+    answer.backends = backends.backends;
+    Ok(answer)
 }
 
 fn table(before: &Answer, now: &Answer, over: Duration) -> String {
@@ -205,7 +215,7 @@ mod tests {
         let word = str::to_owned;
         let plugin =
             Plugin { name: word("home"), version: word("1.0.0"), client: word("web"), state: word("live"), sums };
-        Answer { plugins: vec![plugin], requests_under_way: 4 }
+        Answer { plugins: vec![plugin], requests_under_way: 4, backends: Vec::new() }
     }
 
     #[test]

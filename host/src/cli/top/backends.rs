@@ -1,0 +1,105 @@
+//! The backends in `weft top`: a line for each endpoint.
+
+use serde::Deserialize;
+use std::{collections::HashMap, fmt::Write, time::Duration};
+
+/// Of the last error, in characters: a line stays a line.
+const SHOWN: usize = 60;
+
+/// As `/v1/backends` tells them.
+#[derive(Debug, Deserialize)]
+pub(super) struct Backends {
+    pub(super) backends: Vec<Backend>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Backend {
+    name: String,
+    /// Calls that were not sent because it fails too often, since the host began.
+    refused: u64,
+    away: bool,
+    endpoints: Vec<Endpoint>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Endpoint {
+    address: String,
+    state: String,
+    under_way: u64,
+    calls: u64,
+    failures: u64,
+    last_error: Option<LastError>,
+}
+
+#[derive(Debug, Deserialize)]
+struct LastError {
+    code: String,
+    message: String,
+}
+
+pub(super) fn table(before: &[Backend], now: &[Backend], over: Duration) -> String {
+    if now.is_empty() {
+        return String::new();
+    }
+    let mut out = format!(
+        "\n{:<14} {:<22} {:<8} {:>6} {:>8} {:>6} {:>9}  {}\n",
+        "backend", "endpoint", "state", "active", "calls/s", "fail%", "refused/s", "last error"
+    );
+    let old: HashMap<_, _> = before
+        .iter()
+        .flat_map(|backend| backend.endpoints.iter().map(|e| ((&backend.name, &e.address), (e.calls, e.failures))))
+        .collect();
+    let refused: HashMap<_, _> = before.iter().map(|backend| (&backend.name, backend.refused)).collect();
+    let a_second = |count: u64| count as f64 / over.as_secs_f64();
+    for backend in now {
+        let refused = backend.refused.saturating_sub(refused.get(&backend.name).copied().unwrap_or(0));
+        for endpoint in &backend.endpoints {
+            let known = old.get(&(&backend.name, &endpoint.address)).copied().unwrap_or_default();
+            let calls = endpoint.calls.saturating_sub(known.0);
+            let failures = endpoint.failures.saturating_sub(known.1);
+            let state = if backend.away { "away" } else { &endpoint.state };
+            // Writing to a string can't fail.
+            let _ = writeln!(
+                out,
+                "{:<14} {:<22} {state:<8} {:>6} {:>8.0} {:>6.1} {:>9.0}  {}",
+                backend.name,
+                endpoint.address,
+                endpoint.under_way,
+                a_second(calls),
+                failures as f64 * 100.0 / calls.max(1) as f64,
+                a_second(refused),
+                last(endpoint.last_error.as_ref()),
+            );
+        }
+    }
+    out
+}
+
+/// What a backend wrote is shown without what a terminal would take for a command.
+fn last(error: Option<&LastError>) -> String {
+    let Some(LastError { code, message }) = error else { return "-".to_owned() };
+    let plain = message.chars().map(|c| if c.is_control() { ' ' } else { c });
+    format!("{code}: {}", plain.take(SHOWN).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn backends(calls: u64, failures: u64, refused: u64) -> Vec<Backend> {
+        let text = format!(
+            r#"{{"backends":[{{"name":"films","concurrency":20,"refused":{refused},"away":false,"endpoints":[{{
+                "address":"10.0.0.1:50051","state":"failing","weight":1.0,"under_way":3,"calls":{calls},"failures":{failures},
+                "failing_since":1,"last_error":{{"at":1,"code":"UNAVAILABLE","message":"gone\\u001b[2J"}}}}]}}]}}"#
+        );
+        serde_json::from_str::<Backends>(&text).unwrap().backends
+    }
+
+    #[test]
+    fn rates_are_those_of_the_interval_and_the_last_error_is_shown() {
+        let text = table(&backends(100, 10, 5), &backends(300, 60, 9), Duration::from_secs(2));
+        let row: Vec<_> = text.lines().last().unwrap().split_whitespace().collect();
+        assert_eq!(row[..7], ["films", "10.0.0.1:50051", "failing", "3", "100", "25.0", "2"]);
+        assert!(text.ends_with("UNAVAILABLE: gone [2J\n"), "{text}");
+    }
+}
