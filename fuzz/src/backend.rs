@@ -75,6 +75,7 @@ fn grpc_reply(status: StatusCode, head: HeaderMap, trailers: HeaderMap, body: &[
         metadata: HeaderMap::new(),
         deadline: Deadline::after(Duration::from_secs(1)),
         source: None,
+        cut: Arc::default(),
     };
     let reply = read_grpc(response, outgoing, MOST).now_or_never();
     match reply.expect("everything is there, so nothing is waited for") {
