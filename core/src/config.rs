@@ -14,7 +14,10 @@ use crate::{
     settings::{Document, Mistake, Mistakes, Table},
     telemetry,
 };
-use std::path::{Path, PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 /// A configuration without mistakes.
 #[derive(Debug, Clone)]
@@ -60,12 +63,12 @@ impl Config {
     }
 
     fn read(root: &Table<'_>, folder: &Path) -> Self {
-        let identity = root.table("identity");
+        let (identity, admin) = (root.table("identity"), root.table("admin"));
         let mut config = Self {
             file: PathBuf::new(),
             text: String::new(),
             http: http::Config::read(&root.table("http"), folder),
-            admin: admin::Config::read(&root.table("admin")),
+            admin: admin::Config::read(&admin),
             identity: identity::Config::read(&identity),
             forward: fanout::Forward::read(&identity.table("forward")),
             clients: Clients::read(root),
@@ -74,6 +77,10 @@ impl Config {
             fanout: fanout::Config::read(root),
             telemetry: telemetry::Config::read(&root.table("telemetry")),
         };
+        if is_same_place(config.http.listen, config.admin.listen) {
+            let address = config.http.listen;
+            admin.mistake("listen", format!("{address} is `http.listen` as well: give one of the two another port"));
+        }
         config.plugins.folder = folder.join(&config.plugins.folder);
         config.plugins.compiling.folder = folder.join(&config.plugins.compiling.folder);
         if let Some(settings) = &mut config.identity {
@@ -93,6 +100,12 @@ impl Config {
         }
         config
     }
+}
+
+/// Whether only one of two listeners can have its address.
+fn is_same_place(one: SocketAddr, other: SocketAddr) -> bool {
+    let is_any = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() != 0 && one.port() == other.port() && (is_any || one.ip() == other.ip())
 }
 
 #[cfg(test)]

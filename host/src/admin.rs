@@ -74,11 +74,13 @@ pub fn router(admin: Admin) -> Router {
         .with_state(Arc::new(admin))
 }
 
-async fn ready(State(admin): State<Arc<Admin>>) -> (StatusCode, &'static str) {
-    if admin.ready.load(Relaxed) {
-        (StatusCode::OK, "ready\n")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
+async fn ready(State(admin): State<Arc<Admin>>) -> (StatusCode, String) {
+    let trouble = admin.host.view().loader.trouble();
+    match trouble {
+        _ if !admin.ready.load(Relaxed) => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n".to_owned()),
+        // What this host can't serve others can.
+        Some(trouble) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {trouble}\n")),
+        None => (StatusCode::OK, "ready\n".to_owned()),
     }
 }
 

@@ -40,6 +40,7 @@ enum Command {
     Inspect(inspect::Arguments),
     Top(top::Arguments),
     CompileArtifact(compile::Arguments),
+    ReadArtifact(compile::Reading),
 }
 
 /// How a command ended without doing its work.
@@ -71,6 +72,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Top(arguments) => top::run(&arguments),
         Command::CompileArtifact(arguments) => compile::run(arguments),
+        Command::ReadArtifact(arguments) => compile::read(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

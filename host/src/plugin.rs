@@ -34,8 +34,9 @@ mod speech;
 pub use crate::config::{limits::Config, plugins::Compiling};
 pub use bindings::{Identity, Problem, Request, Response};
 pub use compile::{
-    CompileError,
-    helper::{ITSELF, Order, work as compile_artifact},
+    CompileError, check_folder as check_compiled_folder,
+    helper::{ITSELF, Order, read as read_artifact, work as compile_artifact},
+    marker::Marker,
 };
 pub use engine::Runtime;
 pub use error::PluginError;

@@ -4,6 +4,7 @@ mod attacks;
 mod bounds;
 mod compiling;
 mod component;
+mod loading;
 mod resting;
 
 use crate::support::{GET_FILM, knows_all, probe, raw};

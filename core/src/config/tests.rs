@@ -137,3 +137,19 @@ fn an_identity_that_promises_more_than_it_holds_is_refused() {
         assert!(found.iter().any(|mistake| mistake.contains(expected)), "{expected} is not in {found:#?}\n{lines}");
     }
 }
+
+#[test]
+fn both_sides_cannot_listen_at_one_address() {
+    let both = |http: &str, admin: &str| {
+        mistakes(&format!("{GOOD}\n[http]\nlisten = \"{http}\"\n[admin]\nlisten = \"{admin}\"\n")).join("\n")
+    };
+    for (http, admin) in [("127.0.0.1:80", "127.0.0.1:80"), ("0.0.0.0:80", "127.0.0.1:80"), ("[::1]:80", "[::]:80")] {
+        let said = both(http, admin);
+        assert!(said.contains("admin.listen: ") && said.contains("is `http.listen` as well"), "{said}");
+    }
+    for (http, admin) in
+        [("127.0.0.1:80", "127.0.0.1:81"), ("127.0.0.1:0", "127.0.0.1:0"), ("127.0.0.1:80", "127.0.0.2:80")]
+    {
+        assert_eq!(both(http, admin), "");
+    }
+}

@@ -6,6 +6,7 @@ use crate::{
     config::Config,
     fanout::{self, Engine, PlanError},
     model::Scope,
+    plugin,
     release::{Claimant, Refusal, clashes},
     settings::{Mistake, Place},
     telemetry::Metrics,
@@ -89,6 +90,16 @@ fn check(config: &Config) -> Result<Found> {
     let (engine, _) =
         Engine::new(config.fanout.clone(), config.forward.clone(), &Metrics::default()).map_err(anyhow::Error::msg)?;
     let mut found = Found::default();
+    let folder = &config.plugins.folder;
+    match std::fs::read_dir(folder) {
+        // The host makes it.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => found.complain(folder, &format_args!("the plugin folder can't be read: {error}")),
+        Ok(_) => {}
+    }
+    if let Err(error) = plugin::check_compiled_folder(&config.plugins.compiling.folder) {
+        found.complain(&config.plugins.compiling.folder, &error);
+    }
     let mut artifacts = Vec::new();
     for file in files(&config.plugins.folder) {
         match read(&file) {

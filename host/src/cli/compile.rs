@@ -1,4 +1,4 @@
-//! `weft compile-artifact`: what a host starts to compile an artifact within bounds. Not for people.
+//! `weft compile-artifact` and `weft read-artifact`: what a host starts to compile or read an artifact within bounds. Not for people.
 
 use super::Result;
 use crate::plugin::{self, Order};
@@ -22,4 +22,17 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: Arguments) -> Result {
     let Arguments { name, out, memory } = arguments;
     Ok(plugin::compile_artifact(&Order { name, out, memory })?)
+}
+
+/// Read one artifact within bounds; hosts start it by themselves
+#[derive(Debug, clap::Args)]
+#[command(hide = true)]
+pub(super) struct Reading {
+    /// Bytes of memory that may be used
+    #[arg(long)]
+    memory: u64,
+}
+
+pub(super) fn read(arguments: &Reading) -> Result {
+    Ok(plugin::read_artifact(arguments.memory)?)
 }

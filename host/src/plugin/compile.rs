@@ -2,10 +2,15 @@
 //! for each digest. What a component makes the compiler do never happens in the process that serves.
 
 pub(super) mod helper;
+pub(super) mod marker;
 mod vault;
 
 use super::engine::configuration;
-use crate::{artifact::Artifact, config::plugins::Compiling, settings::ByteSize};
+use crate::{
+    artifact::{Artifact, Digest},
+    config::plugins::Compiling,
+    settings::ByteSize,
+};
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
     io,
@@ -28,22 +33,42 @@ pub enum CompileError {
     Failed(ExitStatus, String),
     #[error("the compiler can't be started: {0}")]
     NoHelper(io::Error),
+    #[error("reading it in a process of its own failed: {0}")]
+    Reading(Box<CompileError>),
+    #[error("the host has died twice in a row while it loaded this file; remove {} to have it tried again", .0.display())]
+    Deadly(PathBuf),
     #[error("{path}: {reason}", path = path.display())]
     Folder { path: PathBuf, reason: String },
     #[error("{path}: {source}", path = path.display())]
     Io { path: PathBuf, source: io::Error },
 }
 
+impl CompileError {
+    /// Whether it lies with the host's own folder or processes, so that the same artifact may do the next time.
+    pub fn is_hosts(&self) -> bool {
+        match self {
+            Self::Reading(inner) => inner.is_hosts(),
+            Self::NoHelper(_) | Self::Folder { .. } | Self::Io { .. } => true,
+            _ => false,
+        }
+    }
+}
+
+/// Whether compiled code can be kept in this folder, once it is made.
+pub fn check_folder(folder: &Path) -> Result<(), CompileError> {
+    vault::check_folder(folder)
+}
+
 /// The name of the artifact's compiled form, for engines like this one.
-fn name(artifact: &Artifact, engine: &Engine) -> String {
+fn name(digest: Digest, engine: &Engine) -> String {
     let mut hasher = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut hasher);
-    format!("{}-{:016x}", artifact.digest.hex(), hasher.finish())
+    format!("{}-{:016x}", digest.hex(), hasher.finish())
 }
 
 /// Whether the artifact was compiled before.
-pub(super) fn is_compiled(artifact: &Artifact, compiling: &Compiling, engine: &Engine) -> bool {
-    vault::Vault::open(&compiling.folder).is_ok_and(|vault| vault.find(&name(artifact, engine)).is_some())
+pub(super) fn is_compiled(digest: Digest, compiling: &Compiling, engine: &Engine) -> bool {
+    vault::Vault::open(&compiling.folder).is_ok_and(|vault| vault.find(&name(digest, engine)).is_some())
 }
 
 /// The compiled form of the artifact, made now or found from before. Takes seconds: not for a request's thread.
@@ -53,14 +78,14 @@ pub(super) fn compiled_file(
     engine: &Engine,
 ) -> Result<PathBuf, CompileError> {
     let vault = vault::Vault::open(&compiling.folder)?;
-    let name = name(artifact, engine);
+    let name = name(artifact.digest, engine);
     if let Some(path) = vault.find(&name) {
         return Ok(path);
     }
     let fresh = vault.temporary(&name);
     let out = fresh.path();
     match &compiling.helper {
-        Some(helper) => helper::run(helper, compiling, &name, out, &artifact.bytes)?,
+        Some(helper) => helper::compile_apart(helper, compiling, &name, out, &artifact.bytes)?,
         None => compile(&artifact.bytes, &name, out)?,
     }
     let path = vault.keep(fresh, &name)?;

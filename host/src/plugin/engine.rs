@@ -4,7 +4,7 @@ use super::{
     Compiling, Config, Senses,
     bindings::{self, describer::Describer},
     cache::PluginCache,
-    compile::{self, CompileError},
+    compile::{self, CompileError, marker::Marker},
     heavy::Aside,
     instance::State,
     limiter::{MOST_INSTANCES, MOST_MEMORIES, MOST_TABLES},
@@ -12,8 +12,16 @@ use super::{
     native::Natives,
     shelf::Shelf,
 };
-use crate::artifact::Artifact;
-use std::{num::NonZeroUsize, path::Path, sync::Arc, time::Duration};
+use crate::artifact::{Artifact, Digest};
+use std::{
+    num::NonZeroUsize,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 use tokio::sync::Semaphore;
 use wasmtime::{
     Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Store,
@@ -53,6 +61,8 @@ pub struct Runtime {
     pub(super) shared: Arc<Shared>,
     linker: Linker<State>,
     compiling: Compiling,
+    /// It was said that loads can't be marked.
+    is_unmarked: Arc<AtomicBool>,
     pub(super) natives: Natives,
 }
 
@@ -112,7 +122,8 @@ impl Runtime {
         let idle = Shelf::new(config.idle as usize);
         let aside = Aside::new().map_err(|error| format!("threads can't be started: {error}"))?;
         let shared = Shared { engine, config, senses, cache, permits, idle, aside };
-        Ok(Self { shared: Arc::new(shared), linker, compiling, natives: Natives::default() })
+        let (is_unmarked, natives) = Default::default();
+        Ok(Self { shared: Arc::new(shared), linker, compiling, is_unmarked, natives })
     }
 
     /// Plugins of these names run natively instead of in the sandbox. For benches.
@@ -130,9 +141,42 @@ impl Runtime {
         self.linker.instantiate_pre(&component).map_err(invalid)
     }
 
-    /// Whether the artifact was compiled before, so that loading it takes no time.
-    pub fn has_compiled(&self, artifact: &Artifact) -> bool {
+    /// Whether the artifact was read and compiled before, so that loading it takes no time.
+    pub fn has_compiled(&self, artifact: Digest) -> bool {
         compile::is_compiled(artifact, &self.compiling, &self.shared.engine)
+    }
+
+    /// Makes sure that the artifact is compiled, unless it runs natively. Takes seconds: not for a request's thread.
+    pub fn compile(&self, artifact: &Artifact) -> Result<(), CompileError> {
+        if self.natives.get(&artifact.manifest.name).is_none() {
+            compile::compiled_file(artifact, &self.compiling, &self.shared.engine)?;
+        }
+        Ok(())
+    }
+
+    /// Has the artifact read by a process whose end costs nobody anything. Not for a request's thread.
+    pub fn read_apart(&self, artifact: &[u8]) -> Result<(), CompileError> {
+        compile::helper::read_apart(&self.compiling, artifact)
+    }
+
+    /// Whether a host has died while it loaded this artifact, and nobody has loaded it since.
+    pub fn has_died_of(&self, artifact: Digest) -> bool {
+        compile::marker::has_died(&self.compiling.folder, artifact)
+    }
+
+    /// To be held while the artifact is loaded. Where nothing can be written there is none, and the load goes on without.
+    pub fn mark(&self, artifact: Digest) -> Result<Option<Marker>, CompileError> {
+        match compile::marker::begin(&self.compiling.folder, artifact) {
+            Err(error) if error.is_hosts() => {
+                if !self.is_unmarked.swap(true, Relaxed) {
+                    tracing::warn!(
+                        "should an artifact end the host while it is loaded, that will not be remembered: {error}"
+                    );
+                }
+                Ok(None)
+            }
+            marked => marked,
+        }
     }
 
     /// Artifacts that may be compiled at once.

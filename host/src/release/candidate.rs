@@ -11,8 +11,8 @@ pub(super) struct Candidate {
     pub(super) good: Option<Arc<Release>>,
     /// What served from this file before, for as long as `good` can't.
     pub(super) last: Option<Arc<Release>>,
-    /// Plugin and version of its present state, while it is compiled.
-    pub(super) pending: Option<(String, semver::Version)>,
+    /// Its present state is read or compiled.
+    pub(super) pending: Option<Pending>,
     /// What is wrong with its present state, by itself.
     pub(super) refused: Option<Arc<Refusal>>,
     /// What keeps it out of the table, beside the others.
@@ -23,7 +23,23 @@ pub(super) struct Candidate {
     pub(super) is_gone: bool,
 }
 
+/// What is known of a file that is not done yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Pending {
+    /// Nothing: a process of its own reads it first.
+    Unread,
+    /// The same, or it is compiled; a host has died of it before, so it comes when all others are done.
+    Suspect,
+    /// This version of this plugin is compiled.
+    Version(String, semver::Version),
+}
+
 impl Candidate {
+    /// Whether what keeps it out is the host's own trouble, which may be over at any time.
+    pub(super) fn is_host_troubled(&self) -> bool {
+        self.pending.is_none() && self.refused.as_deref().is_some_and(Refusal::is_hosts)
+    }
+
     /// Whether it is another file that keeps it out.
     pub(super) fn is_blocked(&self) -> bool {
         self.pending.is_none() && matches!(self.refused.as_deref(), Some(Refusal::SameVersion { .. }))

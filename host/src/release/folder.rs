@@ -34,6 +34,20 @@ impl Stamp {
     }
 }
 
+/// What tells a folder from another one under its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+impl Identity {
+    pub(super) fn of(folder: &Path) -> io::Result<Self> {
+        let meta = fs::metadata(folder)?;
+        Ok(Self { device: meta.dev(), inode: meta.ino() })
+    }
+}
+
 /// All `.wasm` files of the folder by path.
 pub(super) fn scan(folder: &Path) -> io::Result<BTreeMap<PathBuf, Stamp>> {
     let mut files = BTreeMap::new();

@@ -1,14 +1,18 @@
 //! From files to a new release table: read, verify, compile, build, swap.
 //!
-//! [`Loader::look`] never waits for a compiler: what has to be compiled goes to the [`workshop`], a few at once, and each release goes
-//! into service when it is done. So neither a file that can't be compiled in time nor a whole folder of new ones keeps a removal or
+//! [`Loader::look`] never waits for a compiler, and parses nothing that no other process came through before: what is new goes to the
+//! [`workshop`], is read and then compiled there by helpers, a few at once, and each release goes into service when it is done. So neither a file that can't be compiled in time nor a whole folder of new ones keeps a removal or
 //! a roll-back waiting. Whoever came first keeps an endpoint, whichever was compiled first.
 
+mod find;
+mod reports;
 mod workshop;
+
+pub use reports::Report;
 
 use super::{
     Config, Refusal, Releases,
-    candidate::{Candidate, in_order},
+    candidate::{Candidate, Pending, in_order},
     folder::{self, Stamp},
     table::{Release, Table},
 };
@@ -18,12 +22,12 @@ use crate::{
     plugin::{Plugin, Runtime},
     telemetry::Metrics,
 };
+use bytes::Bytes;
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    io,
+    collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
 /// Looks at files that are being written to, before the host starts without them.
@@ -40,6 +44,8 @@ pub struct Loader {
     releases: Arc<Releases>,
     /// Held while the folder is looked at: one looks at a time.
     looking: Mutex<()>,
+    /// Shared by those that load an artifact; of one alone that a host has died of before.
+    loading: RwLock<()>,
     state: Mutex<State>,
     /// Rung when a job is done.
     done: Condvar,
@@ -48,10 +54,15 @@ pub struct Loader {
 #[derive(Debug, Default)]
 struct State {
     files: BTreeMap<PathBuf, Candidate>,
-    jobs: VecDeque<Job>,
+    jobs: Vec<Job>,
+    /// The folder in which they were found, and what is wrong with the one that is there now.
+    folder: Option<folder::Identity>,
+    folder_trouble: Option<String>,
     /// Jobs in the queue or at work.
     open: usize,
-    workers: usize,
+    /// Threads that read, and threads that compile.
+    readers: usize,
+    compilers: usize,
     /// Whether the first table was built: until then all wait for all, so that no request sees half of them.
     has_begun: bool,
     /// Whether something came or went since the folder was looked at: what was refused for its sake may come in now.
@@ -61,28 +72,43 @@ struct State {
 impl State {
     /// Drops what was removed and stands in for nobody.
     fn sweep(&mut self) {
-        let awaited: BTreeSet<String> =
-            self.files.values().filter_map(|candidate| Some(candidate.pending.as_ref()?.0.clone())).collect();
+        let pending: Vec<Pending> = self.files.values().filter_map(|candidate| candidate.pending.clone()).collect();
+        let is_awaited = |name: &String| {
+            pending.iter().any(|pending| match pending {
+                Pending::Unread | Pending::Suspect => true,
+                Pending::Version(plugin, _) => plugin == name,
+            })
+        };
         self.files.retain(|_, candidate| {
-            !candidate.is_gone || candidate.good.as_ref().is_some_and(|good| awaited.contains(&good.name))
+            !candidate.is_gone || candidate.good.as_ref().is_some_and(|good| is_awaited(&good.name))
         });
     }
 }
 
-/// An artifact that is good as far as it can be without being compiled.
+/// What takes longer than a look at the folder may.
 #[derive(Debug)]
 struct Job {
     path: PathBuf,
     stamp: Stamp,
-    artifact: Artifact,
-    plans: Plans,
+    digest: Digest,
+    /// A host has died while it loaded this: it comes last and alone.
+    is_suspect: bool,
+    work: Work,
+}
+
+#[derive(Debug)]
+enum Work {
+    /// By a process of its own, and then here.
+    Read(Bytes),
+    /// It is good as far as it can be without being compiled.
+    Compile(Box<(Artifact, Plans)>),
 }
 
 /// What became of a file.
 #[derive(Debug)]
 enum Examined {
     Ready(Arc<Release>),
-    ToCompile(Box<Job>),
+    Later(Job),
     /// It is being written to.
     Unsettled,
 }
@@ -92,16 +118,7 @@ enum Examined {
 enum Outcome {
     Good(Arc<Release>),
     Bad(Refusal),
-    /// This version of this plugin is compiled.
-    Pending(String, semver::Version),
-}
-
-/// One file as the admin interface shows it.
-#[derive(Debug, Clone, serde::Serialize)]
-pub struct Report {
-    pub file: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub refused: Option<String>,
+    Pending(Pending),
 }
 
 impl Loader {
@@ -114,8 +131,8 @@ impl Loader {
         releases: Arc<Releases>,
     ) -> Self {
         let metrics = metrics.clone();
-        let (looking, state, done) = Default::default();
-        Self { config, clients, runtime, engine, metrics, releases, looking, state, done }
+        let (looking, loading, state, done) = Default::default();
+        Self { config, clients, runtime, engine, metrics, releases, looking, loading, state, done }
     }
 
     /// The folder that it loads from.
@@ -129,6 +146,8 @@ impl Loader {
 
     /// Puts everything that lies in the folder into service, and returns when that is done. Blocks while it compiles.
     pub fn refresh(self: &Arc<Self>) {
+        // One that can't be made is told of by whoever looks into it.
+        let _ = std::fs::create_dir_all(&self.config.folder);
         // A file that somebody never stops writing to is left for later.
         for _ in 0..MOST_LOOKS {
             if self.look() {
@@ -150,25 +169,17 @@ impl Loader {
     /// being written to, and has to be looked at again soon.
     pub fn look(self: &Arc<Self>) -> bool {
         let _alone = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = match folder::scan(&self.config.folder) {
-            Ok(found) => found,
-            // Not there yet is empty; not there any more is a mistake, or a moment of somebody's moving it.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && self.state().files.is_empty() => return true,
-            Err(error) => {
-                tracing::error!(folder = %self.config.folder.display(), %error, "the plugin folder can't be read; what serves goes on");
-                return true;
-            }
-        };
-        let (mut is_settled, mut jobs) = (true, VecDeque::new());
+        let Some(found) = self.find() else { return true };
+        let (mut is_settled, mut jobs) = (true, Vec::new());
         self.forget(&found);
         for (path, stamp) in self.to_examine(found) {
             match self.examine(&path, stamp) {
                 Ok(Examined::Unsettled) => is_settled = false,
                 Ok(Examined::Ready(release)) => self.put(&path, stamp, Outcome::Good(release)),
-                Ok(Examined::ToCompile(job)) => {
-                    let manifest = &job.artifact.manifest;
-                    self.put(&path, stamp, Outcome::Pending(manifest.name.clone(), manifest.version.clone()));
-                    jobs.push_back(*job);
+                Ok(Examined::Later(job)) => {
+                    let pending = if job.is_suspect { Pending::Suspect } else { Pending::Unread };
+                    self.put(&path, stamp, Outcome::Pending(pending));
+                    jobs.push(job);
                 }
                 Err(reason) => self.put(&path, stamp, Outcome::Bad(reason)),
             }
@@ -178,7 +189,7 @@ impl Loader {
             self.rebuild(&mut state);
         }
         drop(state);
-        self.compile(jobs);
+        self.queue(jobs);
         is_settled
     }
 
@@ -200,11 +211,13 @@ impl Loader {
         let mut state = self.state();
         let is_same = |path: &Path, stamp| state.files.get(path).is_some_and(|candidate| candidate.stamp == stamp);
         let (same, mut changed): (Vec<_>, Vec<_>) = found.into_iter().partition(|(path, stamp)| is_same(path, *stamp));
-        if state.is_stirred || !changed.is_empty() {
-            let blocked = |path: &Path| state.files.get(path).is_some_and(Candidate::is_blocked);
-            changed.extend(same.into_iter().filter(|(path, _)| blocked(path)));
-            state.is_stirred = false;
-        }
+        let is_stirred = state.is_stirred || !changed.is_empty();
+        let may_come_in = |path: &Path| {
+            let candidate = state.files.get(path);
+            candidate.is_some_and(|one| one.is_host_troubled() || is_stirred && one.is_blocked())
+        };
+        changed.extend(same.into_iter().filter(|(path, _)| may_come_in(path)));
+        state.is_stirred = false;
         changed
     }
 
@@ -226,7 +239,7 @@ impl Loader {
                 state.is_stirred = true;
             }
             // What was said of it holds until it is compiled.
-            Outcome::Pending(plugin, version) => (after.pending, after.refused) = (Some((plugin, version)), told),
+            Outcome::Pending(pending) => (after.pending, after.refused) = (Some(pending), told),
             Outcome::Bad(reason) => {
                 if told.is_none_or(|told| told.to_string() != reason.to_string()) {
                     self.tell(path, after.good.as_deref(), &reason);
@@ -247,7 +260,7 @@ impl Loader {
         tracing::error!(file = %path.display(), "artifact refused, {consequence}: {reason}");
     }
 
-    /// Everything that can be said of a file without compiling it. What others have made must not end the host.
+    /// Loads what can be loaded at once. What others have made must not end the host.
     fn examine(&self, path: &Path, stamp: Stamp) -> Result<Examined, Refusal> {
         let examined = catch_unwind(AssertUnwindSafe(|| self.try_examine(path, stamp)));
         examined.unwrap_or_else(|_| Err(Refusal::Host("it panicked; see standard error".to_owned())))
@@ -260,10 +273,26 @@ impl Loader {
         let Some(bytes) = folder::read(path, stamp, self.config.max_artifact.0)? else {
             return Ok(Examined::Unsettled);
         };
-        let artifact = Artifact::parse(bytes)?;
-        if let Some(known) = self.known(artifact.digest, path) {
+        let digest = Digest::of(&bytes);
+        if let Some(known) = self.known(digest, path) {
             return Ok(Examined::Ready(known));
         }
+        let is_suspect = self.runtime.has_died_of(digest);
+        if is_suspect || !self.runtime.has_compiled(digest) {
+            let (path, work) = (path.to_owned(), Work::Read(bytes));
+            return Ok(Examined::Later(Job { path, stamp, digest, is_suspect, work }));
+        }
+        // A process of its own came through it before.
+        let release = self.marked(digest, false, || {
+            let (artifact, plans) = self.prepare(bytes, path)?;
+            self.load(path, &artifact, plans)
+        });
+        release.map(Examined::Ready)
+    }
+
+    /// Everything that can be said of an artifact without compiling it.
+    fn prepare(&self, bytes: Bytes, path: &Path) -> Result<(Artifact, Plans), Refusal> {
+        let artifact = Artifact::parse(bytes)?;
         let manifest = &artifact.manifest;
         if !self.clients.contains(&manifest.client) {
             return Err(Refusal::NoClient { client: manifest.client.clone(), known: self.clients.join(", ") });
@@ -272,11 +301,7 @@ impl Loader {
             return Err(taken);
         }
         let plans = self.engine.plans(&artifact).map_err(Refusal::Calls)?;
-        let job = Job { path: path.to_owned(), stamp, artifact, plans };
-        if self.runtime.has_compiled(&job.artifact) {
-            return self.load(job).map(Examined::Ready);
-        }
-        Ok(Examined::ToCompile(Box::new(job)))
+        Ok((artifact, plans))
     }
 
     /// Whether another file has this version of this plugin with other bytes.
@@ -294,11 +319,10 @@ impl Loader {
         Some(Refusal::SameVersion { plugin, version, file })
     }
 
-    fn load(&self, job: Job) -> Result<Arc<Release>, Refusal> {
-        let Job { path, artifact, plans, .. } = job;
+    fn load(&self, path: &Path, artifact: &Artifact, plans: Plans) -> Result<Arc<Release>, Refusal> {
         let overrides = self.config.overrides.get(&artifact.manifest.name).cloned().unwrap_or_default();
-        let plugin = Plugin::load(&self.runtime, &artifact, &overrides)?;
-        Ok(Arc::new(Release::new(&artifact, path, plugin, plans, &self.metrics)))
+        let plugin = Plugin::load(&self.runtime, artifact, &overrides)?;
+        Ok(Arc::new(Release::new(artifact, path.to_owned(), plugin, plans, &self.metrics)))
     }
 
     /// The same bytes, loaded before under this or another name.
@@ -359,15 +383,5 @@ impl Loader {
             tracing::info!(plugin = %release.name, version = %release.version, client = %release.client,
                 endpoints = release.endpoints.len(), digest = %release.digest.short(), "release live");
         }
-    }
-
-    /// What became of each file.
-    pub fn reports(&self) -> Vec<Report> {
-        let state = self.state();
-        let report = |(path, candidate): (&PathBuf, &Candidate)| {
-            let reason = candidate.refused.as_ref().or(candidate.clash.as_ref());
-            Report { file: path.display().to_string(), refused: reason.map(ToString::to_string) }
-        };
-        state.files.iter().filter(|(_, candidate)| !candidate.is_gone).map(report).collect()
     }
 }

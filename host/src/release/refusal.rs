@@ -36,6 +36,11 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Whether it lies with the host's own folder or processes, and not with the artifact.
+    pub fn is_hosts(&self) -> bool {
+        matches!(self, Self::Compile(error) if error.is_hosts())
+    }
+
     /// Another plugin has an endpoint of this one.
     pub(super) fn taken(client: &str, endpoint: &EndpointName, taken: Taken) -> Self {
         Self::EndpointTaken { endpoint: endpoint.to_string(), client: client.to_owned(), owner: taken.owner }

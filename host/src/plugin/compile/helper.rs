@@ -2,7 +2,7 @@
 //! its own memory before it reads anything, works at low priority and dies with its host.
 
 use super::{CompileError, compile};
-use crate::{config::plugins::Compiling, settings::ByteSize};
+use crate::{artifact::Artifact, config::plugins::Compiling, settings::ByteSize};
 use rustix::process::{Resource, Rlimit, Signal, nice, set_parent_process_death_signal, setrlimit};
 use std::{
     io::{self, Read, Write},
@@ -13,8 +13,11 @@ use std::{
     time::Duration,
 };
 
-/// The name of the subcommand.
-const COMMAND: &str = "compile-artifact";
+/// The names of the subcommands.
+const COMPILE: &str = "compile-artifact";
+const READ: &str = "read-artifact";
+/// Reading takes milliseconds.
+const LONGEST_READ: Duration = Duration::from_secs(10);
 /// Where this program itself is found, also when its file was replaced since it started.
 pub const ITSELF: &str = "/proc/self/exe";
 /// What is kept of what the helper says.
@@ -35,21 +38,33 @@ pub struct Order {
 /// The helper's own side: compiles what comes on standard input.
 pub fn work(order: &Order) -> Result<(), CompileError> {
     let here = |source: io::Error| CompileError::Io { path: order.out.clone(), source };
-    let limit = |resource, most| {
-        setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) }).map_err(|error| here(error.into()))
-    };
-    set_parent_process_death_signal(Some(Signal::KILL)).map_err(|error| here(error.into()))?;
-    limit(Resource::Core, 0)?;
-    limit(Resource::Data, order.memory)?;
-    // Where this is not allowed, the helper competes as others do.
-    let _ = nice(LOW_PRIORITY);
-    let mut component = Vec::new();
-    io::stdin().lock().read_to_end(&mut component).map_err(here)?;
+    let component = receive(order.memory).map_err(here)?;
     compile(&component, &order.name, &order.out)
 }
 
-/// The host's side: runs a helper, and says why it failed.
-pub(super) fn run(
+/// The helper's own side: reads what comes on standard input, as the host will. What is wrong with it is the host's to say; here it matters
+/// only that somebody has come through it.
+pub fn read(memory: u64) -> Result<(), CompileError> {
+    let here = |source: io::Error| CompileError::Io { path: "standard input".into(), source };
+    drop(Artifact::parse(receive(memory).map_err(here)?.into()));
+    Ok(())
+}
+
+/// All that comes on standard input, by a process that is bounded from here on.
+fn receive(memory: u64) -> io::Result<Vec<u8>> {
+    let limit = |resource, most| setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) });
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    limit(Resource::Core, 0)?;
+    limit(Resource::Data, memory)?;
+    // Where this is not allowed, the helper competes as others do.
+    let _ = nice(LOW_PRIORITY);
+    let mut received = Vec::new();
+    io::stdin().lock().read_to_end(&mut received)?;
+    Ok(received)
+}
+
+/// The host's side: has the component compiled, or says why that failed.
+pub(super) fn compile_apart(
     helper: &Path,
     compiling: &Compiling,
     name: &str,
@@ -57,7 +72,20 @@ pub(super) fn run(
     component: &[u8],
 ) -> Result<(), CompileError> {
     let mut command = Command::new(helper);
-    command.arg(COMMAND).arg("--name").arg(name).arg("--out").arg(out);
+    command.arg(COMPILE).arg("--name").arg(name).arg("--out").arg(out);
+    run(command, compiling, compiling.timeout, component)
+}
+
+/// The host's side: has the artifact read by a process whose end costs nobody anything.
+pub(in super::super) fn read_apart(compiling: &Compiling, artifact: &[u8]) -> Result<(), CompileError> {
+    let Some(helper) = &compiling.helper else { return Ok(()) };
+    let mut command = Command::new(helper);
+    command.arg(READ);
+    run(command, compiling, compiling.timeout.min(LONGEST_READ), artifact)
+        .map_err(|error| CompileError::Reading(Box::new(error)))
+}
+
+fn run(mut command: Command, compiling: &Compiling, timeout: Duration, input: &[u8]) -> Result<(), CompileError> {
     command.arg("--memory").arg(compiling.memory.0.to_string());
     // The host's secrets are in its environment; the helper needs nothing of it.
     command.env_clear().env("RAYON_NUM_THREADS", compiling.at_once().to_string());
@@ -65,10 +93,10 @@ pub(super) fn run(
     command.env("MIMALLOC_ARENA_EAGER_COMMIT", "0").env("MIMALLOC_SHOW_ERRORS", "0");
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(CompileError::NoHelper)?;
-    let said = attend(&mut child, component, compiling.timeout);
+    let said = attend(&mut child, input, timeout);
     let status = child.wait().map_err(CompileError::NoHelper)?;
     match said {
-        None => Err(CompileError::TooSlow(compiling.timeout)),
+        None => Err(CompileError::TooSlow(timeout)),
         Some(_) if status.success() => Ok(()),
         Some(said) => Err(reason(status, &said, compiling.memory)),
     }
@@ -132,7 +160,7 @@ mod tests {
             timeout: Duration::from_secs(2),
         };
         let component = vec![0; 1 << 20];
-        run(&helper, &compiling, "name", Path::new("out"), &component)
+        compile_apart(&helper, &compiling, "name", Path::new("out"), &component)
             .map_or_else(|e| e.to_string(), |()| "done".into())
     }
 

@@ -45,18 +45,10 @@ impl Vault {
     /// Makes the folder, or makes sure that it is ours alone.
     pub(super) fn open(folder: &Path) -> Result<Self, CompileError> {
         let io = |source| CompileError::Io { path: folder.to_owned(), source };
+        check_folder(folder)?;
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(io)?;
-        let meta = fs::symlink_metadata(folder).map_err(io)?;
-        let wrong = |reason: &str| Err(CompileError::Folder { path: folder.to_owned(), reason: reason.to_owned() });
-        if !meta.is_dir() {
-            return wrong("is not a folder");
-        }
-        if !is_ours(&meta) {
-            return wrong("belongs to another user; compiled code is only kept in a folder of our own");
-        }
-        if meta.mode() & 0o077 != 0 {
-            return wrong("is open to other users; `chmod 700` it");
-        }
+        // Somebody else may have made it just now.
+        check_folder(folder)?;
         Ok(Self(folder.to_owned()))
     }
 
@@ -117,6 +109,26 @@ impl Vault {
             }
         }
     }
+}
+
+/// Whether the folder is ours alone, if it is there.
+pub(super) fn check_folder(folder: &Path) -> Result<(), CompileError> {
+    let meta = match fs::symlink_metadata(folder) {
+        Ok(meta) => meta,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(source) => return Err(CompileError::Io { path: folder.to_owned(), source }),
+    };
+    let wrong = |reason: &str| Err(CompileError::Folder { path: folder.to_owned(), reason: reason.to_owned() });
+    if !meta.is_dir() {
+        return wrong("is not a folder");
+    }
+    if !is_ours(&meta) {
+        return wrong("belongs to another user; compiled code is only kept in a folder of our own");
+    }
+    if meta.mode() & 0o077 != 0 {
+        return wrong("is open to other users; `chmod 700` it");
+    }
+    Ok(())
 }
 
 fn is_ours(meta: &Metadata) -> bool {
