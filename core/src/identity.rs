@@ -99,11 +99,36 @@ pub enum Refusal {
 }
 
 impl Verifier {
-    /// Begins to fetch keys. Fails where a file of keys or certificates can't be used.
-    pub fn start(config: Config, metrics: &Metrics) -> Result<Arc<Self>, String> {
+    /// Begins to fetch keys, with those that `before` has of the same URLs. Fails where a file of keys or certificates can't be used.
+    pub fn start(config: Config, metrics: &Metrics, before: Option<&Self>) -> Result<Arc<Self>, String> {
         let sources = config.issuers.iter().filter_map(|issuer| source(&config, issuer, metrics).transpose());
         let sources = sources.collect::<Result<Vec<_>, _>>()?;
+        for source in &sources {
+            let known =
+                before.and_then(|before| before.sources.iter().find_map(|known| known.fetched(&source.state().source)));
+            known.into_iter().for_each(|known| source.adopt(known));
+        }
         Ok(Self::with_sources(config, sources))
+    }
+
+    /// Issuers whose keys `before` has and this one has not, each with the reason.
+    pub fn keyless_beside(&self, before: &Self) -> Vec<String> {
+        let had: Vec<&String> =
+            before.with_keys().filter(|(_, state)| !state.keys.is_empty()).flat_map(|(i, _)| &i.names).collect();
+        let lost = self
+            .with_keys()
+            .filter(|(issuer, state)| state.keys.is_empty() && issuer.names.iter().any(|name| had.contains(&name)));
+        lost.map(|(issuer, state)| {
+            let reason = state.failure.unwrap_or_else(|| "they have not come yet".to_owned());
+            format!("{}: {}: {reason}", issuer.names.join(", "), state.source)
+        })
+        .collect()
+    }
+
+    /// Issuers that sign, with where their keys come from.
+    fn with_keys(&self) -> impl Iterator<Item = (&Issuer, KeyState)> {
+        let signing = self.config.issuers.iter().filter(|issuer| issuer.keys.is_some());
+        signing.zip(&self.sources).map(|(issuer, source)| (issuer, source.state()))
     }
 
     fn with_sources(config: Config, sources: Vec<Arc<dyn KeySource>>) -> Arc<Self> {

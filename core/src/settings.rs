@@ -7,6 +7,7 @@
 mod depth;
 mod diff;
 mod mistakes;
+mod parts;
 mod rate;
 mod secret;
 mod table;
@@ -14,6 +15,7 @@ mod value;
 
 pub use diff::{Change, diff};
 pub use mistakes::{Mistake, Mistakes, visible};
+pub use parts::Parts;
 pub use rate::Rate;
 pub use secret::Secret;
 pub use table::{Document, Place, Table};

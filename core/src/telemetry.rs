@@ -4,7 +4,7 @@ mod logs;
 mod metrics;
 mod retired;
 
-pub use logs::{Config, LogFormat, init_logs};
+pub use logs::{Config, LogCaller, LogFormat, init_logs};
 pub use prometheus_client::metrics::{counter::Counter, gauge::Gauge, histogram::Histogram};
 
 pub use metrics::{

@@ -54,7 +54,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/weft.toml");
     let verifier = |lines: &str| {
         let config = Config::parse(&file, &format!("{SITE}{lines}")).unwrap();
-        Verifier::start(config.identity.unwrap(), &Metrics::default()).unwrap()
+        Verifier::start(config.identity.unwrap(), &Metrics::default(), None).unwrap()
     };
     let tokens = verifier("jwks = \"identity/jwks.json\"\n");
     let words = verifier("trust = \"full\"\ntrusted-peers = [\"10.0.0.0/8\"]\ngateway-certificate = true\n");

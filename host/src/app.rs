@@ -79,7 +79,7 @@ pub async fn start_with(config: Config, senses: Senses, natives: Natives) -> Res
     let (stop_admin, admin_stopped) = watch::channel(false);
 
     let site = Site::prepare(&config, &runtime, &metrics, None)?;
-    let edge = Edge::new(site.gateway.clone(), &config.http, &metrics);
+    let edge = Edge::new(site.gateway.clone(), &config.http, config.telemetry.caller, &metrics);
     let site = Arc::new(ArcSwap::from_pointee(site));
     let reloader = Arc::new(Reloader::new(&config, runtime, metrics.clone(), edge.clone(), site.clone()));
 

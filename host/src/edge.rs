@@ -18,8 +18,9 @@ use crate::{
     gateway::{self, Gateway, Trail},
     model::{Blame, Fault},
     net::Peers,
-    telemetry::{Gauge, Metrics},
+    telemetry::{Gauge, LogCaller, Metrics},
 };
+use answer::Over;
 use arc_swap::ArcSwap;
 use axum::body::Body;
 use futures_util::FutureExt;
@@ -43,6 +44,8 @@ const WORTH_PACKING: u16 = 1 << 10;
 pub struct Edge {
     inside: ArcSwap<Inside>,
     metrics: Metrics,
+    /// How the access log names callers.
+    names: LogCaller,
 }
 
 /// The part that a reload replaces. A request keeps the one that it began with.
@@ -60,8 +63,9 @@ impl Inside {
 }
 
 impl Edge {
-    pub fn new(gateway: Arc<Gateway>, config: &Config, metrics: &Metrics) -> Arc<Self> {
-        Arc::new(Self { inside: ArcSwap::from_pointee(Inside::new(gateway, config)), metrics: metrics.clone() })
+    pub fn new(gateway: Arc<Gateway>, config: &Config, names: LogCaller, metrics: &Metrics) -> Arc<Self> {
+        let inside = ArcSwap::from_pointee(Inside::new(gateway, config));
+        Arc::new(Self { inside, metrics: metrics.clone(), names })
     }
 
     /// From here on requests go this way.
@@ -123,7 +127,8 @@ async fn entry(edge: &Edge, request: Request<Body>) -> Response<Body> {
     let (response, fault) = answer::give_out(&head, result, &trail, since.elapsed());
     // The log and the metrics tell of the request, not of the page that explains it.
     let (status, fault) = ended.unwrap_or((response.status(), fault));
-    answer::record(&head, status, fault.as_ref(), &trail, since.elapsed());
+    let (fault, cache) = (fault.as_ref(), response.headers().get("cache-status"));
+    answer::record(&head, &trail, edge.names, &Over { status, fault, took: since.elapsed(), cache });
     response
 }
 

@@ -34,6 +34,7 @@ use input::Given;
 use sharing::{Duty, Origin, Outcome, Way};
 
 use crate::{
+    artifact::Auth,
     fanout::{Engine, Limits, MostCalls, Session, Stats},
     identity::{Peer, Verifier},
     model::{Deadline, Fault, Identity, Party, TraceContext},
@@ -44,7 +45,7 @@ use crate::{
 };
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header::VARY};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 /// A request as the edge hands it over. The body is read only when the way is clear.
@@ -108,12 +109,29 @@ pub struct Gateway {
 /// What is told about a request that found its endpoint, whether it went well or not.
 #[derive(Debug, Default)]
 pub struct Trail {
+    pub client: Option<String>,
     pub endpoint: Option<Arc<Endpoint>>,
+    /// Who called, once that is known.
+    pub caller: Option<Arc<Identity>>,
     pub stats: Option<Arc<Stats>>,
     /// What the guest took; `None` where none ran to its end.
     pub cost: Option<Cost>,
     /// What the answer carries whatever it is.
     pub headers: HeaderMap,
+    /// It may differ by who calls: no other cache may keep it for others, unless the plugin says so.
+    pub is_private: bool,
+}
+
+impl Trail {
+    /// Each header by which the answer differs, once.
+    fn vary_by<'a>(&mut self, names: impl Iterator<Item = &'a HeaderName>) {
+        for name in names {
+            let value = HeaderValue::from(name.clone());
+            if !self.headers.get_all(VARY).iter().any(|other| *other == value) {
+                self.headers.append(VARY, value);
+            }
+        }
+    }
 }
 
 /// What a guest is to do.
@@ -146,12 +164,17 @@ impl Gateway {
         // Whose frontend, which endpoint, of which release. The request keeps this release to its end.
         let (client, path) = self.clients.recognise(&request.headers, &request.uri)?;
         trail.headers = client.cors.as_ref().map(|cors| cors.headers(&request.headers)).unwrap_or_default();
+        trail.client = Some(client.name.clone());
+        trail.vary_by(self.clients.telling_headers());
+        client.check_origin(&request.method, &request.headers)?;
         let (endpoint, params) = match self.find(client, &request.method, path)? {
             Ok((endpoint, params)) => (endpoint, routing::decode_params(params)?),
             Err(methods) => return Ok(cors::options(client.cors.as_ref(), &request.headers, &methods)),
         };
         trail.endpoint = Some(endpoint.clone());
         let policy = &endpoint.policy;
+        trail.is_private = policy.auth != Auth::None;
+        trail.vary_by(policy.cache.iter().flat_map(|rule| &rule.vary));
         let deadline = self.deadline(&endpoint);
 
         // What is refused for itself alone comes first, and what is shared with others is taken as late as may be. By the head:
@@ -161,6 +184,7 @@ impl Gateway {
         self.admission.look(policy.priority)?;
         let presented = request.presented();
         let (identity, token) = self.identify(&endpoint, presented, deadline).await?.unzip();
+        trail.caller.clone_from(&identity);
         self.rates.check(client, &endpoint, presented.payer(identity.as_ref()))?;
         let explains = self.may_explain(&request.headers, identity.as_deref());
         // By the body, once it is there:
@@ -286,9 +310,10 @@ impl Gateway {
         async move {
             let Ran { outcome, cost, is_guests_own } = run.await;
             // What came of the host's state, or of its time, says nothing to those who wait: one of them tries itself.
-            if let Some(rule) = endpoint.policy.cache.as_ref().filter(|_| is_guests_own) {
-                sharing::done(duty, &outcome, rule, &stats, until);
-            }
+            let outcome = match endpoint.policy.cache.as_ref().filter(|_| is_guests_own) {
+                Some(rule) => sharing::done(duty, outcome, rule, &stats, until),
+                None => outcome,
+            };
             (sharing::told(outcome, &Origin::Made), cost)
         }
     }

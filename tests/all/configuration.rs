@@ -190,7 +190,7 @@ async fn check_looks_at_the_artifacts_too() {
     let ended = run(weft(), &["check", "--config", good.config().to_str().unwrap()]).await;
     assert_eq!(ended.code, 0, "{ended:?}");
     assert!(
-        ended.out.contains("no mistakes") && ended.out.contains("probe 1.0.0 for test, 33 endpoints"),
+        ended.out.contains("no mistakes") && ended.out.contains("probe 1.0.0 for test, 34 endpoints"),
         "{}",
         ended.out
     );

@@ -78,6 +78,31 @@ async fn while_the_issuer_is_away_known_keys_count_and_of_others_nobody_knows() 
     assert_eq!(failure(&host).await, None);
 }
 
+/// Keys that are there stay there through a reload, with their age; a reload that would be without them is refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_while_the_issuer_is_away_locks_nobody_out() {
+    let known = Signer::new("known", 1);
+    let issuer = Site::start().await;
+    issuer.has("/jwks", keys(&[&known]));
+    let url = issuer.url("/jwks");
+    let host = host_of(&url).await;
+    ask(&host, "ann", &known).await.ok();
+    issuer.stop().await;
+
+    // Nothing of it, something else, and its own part: each time the keys are those that were there.
+    for (from, to) in [("", ""), ("name = \"test\"", "name = \"test\"\nrate = \"9999/s\""), ("1000000/m", "1000001/m")]
+    {
+        host.folder.change(|text| text.replace(from, to));
+        host.reload().await.unwrap();
+        ask(&host, &format!("bob{to}"), &known).await.ok();
+    }
+    let elsewhere = url.replace("/jwks", "/elsewhere");
+    host.folder.change(|text| text.replace(&url, &elsewhere));
+    let refused = host.reload().await.unwrap_err();
+    assert!(refused.contains("would be locked out") && refused.contains(&elsewhere), "{refused}");
+    ask(&host, "cid", &known).await.ok();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_of_unknown_keys_hardly_reaches_the_issuer() {
     let known = Signer::new("known", 1);

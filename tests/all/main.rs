@@ -26,6 +26,7 @@ mod fan;
 mod faults;
 mod forgeries;
 mod hostile;
+mod intermediaries;
 mod json;
 mod kept;
 mod keys;

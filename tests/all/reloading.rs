@@ -1,7 +1,7 @@
 //! A new configuration for a running host: in force as a whole with a word on what has changed, or refused with reasons and nothing
 //! changed. Requests under way notice nothing of it.
 
-use crate::support::{GET_PERSON, hold_people, knows_all, person, probe, weft};
+use crate::support::{GET_PERSON, hold_people, knows_all, person, probe, rule, weft};
 use bytes::Bytes;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -163,6 +163,25 @@ async fn answers_to_repeated_writes_outlive_a_reload() {
     change(&host, "timeout = \"30s\"", "timeout = \"20s\"").await.ok();
     let again = write("/a").await;
     assert_eq!((again.header("idempotent-replayed"), &again.body), (Some("true"), &first.body));
+}
+
+/// What is cached outlives a reload that has nothing to do with it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn caches_outlive_a_reload_that_does_not_concern_them() {
+    let upstream = knows_all().await;
+    let rule = format!("timeout = \"30s\"\n{}", rule(GET_PERSON, "scope = \"public\"\ncache = { ttl = \"1h\" }"));
+    let setup = Setup::new().clients(CLIENT).one_backend(upstream.address(), &rule);
+    let host = setup.plugin("probe.wasm", &artifact()).start().await;
+    let person = async |prefix: &str| host.get(&format!("{prefix}/people?ids=1")).send().await.ok().text();
+    let first = person("/a").await;
+    host.reload().await.unwrap();
+    assert_eq!((person("/a").await, upstream.count(GET_PERSON)), (first.clone(), 1), "nothing has changed");
+    host.folder.change(|text| text.replace("prefix = \"/a\"", "prefix = \"/b\""));
+    host.reload().await.unwrap();
+    assert_eq!((person("/b").await, upstream.count(GET_PERSON)), (first.clone(), 1), "of another client's path");
+    host.folder.change(|text| text.replace("timeout = \"30s\"", "timeout = \"20s\""));
+    host.reload().await.unwrap();
+    assert_eq!((person("/b").await, upstream.count(GET_PERSON)), (first, 2), "the backend is another now");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -98,6 +98,11 @@ impl TestHost {
         until(&format!("{file} to be refused"), async || refusal(&self.plugins().await, file)).await
     }
 
+    /// Reads the configuration again, as SIGHUP does; why nothing has changed.
+    pub async fn reload(&self) -> Result<(), String> {
+        self.running.reload().await.map(drop).map_err(|error| error.to_string())
+    }
+
     pub async fn stop(self) {
         soon("the host to stop", self.running.stop()).await;
     }

@@ -8,6 +8,7 @@ use jsonwebtoken::{
 };
 use serde::Deserialize;
 use std::{fmt, path::Path, sync::Arc};
+use tokio::time::Instant;
 
 /// Longest key id that is looked up.
 const LONGEST_KID: usize = 256;
@@ -41,6 +42,14 @@ pub(super) trait KeySource: Send + Sync + fmt::Debug {
     fn ready(&self) -> BoxFuture<'_, ()>;
 
     fn state(&self) -> KeyState;
+
+    /// The keys that came from this URL, with the moment at which they came.
+    fn fetched(&self, _url: &str) -> Option<(Arc<KeySet>, Instant)> {
+        None
+    }
+
+    /// Takes keys that came from its own URL before.
+    fn adopt(&self, _fetched: (Arc<KeySet>, Instant)) {}
 }
 
 /// Whether a key is good or not can't be said now.

@@ -212,6 +212,14 @@ impl KeySource for Remote {
         .boxed()
     }
 
+    fn fetched(&self, url: &str) -> Option<(Arc<KeySet>, Instant)> {
+        self.lock().keys.clone().filter(|_| self.url == url)
+    }
+
+    fn adopt(&self, fetched: (Arc<KeySet>, Instant)) {
+        self.lock().keys.get_or_insert(fetched);
+    }
+
     fn state(&self) -> KeyState {
         let state = self.lock();
         let keys = state.keys.as_ref();

@@ -5,7 +5,7 @@ use crate::{
     model::Fault,
     settings::{Rate, Table},
 };
-use http::{HeaderMap, HeaderName, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header};
 
 /// One kind of frontend and how it is recognised.
 #[derive(Debug, Clone)]
@@ -23,6 +23,8 @@ pub struct Client {
     pub principal_rate: Option<Rate>,
     /// What browsers of other origins may ask.
     pub cors: Option<Cors>,
+    /// Whether requests that change something have to come from pages of the same origin, or of one that `cors` names.
+    same_origin: bool,
 }
 
 /// All clients.
@@ -64,6 +66,11 @@ impl Clients {
 
     pub fn names(&self) -> Vec<String> {
         self.0.iter().map(|client| client.name.clone()).collect()
+    }
+
+    /// Headers by which clients are told apart: the same URL has another answer for another value.
+    pub fn telling_headers(&self) -> impl Iterator<Item = &HeaderName> {
+        self.0.iter().filter_map(|client| client.header.as_ref()).map(|(name, _)| name)
     }
 
     /// The client, and the path without its prefix. A header goes before a prefix, and a prefix before a host; of two
@@ -127,6 +134,7 @@ impl Client {
             rate,
             principal_rate,
             cors: Cors::read(&table.table("cors")),
+            same_origin: table.or("same-origin", false),
         })
     }
 
@@ -148,6 +156,35 @@ impl Client {
             .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
             .map_or(authority, |(name, _)| name);
         name.eq_ignore_ascii_case(host)
+    }
+
+    /// Where the gateway makes tokens of cookies, a browser sends them along with whatever a foreign page asks for. So what changes
+    /// something has to say that it comes from an own page: browsers do, by `sec-fetch-site` or `origin`, and nothing else sends cookies.
+    pub fn check_origin(&self, method: &Method, headers: &HeaderMap) -> Result<(), Fault> {
+        let reads = [Method::GET, Method::HEAD, Method::OPTIONS].contains(method);
+        if !self.same_origin || reads || self.is_own_page(headers) {
+            return Ok(());
+        }
+        let text = "this changes something, and does not come from a page of the same origin";
+        Err(Fault::client(StatusCode::FORBIDDEN, "cross-site", text).with("field", "header.origin"))
+    }
+
+    fn is_own_page(&self, headers: &HeaderMap) -> bool {
+        let one = |name: HeaderName| {
+            let mut values = headers.get_all(name).iter();
+            values.next().filter(|_| values.next().is_none())
+        };
+        let origin = one(header::ORIGIN);
+        if origin.is_some_and(|origin| self.cors.as_ref().is_some_and(|cors| cors.names(origin))) {
+            return true;
+        }
+        if let Some(site) = headers.get("sec-fetch-site") {
+            return site == "same-origin" || site == "none";
+        }
+        // Older browsers say only the origin; what names none is no browser, or hides where it comes from.
+        let host = one(header::HOST).and_then(|host| host.to_str().ok());
+        let origin = origin.and_then(|origin| origin.to_str().ok()?.split_once("://"));
+        matches!((host, origin), (Some(host), Some((_, origin))) if host.eq_ignore_ascii_case(origin))
     }
 
     /// The path behind the client's prefix.

@@ -50,6 +50,11 @@ impl Cors {
         Some(Self { origins, headers, credentials, max_age })
     }
 
+    /// Whether the origin is named; `*` names none.
+    pub fn names(&self, origin: &HeaderValue) -> bool {
+        origin != "*" && self.origins.contains(origin)
+    }
+
     /// What every answer to this client carries.
     pub fn headers(&self, request: &HeaderMap) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -61,7 +66,10 @@ impl Cors {
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
             headers.insert(
                 header::ACCESS_CONTROL_EXPOSE_HEADERS,
-                HeaderValue::from_static("etag, retry-after, server-timing, x-request-id, x-weft-degraded"),
+                HeaderValue::from_static(
+                    "cache-status, etag, idempotent-replayed, ratelimit, ratelimit-policy, retry-after, server-timing, \
+                     x-request-id, x-weft-degraded",
+                ),
             );
             if self.credentials {
                 headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));

@@ -3,19 +3,22 @@
 //! Everything that the new configuration asks for is built beside what serves, plugins loaded and all; only when nothing is missing
 //! does it take the place of the old. Requests under way finish with what they began with.
 
-use super::{StartError, site::Site};
+use super::{
+    StartError,
+    site::{Kept, Site},
+};
 use crate::{
     admin::{Host, View},
     config::Config,
     edge::Edge,
     plugin::Runtime,
-    settings::{Change, Mistake, diff},
+    settings::{Change, Mistake, Parts, diff},
     telemetry::Metrics,
 };
 use arc_swap::ArcSwap;
 use futures_util::future::BoxFuture;
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 use tokio::task::JoinHandle;
@@ -34,6 +37,11 @@ pub enum ReloadError {
     Fixed(Vec<Change>),
     #[error("plugins that serve now could not serve with it:\n{}", .0.join("\n"))]
     Refused(Vec<String>),
+    #[error(
+        "the keys of these issuers can't be had now, and their callers would be locked out; try again when they can:\n{}",
+        .0.join("\n")
+    )]
+    Keyless(Vec<String>),
     #[error("{0}")]
     Start(#[from] StartError),
 }
@@ -54,8 +62,21 @@ pub(super) struct Reloader {
     site: Arc<ArcSwap<Site>>,
     /// Tasks of the site in service.
     tasks: Mutex<Vec<JoinHandle<()>>>,
-    /// The text in force. Held through a reload, so that there is one at a time.
-    text: tokio::sync::Mutex<String>,
+    /// What is in force. Held through a reload, so that there is one at a time.
+    in_force: tokio::sync::Mutex<InForce>,
+}
+
+#[derive(Debug)]
+struct InForce {
+    text: String,
+    parts: Parts,
+}
+
+impl InForce {
+    fn of(config: &Config) -> Self {
+        let folder = config.file.parent().unwrap_or(Path::new(""));
+        Self { text: config.text.clone(), parts: Parts::of(&config.text, folder) }
+    }
 }
 
 impl Reloader {
@@ -66,18 +87,18 @@ impl Reloader {
         edge: Arc<Edge>,
         site: Arc<ArcSwap<Site>>,
     ) -> Self {
-        let (file, text) = (config.file.clone(), tokio::sync::Mutex::new(config.text.clone()));
+        let (file, in_force) = (config.file.clone(), tokio::sync::Mutex::new(InForce::of(config)));
         let helper = config.plugins.compiling.helper.clone();
-        Self { file, helper, runtime, metrics, edge, site, tasks: Mutex::default(), text }
+        Self { file, helper, runtime, metrics, edge, site, tasks: Mutex::default(), in_force }
     }
 
     /// Reads the file again and puts it in force; with what has changed.
     pub(super) async fn reload(&self) -> Result<Vec<Change>, ReloadError> {
-        let mut text = self.text.lock().await;
-        let outcome = self.try_reload(&text).await;
+        let mut in_force = self.in_force.lock().await;
+        let outcome = self.try_reload(&in_force).await;
         match outcome {
             Ok((changes, new)) => {
-                *text = new;
+                *in_force = new;
                 let told: Vec<_> = changes.iter().map(ToString::to_string).collect();
                 tracing::info!(changes = ?told, "configuration reloaded");
                 Ok(changes)
@@ -89,10 +110,10 @@ impl Reloader {
         }
     }
 
-    async fn try_reload(&self, text: &str) -> Result<(Vec<Change>, String), ReloadError> {
+    async fn try_reload(&self, in_force: &InForce) -> Result<(Vec<Change>, InForce), ReloadError> {
         let mut config = Config::load(&self.file).map_err(ReloadError::Mistakes)?;
         config.plugins.compiling.helper.clone_from(&self.helper);
-        let changes = diff(text, &config.text);
+        let changes = diff(&in_force.text, &config.text);
         let is_fixed = |change: &&Change| {
             let key = change.key.as_str();
             let is_free = FREE.contains(&key);
@@ -102,9 +123,18 @@ impl Reloader {
         if !fixed.is_empty() {
             return Err(ReloadError::Fixed(fixed));
         }
+        let new = InForce::of(&config);
+        if new.parts == in_force.parts {
+            return Ok((changes, new));
+        }
         let before = self.site.load_full();
-        let site = Site::prepare(&config, &self.runtime, &self.metrics, Some(&before))?;
+        let kept = Kept::of(&in_force.parts, &new.parts);
+        let site = Site::prepare(&config, &self.runtime, &self.metrics, Some((&before, kept)))?;
         site.load().await?;
+        let keyless = keyless(&before, &site);
+        if !keyless.is_empty() {
+            return Err(ReloadError::Keyless(keyless));
+        }
         let lost = lost(&before, &site);
         if !lost.is_empty() {
             return Err(ReloadError::Refused(lost));
@@ -112,7 +142,7 @@ impl Reloader {
         self.edge.replace(site.gateway.clone(), &config.http);
         self.site.store(Arc::new(site));
         self.spawn_tasks();
-        Ok((changes, config.text))
+        Ok((changes, new))
     }
 
     /// Starts the tasks of the site in service, and ends those of the one before.
@@ -145,12 +175,20 @@ impl Host for Reloader {
     }
 }
 
+/// Issuers whose tokens `before` can verify and `after` can't, and why.
+fn keyless(before: &Site, after: &Site) -> Vec<String> {
+    match (&before.gateway.verifier, &after.gateway.verifier) {
+        (Some(before), Some(after)) => after.keyless_beside(before),
+        _ => Vec::new(),
+    }
+}
+
 /// Plugins of `before` that `after` does not serve, and why.
 fn lost(before: &Site, after: &Site) -> Vec<String> {
     let table = after.releases.current();
     let serves = |name: &str| table.releases().iter().any(|release| release.name == name);
     let reports = after.loader.reports();
-    let reason = |file: &std::path::Path| {
+    let reason = |file: &Path| {
         let shown = file.display().to_string();
         let report = reports.iter().find(|report| report.file == shown);
         report.and_then(|report| report.refused.clone()).unwrap_or_else(|| "its file is gone".to_owned())

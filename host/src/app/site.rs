@@ -8,6 +8,7 @@ use crate::{
     identity::{Exchanger, Verifier},
     plugin::Runtime,
     release::{self, Loader, Releases},
+    settings::Parts,
     telemetry::Metrics,
     upstream::Backend,
 };
@@ -27,23 +28,43 @@ pub(super) struct Site {
     pub(super) backends: Vec<Arc<Backend>>,
 }
 
+/// What a reload keeps of the site before: whatever the changed parts of the configuration have no say in.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kept {
+    /// Keys, and tokens that were verified.
+    identity: bool,
+    /// Connections to backends, what is known of them, and the entity cache.
+    engine: bool,
+    /// Whole responses.
+    responses: bool,
+}
+
+impl Kept {
+    pub(super) fn of(before: &Parts, after: &Parts) -> Self {
+        let identity = after.agree(before, &["identity"]);
+        let engine = identity && after.agree(before, &["backend", "cache"]);
+        Self { identity, engine, responses: engine && after.agree(before, &["client"]) }
+    }
+}
+
 impl Site {
-    /// Without plugins as yet. Answers to repeated writes and what counts against rates outlive a reload: they are `before`'s.
+    /// Without plugins as yet. Answers to repeated writes and what counts against rates outlive every reload.
     pub(super) fn prepare(
         config: &Config,
         runtime: &Runtime,
         metrics: &Metrics,
-        before: Option<&Self>,
+        before: Option<(&Self, Kept)>,
     ) -> Result<Self, StartError> {
-        let verifier = config.identity.clone().map(|identity| Verifier::start(identity, metrics)).transpose();
-        let verifier = verifier.map_err(StartError::Identity)?;
-        let (engine, backends) =
-            Engine::new(config.fanout.clone(), forward(config, metrics)?, metrics).map_err(StartError::Backend)?;
+        let verifier = verifier(config, metrics, before)?;
+        let (engine, backends) = match before {
+            Some((before, Kept { engine: true, .. })) => (before.engine.clone(), before.backends.clone()),
+            _ => Engine::new(config.fanout.clone(), forward(config, metrics)?, metrics).map_err(StartError::Backend)?,
+        };
         let releases = Arc::<Releases>::default();
         let (plugins, clients) = (config.plugins.clone(), config.clients.names());
         let loader =
             Arc::new(Loader::new(plugins, clients, runtime.clone(), engine.clone(), metrics, releases.clone()));
-        let before = before.map(|before| &*before.gateway);
+        let before = before.map(|(before, kept)| (&*before.gateway, kept));
         let gateway = Arc::new(gateway(config, verifier, engine.clone(), &releases, before));
         Ok(Self { gateway, loader, releases, engine, backends })
     }
@@ -69,6 +90,20 @@ impl Site {
     }
 }
 
+/// Keys that are there stay there, also where their issuer is away now.
+fn verifier(
+    config: &Config,
+    metrics: &Metrics,
+    before: Option<(&Site, Kept)>,
+) -> Result<Option<Arc<Verifier>>, StartError> {
+    let known = before.and_then(|(before, _)| before.gateway.verifier.as_ref());
+    if let Some((_, Kept { identity: true, .. })) = before {
+        return Ok(known.cloned());
+    }
+    let start = |identity| Verifier::start(identity, metrics, known.map(|known| &**known));
+    config.identity.clone().map(start).transpose().map_err(StartError::Identity)
+}
+
 /// What backends are told of callers; with the means to exchange their tokens, where these are configured.
 fn forward(config: &Config, metrics: &Metrics) -> Result<Forward, StartError> {
     let mut forward = config.forward.clone();
@@ -83,7 +118,7 @@ fn gateway(
     verifier: Option<Arc<Verifier>>,
     engine: Arc<Engine>,
     releases: &Arc<Releases>,
-    before: Option<&Gateway>,
+    before: Option<(&Gateway, Kept)>,
 ) -> Gateway {
     let ceilings = Ceilings {
         timeout: config.http.timeout,
@@ -98,9 +133,12 @@ fn gateway(
         engine,
         ceilings,
         admission: Arc::new(Admission::new(config.limits.requests as usize * 2)),
-        rates: before.map(|before| before.rates.clone()).unwrap_or_default(),
-        answers: before.map_or_else(|| Answers::new(config.limits.idempotency.0), |before| before.answers.clone()),
-        responses: Shared::new(config.limits.responses.0),
+        rates: before.map(|(before, _)| before.rates.clone()).unwrap_or_default(),
+        answers: before.map_or_else(|| Answers::new(config.limits.idempotency.0), |(before, _)| before.answers.clone()),
+        responses: match before {
+            Some((before, Kept { responses: true, .. })) => before.responses.clone(),
+            _ => Shared::new(config.limits.responses.0),
+        },
         granted_headers: config.plugins.response_headers.clone().into(),
         explain: config.http.explain.clone(),
     }

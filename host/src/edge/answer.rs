@@ -2,9 +2,11 @@
 
 use super::request::Head;
 use crate::{
+    artifact::Digest,
     gateway::{self, Reply, Trail},
-    model::{Blame, Fault},
+    model::{Blame, Fault, Party, Scope, ShareKey},
     release::Observed,
+    telemetry::LogCaller,
 };
 use axum::body::Body;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
@@ -50,6 +52,11 @@ pub(super) fn give_out(
     for (name, value) in &trail.headers {
         // Both the plugin and the host may have something to say of `vary`.
         headers.append(name.clone(), value.clone());
+    }
+    if headers.get(header::CONTENT_TYPE) == Some(&PROBLEM) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    } else if trail.is_private {
+        headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("private"));
     }
     if status.is_success()
         && let Some(degraded) = degraded(trail)
@@ -148,11 +155,21 @@ fn if_any(count: u32, what: &str) -> String {
     if count == 0 { String::new() } else { format!(", {count} {what}") }
 }
 
+/// A request that is over.
+#[derive(Debug)]
+pub(super) struct Over<'a> {
+    pub(super) status: StatusCode,
+    pub(super) fault: Option<&'a Fault>,
+    pub(super) took: Duration,
+    /// `cache-status` of its answer.
+    pub(super) cache: Option<&'a HeaderValue>,
+}
+
 /// Counts the request, and writes its one line.
-pub(super) fn record(head: &Head, status: StatusCode, fault: Option<&Fault>, trail: &Trail, took: Duration) {
-    let (mut plugin, mut version, mut endpoint) = ("", None, "");
+pub(super) fn record(head: &Head, trail: &Trail, names: LogCaller, over: &Over<'_>) {
+    let Over { status, fault, took, .. } = *over;
+    let stats = trail.stats.as_ref();
     if let Some(found) = &trail.endpoint {
-        let stats = trail.stats.as_ref();
         found.observe(&Observed {
             status,
             took,
@@ -161,22 +178,51 @@ pub(super) fn record(head: &Head, status: StatusCode, fault: Option<&Fault>, tra
             depth: stats.map_or(0, |stats| stats.depth()),
             degraded: status.is_success() && stats.is_some_and(|stats| !stats.degraded().is_empty()),
         });
-        (plugin, version, endpoint) = (&found.release.name, Some(display(&found.release.version)), &found.name);
     }
+    let is_ours = fault.is_some_and(|fault| fault.blame != Blame::Client);
+    // Nothing is put together for a line that nobody wants.
+    if is_ours || tracing::enabled!(target: "access", tracing::Level::INFO) {
+        write_line(head, trail, names, over);
+    }
+}
+
+fn write_line(head: &Head, trail: &Trail, names: LogCaller, over: &Over<'_>) {
+    let found = trail.endpoint.as_ref();
+    let (plugin, endpoint) = (found.map(|found| &*found.release.name), found.map(|found| &*found.name));
+    let version = found.map(|found| display(&found.release.version));
+    let (client, caller) = (trail.client.as_deref(), caller(trail, names));
+    let address = head.source.map(display);
+    let upstream = trail.stats.as_ref().map(|stats| stats.upstream());
+    let cache = over.cache.and_then(|cache| cache.to_str().ok());
+    let degraded = degraded(trail).filter(|_| over.status.is_success());
     let request_id = head.request_id.to_str().unwrap_or_default();
     let trace_id = format_args!("{:032x}", head.trace.trace_id);
-    let (method, path, status) = (&head.method, head.path.as_str(), status.as_u16());
-    let took_ms = took.as_secs_f64() * 1e3;
-    let blame = fault.map_or("", |fault| fault.blame.as_str());
-    let cause = fault.and_then(|fault| fault.cause.as_deref()).unwrap_or_default();
-    match fault.map(|fault| fault.blame) {
-        None | Some(Blame::Client) => {
-            tracing::info!(target: "access", %method, path, status, took_ms, plugin, version, endpoint, request_id, %trace_id);
+    let (method, path, status) = (&head.method, head.path.as_str(), over.status.as_u16());
+    let took_ms = over.took.as_secs_f64() * 1e3;
+    match over.fault.filter(|fault| fault.blame != Blame::Client) {
+        None => {
+            tracing::info!(target: "access", %method, path, status, took_ms, client, caller, address, plugin, version, endpoint, upstream,
+                cache, degraded, request_id, %trace_id);
         }
-        Some(_) => {
-            let detail = fault.map_or("", |fault| fault.detail.as_str());
-            tracing::error!(target: "access", %method, path, status, took_ms, plugin, version, endpoint, request_id, %trace_id, blame,
-                cause, "{detail}");
+        Some(fault) => {
+            let (blame, cause) = (fault.blame.as_str(), fault.cause.as_deref().unwrap_or_default());
+            tracing::error!(target: "access", %method, path, status, took_ms, client, caller, address, plugin, version, endpoint, upstream,
+                cache, degraded, request_id, %trace_id, blame, cause, "{}", fault.detail);
+        }
+    }
+}
+
+/// The caller as the operator wants to see it.
+fn caller(trail: &Trail, names: LogCaller) -> Option<String> {
+    let identity = trail.caller.as_ref()?;
+    match names {
+        LogCaller::None => None,
+        LogCaller::Named => Some(format!("{} {}", identity.issuer, identity.subject)),
+        LogCaller::Hashed => {
+            let mut key = Vec::new();
+            ShareKey::of(Scope::Principal, &Party::Caller(identity.clone()))?.write(&mut key);
+            let digest = Digest::of(&key).to_string();
+            Some(digest.trim_start_matches("sha256:").chars().take(16).collect())
         }
     }
 }

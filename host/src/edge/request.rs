@@ -11,6 +11,7 @@ use crate::{
 };
 use axum::body::Body;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version, header, uri::Authority};
+use std::net::IpAddr;
 
 /// What stays at the edge of a request, for its answer.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub(super) struct Head {
     pub(super) trace: TraceContext,
     /// What the client has already (`if-none-match`).
     pub(super) has: Vec<HeaderValue>,
+    /// Where it comes from, by the word of listed peers.
+    pub(super) source: Option<IpAddr>,
 }
 
 /// Splits a request into what stays here and what goes on to the gateway.
@@ -35,7 +38,10 @@ pub(super) fn take_in(
         Some(parent) => TraceContext::from_header(parent.as_bytes()),
         None => TraceContext::fresh(),
     };
+    let peer = parts.extensions.get::<Peer>().copied();
+    let source = peer.map(|peer| peers.client_of(peer.address, &parts.headers));
     let head = Head {
+        source: source.map(|source| source.ip()),
         method: parts.method.clone(),
         path: parts.uri.path().to_owned(),
         request_id: request_id.clone(),
@@ -45,7 +51,6 @@ pub(super) fn take_in(
     let checked = check_host(&parts).and_then(|()| check_framing(&parts.headers));
     let checked = checked.and_then(|()| check_length(&parts.headers, max_body));
     let checked = checked.and_then(|()| Coding::of(&parts.headers));
-    let peer = parts.extensions.get::<Peer>().copied();
     let request = checked.map(|coding| gateway::Request {
         method: parts.method,
         uri: parts.uri,
@@ -54,7 +59,7 @@ pub(super) fn take_in(
         trace,
         peer: peer.map(|peer| peer.address),
         certified: peer.is_some_and(|peer| peer.certified),
-        source: peer.map(|peer| peers.client_of(peer.address, &parts.headers)),
+        source,
         caller: peer.and_then(|peer| peers.caller_of(peer.address, &parts.headers)),
         headers: parts.headers,
     });

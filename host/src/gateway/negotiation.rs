@@ -10,10 +10,9 @@ pub(super) fn check_accept(policy: &EndpointPolicy, headers: &HeaderMap) -> Resu
     if lines.peek().is_none() || policy.produces.is_empty() || policy.produces.iter().any(|kind| kind == "*/*") {
         return Ok(());
     }
-    let ranges = lines.flat_map(|line| line.split(',')).filter(|range| weight(range) > 0.0);
-    // Problem documents are JSON too, and a client that takes any of it takes them.
-    let mut ranges = ranges.map(essence);
-    if ranges.any(|range| policy.produces.iter().any(|kind| covers(&range, kind))) {
+    let ranges = lines.flat_map(|line| line.split(',')).map(Range::parse);
+    let ranges: Vec<Range> = ranges.collect();
+    if policy.produces.iter().any(|kind| quality(&ranges, kind) > 0.0) {
         return Ok(());
     }
     let text =
@@ -21,15 +20,23 @@ pub(super) fn check_accept(policy: &EndpointPolicy, headers: &HeaderMap) -> Resu
     Err(Fault::client(StatusCode::NOT_ACCEPTABLE, "not-acceptable", text).with("field", "header.accept"))
 }
 
-/// 415 where the body is declared to be something that the endpoint does not take. A body without a type is taken at its word.
+/// 415 where the body is not declared to be something that the endpoint takes. One without a type is taken only where any will do
+/// (`consumes = ["*/*"]`): a browser sends such bodies across origins without having asked.
 pub(super) fn check_content_type(policy: &EndpointPolicy, headers: &HeaderMap, body: &[u8]) -> Result<(), Fault> {
-    let Some(value) = headers.get(header::CONTENT_TYPE).filter(|_| !body.is_empty()) else { return Ok(()) };
-    let kind = essence(value.to_str().unwrap_or_default());
-    if policy.consumes.iter().any(|range| covers(range, &kind) || is_json(range) && is_json(&kind)) {
+    if body.is_empty() || policy.consumes.iter().any(|range| range == "*/*") {
+        return Ok(());
+    }
+    let kind = headers.get(header::CONTENT_TYPE).map(|value| essence(value.to_str().unwrap_or_default()));
+    let takes =
+        |kind: &String| policy.consumes.iter().any(|range| covers(range, kind) || is_json(range) && is_json(kind));
+    if kind.as_ref().is_some_and(takes) {
         return Ok(());
     }
     let list = policy.consumes.join(", ");
-    let text = format!("this endpoint takes {list}, not `{kind}`");
+    let text = match kind {
+        Some(kind) => format!("this endpoint takes {list}, not `{kind}`"),
+        None => format!("this endpoint takes {list}, and the request does not say what its body is"),
+    };
     let fault = Fault::client(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", text);
     let fault = fault.with("field", "header.content-type");
     match HeaderValue::try_from(list) {
@@ -43,9 +50,36 @@ fn essence(text: &str) -> String {
     text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
-fn weight(range: &str) -> f32 {
-    let q = range.split(';').skip(1).find_map(|parameter| parameter.trim().strip_prefix("q="));
-    q.map_or(1.0, |q| q.trim().parse().unwrap_or(1.0))
+/// One range of `accept`.
+struct Range {
+    essence: String,
+    /// From 0, which is never, to 1.
+    weight: f32,
+}
+
+impl Range {
+    fn parse(text: &str) -> Self {
+        let weight = text.split(';').skip(1).find_map(|parameter| {
+            let (name, value) = parameter.split_once('=')?;
+            name.trim().eq_ignore_ascii_case("q").then(|| value.trim().parse().unwrap_or(1.0))
+        });
+        Self { essence: essence(text), weight: weight.unwrap_or(1.0) }
+    }
+
+    /// The narrower range counts (RFC 9110, section 12.5.1).
+    fn specificity(&self) -> u8 {
+        match self.essence.as_str() {
+            "*/*" => 0,
+            range if range.ends_with("/*") => 1,
+            _ => 2,
+        }
+    }
+}
+
+/// How much a kind is wanted: by the most specific range that covers it, and not at all where none does.
+fn quality(ranges: &[Range], kind: &str) -> f32 {
+    let of_kind = ranges.iter().filter(|range| covers(&range.essence, kind));
+    of_kind.max_by_key(|range| range.specificity()).map_or(0.0, |range| range.weight)
 }
 
 fn covers(range: &str, kind: &str) -> bool {
@@ -75,7 +109,24 @@ mod tests {
         ] {
             assert_eq!(covers(range, kind), expected, "{range} {kind}");
         }
-        assert_eq!(weight("application/json; charset=x; q=0"), 0.0);
+        assert_eq!(Range::parse("application/json; charset=x; q=0").weight, 0.0);
+        assert_eq!(Range::parse("application/json;Q=0.5").weight, 0.5);
         assert_eq!(essence(" Application/JSON ; q=1"), "application/json");
+    }
+
+    #[test]
+    fn the_narrower_range_counts() {
+        let wants =
+            |accept: &str, kind: &str| quality(&accept.split(',').map(Range::parse).collect::<Vec<_>>(), kind) > 0.0;
+        for (accept, expected) in [
+            ("*/*", true),
+            ("*/*, application/json;q=0", false),
+            ("application/json;q=0, */*", false),
+            ("application/*;Q=0, application/json", true),
+            ("text/*, */*;q=0", false),
+            ("text/html", false),
+        ] {
+            assert_eq!(wants(accept, "application/json"), expected, "{accept}");
+        }
     }
 }

@@ -49,7 +49,9 @@ pub fn weak_tag(body: &[u8]) -> HeaderValue {
     HeaderValue::try_from(tag).unwrap_or(HeaderValue::from_static("W/\"\""))
 }
 
-/// Headers that every plugin may set.
+/// Headers that every plugin may set: what they say is for the client alone. All others need a grant, because a gateway in front of the
+/// host may take them for a command: `x-accel-redirect` serves any file of nginx, `x-envoy-…` steers Envoy, and there is no list of
+/// all such names.
 const USUAL: [HeaderName; 13] = [
     header::CONTENT_TYPE,
     header::CONTENT_LANGUAGE,
@@ -65,6 +67,10 @@ const USUAL: [HeaderName; 13] = [
     header::ACCEPT_RANGES,
     HeaderName::from_static("deprecation"),
 ];
+
+/// Those that are about a body.
+const OF_CONTENT: [HeaderName; 5] =
+    [header::CONTENT_TYPE, header::CONTENT_LANGUAGE, header::CONTENT_DISPOSITION, header::ETAG, header::ACCEPT_RANGES];
 
 /// Headers that no manifest and no grant can open: they belong to the connection, or are the host's own.
 fn is_never_a_plugins(name: &HeaderName) -> bool {
@@ -88,9 +94,7 @@ fn is_allowed(name: &HeaderName, policy: &EndpointPolicy, granted: &[HeaderName]
     if is_never_a_plugins(name) {
         return false;
     }
-    let is_own =
-        name.as_str().starts_with("x-") && !name.as_str().starts_with("x-frame") && !name.as_str().starts_with("x-xss");
-    USUAL.contains(name) || is_own || (policy.response_headers.contains(name) && granted.contains(name))
+    USUAL.contains(name) || (policy.response_headers.contains(name) && granted.contains(name))
 }
 
 /// The guest's response, with only the headers that it may set.
@@ -103,7 +107,8 @@ pub(super) fn reply(
         Fault::new(Blame::Guest, StatusCode::BAD_GATEWAY, "plugin-response", "the plugin's response is not valid")
             .because(what)
     };
-    let status = StatusCode::from_u16(response.status).ok().filter(|status| status.as_u16() >= 200);
+    // What is above is no status (RFC 9110, section 15), and what is below no final one.
+    let status = StatusCode::from_u16(response.status).ok().filter(|status| (200..600).contains(&status.as_u16()));
     let status = status.ok_or_else(|| bad(format!("status {} is none that a response can have", response.status)))?;
     let size: usize = response.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
     if size > MOST_HEADER_BYTES {
@@ -117,13 +122,38 @@ pub(super) fn reply(
         let name = HeaderName::try_from(name.as_str()).map_err(|_| bad(format!("{name:?} is no header name")))?;
         let value = HeaderValue::try_from(value.as_str())
             .map_err(|_| bad(format!("header {name} has a value that can't stand there")))?;
-        if is_allowed(&name, policy, granted) {
-            headers.append(name, value);
-        } else {
-            tracing::debug!(header = %name, "a plugin set a header that it may not set; it is dropped");
+        let value = if name == header::ETAG { tag(value) } else { Some(value) };
+        match value.filter(|_| is_allowed(&name, policy, granted)) {
+            Some(value) => drop(headers.append(name, value)),
+            None => tracing::debug!(header = %name, "a plugin set a header that it may not set; it is dropped"),
         }
     }
-    Ok(Reply { status, headers, body: Body::Bytes(response.body.into()) })
+    let mut body = Bytes::from(response.body);
+    // They have none (RFC 9110, sections 15.3.5, 15.3.6 and 15.4.5): a client would take it for the beginning of the next answer.
+    if [StatusCode::NO_CONTENT, StatusCode::RESET_CONTENT, StatusCode::NOT_MODIFIED].contains(&status) {
+        body = Bytes::new();
+        let gone = |name: &HeaderName| OF_CONTENT.contains(name) && (*name != header::ETAG || !is_tagged(status));
+        OF_CONTENT.iter().filter(|name| gone(name)).for_each(|name| drop(headers.remove(name)));
+    }
+    Ok(Reply { status, headers, body: Body::Bytes(body) })
+}
+
+/// 304 and 204 may say which version they are about.
+fn is_tagged(status: StatusCode) -> bool {
+    status != StatusCode::RESET_CONTENT
+}
+
+/// A tag with the quotes that it has to have (RFC 9110, section 8.8.3); `None` where it can't be one.
+fn tag(value: HeaderValue) -> Option<HeaderValue> {
+    let text = value.to_str().ok()?;
+    let opaque = text.strip_prefix("W/").unwrap_or(text);
+    let inner = opaque.strip_prefix('"').and_then(|inner| inner.strip_suffix('"'));
+    let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"');
+    match inner {
+        Some(inner) if is_plain(inner) => Some(value),
+        None if is_plain(text) && !text.is_empty() => HeaderValue::try_from(format!("\"{text}\"")).ok(),
+        _ => None,
+    }
 }
 
 /// The guest's problem. A status that is no error is the guest's mistake.
@@ -140,7 +170,11 @@ mod tests {
     use super::*;
     use crate::artifact::{Auth, EndpointName};
 
-    fn kept(name: &str, asked: &[&'static str], granted: &[&'static str]) -> bool {
+    fn answered(
+        (status, headers, body): (u16, &[(&str, &str)], &str),
+        asked: &[&'static str],
+        granted: &[&'static str],
+    ) -> Result<Reply, Fault> {
         let names = |list: &[&'static str]| list.iter().map(|name| HeaderName::from_static(name)).collect::<Vec<_>>();
         let mistakes = crate::settings::Mistakes::new();
         let document = crate::settings::Document::parse(std::path::Path::new("p"), "", &mistakes);
@@ -160,19 +194,80 @@ mod tests {
             produces: vec![],
             place: document.table(&mistakes).place(""),
         };
-        let response = plugin::Response {
-            status: 200,
-            headers: vec![(name.into(), "v".into())],
-            body: vec![],
-            extensions: vec![],
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let response = plugin::Response { status, headers, body: body.into(), extensions: vec![] };
+        reply(response, &policy, &names(granted))
+    }
+
+    fn kept(name: &str, asked: &[&'static str], granted: &[&'static str]) -> bool {
+        !answered((200, &[(name, "v")], ""), asked, granted).unwrap().headers.is_empty()
+    }
+
+    #[test]
+    fn what_a_gateway_could_take_for_a_command_needs_a_grant() {
+        for name in [
+            "x-accel-redirect",
+            "x-accel-buffering",
+            "x-sendfile",
+            "x-lighttpd-send-file",
+            "x-reproxy-url",
+            "x-envoy-upstream-service-time",
+            "x-forwarded-host",
+            "x-page",
+            "surrogate-control",
+            "alt-svc",
+            "clear-site-data",
+            "strict-transport-security",
+            "access-control-allow-origin",
+        ] {
+            assert!(!kept(name, &[], &[]), "{name}");
+            assert!(!kept(name, &[name], &[]), "{name}: asking is not being granted");
+            assert!(kept(name, &[name], &[name]), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_status_is_one_that_a_response_can_have() {
+        for status in [0, 99, 100, 101, 199, 600, 999, 1000] {
+            assert_eq!(answered((status, &[], ""), &[], &[]).unwrap_err().kind, "plugin-response", "{status}");
+        }
+        for status in [200, 299, 404, 599] {
+            assert_eq!(answered((status, &[], ""), &[], &[]).unwrap().status, status);
+        }
+    }
+
+    #[test]
+    fn what_has_no_body_gets_none() {
+        for (status, left) in [(204, 1), (304, 1), (205, 0)] {
+            let headers = [("content-type", "text/plain"), ("etag", "\"a\"")];
+            let reply = answered((status, &headers, "body"), &[], &[]).unwrap();
+            assert!(matches!(&reply.body, Body::Bytes(bytes) if bytes.is_empty()), "{status}");
+            assert_eq!(reply.headers.len(), left, "{status}: {:?}", reply.headers);
+        }
+    }
+
+    #[test]
+    fn tags_have_their_quotes() {
+        let of = |tag| {
+            let reply = answered((200, &[("etag", tag)], ""), &[], &[]).unwrap();
+            reply.headers.get("etag").map(|tag| tag.to_str().unwrap().to_owned())
         };
-        !reply(response, &policy, &names(granted)).unwrap().headers.is_empty()
+        for (given, sent) in [
+            ("v1", Some("\"v1\"")),
+            ("\"v1\"", Some("\"v1\"")),
+            ("W/\"v1\"", Some("W/\"v1\"")),
+            ("\"a\"b\"", None),
+            ("a b", None),
+            ("\"", None),
+            ("", None),
+        ] {
+            assert_eq!(of(given).as_deref(), sent, "{given}");
+        }
     }
 
     #[test]
     fn what_is_not_asked_for_and_granted_is_not_set() {
         assert!(kept("Content-Type", &[], &[]));
-        assert!(kept("x-page", &[], &[]));
         assert!(!kept("Set-Cookie", &[], &["set-cookie"]));
         assert!(!kept("Set-Cookie", &["set-cookie"], &[]));
         assert!(kept("Set-Cookie", &["set-cookie"], &["set-cookie"]));

@@ -63,13 +63,19 @@ pub(super) async fn way(responses: &Arc<Shared>, key: &Digest, deadline: Deadlin
 }
 
 /// The response has been made: it is kept if it is whole, good and anybody's, and given to those who wait. `until`: when the credential
-/// ends with which it was made.
-pub(super) fn done(duty: Duty, outcome: &Outcome, rule: &ResponseCache, stats: &Stats, until: Option<SystemTime>) {
-    let (is_shareable, is_whole) = match outcome {
+/// ends with which it was made. Gives back what is to be sent.
+pub(super) fn done(
+    duty: Duty,
+    mut made: Outcome,
+    rule: &ResponseCache,
+    stats: &Stats,
+    until: Option<SystemTime>,
+) -> Outcome {
+    let (is_shareable, is_whole) = match &made {
         Ok(reply) => (!sets_cookies(reply), is_keepable(reply, rule.scope) && stats.degraded().is_empty()),
         Err(_) => (true, false),
     };
-    let keep = outcome.as_ref().ok().filter(|_| is_shareable && is_whole).and_then(|reply| {
+    let keep = made.as_ref().ok().filter(|_| is_shareable && is_whole).and_then(|reply| {
         // What was made with a token lives no longer than the token.
         let life = match until {
             Some(until) => until.duration_since(SystemTime::now()).ok()?,
@@ -78,12 +84,23 @@ pub(super) fn done(duty: Duty, outcome: &Outcome, rule: &ResponseCache, stats: &
         let ttl = rule.ttl.min(life);
         Some(Keep { ttl, stale: rule.stale.min(life.saturating_sub(ttl)), weight: reply.weight() + 300 })
     });
-    let mut made = outcome.clone();
     if let (Some(_), Ok(Reply { headers, body: Body::Bytes(body), .. })) = (&keep, &mut made) {
         // Once, and not for each of those who get it.
         headers.entry(header::ETAG).or_insert_with(|| weak_tag(body));
+        if rule.scope == Scope::Public {
+            headers.entry(header::CACHE_CONTROL).or_insert_with(|| for_everybody(rule));
+        }
     }
-    duty.done(made, keep, is_shareable);
+    duty.done(made.clone(), keep, is_shareable);
+    made
+}
+
+/// What other caches may do with a response that is kept here for everybody (RFC 9111, RFC 5861). They count from when it was made, which
+/// `age` says.
+fn for_everybody(rule: &ResponseCache) -> HeaderValue {
+    let (ttl, stale) = (rule.ttl.as_secs(), rule.stale.as_secs());
+    let stale = if stale == 0 { String::new() } else { format!(", stale-while-revalidate={stale}") };
+    HeaderValue::try_from(format!("public, max-age={ttl}{stale}")).unwrap_or(HeaderValue::from_static("no-cache"))
 }
 
 fn sets_cookies(reply: &Reply) -> bool {

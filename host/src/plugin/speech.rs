@@ -80,7 +80,13 @@ struct Fields<'a>(&'a [(String, String)]);
 impl std::fmt::Display for Fields<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for (at, (name, value)) in self.0.iter().enumerate() {
-            write!(f, "{}{name}={value:?}", if at == 0 { "" } else { " " })?;
+            let separator = if at == 0 { "" } else { " " };
+            // A name that is none would pass for other fields.
+            if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte)) {
+                write!(f, "{separator}{name}={value:?}")?;
+            } else {
+                write!(f, "{separator}{name:?}={value:?}")?;
+            }
         }
         Ok(())
     }
