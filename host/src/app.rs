@@ -11,7 +11,7 @@ use site::Site;
 use crate::{
     admin::{self, Admin},
     config::Config,
-    edge::{self, Bounds, Door, Edge},
+    edge::{self, Bounds, Door, Edge, Phase},
     net::{Peers, ServerTls},
     plugin::{Natives, Runtime, Senses},
     settings::Change,
@@ -52,8 +52,8 @@ pub struct Running {
     pub metrics: Metrics,
     ready: Arc<AtomicBool>,
     drain_delay: Duration,
-    stop_http: watch::Sender<bool>,
-    stop_admin: watch::Sender<bool>,
+    http_phase: watch::Sender<Phase>,
+    admin_phase: watch::Sender<Phase>,
     http_task: JoinHandle<()>,
     admin_task: JoinHandle<()>,
     tls_task: Option<JoinHandle<()>>,
@@ -75,8 +75,8 @@ pub async fn start_with(config: Config, senses: Senses, natives: Natives) -> Res
     let runtime = Runtime::new(config.limits.clone(), senses, config.plugins.compiling.clone());
     let runtime = runtime.map_err(StartError::Runtime)?.with_natives(natives);
     let ready = Arc::new(AtomicBool::new(false));
-    let (stop_http, http_stopped) = watch::channel(false);
-    let (stop_admin, admin_stopped) = watch::channel(false);
+    let (http_phase, of_http) = watch::channel(Phase::Serving);
+    let (admin_phase, of_admin) = watch::channel(Phase::Serving);
 
     let site = Site::prepare(&config, &runtime, &metrics, None)?;
     let edge = Edge::new(site.gateway.clone(), &config.http, config.telemetry.caller, &metrics);
@@ -87,10 +87,10 @@ pub async fn start_with(config: Config, senses: Senses, natives: Natives) -> Res
     let token = config.admin.token.as_ref().and_then(|token| token.read().ok());
     let operator = Admin { ready: ready.clone(), metrics: metrics.clone(), token, host: reloader.clone() };
     let bounds = Bounds::from(&config.http);
-    let admin_bounds = Bounds { drain: Duration::from_secs(1), connections: 100, ..bounds };
+    let admin_bounds = Bounds { last: Duration::ZERO, drain: Duration::from_secs(1), connections: 100, ..bounds };
     let admin_door = Door { listener: admin, tls: None, peers: Peers::default(), proxy_protocol: false };
     let admin_task =
-        tokio::spawn(edge::serve(admin_door, admin::router(operator), admin_bounds, metrics.clone(), admin_stopped));
+        tokio::spawn(edge::serve(admin_door, admin::router(operator), admin_bounds, metrics.clone(), of_admin));
     site.load().load().await?;
     reloader.spawn_tasks();
 
@@ -99,7 +99,7 @@ pub async fn start_with(config: Config, senses: Senses, natives: Natives) -> Res
     let (peers, proxy_protocol) = (config.http.peers.clone(), config.http.proxy_protocol);
     let door = Door { listener: http, tls, peers, proxy_protocol };
     let public = edge::public(edge, &config.http);
-    let http_task = tokio::spawn(edge::serve(door, public, bounds, metrics.clone(), http_stopped));
+    let http_task = tokio::spawn(edge::serve(door, public, bounds, metrics.clone(), of_http));
     ready.store(true, Relaxed);
     let [http, admin] = addresses;
     tracing::info!(%http, %admin, releases = site.load().releases.current().releases().len(), "ready");
@@ -110,8 +110,8 @@ pub async fn start_with(config: Config, senses: Senses, natives: Natives) -> Res
         metrics,
         ready,
         drain_delay,
-        stop_http,
-        stop_admin,
+        http_phase,
+        admin_phase,
         http_task,
         admin_task,
         tls_task,
@@ -129,18 +129,20 @@ impl Running {
         self.reloader.reload().await
     }
 
-    /// Not ready any more → goes on accepting for `drain-delay` → finishes what is under way within `drain` → gone.
+    /// Not ready any more → goes on accepting for `drain-delay`, each answer of HTTP/1 the last of its connection → finishes what is
+    /// under way within `drain` → gone.
     pub async fn stop(self) {
         self.ready.store(false, Relaxed);
+        // A receiver that is gone has stopped already; a task that failed has nothing left to finish.
+        let _ = self.http_phase.send(Phase::Leaving);
         tokio::time::sleep(self.drain_delay).await;
         self.reloader.stop_tasks();
         if let Some(task) = &self.tls_task {
             task.abort();
         }
-        // A receiver that is gone has stopped already; a task that failed has nothing left to finish.
-        let _ = self.stop_http.send(true);
+        let _ = self.http_phase.send(Phase::Stopping);
         let _ = self.http_task.await;
-        let _ = self.stop_admin.send(true);
+        let _ = self.admin_phase.send(Phase::Stopping);
         let _ = self.admin_task.await;
     }
 }

@@ -6,13 +6,20 @@
 mod accept;
 mod answer;
 mod body;
+mod executor;
+mod framing;
+mod held;
 mod pulse;
 mod request;
 mod stream;
 mod watchdog;
 
 pub use crate::config::http::Config;
-pub use accept::{Bounds, Door, Inner, serve};
+pub use accept::{Bounds, Door, Inner, Phase, serve};
+
+use body::Intake;
+use held::{Held, Holding};
+use request::Head;
 
 use crate::{
     gateway::{self, Gateway, Trail},
@@ -23,8 +30,10 @@ use crate::{
 use answer::Over;
 use arc_swap::ArcSwap;
 use axum::body::Body;
+use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use http::{Extensions, HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
+use http_body_util::BodyExt;
 use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc};
 use tokio::time::Instant;
 use tower::{Layer, ServiceExt, service_fn};
@@ -43,6 +52,9 @@ const WORTH_PACKING: u16 = 1 << 10;
 #[derive(Debug)]
 pub struct Edge {
     inside: ArcSwap<Inside>,
+    /// Request bodies that have not arrived, and answers that have not left.
+    bodies: Arc<Held>,
+    unread: Arc<Held>,
     metrics: Metrics,
     /// How the access log names callers.
     names: LogCaller,
@@ -52,26 +64,50 @@ pub struct Edge {
 #[derive(Debug)]
 struct Inside {
     gateway: Arc<Gateway>,
-    max_body: usize,
+    intake: Intake,
     peers: Peers,
 }
 
 impl Inside {
-    fn new(gateway: Arc<Gateway>, config: &Config) -> Self {
-        Self { gateway, max_body: config.max_body.as_usize(), peers: config.peers.clone() }
+    fn new(gateway: Arc<Gateway>, config: &Config, bodies: Arc<Held>) -> Self {
+        let (max_body, rate) = (config.max_body.as_usize(), config.body_rate.as_usize());
+        Self { gateway, intake: Intake { max_body, rate, held: bodies }, peers: config.peers.clone() }
     }
 }
 
 impl Edge {
     pub fn new(gateway: Arc<Gateway>, config: &Config, names: LogCaller, metrics: &Metrics) -> Arc<Self> {
-        let inside = ArcSwap::from_pointee(Inside::new(gateway, config));
-        Arc::new(Self { inside, metrics: metrics.clone(), names })
+        let bodies = Held::new("bodies", config.bodies, metrics);
+        let unread = Held::new("unread", config.unread, metrics);
+        let inside = ArcSwap::from_pointee(Inside::new(gateway, config, bodies.clone()));
+        Arc::new(Self { inside, bodies, unread, metrics: metrics.clone(), names })
     }
 
     /// From here on requests go this way.
     pub fn replace(&self, gateway: Arc<Gateway>, config: &Config) {
-        self.inside.store(Arc::new(Inside::new(gateway, config)));
+        self.inside.store(Arc::new(Inside::new(gateway, config, self.bodies.clone())));
     }
+
+    /// The answer's bytes count for whom they are held, until the last of them has left.
+    fn hold(&self, head: &Head, response: Response<Bytes>) -> Result<Response<Body>, Fault> {
+        let Some(end) = head.end.clone().filter(|_| !response.body().is_empty()) else {
+            return Ok(response.map(Body::from));
+        };
+        let holding = Arc::new(self.unread.hold(head.owner, response.body().len(), end).map_err(unread)?);
+        let mut response = response.map(|body| Body::from(holding.count(body)));
+        response.extensions_mut().insert(holding);
+        Ok(response)
+    }
+}
+
+fn unread(over: held::Over) -> Fault {
+    let who = match over {
+        held::Over::Caller => "this address",
+        held::Over::Connection => "this connection",
+    };
+    let text = format!("{who} has not read as much of its answers as the host keeps for one; read them first");
+    let fault = Fault::client(StatusCode::SERVICE_UNAVAILABLE, "too-much-unread", text);
+    fault.header(header::RETRY_AFTER, HeaderValue::from_static("1"))
 }
 
 /// The public side as a service: every path leads to the gateway, which knows the endpoints.
@@ -82,7 +118,35 @@ pub fn public(edge: Arc<Edge>, config: &Config) -> impl Inner + use<> {
         Box::pin(async move { Ok::<_, Infallible>(entry(&edge, request).await) })
     });
     let packed = compression(config.compress).layer(answer);
-    packed.map_response(|response| weakened(response).map(Body::new))
+    packed.and_then(|response| async move { Ok(whole(weakened(response)).await) })
+}
+
+/// A packed answer is packed at once: what packs it takes up to a megabyte, and is not kept for clients who don't read.
+async fn whole<B>(response: Response<B>) -> Response<Body>
+where
+    B: hyper::body::Body<Data = Bytes, Error: std::fmt::Display> + Send + 'static,
+{
+    if !response.headers().contains_key(header::CONTENT_ENCODING) || response.body().is_end_stream() {
+        return response.map(|body| Body::new(body.map_err(|error| std::io::Error::other(error.to_string()))));
+    }
+    let (parts, body) = response.into_parts();
+    let mut body = std::pin::pin!(body);
+    let mut packed = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else { break };
+        if let Ok(data) = frame.into_data() {
+            packed.extend_from_slice(&data);
+        }
+        // Nothing of this ever waits, and others have their turn meanwhile.
+        tokio::task::yield_now().await;
+    }
+    let mut packed = packed.freeze();
+    if let Some(holding) = parts.extensions.get::<Arc<Holding>>() {
+        // It is less than before, mostly.
+        let _ = holding.is(packed.len());
+        packed = holding.count(packed);
+    }
+    Response::from_parts(parts, Body::from(packed))
 }
 
 /// Text of some size is packed for clients that ask for it; images and archives are as small as they get.
@@ -112,7 +176,7 @@ async fn entry(edge: &Edge, request: Request<Body>) -> Response<Body> {
     let since = Instant::now();
     let _active = Active::new(&edge.metrics.requests_active);
     let inside = edge.inside.load_full();
-    let (head, request) = request::take_in(request, inside.max_body, &inside.peers);
+    let (head, request) = request::take_in(request, &inside.intake, &inside.peers);
     let mut trail = Trail::default();
     let handled = async {
         let request = request?;
@@ -125,6 +189,13 @@ async fn entry(edge: &Edge, request: Request<Body>) -> Response<Body> {
     });
     let (result, ended) = gateway::explained(result, &trail);
     let (response, fault) = answer::give_out(&head, result, &trail, since.elapsed());
+    let (response, fault, ended) = match edge.hold(&head, response) {
+        Ok(response) => (response, fault, ended),
+        Err(refused) => {
+            let (response, fault) = answer::give_out(&head, Err(refused), &trail, since.elapsed());
+            (response.map(Body::from), fault, None)
+        }
+    };
     // The log and the metrics tell of the request, not of the page that explains it.
     let (status, fault) = ended.unwrap_or((response.status(), fault));
     let (fault, cache) = (fault.as_ref(), response.headers().get("cache-status"));

@@ -21,8 +21,8 @@ const REFUSED_STREAM: u32 = 7;
 const WINDOW: u32 = 65_535;
 /// By how much the memory of the process may grow through one attack, guests that run for its requests and all.
 const FLOOD: u64 = 32 << 20;
-/// Two connections, each with as many answers as it may have under way, each answer with 200 KB: 40 MB that have to be kept until the
-/// connection is cut.
+/// Two connections, each with as many answers as it may have under way, each answer with 200 KB: 40 MB that have to be kept until they
+/// are cut.
 const UNREAD: u64 = 64 << 20;
 
 async fn start(http: &str) -> (HostProcess, Folder) {
@@ -53,6 +53,12 @@ async fn warm(process: &HostProcess) {
 async fn cut(process: &HostProcess, reason: &str) -> f64 {
     let scrape = Scrape::parse(&Web::new(process.admin).get("/metrics").send().await.ok().text());
     scrape.sum("weft_connections_cut_total", &[("reason", reason)])
+}
+
+/// Requests and answers cut for this reason, and not their connections.
+async fn ended(process: &HostProcess, reason: &str) -> f64 {
+    let scrape = Scrape::parse(&Web::new(process.admin).get("/metrics").send().await.ok().text());
+    scrape.sum("weft_requests_cut_total", &[("reason", reason)])
 }
 
 /// A header block of so many cookies, all but the first in one byte each.
@@ -163,33 +169,71 @@ async fn answers_for_which_no_window_is_opened_are_cut() {
     let ask = |id| get_with(id, "/big?bytes=200000", &crumbs(500));
     let attack = join_all([0, 1].map(async |window_of_one| {
         let mut attacker = Attacker::open(process.http, 0).await;
-        // Ten at a time: this is not about how much the host can do at once.
-        let mut heads = 0;
-        for ten in 0..10 {
-            assert!(attacker.send((10 * ten..10 * ten + 10).map(|number| ask(2 * number + 1))).await);
-            while heads < 10 * ten + 10 {
+        // Few at a time: this is not about how much the host can do at once, and it learns no bound below what both ask for.
+        let (mut heads, mut resets, mut bytes) = (0, 0, 0);
+        let mut count = |frame| match frame {
+            Frame::Head { status: Some(200), .. } => heads += 1,
+            Frame::Data { bytes: more, .. } => bytes += more,
+            Frame::Reset { .. } => resets += 1,
+            Frame::Other(_) => {}
+            other => panic!("{other:?} after {heads} answers and {resets} resets"),
+        };
+        let mut asked = 0;
+        while asked < 100 {
+            assert!(attacker.send((asked..asked + 4).map(|number| ask(2 * number + 1))).await);
+            asked += 4;
+            let mut answered = 0;
+            while answered < 4 {
                 let frame = attacker.next().await.unwrap();
-                let is_good = matches!(frame, Frame::Head { status: Some(200), .. } | Frame::Other(_));
-                assert!(is_good, "{frame:?} after {heads} answers");
-                heads += u32::from(matches!(frame, Frame::Head { .. }));
+                answered += u32::from(matches!(frame, Frame::Head { .. }));
+                count(frame);
             }
         }
         // A byte now and then is no window either.
         if window_of_one == 1 {
-            while attacker.send([window(1, 1)]).await {
+            assert!(attacker.send((0..10).map(|_| window(1, 1))).await);
+        }
+        let mut ended = 0;
+        while ended < 100 {
+            let frame = attacker.next().await.unwrap();
+            ended += u32::from(matches!(frame, Frame::Reset { .. }));
+            count(frame);
+        }
+        assert!(bytes < 1_000, "{bytes} without a window");
+        // What is left of the connection is as good as new.
+        assert!(attacker.send([get(201, "/version")]).await);
+        assert_eq!(attacker.outcome(201).await, Outcome::Status(Some(200)));
+    }));
+    beside(process.http, "/version", "1.0.0", attack).await;
+    assert_eq!(cut(&process, "write").await, 0.0);
+    assert_eq!(ended(&process, "write").await, 200.0);
+    let growth = process.peak_memory().saturating_sub(before);
+    assert!(growth < UNREAD, "{} MiB more", growth >> 20);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn headers_that_do_not_come_to_their_end_are_cut_whatever_else_is_under_way() {
+    let (process, _folder) = start("header-timeout = \"1s\"").await;
+    let attack = join_all([false, true].map(async |trickles| {
+        let mut attacker = Attacker::open(process.http, 0).await;
+        // An answer that is not read keeps the connection busy.
+        assert!(attacker.send([get(1, "/big?bytes=1000")]).await);
+        assert_eq!(attacker.outcome(1).await, Outcome::Status(Some(200)));
+        assert!(attacker.send([open_head(3, "/version")]).await);
+        if trickles {
+            // One frame, byte by byte: of many the library has its own opinion.
+            let more = continuation(3, &[0; 10_000]);
+            for byte in more.chunks(1) {
+                if !attacker.send([Bytes::copy_from_slice(byte)]).await {
+                    break;
+                }
                 tokio::time::sleep(std::time::Duration::from_millis(50)).await;
             }
         }
-        attacker.rest().await
+        attacker.rest().await;
     }));
-    for came in beside(process.http, "/version", "1.0.0", attack).await {
-        let bytes: usize =
-            came.iter().map(|frame| if let Frame::Data { bytes, .. } = frame { *bytes } else { 0 }).sum();
-        assert!(bytes < 1_000, "{bytes} without a window");
-    }
-    assert_eq!(cut(&process, "write").await, 2.0);
-    let growth = process.peak_memory().saturating_sub(before);
-    assert!(growth < UNREAD, "{} MiB more", growth >> 20);
+    beside(process.http, "/version", "1.0.0", attack).await;
+    assert_eq!(cut(&process, "header").await, 2.0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -230,7 +274,8 @@ async fn connections_that_only_keep_themselves_alive_are_closed_when_they_have_r
         }
         attacker.rest().await
     };
-    for came in <[_; 2]>::from(tokio::join!(unfinished, pinging)) {
-        assert!(came.contains(&Frame::GoAway(0)), "{came:?}");
-    }
+    let (unfinished, pinging) = tokio::join!(unfinished, pinging);
+    // A header that does not end is cut before the connection has rested; and none of it is answered.
+    assert!(!unfinished.iter().any(|frame| matches!(frame, Frame::Head { .. })), "{unfinished:?}");
+    assert!(pinging.contains(&Frame::GoAway(0)), "{pinging:?}");
 }

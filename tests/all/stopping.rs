@@ -83,3 +83,76 @@ async fn connections_that_began_something_and_do_not_go_on_keep_nobody() {
     process.terminate();
     assert_eq!(process.end().await.0, 0);
 }
+
+const ASK: &[u8] = b"GET /version HTTP/1.1\r\nhost: test\r\n\r\n";
+
+/// An answer that is not the last of its connection.
+async fn served(connection: &mut Connection) {
+    connection.send(ASK).await;
+    let reply = connection.next().await;
+    assert_eq!((reply.status, reply.header("connection")), (200, None));
+}
+
+/// An answer that says that it is the last one, and is.
+async fn served_last(connection: &mut Connection) {
+    connection.send(ASK).await;
+    let reply = connection.next().await;
+    assert_eq!((reply.status, reply.header("connection"), reply.body()), (200, Some("close"), "1.0.0"));
+    assert_eq!(connection.rest().await, b"");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_busy_connection_gets_one_last_answer_however_far_the_host_is_with_its_end() {
+    // Whoever rests is awaited for as long as a header, which is longer than this test takes.
+    let bounds = "drain = \"600s\"\nheader-timeout = \"300s\"\nidle = \"600s\"";
+    for delay in ["0s", "300s"] {
+        let (process, _upstream, _folder) = start(&Gate::new(), &format!("{bounds}\ndrain-delay = \"{delay}\"")).await;
+        let mut busy = Connection::open(process.http).await;
+        served(&mut busy).await;
+        let mut half = Connection::open(process.http).await;
+        served(&mut half).await;
+        half.send(&ASK[..20]).await;
+        process.terminate();
+        let admin = weft_tests::web::Web::new(process.admin);
+        let unready = async || (admin.get("/readyz").send().await.status == 503).then_some(());
+        weft_tests::wait::until("the host to say that it is not ready", unready).await;
+        if delay != "0s" {
+            // It goes on accepting, and there too each answer is the last one.
+            served_last(&mut Connection::open(process.http).await).await;
+        }
+        served_last(&mut busy).await;
+        half.send(&ASK[20..]).await;
+        assert_eq!(half.next().await.header("connection"), Some("close"));
+        assert_eq!(half.rest().await, b"");
+        if delay == "0s" {
+            assert_eq!(process.end().await.0, 0, "nobody is awaited any more");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_under_load_loses_no_request() {
+    let bounds = "drain = \"600s\"\nheader-timeout = \"300s\"";
+    let (process, _upstream, _folder) = start(&Gate::new(), bounds).await;
+    let served = std::sync::atomic::AtomicUsize::new(0);
+    let client = async || {
+        let mut connection = Connection::open(process.http).await;
+        loop {
+            connection.send(ASK).await;
+            let reply = connection.next().await;
+            // A host that is full says so, and that is an answer.
+            assert!([200, 503].contains(&reply.status), "{}", reply.text);
+            served.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            if reply.header("connection") == Some("close") {
+                return assert_eq!(connection.rest().await, b"");
+            }
+        }
+    };
+    let stop = async {
+        let busy = async || (served.load(std::sync::atomic::Ordering::Relaxed) >= 200).then_some(());
+        weft_tests::wait::until("some requests", busy).await;
+        process.terminate();
+    };
+    tokio::join!(futures_util::future::join_all((0..16).map(|_| client())), stop);
+    assert_eq!(process.end().await.0, 0);
+}

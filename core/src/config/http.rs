@@ -6,12 +6,29 @@ use crate::{
 };
 use std::{net::SocketAddr, path::Path, time::Duration};
 
+/// Bytes that may be held for clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shares {
+    /// For all of them.
+    pub all: usize,
+    /// For one address (of IPv6: one /64) that is not a listed peer.
+    pub per_ip: usize,
+    /// For one connection that is not a listed peer's.
+    pub per_connection: usize,
+}
+
 /// Where the host listens and what a client may take of it.
 #[derive(Debug, Clone)]
 pub struct Config {
     pub listen: SocketAddr,
     /// Largest request body.
     pub max_body: ByteSize,
+    /// Request bodies that have not arrived whole yet.
+    pub bodies: Shares,
+    /// The least of a body that has to arrive in a second.
+    pub body_rate: ByteSize,
+    /// Answers that clients have not taken yet.
+    pub unread: Shares,
     /// Header lines of one request.
     pub max_headers: usize,
     /// Bytes of all header lines of one request.
@@ -53,9 +70,14 @@ impl Config {
     pub fn read(table: &Table<'_>, folder: &Path) -> Self {
         let seconds = Duration::from_secs;
         let millis = Duration::from_millis;
+        let max_body = table.within("max-body", ByteSize(1 << 20), ByteSize(0), ByteSize(1 << 30));
         Self {
             listen: table.or("listen", SocketAddr::from(([127, 0, 0, 1], 8080))),
-            max_body: table.within("max-body", ByteSize(1 << 20), ByteSize(0), ByteSize(1 << 30)),
+            max_body,
+            // Unpacking takes twice what it makes.
+            bodies: Self::shares(table, ["bodies", "bodies-per-ip", "bodies-per-connection"], max_body),
+            body_rate: table.within("body-rate", ByteSize(1 << 10), ByteSize(0), ByteSize(1 << 30)),
+            unread: Self::shares(table, ["unread", "unread-per-ip", "unread-per-connection"], ByteSize(1 << 20)),
             max_headers: table.within("max-headers", 100, 8, 1_000),
             max_header_bytes: table.within(
                 "max-header-bytes",
@@ -79,6 +101,24 @@ impl Config {
             drain_delay: table.within("drain-delay", Duration::ZERO, Duration::ZERO, seconds(300)),
             drain: table.within("drain", seconds(20), Duration::ZERO, seconds(600)),
         }
+    }
+
+    /// For all, for an address and for a connection: each at least one of what is held, and none larger than the one before.
+    fn shares(table: &Table<'_>, [all, per_ip, per_connection]: [&str; 3], one: ByteSize) -> Shares {
+        let most = ByteSize(1 << 40);
+        let of = |key, usual: u64| table.within(key, ByteSize(usual.max(one.0)), one, most);
+        let sizes @ [in_all, of_ip, of_connection] =
+            [of(all, 256 << 20), of(per_ip, 64 << 20), of(per_connection, 32 << 20)];
+        for (key, share, whole, of) in [(per_ip, of_ip, in_all, all), (per_connection, of_connection, of_ip, per_ip)] {
+            if share > whole && table.has(key) {
+                table.mistake(
+                    key,
+                    format!("a share of `{of}` that is larger than it: {} of {} bytes", share.0, whole.0),
+                );
+            }
+        }
+        let [all, per_ip, per_connection] = sizes.map(ByteSize::as_usize);
+        Shares { all, per_ip: per_ip.min(all), per_connection: per_connection.min(per_ip).min(all) }
     }
 
     fn peers(table: &Table<'_>) -> Peers {

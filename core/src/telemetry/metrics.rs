@@ -38,7 +38,7 @@ labels!(/** For which backend a token was exchanged: kept, asked for or failed. 
 labels!(/** Endpoints of a backend in one state. */ BackendLabels { backend, state });
 labels!(/** A cache that this host shares with others. */ TierLabels { tier });
 
-labels!(/** Why a connection was cut or refused. */ CutLabels { reason });
+labels!(/** Why a connection, or a request on it, was cut or refused. */ CutLabels { reason });
 
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 
@@ -52,6 +52,7 @@ pub struct Metrics {
     pub requests_active: Gauge,
     pub connections: Gauge,
     pub connections_cut: Family<CutLabels, Counter>,
+    pub requests_cut: Family<CutLabels, Counter>,
     pub guest_cpu: Histograms<PluginLabels>,
     pub guest_traps: Family<PluginLabels, Counter>,
     /// The most linear memory that one instance has held.
@@ -99,6 +100,7 @@ impl Default for Metrics {
             requests_active: Gauge::default(),
             connections: Gauge::default(),
             connections_cut: Family::default(),
+            requests_cut: Family::default(),
             guest_cpu: Family::new_with_constructor(|| Histogram::new(CPU_SECONDS)),
             guest_traps: Family::default(),
             guest_memory: Family::default(),
@@ -143,6 +145,7 @@ impl Metrics {
         r.register("requests_active", "Requests under way", self.requests_active.clone());
         r.register("connections", "Connections open", self.connections.clone());
         r.register("connections_cut", "Connections cut or refused, by reason", self.connections_cut.clone());
+        r.register("requests_cut", "Requests and answers cut while under way, by reason", self.requests_cut.clone());
         r.register_with_unit("guest_cpu", "CPU time of the guest, a request", Unit::Seconds, self.guest_cpu.clone());
         r.register("guest_traps", "Requests that ended in a trap", self.guest_traps.clone());
         r.register(

@@ -1,6 +1,9 @@
 //! The accept loop: bounded in connections, in silence, and in the time it takes to stop.
 
 use super::{
+    executor::{Streams, end_of_stream},
+    held::Holding,
+    pulse::Pulse,
     stream::{Paced, Tracked},
     watchdog::{Place, Watchdog},
 };
@@ -9,27 +12,41 @@ use crate::{
     telemetry::Metrics,
 };
 use axum::body::Body;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, Version, header};
 use hyper::service::service_fn;
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
+    rt::{TokioIo, TokioTimer},
     server::conn::auto::Builder,
 };
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
     task::JoinSet,
 };
 use tower::{Service, ServiceExt};
 
 /// The other end of a request's connection.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Peer {
     /// Who connected; behind a balancer that says so by the PROXY protocol, who connected to that one.
     pub(super) address: SocketAddr,
     /// Whether it showed a certificate that this host trusts.
     pub(super) certified: bool,
+    /// The connection's number.
+    pub(super) connection: u64,
+    /// Ends the request, and as little else as may be.
+    pub(super) end: Arc<Notify>,
+}
+
+/// How far the host has come with its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    Serving,
+    /// Balancers are to notice: all are served as before, and answers of HTTP/1 tell their clients to connect anew, to another host.
+    Leaving,
+    /// No more connections, and those that are there end.
+    Stopping,
 }
 
 /// What connections may take.
@@ -44,6 +61,8 @@ pub struct Bounds {
     pub first_bytes: Duration,
     pub header: Duration,
     pub idle: Duration,
+    /// The same of HTTP/1 once the host stops: whoever asks again within this time gets one last answer, which says that it is.
+    pub last: Duration,
     pub write: Duration,
     /// How long connections may take to end after the stop.
     pub drain: Duration,
@@ -70,6 +89,7 @@ impl From<&super::Config> for Bounds {
             first_bytes: config.first_bytes,
             header: config.header,
             idle: config.idle,
+            last: config.header.min(config.drain / 2),
             write: config.write,
             drain: config.drain,
         }
@@ -78,7 +98,7 @@ impl From<&super::Config> for Bounds {
 
 /// What every connection of one door shares.
 struct House<S> {
-    server: Builder<TokioExecutor>,
+    server: Builder<Streams>,
     service: S,
     bounds: Bounds,
     dog: Arc<Watchdog>,
@@ -101,9 +121,16 @@ impl<S> Inner for S where
 {
 }
 
-/// Serves `service` at `door` until `stop` turns true. Then: no more connections; those that are there are told to end (GOAWAY,
-/// `connection: close`) and finish what is under way, within `bounds.drain`.
-pub async fn serve(door: Door, service: impl Inner, bounds: Bounds, metrics: Metrics, mut stop: watch::Receiver<bool>) {
+/// Serves `service` at `door` until it is to stop. Then: no more connections but those that wait to be accepted already; those that are
+/// there are told to end (by GOAWAY at once, by `connection: close` with their next answer) and finish what is under way, within
+/// `bounds.drain`.
+pub async fn serve(
+    door: Door,
+    service: impl Inner,
+    bounds: Bounds,
+    metrics: Metrics,
+    mut phase: watch::Receiver<Phase>,
+) {
     let slots = Arc::new(Semaphore::new(bounds.connections));
     let Door { listener, tls, peers, proxy_protocol } = door;
     let dog = Watchdog::new(bounds, metrics);
@@ -111,20 +138,25 @@ pub async fn serve(door: Door, service: impl Inner, bounds: Bounds, metrics: Met
     let mut connections = JoinSet::new();
     let watching = house.clone();
     let guard = tokio::spawn(async move { watching.dog.watch().await });
+    let look_after = |connections: &mut JoinSet<()>, (stream, peer, slot), phase| {
+        let house = house.clone();
+        connections.spawn(async move {
+            house.connection(stream, peer, phase).await;
+            drop::<OwnedSemaphorePermit>(slot);
+        });
+    };
     loop {
         while connections.try_join_next().is_some() {}
         let accepted = tokio::select! {
             accepted = accept(&listener, &slots) => accepted,
-            () = stopped(&mut stop) => break,
+            () = stopped(&mut phase) => break,
         };
-        let Some((stream, peer, slot)) = accepted else { continue };
-        let (house, stop) = (house.clone(), stop.clone());
-        connections.spawn(async move {
-            house.connection(stream, peer, stop).await;
-            drop(slot);
-        });
+        let Some(accepted) = accepted else { continue };
+        look_after(&mut connections, accepted, phase.clone());
     }
-    drop(listener);
+    for accepted in accept_waiting(listener, &slots) {
+        look_after(&mut connections, accepted, phase.clone());
+    }
     let finished = tokio::time::timeout(bounds.drain, async { while connections.join_next().await.is_some() {} }).await;
     if finished.is_err() {
         tracing::warn!(
@@ -135,10 +167,24 @@ pub async fn serve(door: Door, service: impl Inner, bounds: Bounds, metrics: Met
     guard.abort();
 }
 
-async fn accept(
-    listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+type Accepted = (TcpStream, SocketAddr, OwnedSemaphorePermit);
+
+/// Connections that were made already when the host stopped to listen: their clients may have sent something.
+fn accept_waiting(listener: TcpListener, slots: &Arc<Semaphore>) -> Vec<Accepted> {
+    let Ok(listener) = listener.into_std() else { return Vec::new() };
+    let accept = || {
+        let slot = slots.clone().try_acquire_owned().ok()?;
+        // It does not block: there is one, or there is none.
+        let (stream, peer) = listener.accept().ok()?;
+        stream.set_nonblocking(true).ok()?;
+        let stream = TcpStream::from_std(stream).ok()?;
+        let _ = stream.set_nodelay(true);
+        Some((stream, peer, slot))
+    };
+    std::iter::from_fn(accept).collect()
+}
+
+async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> Option<Accepted> {
     let slot = slots.clone().acquire_owned().await.ok()?;
     match listener.accept().await {
         Ok((stream, peer)) => {
@@ -155,8 +201,8 @@ async fn accept(
     }
 }
 
-fn server(bounds: Bounds) -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
+fn server(bounds: Bounds) -> Builder<Streams> {
+    let mut builder = Builder::new(Streams);
     // No timeout for headers here: it would also end connections that rest between two requests. The watchdog tells these apart.
     builder
         .http1()
@@ -178,14 +224,19 @@ fn server(bounds: Bounds) -> Builder<TokioExecutor> {
 }
 
 impl<S: Inner> House<S> {
-    async fn connection(&self, stream: TcpStream, peer: SocketAddr, mut stop: watch::Receiver<bool>) {
+    async fn connection(&self, stream: TcpStream, peer: SocketAddr, mut phase: watch::Receiver<Phase>) {
+        // A client that has just connected has perhaps sent its request, and gets its answer.
+        let silent_at_the_end = async {
+            stopped(&mut phase).await;
+            tokio::time::sleep(self.bounds.last).await;
+        };
         // Telling the versions of HTTP apart waits for the first bytes without a bound of its own.
         let opened = tokio::select! {
             opened = tokio::time::timeout(self.bounds.first_bytes, self.open(stream, peer)) => opened,
-            () = stopped(&mut stop) => return,
+            () = silent_at_the_end => return,
         };
         match opened {
-            Ok(Some((stream, peer, place))) => self.converse(stream, peer, &place, stop).await,
+            Ok(Some((stream, peer, place))) => self.converse(stream, peer, &place, phase).await,
             Ok(None) => {}
             Err(_) => self.dog.count("silent"),
         }
@@ -223,29 +274,22 @@ impl<S: Inner> House<S> {
             },
         };
         let certified = stream.is_certified();
-        Some((stream, Peer { address, certified }, place))
+        let (connection, end) = (place.id, place.pulse.cut.clone());
+        Some((stream, Peer { address, certified, connection, end }, place))
     }
 
-    async fn converse(&self, stream: Incoming, peer: Peer, place: &Place, mut stop: watch::Receiver<bool>) {
+    async fn converse(&self, stream: Incoming, peer: Peer, place: &Place, phase: watch::Receiver<Phase>) {
         let pulse = &place.pulse;
         let service = service_fn(|request: Request<hyper::body::Incoming>| {
-            let (under_way, version) = (pulse.begin(), request.version());
-            let mut request = request.map(Body::new);
-            request.extensions_mut().insert(peer);
-            let answer = self.service.clone().oneshot(request);
-            async move { Ok::<_, Infallible>(answer.await?.map(|body| Paced::new(body, version, under_way))) }
+            answer(self.service.clone(), request.map(Body::new), peer.clone(), pulse, phase.clone())
         });
         let connection = self.server.serve_connection(TokioIo::new(Tracked::new(stream, pulse.clone())), service);
         tokio::pin!(connection);
+        let mut phase = phase.clone();
         let result = tokio::select! {
             result = connection.as_mut() => result,
             () = pulse.cut.notified() => return,
-            () = pulse.close.notified() => {
-                connection.as_mut().graceful_shutdown();
-                tokio::select! { result = connection => result, () = pulse.cut.notified() => return }
-            }
-            () = stopped(&mut stop) => {
-                pulse.told();
+            () = leaving(pulse, &mut phase, self.bounds.last) => {
                 connection.as_mut().graceful_shutdown();
                 tokio::select! { result = connection => result, () = pulse.cut.notified() => return }
             }
@@ -256,9 +300,48 @@ impl<S: Inner> House<S> {
     }
 }
 
+/// One request of a connection.
+fn answer<S: Inner>(
+    service: S,
+    mut request: Request<Body>,
+    mut peer: Peer,
+    pulse: &Arc<Pulse>,
+    phase: watch::Receiver<Phase>,
+) -> impl Future<Output = Result<Response<Paced>, Infallible>> + use<S> {
+    let (mut under_way, version) = (pulse.begin(), request.version());
+    async move {
+        if let Some(end) = end_of_stream() {
+            under_way.ended_by(end.clone());
+            peer.end = end;
+        }
+        request.extensions_mut().insert(peer);
+        let mut response = service.oneshot(request).await?;
+        if version <= Version::HTTP_11 && *phase.borrow() > Phase::Serving {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        let holding = response.extensions_mut().remove::<Arc<Holding>>();
+        Ok(response.map(|body| Paced::new(body, version, under_way, holding)))
+    }
+}
+
+/// Until the client is to be told that the connection ends: it has rested for too long, or the host stops and nothing more is awaited.
+async fn leaving(pulse: &Pulse, phase: &mut watch::Receiver<Phase>, last: Duration) {
+    let at_the_end = async {
+        stopped(phase).await;
+        while let Some(wait) = pulse.awaited(last) {
+            tokio::time::sleep(wait).await;
+        }
+        pulse.told();
+    };
+    tokio::select! {
+        () = pulse.close.notified() => {}
+        () = at_the_end => {}
+    }
+}
+
 /// Also where nobody is left who could say stop.
-async fn stopped(stop: &mut watch::Receiver<bool>) {
-    let _ = stop.wait_for(|stop| *stop).await;
+async fn stopped(phase: &mut watch::Receiver<Phase>) {
+    let _ = phase.wait_for(|phase| *phase == Phase::Stopping).await;
 }
 
 #[cfg(test)]
@@ -274,6 +357,7 @@ impl Bounds {
             first_bytes: second,
             header: second,
             idle: second,
+            last: second,
             write: second,
             drain: second,
         }

@@ -8,7 +8,7 @@ use crate::{
     release::Observed,
     telemetry::LogCaller,
 };
-use axum::body::Body;
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use serde_json::{Map, Value, json};
 use std::{fmt::Write, time::Duration};
@@ -22,7 +22,7 @@ pub(super) fn give_out(
     result: Result<Reply, Fault>,
     trail: &Trail,
     took: Duration,
-) -> (Response<Body>, Option<Fault>) {
+) -> (Response<Bytes>, Option<Fault>) {
     let (status, mut headers, body, fault) = match result {
         Ok(reply) => {
             let mut headers = reply.headers;
@@ -65,14 +65,14 @@ pub(super) fn give_out(
     }
     let is_read = head.method == Method::GET || head.method == Method::HEAD;
     if is_read && status == StatusCode::OK && is_known(head, &mut headers, &body) {
-        let mut response = Response::new(Body::empty());
+        let mut response = Response::new(Bytes::new());
         headers.remove(header::CONTENT_TYPE);
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         *response.headers_mut() = headers;
         return (response, fault);
     }
     let length = body.len();
-    let body = if head.method == Method::HEAD { Body::empty() } else { Body::from(body) };
+    let body = if head.method == Method::HEAD { Bytes::new() } else { body };
     if head.method == Method::HEAD {
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }

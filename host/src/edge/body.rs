@@ -1,22 +1,38 @@
-//! Request bodies: collected, unpacked, and bounded before and after.
+//! Request bodies: collected, unpacked, and bounded before and after; and while they arrive, in what they take and in how slow they are.
 
-use crate::model::Fault;
+use super::held::{Held, Holding, Over, Owner};
+use crate::model::{Blame, Fault};
 use async_compression::{
     tokio::bufread::{BrotliDecoder, GzipDecoder, ZlibDecoder, ZstdDecoder},
     zstd::DParameter,
 };
 use axum::body::Body;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::{TryStreamExt, future::BoxFuture};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use std::io;
-use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt};
+use hyper::body::Body as _;
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncBufRead, AsyncRead, AsyncReadExt},
+    sync::Notify,
+};
 use tokio_util::io::StreamReader;
 
 /// zstd lets the sender choose how much memory the receiver sets aside: 2 to the power of this, 8 MiB (RFC 8878, section 3.1.1.1.2,
 /// recommends that much at least; the library would take 128 MiB).
 const ZSTD_WINDOW: u32 = 23;
+/// What unpacking takes beside a window, of which no more is used than what it has made.
+const DECODER: usize = 64 << 10;
+/// How often it is looked at how much of a body has arrived.
+const WINDOW: Duration = Duration::from_secs(5);
 /// What this host unpacks.
 const CODINGS: HeaderValue = HeaderValue::from_static("gzip, br, zstd, deflate");
 
@@ -62,28 +78,123 @@ fn broken(cause: &dyn std::fmt::Display, text: &'static str) -> Fault {
     Fault::client(StatusCode::BAD_REQUEST, "bad-body", text).with("field", "body").because(cause)
 }
 
-/// The whole body, unpacked: neither what arrives nor what it unpacks to is larger than `max_body`.
-pub(super) fn collect(body: Body, coding: Coding, max_body: usize) -> BoxFuture<'static, Result<Bytes, Fault>> {
-    let body = Limited::new(body, max_body);
-    if coding == Coding::Identity {
-        return Box::pin(async move {
-            match body.collect().await {
-                Ok(collected) => Ok(collected.to_bytes()),
-                Err(error) if error.is::<LengthLimitError>() => Err(too_large(max_body)),
-                Err(error) => Err(broken(&error, "the body did not arrive whole")),
+/// What bodies have to keep to.
+#[derive(Debug, Clone)]
+pub(super) struct Intake {
+    pub(super) max_body: usize,
+    /// The least that has to arrive in a second.
+    pub(super) rate: usize,
+    pub(super) held: Arc<Held>,
+}
+
+/// The whole body, unpacked: neither what arrives nor what it unpacks to is larger than `max_body`. Nothing is read and nothing counts
+/// before the future is polled.
+pub(super) fn collect(
+    body: Body,
+    coding: Coding,
+    intake: &Intake,
+    owner: Owner,
+) -> BoxFuture<'static, Result<Bytes, Fault>> {
+    let intake = intake.clone();
+    Box::pin(async move {
+        if coding == Coding::Identity && body.is_end_stream() {
+            return Ok(Bytes::new());
+        }
+        let end = Arc::new(Notify::new());
+        let holding = intake.held.hold(owner, 0, end.clone()).map_err(of_share)?;
+        let came = AtomicU64::new(0);
+        let body = body.map_frame(|frame| {
+            let bytes = frame.data_ref().map_or(0, Bytes::len);
+            came.fetch_add(bytes as u64, Relaxed);
+            if bytes > 0 {
+                holding.moved();
             }
+            frame
         });
+        let body = Limited::new(body, intake.max_body);
+        let whole = async {
+            match coding {
+                Coding::Identity => gather(body, intake.max_body, &holding).await,
+                _ => {
+                    let packed = StreamReader::new(Box::pin(body.into_data_stream()).map_err(io::Error::other));
+                    unpack(packed, coding, intake.max_body, &holding).await
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            whole = whole => whole,
+            () = end.notified() => Err(given_up()),
+            () = too_slow(&came, intake.rate) => {
+                let text = format!("the body arrives more slowly than the {} bytes a second that it has to", intake.rate);
+                Err(Fault::client(StatusCode::REQUEST_TIMEOUT, "body-too-slow", text).with("field", "body"))
+            }
+        }
+    })
+}
+
+fn of_share(over: Over) -> Fault {
+    let whose = match over {
+        Over::Caller => "from this address",
+        Over::Connection => "on this connection",
+    };
+    let text =
+        format!("as much of request bodies is under way {whose} as may be; send what is under way to its end first");
+    let fault = Fault::client(StatusCode::TOO_MANY_REQUESTS, "too-many-bodies", text);
+    fault.header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+}
+
+fn given_up() -> Fault {
+    let text = "more request bodies are under way than there is room for, and of those in question this one stood still for longest";
+    let fault = Fault::new(Blame::Host, StatusCode::SERVICE_UNAVAILABLE, "overloaded", text);
+    fault.header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+}
+
+/// Ends once the body has arrived too slowly for a while.
+async fn too_slow(came: &AtomicU64, rate: usize) {
+    let least = (rate as u64).saturating_mul(WINDOW.as_secs());
+    loop {
+        tokio::time::sleep(WINDOW).await;
+        if came.swap(0, Relaxed) < least {
+            return;
+        }
     }
-    let packed = StreamReader::new(body.into_data_stream().map_err(io::Error::other));
-    Box::pin(async move { unpack(packed, coding, max_body).await })
+}
+
+/// In one piece. What comes in a single frame is not copied; of many small ones each would keep what it was read into.
+async fn gather<B>(body: Limited<B>, max_body: usize, holding: &Holding) -> Result<Bytes, Fault>
+where
+    B: hyper::body::Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
+{
+    let mut body = std::pin::pin!(body);
+    let (mut first, mut more) = (Bytes::new(), BytesMut::new());
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                too_large(max_body)
+            } else {
+                broken(&error, "the body did not arrive whole")
+            }
+        })?;
+        let Ok(data) = frame.into_data() else { continue };
+        holding.is(first.len() + more.len() + data.len()).map_err(of_share)?;
+        if first.is_empty() && more.is_empty() {
+            first = data;
+        } else {
+            more.extend_from_slice(&std::mem::take(&mut first));
+            more.extend_from_slice(&data);
+        }
+    }
+    Ok(if more.is_empty() { first } else { more.freeze() })
 }
 
 async fn unpack(
-    packed: impl AsyncBufRead + Send + Unpin + 'static,
+    packed: impl AsyncBufRead + Send + Unpin,
     coding: Coding,
     max_body: usize,
+    holding: &Holding,
 ) -> Result<Bytes, Fault> {
-    let reader: Box<dyn AsyncRead + Send + Unpin> = match coding {
+    let reader: Box<dyn AsyncRead + Send + Unpin + '_> = match coding {
         Coding::Gzip => Box::new(GzipDecoder::new(packed)),
         Coding::Brotli => Box::new(BrotliDecoder::new(packed)),
         Coding::Zstd => Box::new(ZstdDecoder::with_params(packed, &[DParameter::window_log_max(ZSTD_WINDOW)])),
@@ -91,12 +202,19 @@ async fn unpack(
         Coding::Identity => Box::new(packed),
     };
     let mut whole = Vec::new();
-    match reader.take(max_body as u64 + 1).read_to_end(&mut whole).await {
-        Ok(_) if whole.len() > max_body => Err(too_large(max_body)),
-        Ok(_) => Ok(whole.into()),
-        Err(error) if error.get_ref().is_some_and(|inner| inner.is::<LengthLimitError>()) => Err(too_large(max_body)),
-        Err(error) => {
-            Err(broken(&error, "the body did not arrive whole, or is not packed as its content-encoding says"))
+    let mut reader = reader.take(max_body as u64 + 1);
+    loop {
+        match reader.read_buf(&mut whole).await {
+            Ok(0) if whole.len() > max_body => return Err(too_large(max_body)),
+            Ok(0) => return Ok(whole.into()),
+            Ok(_) => holding.is(DECODER + 2 * whole.len()).map_err(of_share)?,
+            Err(error) if error.get_ref().is_some_and(|inner| inner.is::<LengthLimitError>()) => {
+                return Err(too_large(max_body));
+            }
+            Err(error) => {
+                let text = "the body did not arrive whole, or is not packed as its content-encoding says";
+                return Err(broken(&error, text));
+            }
         }
     }
 }
@@ -104,9 +222,61 @@ async fn unpack(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{config::http::Shares, telemetry::Metrics};
     use async_compression::tokio::write::{BrotliEncoder, GzipEncoder, ZlibEncoder, ZstdEncoder};
     use async_compression::zstd::CParameter;
+    use futures_util::{FutureExt, StreamExt};
     use tokio::io::{AsyncWrite, AsyncWriteExt};
+
+    impl Intake {
+        fn for_tests(max_body: usize) -> Self {
+            let shares = Shares { all: 64 << 20, per_ip: 64 << 20, per_connection: 64 << 20 };
+            Self { max_body, rate: 1_000, held: Held::new("bodies", shares, &Metrics::default()) }
+        }
+    }
+
+    /// These pieces, and then nothing, and no end.
+    fn unfinished(pieces: Vec<&'static str>) -> Body {
+        let pieces = futures_util::stream::iter(pieces).map(|piece| Ok::<_, io::Error>(Bytes::from(piece)));
+        Body::from_stream(pieces.chain(futures_util::stream::pending()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_arrives_too_slowly_is_a_408() {
+        let started = tokio::time::Instant::now();
+        let slow = collected(unfinished(vec!["some"]), Coding::Identity, 1_000).await.unwrap_err();
+        assert_eq!((slow.status, slow.kind), (StatusCode::REQUEST_TIMEOUT, "body-too-slow"));
+        assert_eq!(started.elapsed().as_secs(), 5);
+        let packed = collected(unfinished(vec![""]), Coding::Gzip, 1_000).await.unwrap_err();
+        assert_eq!(packed.status, StatusCode::REQUEST_TIMEOUT);
+        let drip = futures_util::stream::unfold(0, async |count| {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            (count < 20).then(|| (Ok::<_, io::Error>(Bytes::from(vec![b'x'; 1_100])), count + 1))
+        });
+        let steady = collected(Body::from_stream(Box::pin(drip)), Coding::Identity, 100_000).await.unwrap();
+        assert_eq!(steady.len(), 22_000, "it takes its time, and is fast enough");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_counts_from_its_first_poll_to_its_end() {
+        let mut intake = Intake::for_tests(1_000);
+        let shares = Shares { all: 1 << 20, per_ip: 1 << 20, per_connection: 6_000 };
+        intake.held = Held::new("bodies", shares, &Metrics::default());
+        let owner = Owner { caller: None, connection: Some(1) };
+        let open = || collect(unfinished(vec!["some"]), Coding::Identity, &intake, owner);
+        let (mut first, _never_polled) = (open(), open());
+        assert!(first.as_mut().now_or_never().is_none());
+        let refused = open().await.unwrap_err();
+        assert_eq!((refused.status, refused.kind), (StatusCode::TOO_MANY_REQUESTS, "too-many-bodies"));
+        let whole = collect("whole".into(), Coding::Identity, &intake, Owner { connection: Some(2), ..owner });
+        assert_eq!(whole.await.unwrap(), "whole", "another connection has its own share");
+        drop(first);
+        assert_eq!(collect("whole".into(), Coding::Identity, &intake, owner).await.unwrap(), "whole");
+    }
+
+    async fn collected(body: Body, coding: Coding, max_body: usize) -> Result<Bytes, Fault> {
+        collect(body, coding, &Intake::for_tests(max_body), Owner::default()).await
+    }
 
     async fn packed(coding: Coding, bytes: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
@@ -128,13 +298,13 @@ mod tests {
         for coding in [Coding::Gzip, Coding::Brotli, Coding::Zstd, Coding::Deflate] {
             let text = vec![b'a'; 1_000_000];
             let small = packed(coding, &text).await;
-            let whole = collect(small.clone().into(), coding, text.len()).await.unwrap();
+            let whole = collected(small.clone().into(), coding, text.len()).await.unwrap();
             assert!(whole == text, "{coding:?}");
-            let bomb = collect(small.clone().into(), coding, text.len() - 1).await.unwrap_err();
+            let bomb = collected(small.clone().into(), coding, text.len() - 1).await.unwrap_err();
             assert_eq!(bomb.status, StatusCode::PAYLOAD_TOO_LARGE, "{coding:?}");
             let half = small.get(..small.len() / 2).unwrap().to_vec();
-            assert_eq!(collect(half.into(), coding, text.len()).await.unwrap_err().status, StatusCode::BAD_REQUEST);
-            let bound = collect(small.into(), coding, 10).await.unwrap_err();
+            assert_eq!(collected(half.into(), coding, text.len()).await.unwrap_err().status, StatusCode::BAD_REQUEST);
+            let bound = collected(small.into(), coding, 10).await.unwrap_err();
             assert_eq!(bound.status, StatusCode::PAYLOAD_TOO_LARGE, "what arrives is bounded too: {coding:?}");
         }
     }
@@ -149,7 +319,7 @@ mod tests {
         );
         writer.write_all(&vec![b'a'; 1 << 20]).await.unwrap();
         writer.shutdown().await.unwrap();
-        assert_eq!(collect(out.into(), Coding::Zstd, 2 << 20).await.unwrap_err().status, StatusCode::BAD_REQUEST);
+        assert_eq!(collected(out.into(), Coding::Zstd, 2 << 20).await.unwrap_err().status, StatusCode::BAD_REQUEST);
     }
 
     #[test]

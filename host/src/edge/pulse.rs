@@ -3,10 +3,13 @@
 //! An HTTP library bounds what it waits for itself; it does not see a client that never reads, one that trickles a header, or one that
 //! grants no window. All of these are one question here: since when has this connection made no progress, and with what?
 
-use super::accept::Bounds;
-use std::sync::{
-    Arc, Mutex, PoisonError, Weak,
-    atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+use super::{accept::Bounds, framing::Came};
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 use tokio::{sync::Notify, time::Instant};
 
@@ -21,18 +24,30 @@ pub(super) struct Pulse {
     began: Instant,
     /// A request began to arrive and has not arrived yet.
     reading: AtomicU64,
+    /// The same of a frame or a header block of HTTP/2, whatever else is under way.
+    framing: AtomicU64,
+    is_http2: AtomicBool,
     /// The client takes nothing, or too little.
     blocked: AtomicU64,
     taken: AtomicUsize,
     /// Nothing is under way.
     idle: AtomicU64,
     under_way: AtomicUsize,
-    /// When each body under way last made progress.
-    bodies: Mutex<Vec<Weak<AtomicU64>>>,
+    /// Answers under way as streams of HTTP/2.
+    streams: Mutex<Vec<Weak<Stream>>>,
     /// It was told to end.
     told: AtomicU64,
     pub(super) close: Notify,
-    pub(super) cut: Notify,
+    pub(super) cut: Arc<Notify>,
+}
+
+/// An answer on its way as a stream of HTTP/2.
+#[derive(Debug)]
+struct Stream {
+    /// When it last made progress.
+    progress: AtomicU64,
+    /// Ends it, and nothing else of its connection.
+    end: Arc<Notify>,
 }
 
 /// What the watchdog thinks of a connection.
@@ -48,7 +63,9 @@ pub(super) enum Verdict {
 #[derive(Debug)]
 pub(super) struct UnderWay {
     pulse: Arc<Pulse>,
-    progress: Option<Arc<AtomicU64>>,
+    stream: Option<Arc<Stream>>,
+    /// Ends this request and as little else as may be: its stream, or on HTTP/1 its connection.
+    pub(super) end: Arc<Notify>,
 }
 
 impl Pulse {
@@ -56,14 +73,16 @@ impl Pulse {
         Arc::new(Self {
             began: Instant::now(),
             reading: AtomicU64::new(0),
+            framing: AtomicU64::new(0),
+            is_http2: AtomicBool::new(false),
             blocked: AtomicU64::new(0),
             taken: AtomicUsize::new(0),
             idle: AtomicU64::new(1),
             under_way: AtomicUsize::new(0),
-            bodies: Mutex::default(),
+            streams: Mutex::default(),
             told: AtomicU64::new(0),
             close: Notify::new(),
-            cut: Notify::new(),
+            cut: Arc::new(Notify::new()),
         })
     }
 
@@ -78,9 +97,19 @@ impl Pulse {
         }
     }
 
-    /// What came in is no header.
-    pub(super) fn arrived(&self) {
-        self.reading.store(0, Relaxed);
+    /// Bytes came in that are HTTP/2, or may become it.
+    pub(super) fn frames(&self, is_http2: bool, came: Came) {
+        self.is_http2.store(is_http2, Relaxed);
+        match came {
+            Came::Begun => self.framing.store(self.now(), Relaxed),
+            Came::Whole | Came::Other => self.framing.store(0, Relaxed),
+            Came::Unfinished => {}
+        }
+    }
+
+    /// They did not become it. What began then is a request of HTTP/1.
+    pub(super) fn no_frames(&self) {
+        self.reading.store(self.framing.swap(0, Relaxed), Relaxed);
     }
 
     /// The client took `count` of `offered` bytes; `None`: it takes nothing now.
@@ -96,11 +125,11 @@ impl Pulse {
         }
     }
 
-    /// A request has arrived. With `watched`, the progress of its answer's body is watched too.
+    /// A request has arrived.
     pub(super) fn begin(self: &Arc<Self>) -> UnderWay {
-        self.arrived();
+        self.reading.store(0, Relaxed);
         self.under_way.fetch_add(1, Relaxed);
-        UnderWay { pulse: self.clone(), progress: None }
+        UnderWay { pulse: self.clone(), stream: None, end: self.cut.clone() }
     }
 
     /// The client is told to end the connection.
@@ -108,11 +137,43 @@ impl Pulse {
         self.told.store(self.now(), Relaxed);
     }
 
+    /// How much longer the connection is worth waiting for a request, when none is to come after it: of HTTP/1 an answer alone can tell
+    /// the client, so that one that asks again and again gets a last one. `None`: it has rested for `rest`, or can be told at once.
+    pub(super) fn awaited(&self, rest: Duration) -> Option<Duration> {
+        if rest.is_zero() || self.is_http2.load(Relaxed) {
+            return None;
+        }
+        if self.under_way.load(Relaxed) > 0 || self.reading.load(Relaxed) != 0 {
+            return Some(rest);
+        }
+        let rested = Duration::from_millis(self.now().saturating_sub(self.idle.load(Relaxed)));
+        rest.checked_sub(rested).filter(|left| !left.is_zero())
+    }
+
+    /// Ends the streams that have made no progress for too long; how many these are.
+    pub(super) fn end_stuck(&self, bounds: &Bounds) -> usize {
+        let now = self.now();
+        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        streams.retain(|stream| stream.strong_count() > 0);
+        let is_stuck = |stream: &Arc<Stream>| is_over(now, stream.progress.load(Relaxed), bounds.write);
+        let stuck = streams.iter().filter_map(Weak::upgrade).filter(is_stuck);
+        stuck
+            .map(|stream| {
+                // Once: it is on its way out.
+                stream.progress.store(0, Relaxed);
+                stream.end.notify_one();
+            })
+            .count()
+    }
+
     pub(super) fn check(&self, bounds: &Bounds) -> Verdict {
         let now = self.now();
-        let over =
-            |mark: u64, bound: std::time::Duration| mark != 0 && u128::from(now - mark.min(now)) >= bound.as_millis();
+        let over = |mark, bound| is_over(now, mark, bound);
         if over(self.reading.load(Relaxed), bounds.header) {
+            return Verdict::Cut("header");
+        }
+        // Nothing is read of a client that does not let the host write what has to be written first.
+        if self.blocked.load(Relaxed) == 0 && over(self.framing.load(Relaxed), bounds.header) {
             return Verdict::Cut("header");
         }
         if over(self.blocked.load(Relaxed), bounds.write) {
@@ -121,12 +182,6 @@ impl Pulse {
             }
             self.blocked.store(now, Relaxed);
         }
-        let mut bodies = self.bodies.lock().unwrap_or_else(PoisonError::into_inner);
-        bodies.retain(|body| body.strong_count() > 0);
-        if bodies.iter().filter_map(Weak::upgrade).any(|body| over(body.load(Relaxed), bounds.write)) {
-            return Verdict::Cut("write");
-        }
-        drop(bodies);
         if self.under_way.load(Relaxed) == 0 {
             let (idle, told) = (self.idle.load(Relaxed), self.told.load(Relaxed));
             if told == 0 && over(idle, bounds.idle) {
@@ -142,23 +197,33 @@ impl Pulse {
     }
 }
 
+/// Whether a mark is older than that.
+fn is_over(now: u64, mark: u64, bound: Duration) -> bool {
+    mark != 0 && u128::from(now.saturating_sub(mark)) >= bound.as_millis()
+}
+
 impl UnderWay {
+    /// It is a stream, which may be ended without its connection.
+    pub(super) fn ended_by(&mut self, end: Arc<Notify>) {
+        self.end = end;
+    }
+
     /// From here on the answer's body has to make progress.
     pub(super) fn watch_body(&mut self) {
-        let progress = Arc::new(AtomicU64::new(self.pulse.now()));
-        let mut bodies = self.pulse.bodies.lock().unwrap_or_else(PoisonError::into_inner);
-        if bodies.len() >= TIDY_AT {
-            bodies.retain(|body| body.strong_count() > 0);
+        let stream = Arc::new(Stream { progress: AtomicU64::new(self.pulse.now()), end: self.end.clone() });
+        let mut streams = self.pulse.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        if streams.len() >= TIDY_AT {
+            streams.retain(|stream| stream.strong_count() > 0);
         }
-        bodies.push(Arc::downgrade(&progress));
-        drop(bodies);
-        self.progress = Some(progress);
+        streams.push(Arc::downgrade(&stream));
+        drop(streams);
+        self.stream = Some(stream);
     }
 
     /// The client was ready for more of the body.
     pub(super) fn progress(&self) {
-        if let Some(progress) = &self.progress {
-            progress.store(self.pulse.now(), Relaxed);
+        if let Some(stream) = &self.stream {
+            stream.progress.store(self.pulse.now(), Relaxed);
         }
     }
 }
@@ -174,7 +239,7 @@ impl Drop for UnderWay {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+    use futures_util::FutureExt;
 
     fn bounds() -> Bounds {
         let second = Duration::from_secs(1);
@@ -229,15 +294,54 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_that_nobody_asks_for_is_cut() {
+    async fn a_stream_that_nobody_reads_is_ended_alone() {
         let pulse = Pulse::new();
         let (mut quick, mut stuck) = (pulse.begin(), pulse.begin());
+        let ends = [(); 2].map(|()| Arc::new(Notify::new()));
+        quick.ended_by(ends[0].clone());
+        stuck.ended_by(ends[1].clone());
         quick.watch_body();
         stuck.watch_body();
-        assert_eq!(after(&pulse, 19).await, Verdict::Well);
+        assert_eq!((after(&pulse, 19).await, pulse.end_stuck(&bounds())), (Verdict::Well, 0));
         quick.progress();
-        assert_eq!(after(&pulse, 1).await, Verdict::Cut("write"));
-        drop(stuck);
-        assert_eq!(pulse.check(&bounds()), Verdict::Well);
+        assert_eq!((after(&pulse, 1).await, pulse.end_stuck(&bounds())), (Verdict::Well, 1));
+        assert!(ends[0].notified().now_or_never().is_none());
+        assert!(ends[1].notified().now_or_never().is_some());
+        assert_eq!(pulse.end_stuck(&bounds()), 0, "once");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_header_of_http_2_has_to_arrive_whatever_else_is_under_way() {
+        let pulse = Pulse::new();
+        let _request = pulse.begin();
+        pulse.frames(true, Came::Begun);
+        assert_eq!(after(&pulse, 4).await, Verdict::Well);
+        pulse.frames(true, Came::Unfinished);
+        let _another = pulse.begin();
+        assert_eq!(after(&pulse, 1).await, Verdict::Cut("header"), "trickling does not help, nor does another stream");
+        pulse.frames(true, Came::Begun);
+        assert_eq!(after(&pulse, 4).await, Verdict::Well, "this is another one");
+        pulse.frames(true, Came::Whole);
+        assert_eq!(after(&pulse, 50).await, Verdict::Well);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_busy_connection_of_http_1_is_worth_waiting_for_a_last_request() {
+        let pulse = Pulse::new();
+        let rest = Duration::from_secs(5);
+        let request = pulse.begin();
+        assert_eq!(pulse.awaited(rest), Some(rest));
+        after(&pulse, 50).await;
+        drop(request);
+        after(&pulse, 2).await;
+        assert_eq!(pulse.awaited(rest), Some(Duration::from_secs(3)));
+        assert_eq!(pulse.awaited(Duration::ZERO), None);
+        after(&pulse, 3).await;
+        assert_eq!(pulse.awaited(rest), None, "it has rested enough");
+        pulse.arriving();
+        assert_eq!(pulse.awaited(rest), Some(rest), "a request is on its way");
+        let two = Pulse::new();
+        two.frames(true, Came::Whole);
+        assert_eq!(two.awaited(rest), None, "HTTP/2 has GOAWAY");
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{
     accept::Peer,
-    body::{self, Coding},
+    body::{self, Coding, Intake},
+    held::Owner,
 };
 use crate::{
     gateway,
@@ -11,7 +12,8 @@ use crate::{
 };
 use axum::body::Body;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version, header, uri::Authority};
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
+use tokio::sync::Notify;
 
 /// What stays at the edge of a request, for its answer.
 #[derive(Debug)]
@@ -24,22 +26,30 @@ pub(super) struct Head {
     pub(super) has: Vec<HeaderValue>,
     /// Where it comes from, by the word of listed peers.
     pub(super) source: Option<IpAddr>,
+    /// For whom its bytes are held.
+    pub(super) owner: Owner,
+    /// Ends the request before it has ended by itself; `None` where there is no connection.
+    pub(super) end: Option<Arc<Notify>>,
 }
 
 /// Splits a request into what stays here and what goes on to the gateway.
 pub(super) fn take_in(
     request: Request<Body>,
-    max_body: usize,
+    intake: &Intake,
     peers: &Peers,
 ) -> (Head, Result<gateway::Request, Fault>) {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    let peer = parts.extensions.remove::<Peer>();
+    let owner = peer.as_ref().map_or_else(Owner::default, |peer| Owner {
+        caller: peers.caller_of(peer.address, &parts.headers),
+        connection: (!peers.contains(peer.address.ip())).then_some(peer.connection),
+    });
     let request_id = parts.headers.get("x-request-id").filter(|id| is_id(id)).cloned().unwrap_or_else(new_id);
     let trace = match parts.headers.get("traceparent") {
         Some(parent) => TraceContext::from_header(parent.as_bytes()),
         None => TraceContext::fresh(),
     };
-    let peer = parts.extensions.get::<Peer>().copied();
-    let source = peer.map(|peer| peers.client_of(peer.address, &parts.headers));
+    let source = peer.as_ref().map(|peer| peers.client_of(peer.address, &parts.headers));
     let head = Head {
         source: source.map(|source| source.ip()),
         method: parts.method.clone(),
@@ -47,20 +57,22 @@ pub(super) fn take_in(
         request_id: request_id.clone(),
         trace,
         has: parts.headers.get_all(header::IF_NONE_MATCH).iter().cloned().collect(),
+        owner,
+        end: peer.as_ref().map(|peer| peer.end.clone()),
     };
     let checked = check_host(&parts).and_then(|()| check_framing(&parts.headers));
-    let checked = checked.and_then(|()| check_length(&parts.headers, max_body));
+    let checked = checked.and_then(|()| check_length(&parts.headers, intake.max_body));
     let checked = checked.and_then(|()| Coding::of(&parts.headers));
     let request = checked.map(|coding| gateway::Request {
         method: parts.method,
         uri: parts.uri,
-        body: body::collect(body, coding, max_body),
+        body: body::collect(body, coding, intake, owner),
         request_id,
         trace,
-        peer: peer.map(|peer| peer.address),
-        certified: peer.is_some_and(|peer| peer.certified),
+        peer: peer.as_ref().map(|peer| peer.address),
+        certified: peer.as_ref().is_some_and(|peer| peer.certified),
         source,
-        caller: peer.and_then(|peer| peers.caller_of(peer.address, &parts.headers)),
+        caller: owner.caller,
         headers: parts.headers,
     });
     (head, request)

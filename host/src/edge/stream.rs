@@ -1,6 +1,10 @@
 //! A connection's bytes on their way, and what its pulse learns from them. And a body, handed over in pieces.
 
-use super::pulse::{Pulse, UnderWay};
+use super::{
+    framing::{Came, Framing},
+    held::Holding,
+    pulse::{Pulse, UnderWay},
+};
 use crate::net::Incoming;
 use axum::body::Body;
 use bytes::Bytes;
@@ -14,12 +18,10 @@ use std::{
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// With which an HTTP/2 connection begins: the preface (RFC 9113, section 3.4) and the head of the SETTINGS frame that follows.
-const OPENING: usize = 24 + 9;
 /// Pieces of a body on HTTP/2: what a client without a window can make the host hold for one stream.
 const SMALL: usize = 16 << 10;
-/// Pieces on HTTP/1, where there is one body at a time.
-const LARGE: usize = 256 << 10;
+/// Pieces on HTTP/1, where there is one body at a time. Small enough that each that is taken is a sign of a client that reads.
+const LARGE: usize = 64 << 10;
 
 /// A stream that leaves its marks.
 #[derive(Debug)]
@@ -30,45 +32,32 @@ pub(super) struct Tracked {
 }
 
 /// What the first bytes say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 enum Begin {
-    Unknown,
     Http1,
-    /// An opening that has come this far; whole, nothing of a connection is a header that could trickle without end.
-    Http2(usize),
+    /// So it is, or may still be.
+    Http2(Framing),
 }
 
 impl Tracked {
     pub(super) fn new(inner: Incoming, pulse: Arc<Pulse>) -> Self {
-        Self { inner, pulse, begin: Begin::Unknown }
+        Self { inner, pulse, begin: Begin::Http2(Framing::default()) }
     }
 
     fn came(&mut self, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
         }
-        if self.begin == Begin::Unknown {
-            self.begin = if bytes.starts_with(b"P")
-                && !bytes.starts_with(b"PO")
-                && !bytes.starts_with(b"PU")
-                && !bytes.starts_with(b"PA")
-            {
-                Begin::Http2(0)
-            } else {
-                Begin::Http1
-            };
-        }
-        match &mut self.begin {
-            Begin::Http2(come) if *come >= OPENING => {}
-            Begin::Http2(come) => {
-                self.pulse.arriving();
-                *come += bytes.len();
-                if *come >= OPENING {
-                    self.pulse.arrived();
-                }
+        if let Begin::Http2(framing) = &mut self.begin {
+            let came = framing.follow(bytes);
+            if came != Came::Other {
+                self.pulse.frames(framing.is_http2(), came);
+                return;
             }
-            Begin::Http1 | Begin::Unknown => self.pulse.arriving(),
+            self.pulse.no_frames();
+            self.begin = Begin::Http1;
         }
+        self.pulse.arriving();
     }
 
     fn went(&self, result: &Poll<io::Result<usize>>, offered: usize) {
@@ -139,15 +128,21 @@ pub(super) struct Paced {
     rest: Bytes,
     piece: usize,
     under_way: UnderWay,
+    holding: Option<Arc<Holding>>,
 }
 
 impl Paced {
-    pub(super) fn new(inner: Body, version: http::Version, mut under_way: UnderWay) -> Self {
+    pub(super) fn new(
+        inner: Body,
+        version: http::Version,
+        mut under_way: UnderWay,
+        holding: Option<Arc<Holding>>,
+    ) -> Self {
         let many_at_once = version == http::Version::HTTP_2;
         if many_at_once {
             under_way.watch_body();
         }
-        Self { inner, rest: Bytes::new(), piece: if many_at_once { SMALL } else { LARGE }, under_way }
+        Self { inner, rest: Bytes::new(), piece: if many_at_once { SMALL } else { LARGE }, under_way, holding }
     }
 }
 
@@ -158,6 +153,9 @@ impl HttpBody for Paced {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = self.get_mut();
         this.under_way.progress();
+        if let Some(holding) = &this.holding {
+            holding.moved();
+        }
         if this.rest.is_empty() {
             let mut next = this.inner.frame();
             match ready!(Pin::new(&mut next).poll(cx)) {

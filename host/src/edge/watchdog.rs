@@ -33,7 +33,7 @@ struct Open {
 #[derive(Debug)]
 pub(super) struct Place {
     dog: Arc<Watchdog>,
-    id: u64,
+    pub(super) id: u64,
     address: Option<Subnet>,
     pub(super) pulse: Arc<Pulse>,
 }
@@ -72,6 +72,13 @@ impl Watchdog {
         self.metrics.connections_cut.get_or_create(&CutLabels { reason: reason.to_owned() }).inc();
     }
 
+    fn count_stuck(&self, streams: usize) {
+        if streams > 0 {
+            let label = CutLabels { reason: "write".to_owned() };
+            self.metrics.requests_cut.get_or_create(&label).inc_by(streams as u64);
+        }
+    }
+
     /// Looks after all connections, until the future is dropped.
     pub(super) async fn watch(&self) {
         let shortest = self.bounds.header.min(self.bounds.write).min(self.bounds.idle);
@@ -80,6 +87,7 @@ impl Watchdog {
             round.tick().await;
             let connections: Vec<_> = self.open().connections.values().cloned().collect();
             for pulse in connections {
+                self.count_stuck(pulse.end_stuck(&self.bounds));
                 match pulse.check(&self.bounds) {
                     Verdict::Well => {}
                     Verdict::Close => pulse.close.notify_one(),
