@@ -1,20 +1,26 @@
 //! Messages in JSON for plugins that have no protobuf: converted once on the way out and once on the way back, by the artifact's
 //! own descriptors.
 
+mod read;
+mod scalar;
+mod write;
+
 use crate::model::{Code, Failure};
 use bytes::Bytes;
 use prost::Message;
-use prost_reflect::{DeserializeOptions, DynamicMessage, MessageDescriptor, ReflectMessage, SerializeOptions};
+use prost_reflect::{DynamicMessage, MessageDescriptor, ReflectMessage};
+use read::Wanted;
+use serde::{Serialize, de::DeserializeSeed};
 use std::io;
+use write::Written;
 
 /// JSON of `message` to protobuf. Unknown fields are passed over; what is wrong is told with the field where it stands.
 pub fn to_protobuf(message: MessageDescriptor, json: &[u8]) -> Result<Bytes, Failure> {
     let name = message.full_name().to_owned();
     let mut reader = serde_json::Deserializer::from_slice(json);
-    let options = DeserializeOptions::new().deny_unknown_fields(false);
     let mut track = serde_path_to_error::Track::new();
     let tracked = serde_path_to_error::Deserializer::new(&mut reader, &mut track);
-    let parsed = DynamicMessage::deserialize_with_options(message, tracked, &options);
+    let parsed = Wanted(&message).deserialize(tracked);
     let parsed = parsed.and_then(|parsed| reader.end().map(|()| parsed)).map_err(|error| {
         let path = track.path();
         // The message itself has no name.
@@ -32,8 +38,7 @@ pub fn to_json(message: MessageDescriptor, reply: &Bytes, most: usize) -> Result
         |error: &dyn std::fmt::Display| Failure::new(Code::Internal, format!("the reply is no `{name}`: {error}"));
     let parsed = DynamicMessage::decode(message, reply.clone()).map_err(|error| bad(&error))?;
     let mut out = Bounded { bytes: Vec::with_capacity(most.min(reply.len() * 2)), most };
-    let options = SerializeOptions::new().skip_default_fields(false);
-    let written = parsed.serialize_with_options(&mut serde_json::Serializer::new(&mut out), &options);
+    let written = Written::with_zeros(&parsed).serialize(&mut serde_json::Serializer::new(&mut out));
     written.map_err(|error| if error.is_io() { too_large(&name) } else { bad(&error) })?;
     Ok(out.bytes.into())
 }
@@ -42,8 +47,7 @@ pub fn to_json(message: MessageDescriptor, reply: &Bytes, most: usize) -> Result
 pub fn of_set_fields(message: &DynamicMessage, most: usize) -> Result<Bytes, Failure> {
     let name = message.descriptor().full_name().to_owned();
     let mut out = Bounded { bytes: Vec::new(), most };
-    let options = SerializeOptions::new().skip_default_fields(true);
-    let written = message.serialize_with_options(&mut serde_json::Serializer::new(&mut out), &options);
+    let written = Written::of_set_fields(message).serialize(&mut serde_json::Serializer::new(&mut out));
     written.map_err(|error| {
         let text = format!("the request can't be written as JSON of `{name}`: {error}");
         if error.is_io() { too_large(&name) } else { Failure::new(Code::InvalidArgument, text) }
@@ -71,6 +75,38 @@ pub fn list_to_json(message: MessageDescriptor, list: &Bytes, most: usize) -> Re
     Ok(out.into())
 }
 
+/// Messages that JSON writes otherwise than as an object of their fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SpecialForm {
+    Any,
+    Timestamp,
+    Duration,
+    /// As the one value that it has.
+    Wrapper,
+    /// Masks, free-form JSON, and nothing.
+    Other,
+}
+
+impl SpecialForm {
+    fn of(message: &MessageDescriptor) -> Option<Self> {
+        Some(match message.full_name().strip_prefix("google.protobuf.")? {
+            "Any" => Self::Any,
+            "Timestamp" => Self::Timestamp,
+            "Duration" => Self::Duration,
+            "BoolValue" | "BytesValue" | "StringValue" | "FloatValue" | "DoubleValue" | "Int32Value" | "Int64Value"
+            | "UInt32Value" | "UInt64Value" => Self::Wrapper,
+            "FieldMask" | "Struct" | "ListValue" | "Value" | "Empty" => Self::Other,
+            _ => return None,
+        })
+    }
+}
+
+/// The name of the message in an `Any`, out of its `@type`.
+fn any_name(url: &str) -> Result<&str, String> {
+    let name = url.rsplit_once('/').map(|(_, name)| name).filter(|name| !name.is_empty());
+    name.ok_or_else(|| format!("{url:?} is no `@type` such as \"type.googleapis.com/google.protobuf.Duration\""))
+}
+
 fn too_large(name: &str) -> Failure {
     Failure::new(Code::ResourceExhausted, format!("a `{name}` is over the bound in JSON"))
 }
@@ -95,5 +131,7 @@ impl io::Write for Bounded {
     }
 }
 
+#[cfg(test)]
+mod conformance;
 #[cfg(test)]
 mod tests;
