@@ -121,6 +121,22 @@ async fn the_waterfall_shows_batches_retries_and_where_replies_came_from() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_waterfall_shows_what_is_behind_a_reply_that_stands_in() {
+    let upstream = knows_all().await;
+    upstream.on(GET_FILM, |_| Answer::fails(14, "down"));
+    let lines = "breaker = { k = 0 }";
+    let host = setup(&[upstream.address()], lines).http("explain-scope = \"*\"").start().await;
+    let page = explained(host.get("/film/1/empty").header("x-weft-explain", "1").send().await).await;
+    let (call, trip) = (&page["calls"][0], &page["trips"][0]);
+    assert_eq!((&call["origin"], &call["code"]), (&"fallback".into(), &"OK".into()), "{page:#}");
+    let address = upstream.address().to_string();
+    assert_eq!((&trip["code"], &trip["attempts"]), (&"UNAVAILABLE".into(), &3.into()), "{page:#}");
+    assert_eq!(trip["endpoint"], address.as_str(), "{page:#}");
+    let line = page["waterfall"][0].as_str().unwrap();
+    assert!(line.contains(&format!("3 attempts, instead of UNAVAILABLE from {address}")), "{line}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_waterfall_of_a_request_that_failed_says_so_first_and_so_does_all_else() {
     let upstream = knows_all().await;
     upstream.on(GET_FILM, |_| Answer::Stall);

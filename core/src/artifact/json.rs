@@ -101,6 +101,21 @@ impl SpecialForm {
     }
 }
 
+/// Whether JSON writes these messages as one text, number or truth.
+pub fn is_one_value(message: &MessageDescriptor) -> bool {
+    let is_mask = message.full_name() == "google.protobuf.FieldMask";
+    let form = SpecialForm::of(message);
+    is_mask || matches!(form, Some(SpecialForm::Timestamp | SpecialForm::Duration | SpecialForm::Wrapper))
+}
+
+/// What JSON makes of a time or a mask; none where it is none.
+pub fn text_of(message: &DynamicMessage) -> Option<String> {
+    match Written::of_set_fields(message).serialize(serde_json::value::Serializer).ok()? {
+        serde_json::Value::String(text) => Some(text),
+        _ => None,
+    }
+}
+
 /// The name of the message in an `Any`, out of its `@type`.
 fn any_name(url: &str) -> Result<&str, String> {
     let name = url.rsplit_once('/').map(|(_, name)| name).filter(|name| !name.is_empty());

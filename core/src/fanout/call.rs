@@ -74,6 +74,10 @@ pub struct Trip {
     /// Calls that it stood for.
     pub keys: usize,
     pub attempts: u32,
+    /// Where the last attempt was made; none where nothing was sent.
+    pub endpoint: Option<Arc<str>>,
+    /// Why it failed, also where something else stands in for its reply.
+    pub failed: Option<Code>,
     /// How long its first call had gathered.
     pub gathered: Duration,
     pub started: Instant,
@@ -87,7 +91,9 @@ impl Trip {
     pub(super) fn ended(answer: &Answer) -> Self {
         let now = Instant::now();
         let (via, gathered) = (String::new(), Duration::ZERO);
-        Self { via, keys: 1, attempts: answer.attempts, gathered, started: now, ended: now, alone: None }
+        let failed = answer.result.as_ref().err().map(|failure| failure.code);
+        let (attempts, endpoint) = (answer.attempts, answer.endpoint.clone());
+        Self { via, keys: 1, attempts, endpoint, failed, gathered, started: now, ended: now, alone: None }
     }
 }
 

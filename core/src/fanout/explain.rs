@@ -1,6 +1,7 @@
 //! The waterfall of one request, for those who may ask: which calls waited for which, what travelled together, and how long.
 
 use super::call::{Outcome, Trip};
+use crate::model::Code;
 use serde_json::{Value, json};
 use std::{
     fmt::Write,
@@ -70,7 +71,8 @@ impl Explain {
         };
         let trip = |trip: &&Arc<Trip>| {
             json!({
-                "via": trip.via, "keys": trip.keys, "attempts": trip.attempts, "alone": trip.alone, "gathered_ms": trip.gathered.as_secs_f64() * 1e3,
+                "via": trip.via, "keys": trip.keys, "attempts": trip.attempts, "endpoint": trip.endpoint.as_deref(),
+                "code": trip.failed.map_or("OK", Code::as_str), "alone": trip.alone, "gathered_ms": trip.gathered.as_secs_f64() * 1e3,
                 "start_ms": self.millis(trip.started), "end_ms": self.millis(trip.ended),
             })
         };
@@ -139,6 +141,13 @@ fn line(call: &Recorded, count: usize, total: f64) -> String {
     }
     if let Err(failure) = &call.outcome.result {
         let _ = write!(text, ", {}", failure.code);
+    }
+    if let Some(Trip { failed: Some(code), endpoint: Some(endpoint), .. }) = call.outcome.trip.as_deref() {
+        match &call.outcome.result {
+            // Something stands in for the reply, and nobody else would say why.
+            Ok(_) => drop(write!(text, ", instead of {code} from {endpoint}")),
+            Err(_) => drop(write!(text, " from {endpoint}")),
+        }
     }
     text.push(')');
     text

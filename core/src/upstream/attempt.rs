@@ -7,7 +7,7 @@ use super::{
     Backend, Outgoing,
     balance::Wish,
     config::Hedge,
-    endpoint::{Failed, Pushback},
+    endpoint::{Endpoint, Failed, Pushback},
 };
 use crate::model::{Code, Failure};
 use bytes::Bytes;
@@ -15,7 +15,10 @@ use futures_util::{
     future::{BoxFuture, FutureExt},
     stream::{FuturesUnordered, StreamExt},
 };
-use std::{sync::atomic::Ordering::Relaxed, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 use tokio::time::Instant;
 
 /// Pause before the first retry; each further one waits twice as long.
@@ -27,6 +30,8 @@ const LONGEST_BACKOFF: Duration = Duration::from_millis(250);
 pub struct Answer {
     pub result: Result<Bytes, Failure>,
     pub attempts: u32,
+    /// The endpoint of the attempt whose end was the call's.
+    pub endpoint: Option<Arc<str>>,
     /// Who refused the call here, so that nothing was sent.
     pub refused_by: Option<&'static str>,
     /// A stream had not ended in the call's time; this is what had come of it.
@@ -35,7 +40,7 @@ pub struct Answer {
 
 impl Answer {
     pub fn new(result: Result<Bytes, Failure>, attempts: u32) -> Self {
-        Self { result, attempts, refused_by: None, cut: false }
+        Self { result, attempts, endpoint: None, refused_by: None, cut: false }
     }
 
     /// Nothing was sent.
@@ -51,17 +56,27 @@ struct Attempts<'a> {
     canary: bool,
     tried: Vec<usize>,
     count: u32,
-    running: FuturesUnordered<BoxFuture<'a, Result<Bytes, Failed>>>,
+    running: FuturesUnordered<BoxFuture<'a, (&'a Endpoint, Result<Bytes, Failed>)>>,
+    /// Where the last attempt that ended was made.
+    ended_at: Option<&'a Endpoint>,
 }
 
 /// Makes the call. Ends by its deadline.
 pub(super) async fn run(backend: &Backend, outgoing: &Outgoing) -> Answer {
     let canary = backend.config.canary.as_ref().is_some_and(|canary| rand::random::<f64>() < canary.share);
-    let mut attempts =
-        Attempts { backend, outgoing, canary, tried: Vec::new(), count: 0, running: FuturesUnordered::new() };
+    let mut attempts = Attempts {
+        backend,
+        outgoing,
+        canary,
+        tried: Vec::new(),
+        count: 0,
+        running: FuturesUnordered::new(),
+        ended_at: None,
+    };
     backend.budget.deposit();
     let result = attempts.run().await;
-    Answer { cut: outgoing.cut.load(Relaxed), ..Answer::new(result, attempts.count) }
+    let endpoint = attempts.ended_at.map(|endpoint| endpoint.address.clone());
+    Answer { endpoint, cut: outgoing.cut.load(Relaxed), ..Answer::new(result, attempts.count) }
 }
 
 impl Attempts<'_> {
@@ -88,10 +103,11 @@ impl Attempts<'_> {
                     continue;
                 }
             };
-            let failed = match ended {
-                Some(Ok(bytes)) => return Ok(bytes),
-                Some(Err(failed)) => failed,
-                None => return Err(no_endpoint()),
+            let Some((endpoint, result)) = ended else { return Err(no_endpoint()) };
+            self.ended_at = Some(endpoint);
+            let failed = match result {
+                Ok(bytes) => return Ok(bytes),
+                Err(failed) => failed,
             };
             if !self.running.is_empty() {
                 continue;
@@ -120,7 +136,7 @@ impl Attempts<'_> {
             async move {
                 let result = endpoint.attempt(outgoing, backend.max_reply).await;
                 backend.observe(endpoint, result.as_ref().map(drop).map_err(|failed| &failed.failure));
-                result
+                (endpoint, result)
             }
             .boxed(),
         );

@@ -91,7 +91,7 @@ impl Backend {
             config.canary.as_ref().is_some_and(|canary| address.metadata.get(&canary.key) == Some(&canary.value))
         };
         let endpoint = |(address, line): (&Address, Line)| Endpoint {
-            address: address.uri.authority().map(ToString::to_string).unwrap_or_default(),
+            address: address.uri.authority().map(|authority| authority.as_str()).unwrap_or_default().into(),
             line,
             base_weight: address.weight,
             canary: is_canary(address),
@@ -135,7 +135,7 @@ impl Backend {
 
     fn endpoints(&self) -> Vec<EndpointState> {
         let state = |e: &Endpoint| EndpointState {
-            address: e.address.clone(),
+            address: e.address.to_string(),
             state: e.health.word(),
             weight: e.weight(),
             under_way: e.load.under_way(),

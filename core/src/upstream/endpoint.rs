@@ -10,13 +10,13 @@ use super::{
 };
 use crate::model::{Code, Failure};
 use bytes::Bytes;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// One instance of a backend.
 #[derive(Debug)]
 pub(super) struct Endpoint {
     /// `127.0.0.1:50051`.
-    pub(super) address: String,
+    pub(super) address: Arc<str>,
     pub(super) line: Line,
     pub(super) base_weight: f64,
     /// Whether it belongs to the canary subset.

@@ -147,7 +147,9 @@ impl Rest {
         if self.has_body() {
             return Ok((target, Some(json::of_set_fields(&fields, LARGEST_REQUEST)?)));
         }
-        query::add(&mut target, self.has_query, &fields);
+        query::add(&mut target, self.has_query, &fields).map_err(|name| {
+            Failure::new(Code::InvalidArgument, format!("`{name}` has a value that a query can't say"))
+        })?;
         if target.len() > LONGEST_TARGET {
             let text = format!("the request is longer than the {LONGEST_TARGET} bytes that a query may have");
             return Err(Failure::new(Code::InvalidArgument, text));

@@ -23,6 +23,7 @@ async fn a_safe_call_is_tried_again_on_another_endpoint_and_an_unsafe_one_is_not
     let answer = call(&backend, true).await;
     assert_eq!((answer.result.unwrap_err().code, answer.attempts), (Code::Unavailable, 3));
     assert_eq!(scripts.each_ref().map(Script::count), [1, 1, 1], "each attempt goes to an endpoint of its own");
+    assert!(answer.endpoint.is_some_and(|endpoint| endpoint.ends_with(":1")), "it says where it ended");
 
     let script = fails_once(Code::Unavailable);
     let backend = super::super::scripted::backend("", std::slice::from_ref(&script));

@@ -1,10 +1,9 @@
 //! Fields as query parameters, as `google.api.http` maps them: those that are set, nested ones as `a.b`, lists as repeated parameters.
 
+use crate::artifact::json::{self, is_one_value as is_scalar};
 use base64::{Engine, engine::general_purpose::URL_SAFE};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use prost_reflect::{
-    DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage, SerializeOptions, Value,
-};
+use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage, Value};
 use std::collections::HashSet;
 
 /// What may stand unencoded in a path segment or a query value (RFC 3986, `unreserved`).
@@ -12,13 +11,6 @@ pub(super) const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.'
 
 /// Messages nest no deeper than they may on the wire (prost's own bound).
 const DEEPEST: usize = 100;
-
-/// Well-known messages whose JSON is one text or number.
-fn is_scalar(message: &MessageDescriptor) -> bool {
-    let Some(name) = message.full_name().strip_prefix("google.protobuf.") else { return false };
-    matches!(name, "Timestamp" | "Duration" | "FieldMask")
-        || name.ends_with("Value") && !matches!(name, "Value" | "ListValue")
-}
 
 fn is_free_form(message: &MessageDescriptor) -> bool {
     matches!(
@@ -49,8 +41,8 @@ pub(super) fn unsayable(message: &MessageDescriptor, skip: &dyn Fn(&str) -> bool
     None
 }
 
-/// Adds all fields that are set.
-pub(super) fn add(target: &mut String, has_query: bool, message: &DynamicMessage) {
+/// Adds all fields that are set. Fails with the name of one that can't be said, such as a time that is none.
+pub(super) fn add(target: &mut String, has_query: bool, message: &DynamicMessage) -> Result<(), String> {
     let mut separator = if has_query { '&' } else { '?' };
     let mut open = vec![(String::new(), message, 0)];
     while let Some((prefix, message, depth)) = open.pop() {
@@ -65,7 +57,8 @@ pub(super) fn add(target: &mut String, has_query: bool, message: &DynamicMessage
                     && !is_scalar(&inner.descriptor())
                 {
                     open.push((format!("{name}."), inner, depth + 1));
-                } else if let Some(text) = text(item, &field) {
+                } else {
+                    let text = text(item, &field).ok_or_else(|| name.clone())?;
                     target.push(separator);
                     target.extend(utf8_percent_encode(&name, ENCODED));
                     target.push('=');
@@ -75,6 +68,7 @@ pub(super) fn add(target: &mut String, has_query: bool, message: &DynamicMessage
             }
         }
     }
+    Ok(())
 }
 
 /// A value as it stands in a path or a query; a list as its items with commas.
@@ -115,8 +109,5 @@ fn scalar(message: &DynamicMessage) -> Option<String> {
         let field = descriptor.get_field(1)?;
         return text(&message.get_field(&field), &field);
     }
-    match message.serialize_with_options(serde_json::value::Serializer, &SerializeOptions::new()).ok()? {
-        serde_json::Value::String(text) => Some(text),
-        _ => None,
-    }
+    json::text_of(message)
 }

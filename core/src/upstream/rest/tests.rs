@@ -101,6 +101,14 @@ fn what_is_set_is_said_and_nothing_else() {
 }
 
 #[test]
+fn a_value_that_a_query_can_not_say_is_refused_and_not_left_out() {
+    // A time before the first nanosecond of its second.
+    let message = Bytes::from_static(b"\x5a\x0b\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01");
+    let refused = rest("GET /w", None).unwrap().request(&message).unwrap_err();
+    assert_eq!((refused.code, refused.message.contains("`at`")), (Code::InvalidArgument, true), "{}", refused.message);
+}
+
+#[test]
 fn what_a_query_can_not_say_is_a_mistake() {
     let mistake = rest("GET /odd", None).unwrap_err();
     assert!(mistake.contains("`deep.list` of `w.v1.Odd`"), "{mistake}");
