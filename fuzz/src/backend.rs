@@ -9,12 +9,20 @@ use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::StreamBody;
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+use tokio::runtime::Runtime;
 use weft_core::{
     model::{Code, Deadline},
     telemetry::Metrics,
     upstream::{Method, Outgoing, Rest, StreamBounds, read_grpc},
 };
+
+static RUNTIME: LazyLock<Runtime> =
+    LazyLock::new(|| tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap());
 
 /// Bytes of a reply.
 const MOST: usize = 4 << 10;
@@ -77,6 +85,8 @@ fn grpc_reply(status: StatusCode, head: HeaderMap, trailers: HeaderMap, body: &[
         source: None,
         cut: Arc::default(),
     };
+    // A stream has a timer, which asks for a runtime though it never comes to its end here.
+    let _inside = RUNTIME.enter();
     let reply = read_grpc(response, outgoing, MOST).now_or_never();
     match reply.expect("everything is there, so nothing is waited for") {
         Ok(message) => assert!(message.len() <= MOST + 100, "{} bytes", message.len()),
