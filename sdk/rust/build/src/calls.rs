@@ -18,6 +18,12 @@ pub(crate) struct Wanted {
     methods: Vec<String>,
 }
 
+impl Wanted {
+    pub(crate) fn service(&self) -> &str {
+        &self.service
+    }
+}
+
 /// What is granted, and is there.
 #[derive(Debug)]
 pub(crate) struct Granted(BTreeMap<String, BTreeSet<String>>);

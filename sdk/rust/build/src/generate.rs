@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use heck::ToShoutySnakeCase;
+use heck::{ToShoutySnakeCase, ToSnakeCase};
 use prost_build::{Config, Method, Module, Service, ServiceGenerator};
-use prost_types::{FileDescriptorProto, FileDescriptorSet};
+use prost_types::{DescriptorProto, FileDescriptorProto, FileDescriptorSet};
 
 use crate::Error;
 use crate::calls::Granted;
+use crate::protos;
 
 /// A tree of modules, named after the packages, with messages and clients.
 pub(crate) fn clients(
@@ -29,9 +30,12 @@ pub(crate) fn clients(
     let files = descriptors.file.iter().cloned().map(|mut file| {
         // Nothing is taken out of the file: comments are found by the place of what they belong to.
         flatten_comments(&mut file);
+        file.message_type.iter_mut().for_each(distinct_fields);
         (Module::from_protobuf_package_name(file.package()), file)
     });
-    let modules = config.generate(files.collect()).map_err(|error| Error::new(error.to_string()))?;
+    let modules = protos::guarded("written as Rust", || {
+        config.generate(files.collect()).map_err(|error| Error::new(error.to_string()))
+    })?;
 
     let mut tree = Tree::default();
     for (module, content) in modules {
@@ -52,6 +56,33 @@ fn flatten_comments(file: &mut FileDescriptorProto) {
     for location in file.source_code_info.iter_mut().flat_map(|info| &mut info.location) {
         location.leading_comments.as_mut().map(flat);
         location.trailing_comments.as_mut().map(flat);
+    }
+}
+
+/// Fields that differ by more than Rust's spelling of them keep it; later ones get a number: `foo_bar`, `foo_bar_2`.
+fn distinct_fields(message: &mut DescriptorProto) {
+    let mut names = Names::default();
+    for field in &mut message.field {
+        let plain = field.name().to_snake_case();
+        let name = names.distinct(&plain);
+        if name != plain {
+            field.name = Some(name);
+        }
+    }
+    message.nested_type.iter_mut().for_each(distinct_fields);
+}
+
+/// Names that are made distinct by a number.
+#[derive(Default)]
+struct Names(BTreeSet<String>);
+
+impl Names {
+    fn distinct(&mut self, name: &str) -> String {
+        let numbered = (2..).map(|number| format!("{}_{number}", name.trim_start_matches("r#")));
+        let free = std::iter::once(name.to_owned()).chain(numbered).find(|name| !self.0.contains(name));
+        let name = free.unwrap_or_default();
+        self.0.insert(name.clone());
+        name
     }
 }
 
@@ -83,8 +114,21 @@ struct Tree {
 
 impl Tree {
     fn write(&self, text: &mut String, depth: usize) {
-        text.push_str(&self.content);
+        let mut content = self.content.clone();
         for (name, child) in &self.children {
+            // A message with inner types and a package may be modules of one name: they are one.
+            let head = format!("\npub mod {name} {{\n");
+            if let Some(place) = content.find(&head) {
+                let mut inner = String::new();
+                child.write(&mut inner, depth + 1);
+                content.insert_str(place + head.len(), &inner);
+            }
+        }
+        text.push_str(&content);
+        for (name, child) in &self.children {
+            if self.content.contains(&format!("\npub mod {name} {{\n")) {
+                continue;
+            }
             if depth == 0 {
                 text.push_str(
                     "#[allow(warnings, missing_docs, missing_debug_implementations, unreachable_pub, unused_qualifications, \
@@ -114,12 +158,15 @@ impl ServiceGenerator for Clients {
         }
         let client = &service.name;
         let (mut consts, mut methods, mut missing) = (String::new(), String::new(), String::new());
+        let (mut names, mut constants) = (Names::default(), Names::default());
         for method in &service.methods {
+            let constant = constants.distinct(&method.proto_name.to_shouty_snake_case());
+            let method = &Method { name: names.distinct(&method.name), ..method.clone() };
             let method_name = format!("{name}/{}", method.proto_name);
             if method.client_streaming {
                 let _ = writeln!(missing, "/// - `{}` takes a stream, which a plugin can't send", method.proto_name);
             } else if let Some(number) = self.granted.get(&method_name) {
-                granted(&mut consts, &mut methods, client, method, &method_name, *number);
+                granted(&mut consts, &mut methods, client, method, (&method_name, &constant), *number);
             } else {
                 let _ = writeln!(missing, "/// - `{}` is not granted", method.proto_name);
                 not_granted(&mut methods, client, method, &name);
@@ -142,10 +189,16 @@ impl ServiceGenerator for Clients {
     }
 }
 
-fn granted(consts: &mut String, methods: &mut String, client: &str, method: &Method, full_name: &str, number: usize) {
+fn granted(
+    consts: &mut String,
+    methods: &mut String,
+    client: &str,
+    method: &Method,
+    (full_name, constant): (&str, &str),
+    number: usize,
+) {
     let Method { name, input_type: input, .. } = method;
     let output = &output(method);
-    let constant = method.proto_name.to_shouty_snake_case();
     let comments = docs(&method.comments.leading, "    ");
     let _ = write!(
         consts,

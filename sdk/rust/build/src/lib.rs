@@ -28,7 +28,9 @@
 mod calls;
 mod error;
 mod generate;
+mod imports;
 mod protos;
+mod roots;
 
 use std::env;
 use std::fs;
@@ -36,7 +38,7 @@ use std::path::{Path, PathBuf};
 
 pub use error::Error;
 
-/// Generates clients from all `.proto` files in these folders. Imports are relative to them.
+/// Generates clients from the `.proto` files in these folders. Imports are relative to them.
 ///
 /// Paths are relative to the crate's folder, in which `plugin.toml` lies.
 pub fn protos(folders: &[impl AsRef<Path>]) -> Result<(), Error> {
@@ -124,9 +126,10 @@ impl Builder {
         }
 
         let wanted = calls::read(&manifest)?;
-        let sources = protos::Sources::parse(&folders)?;
+        let names: Vec<&str> = wanted.iter().map(calls::Wanted::service).collect();
+        let sources = protos::Sources::find(&folders, &names)?;
         let granted = calls::resolve(&manifest, wanted, &sources)?;
-        let descriptors = sources.compile(&folders, granted.services())?;
+        let descriptors = sources.compile(granted.services())?;
         let clients = generate::clients(&descriptors, &granted, &self.bytes, &self.attributes)?;
 
         write(&out.join("weft.rs"), clients.as_bytes())?;

@@ -1,15 +1,16 @@
 //! Finds services in `.proto` files, and compiles the files that are needed.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 
 use prost::Message;
 use prost_types::{FileDescriptorProto, FileDescriptorSet};
 use protox::Compiler;
-use protox::file::File;
 
 use crate::Error;
+use crate::imports;
+use crate::roots::{Fault, Proto, Roots};
 
 /// A service as its file declares it.
 #[derive(Debug)]
@@ -24,43 +25,74 @@ pub(crate) struct Method {
     pub(crate) takes_stream: bool,
 }
 
-/// All services by their full names.
+/// The services that may be meant, by their full names.
 #[derive(Debug)]
 pub(crate) struct Sources {
     pub(crate) services: BTreeMap<String, Service>,
+    roots: Roots,
 }
 
 impl Sources {
-    /// Parses every file, without its imports: an import that this plugin does not need may be missing.
-    pub(crate) fn parse(folders: &[PathBuf]) -> Result<Self, Error> {
-        let mut services = BTreeMap::new();
-        for folder in folders {
-            let mut files = Vec::new();
-            find(folder, &mut files)?;
-            for path in files {
-                let name = import_name(folder, &path);
-                let source = fs::read_to_string(&path).map_err(|error| Error::file(&path, error))?;
-                let file = File::from_source(&name, &source).map_err(|error| parse_error(folder, &error))?;
-                declare(file.file_descriptor_proto(), &mut services);
+    /// Reads the files that may declare these services, without their imports; all files, where one of the services is not found, so
+    /// that it can be said what there is.
+    pub(crate) fn find(folders: &[PathBuf], wanted: &[&str]) -> Result<Self, Error> {
+        let mut sources = Self { services: BTreeMap::new(), roots: Roots::new(folders)? };
+        if wanted.is_empty() {
+            return Ok(sources);
+        }
+        let simple: Vec<&str> = wanted.iter().filter_map(|name| name.rsplit('.').next()).collect();
+        let (near, far): (Vec<_>, Vec<_>) = sources.roots.files()?.into_iter().partition(|file| file.names(&simple));
+        let unreadable = sources.declare_all(near);
+        if wanted.iter().all(|name| sources.services.contains_key(*name)) {
+            unreadable.iter().for_each(pass_over);
+            return Ok(sources);
+        }
+        // What can't be read may declare what is missing.
+        if !unreadable.is_empty() {
+            return Err(Error::all(unreadable.iter().map(ToString::to_string).collect()));
+        }
+        sources.declare_all(far).iter().for_each(pass_over);
+        Ok(sources)
+    }
+
+    fn declare_all(&mut self, files: Vec<Proto>) -> Vec<Fault> {
+        let mut unreadable = Vec::new();
+        for file in files {
+            match file.parse() {
+                Ok(parsed) => declare(&parsed, &mut self.services),
+                Err(fault) => unreadable.push(fault),
             }
         }
-        Ok(Self { services })
+        unreadable
     }
 
     /// Compiles the files that declare these services, with all that they import.
-    pub(crate) fn compile<'a>(
-        &self,
-        folders: &[PathBuf],
-        services: impl Iterator<Item = &'a str>,
-    ) -> Result<FileDescriptorSet, Error> {
-        let compile_error = |error: protox::Error| Error::new(explained(&error));
-        let mut compiler = Compiler::new(folders).map_err(compile_error)?;
-        compiler.include_imports(true).include_source_info(true);
-        for service in services.filter_map(|name| self.services.get(name)) {
-            compiler.open_file(&service.file).map_err(compile_error)?;
-        }
-        Ok(compiler.file_descriptor_set())
+    pub(crate) fn compile<'a>(&self, services: impl Iterator<Item = &'a str>) -> Result<FileDescriptorSet, Error> {
+        let files: Vec<&str> =
+            services.filter_map(|name| self.services.get(name)).map(|service| service.file.as_str()).collect();
+        imports::check(&self.roots, &files)?;
+        guarded("read", || {
+            let mut compiler = Compiler::with_file_resolver(self.roots.clone());
+            compiler.include_imports(true).include_source_info(true);
+            for file in files {
+                // protox tells the position only in its `Debug` form.
+                compiler.open_file(file).map_err(|error| Error::new(format!("{error:?}")))?;
+            }
+            Ok(compiler.file_descriptor_set())
+        })
     }
+}
+
+/// Runs a library that may panic on what it has not thought of, so that the author is told what to do about it.
+pub(crate) fn guarded<T>(doing: &str, run: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason given");
+        Err(Error::new(format!(
+            "these protos can't be {doing}: {text}\nThis is a limit of a library that weft-build uses: change what it names, or \
+             take the service out of [calls]."
+        )))
+    })
 }
 
 /// The descriptors as bytes, without the comments.
@@ -71,38 +103,8 @@ pub(crate) fn encode(mut descriptors: FileDescriptorSet) -> Vec<u8> {
     descriptors.encode_to_vec()
 }
 
-fn parse_error(folder: &Path, error: &protox::Error) -> Error {
-    Error::new(format!("{}/{}", folder.display(), explained(error)))
-}
-
-/// protox tells the position only in its `Debug` form.
-fn explained(error: &protox::Error) -> String {
-    format!("{error:?}")
-}
-
-/// All `.proto` files, in the order of their names.
-fn find(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Error> {
-    let entries = fs::read_dir(folder).map_err(|error| Error::file(folder, error))?;
-    let mut paths = Vec::new();
-    for entry in entries {
-        paths.push(entry.map_err(|error| Error::file(folder, error))?.path());
-    }
-    paths.sort();
-    for path in paths {
-        if path.is_dir() {
-            find(&path, files)?;
-        } else if path.extension().is_some_and(|extension| extension == "proto") {
-            files.push(path);
-        }
-    }
-    Ok(())
-}
-
-/// As an `import` names it: relative, with `/`.
-fn import_name(folder: &Path, path: &Path) -> String {
-    let relative = path.strip_prefix(folder).unwrap_or(path);
-    let parts: Vec<_> = relative.iter().map(|part| part.to_string_lossy()).collect();
-    parts.join("/")
+fn pass_over(fault: &Fault) {
+    crate::tell_cargo(&format!("warning=passed over, since nothing that is granted needs it: {}", fault.in_one_line()));
 }
 
 fn declare(file: &FileDescriptorProto, services: &mut BTreeMap<String, Service>) {
