@@ -5,6 +5,7 @@
 mod bounds;
 mod digest;
 mod endpoint;
+mod fallback;
 pub mod json;
 mod manifest;
 mod sections;

@@ -79,6 +79,12 @@ async fn new_takes_no_bad_name_and_overwrites_nothing() {
     };
     assert_says(&new("Greeter", &[]).await, 2, &["`Greeter` is no plugin name: lower-case letters"]);
     assert_says(&new("../greeter", &[]).await, 2, &["is no plugin name"]);
+    assert_says(&new("async", &[]).await, 2, &["`async` can't be the name of a crate: it is a word of Rust"]);
+    for name in ["core", "weft-sdk"] {
+        assert_says(&new(name, &[]).await, 2, &["it is a crate that the plugin uses itself"]);
+    }
+    let spaced = run(weft(), &["new", "greeter", "--client", "my tv", "--in", path]).await;
+    assert_says(&spaced, 2, &["`my tv` is no client: lower-case letters"]);
     assert_says(&new("greeter", &["--protos", "/nowhere/protos"]).await, 1, &["/nowhere/protos can't be found"]);
     assert_says(&new("greeter", &["--weft", path]).await, 1, &["is no Weft repository"]);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing half-made is left");

@@ -3,6 +3,7 @@
 use super::{
     EndpointName, EndpointSchema,
     bounds::{MOST_ENDPOINTS, MOST_METHODS},
+    fallback::Reply,
     json,
 };
 use crate::{
@@ -158,7 +159,7 @@ impl Manifest {
         let fallbacks = root.table("fallback").named_tables();
         let fallback_texts = fallbacks.iter().filter_map(|(method, table)| {
             let place = table.place("");
-            Some((method.clone(), table.required("value")?, place))
+            Some((method.clone(), table.required::<Reply>("value")?.0, place))
         });
         let fallback_texts = fallback_texts.collect();
         let limits = Limits::read(&root.table("limits"));

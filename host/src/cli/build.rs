@@ -2,8 +2,10 @@
 
 use super::{Failure, Result, print, runtime, tell};
 use crate::{
-    artifact::{Artifact, CONTRACT, EndpointSchema, Sections, read_manifest},
+    artifact::{Artifact, CONTRACT, EndpointPolicy, EndpointSchema, Sections, read_manifest},
+    model::Scope,
     plugin,
+    settings::Mistake,
 };
 use anyhow::{Context, anyhow, bail};
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -143,8 +145,36 @@ fn check(file: &Path, text: &str, description: &Description, descriptors: &[u8])
         return Err(anyhow!("the code disagrees with itself:\n  {}", description.faults.join("\n  ")).into());
     }
     let pool = prost_reflect::DescriptorPool::decode(descriptors).context("the plugin's descriptors can't be read")?;
-    read_manifest(file, text, Some(&description.endpoints), Some(&pool)).map_err(Failure::Mistakes)?;
-    Ok(())
+    let manifest = read_manifest(file, text, Some(&description.endpoints), Some(&pool)).map_err(Failure::Mistakes)?;
+    let mistakes = never_told(&manifest.endpoints, &description.endpoints);
+    if mistakes.is_empty() { Ok(()) } else { Err(Failure::Mistakes(mistakes)) }
+}
+
+/// What the code or the manifest asks of the caller, and a response that is kept for others as well can't be made of.
+fn never_told(policies: &[EndpointPolicy], schema: &[EndpointSchema]) -> Vec<Mistake> {
+    let mut mistakes = Vec::new();
+    for policy in policies {
+        let Some(scope) = policy.cache.as_ref().map(|cache| cache.scope).filter(|scope| *scope != Scope::Principal)
+        else {
+            continue;
+        };
+        let takes = schema.iter().find(|e| e.is(&policy.name)).and_then(|e| e.more.get("identity"));
+        // Of a whole tenant, the tenant is told.
+        if scope == Scope::Public && takes.is_some_and(Value::is_string) {
+            let text = "the code takes `Identity`, but its response is kept for everybody (cache.scope = \"public\"), so no caller is \
+                        ever told: set cache.scope = \"principal\" or \"tenant\", or take no `Identity`";
+            mistakes.push(policy.place.mistake(text));
+        }
+        if !policy.claims.is_empty() {
+            let text = format!(
+                "`claims` are asked for, but its response is kept for more than one caller (cache.scope = \"{}\"), so none is ever \
+                 told: set cache.scope = \"principal\", or remove `claims`",
+                scope.as_str()
+            );
+            mistakes.push(policy.place.mistake(text));
+        }
+    }
+    mistakes
 }
 
 fn add_target() -> anyhow::Result<()> {
@@ -223,4 +253,37 @@ fn write(arguments: &Arguments, component: &Path, name: &str, bytes: &[u8]) -> a
         .and_then(|()| fs::rename(&temporary, &file));
     written.with_context(|| format!("{} can't be written", file.display()))?;
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_told_of_a_caller_behind_a_response_for_others() {
+        let told = |cache: &str, claims: &str, identity: Option<&str>| {
+            let text = format!(
+                "[plugin]\nname = \"a\"\nversion = \"1.0.0\"\nclient = \"web\"\n[endpoint.\"GET /a\"]\n{cache}\nclaims = [{claims}]\n"
+            );
+            let schema = serde_json::json!([{"method": "GET", "path": "/a", "identity": identity}]);
+            let schema: Vec<EndpointSchema> = serde_json::from_value(schema).unwrap();
+            let manifest = read_manifest(Path::new("plugin.toml"), &text, Some(&schema), None).unwrap();
+            never_told(&manifest.endpoints, &schema).iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let (public, tenant) = ("cache = { scope = \"public\" }", "cache = { scope = \"tenant\" }");
+        for identity in ["required", "optional"] {
+            let faults = told(public, "", Some(identity));
+            assert_eq!(faults.len(), 1, "{faults:?}");
+            assert!(
+                faults[0].starts_with("plugin.toml:5: endpoint.\"GET /a\": the code takes `Identity`"),
+                "{faults:?}"
+            );
+        }
+        assert!(told(public, "\"plan\"", None)[0].contains("`claims` are asked for"));
+        assert!(told(tenant, "\"plan\"", None)[0].contains("cache.scope = \"tenant\""));
+        for fine in [told(tenant, "", Some("required")), told(public, "", None), told("", "\"plan\"", Some("required"))]
+        {
+            assert_eq!(fine, Vec::<String>::new());
+        }
+    }
 }

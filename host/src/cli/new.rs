@@ -37,6 +37,16 @@ pub(super) fn run(arguments: &Arguments) -> Result {
             "`{name}` is no plugin name: lower-case letters, digits and `-`, beginning with a letter"
         )));
     }
+    if let Some(taken) = taken(name) {
+        return Err(Failure::Usage(format!("`{name}` can't be the name of a crate: it is {taken}; choose another")));
+    }
+    let client = &arguments.client;
+    let fits = !client.is_empty() && client.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    if !fits {
+        return Err(Failure::Usage(format!(
+            "`{client}` is no client: lower-case letters, digits and `-`, as the name of a [[client]] of the host"
+        )));
+    }
     let folder = arguments.parent.join(name);
     if folder.exists() {
         return Err(anyhow::anyhow!("{} is there already", folder.display()).into());
@@ -61,6 +71,22 @@ pub(super) fn run(arguments: &Arguments) -> Result {
         folder.display()
     ));
     Ok(())
+}
+
+/// Why cargo, or the code that is made, would not take the name.
+fn taken(name: &str) -> Option<&'static str> {
+    const WORDS: &str = " abstract as async await become box break const continue crate do dyn else enum extern false final fn for gen \
+                         if impl in let loop macro match mod move mut override priv pub ref return self static struct super trait \
+                         true try type typeof unsafe unsized use virtual where while yield ";
+    const CRATES: &str = " alloc core proc-macro std test weft-sdk weft-build ";
+    const FOLDERS: &str = " build deps examples incremental ";
+    let stands_in = |list: &str| list.contains(&format!(" {name} "));
+    let reasons = [
+        (WORDS, "a word of Rust"),
+        (CRATES, "a crate that the plugin uses itself"),
+        (FOLDERS, "a folder that cargo makes in `target`"),
+    ];
+    reasons.into_iter().find(|(list, _)| stands_in(list)).map(|(_, reason)| reason)
 }
 
 fn write(file: &Path, text: &str) -> anyhow::Result<()> {
