@@ -88,7 +88,8 @@ fn grpc_reply(status: StatusCode, head: HeaderMap, trailers: HeaderMap, body: &[
     // A stream has a timer, which asks for a runtime though it never comes to its end here.
     let _inside = RUNTIME.enter();
     let reply = read_grpc(response, outgoing, MOST).now_or_never();
-    match reply.expect("everything is there, so nothing is waited for") {
+    // Everything is there, so nothing is waited for.
+    match reply.unwrap() {
         Ok(message) => assert!(message.len() <= MOST + 100, "{} bytes", message.len()),
         Err(failure) => {
             assert_ne!(failure.code, Code::Ok);
@@ -103,9 +104,7 @@ fn grpc_reply(status: StatusCode, head: HeaderMap, trailers: HeaderMap, body: &[
 
 /// A reply that is one, or a failure; a body that is no JSON never becomes a reply.
 fn rest_reply(status: StatusCode, head: &HeaderMap, body: Bytes) -> bool {
-    let rest = |response_body| {
-        Rest::resolve("POST /v1/shapes", response_body, SHAPE.clone(), SHAPE.clone()).expect("the shape has the field")
-    };
+    let rest = |response_body| Rest::resolve("POST /v1/shapes", response_body, SHAPE.clone(), SHAPE.clone()).unwrap();
     for rest in [rest(None), rest(Some("numbers"))] {
         match rest.read(status, head, &body) {
             Ok(_) => assert!(status.is_success()),

@@ -118,7 +118,18 @@ pub fn public(edge: Arc<Edge>, config: &Config) -> impl Inner + use<> {
         Box::pin(async move { Ok::<_, Infallible>(entry(&edge, request).await) })
     });
     let packed = compression(config.compress).layer(answer);
-    packed.and_then(|response| async move { Ok(whole(weakened(response)).await) })
+    packed.and_then(|response| async move { Ok(settled(weakened(response)).await) })
+}
+
+async fn settled<B>(response: Response<B>) -> Response<Body>
+where
+    B: hyper::body::Body<Data = Bytes, Error: std::fmt::Display> + Send + 'static,
+{
+    if !response.headers().contains_key(header::CONTENT_ENCODING) || response.body().is_end_stream() {
+        return response.map(|body| Body::new(body.map_err(|error| std::io::Error::other(error.to_string()))));
+    }
+    // On the heap: answers that are not packed do not have the room for what packs.
+    Box::pin(whole(response)).await
 }
 
 /// A packed answer is packed at once: what packs it takes up to a megabyte, and is not kept for clients who don't read.
@@ -126,14 +137,18 @@ async fn whole<B>(response: Response<B>) -> Response<Body>
 where
     B: hyper::body::Body<Data = Bytes, Error: std::fmt::Display> + Send + 'static,
 {
-    if !response.headers().contains_key(header::CONTENT_ENCODING) || response.body().is_end_stream() {
-        return response.map(|body| Body::new(body.map_err(|error| std::io::Error::other(error.to_string()))));
-    }
     let (parts, body) = response.into_parts();
     let mut body = std::pin::pin!(body);
     let mut packed = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let Ok(frame) = frame else { break };
+        let frame = match frame {
+            Ok(frame) => frame,
+            // Cut off, so that nobody takes the half for the whole.
+            Err(error) => {
+                let failed = Err::<Bytes, _>(std::io::Error::other(error.to_string()));
+                return Response::from_parts(parts, Body::from_stream(futures_util::stream::iter([failed])));
+            }
+        };
         if let Ok(data) = frame.into_data() {
             packed.extend_from_slice(&data);
         }

@@ -241,7 +241,7 @@ impl Backend {
 fn line(config: &Config, address: &Address, credential: Option<(HeaderName, HeaderValue)>) -> Result<Line, String> {
     if config.protocol == Protocol::Grpc {
         let line = GrpcLine::new(&address.uri, config);
-        return line.map(Line::Grpc).map_err(|error| error.to_string());
+        return line.map(|line| Line::Grpc(Box::new(line))).map_err(|error| error.to_string());
     }
     let tls = config.tls.as_ref().map(|files| Tls {
         ca: &files.ca,

@@ -30,7 +30,7 @@ pub(super) struct Endpoint {
 /// What carries a call to an endpoint.
 #[derive(Debug)]
 pub(super) enum Line {
-    Grpc(GrpcLine),
+    Grpc(Box<GrpcLine>),
     Rest(RestLine),
     #[cfg(test)]
     Scripted(super::scripted::Script),

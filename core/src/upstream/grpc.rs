@@ -165,7 +165,7 @@ where
         .accept_compressed(CompressionEncoding::Gzip)
         .accept_compressed(CompressionEncoding::Zstd);
     if let Err(error) = client.ready().await {
-        return Err(failed(&Status::from_error(error), &progress));
+        return Err(failed(&Status::from_error(error), progress));
     }
     let mut request = tonic::Request::new(outgoing.message);
     *request.metadata_mut() = MetadataMap::from_headers(outgoing.metadata);
@@ -177,11 +177,11 @@ where
     let answer = match outgoing.method.stream {
         Some(bounds) => {
             let time = Time::of(bounds, outgoing.deadline.remaining(), outgoing.cut);
-            stream(client, request, path, (bounds, time), &progress).await
+            stream(client, request, path, (bounds, time), progress).await
         }
         None => one(client, request, path).await,
     };
-    answer.map_err(|status| failed(&status, &progress))
+    answer.map_err(|status| failed(&status, progress))
 }
 
 /// The one message of a unary answer. tonic itself would take the first of several.
