@@ -51,4 +51,6 @@ macro_rules! choice {
 }
 
 #[cfg(test)]
+pub(crate) mod absurd;
+#[cfg(test)]
 mod tests;

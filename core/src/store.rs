@@ -46,6 +46,9 @@ impl<K, V> Expiry<K, Entry<V>> for ByEntry {
     }
 }
 
+/// Whoever says how long something lasts, it is a time that ends.
+const LONGEST: Duration = Duration::from_hours(24 * 365);
+
 impl<K, V> Store<K, V>
 where
     K: Hash + Eq + Send + Sync + 'static,
@@ -75,7 +78,7 @@ where
         if lifetime.is_zero() {
             return;
         }
-        let weight = u32::try_from(weight).unwrap_or(u32::MAX);
+        let (weight, lifetime) = (u32::try_from(weight).unwrap_or(u32::MAX), lifetime.min(LONGEST));
         self.cache.insert(key, Entry { value, weight, expires_at: Instant::now() + lifetime, lifetime });
     }
 
@@ -85,7 +88,7 @@ where
     where
         K: Clone,
     {
-        let weight = u32::try_from(weight).unwrap_or(u32::MAX);
+        let (weight, lifetime) = (u32::try_from(weight).unwrap_or(u32::MAX), lifetime.min(LONGEST));
         let entry = Entry { value, weight, expires_at: Instant::now() + lifetime, lifetime };
         let found = self.cache.entry(key).or_insert_with_if(|| entry, |old| old.expires_at <= Instant::now());
         let is_fresh = found.is_fresh();

@@ -9,6 +9,7 @@ mod body;
 mod executor;
 mod framing;
 mod held;
+mod packing;
 mod pulse;
 mod request;
 mod stream;
@@ -32,7 +33,7 @@ use arc_swap::ArcSwap;
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
-use http::{Extensions, HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc};
 use tokio::time::Instant;
@@ -112,13 +113,20 @@ fn unread(over: held::Over) -> Fault {
 
 /// The public side as a service: every path leads to the gateway, which knows the endpoints.
 pub fn public(edge: Arc<Edge>, config: &Config) -> impl Inner + use<> {
+    let packs = config.compress;
+    // Looked at before the layer that packs, which takes the request's word as it then is.
+    let negotiated = move |mut request: Request<Body>| {
+        let form = packing::negotiate(request.headers_mut(), packs);
+        request.extensions_mut().insert(form);
+        request
+    };
     let answer = service_fn(move |request| {
         let edge = edge.clone();
         // On the heap: a connection that rests does not hold the room for a request.
         Box::pin(async move { Ok::<_, Infallible>(entry(&edge, request).await) })
     });
     let packed = compression(config.compress).layer(answer);
-    packed.and_then(|response| async move { Ok(settled(weakened(response)).await) })
+    packed.map_request(negotiated).and_then(|response| async move { Ok(settled(weakened(response)).await) })
 }
 
 async fn settled<B>(response: Response<B>) -> Response<Body>
@@ -166,12 +174,24 @@ where
 
 /// Text of some size is packed for clients that ask for it; images and archives are as small as they get.
 fn compression(is_on: bool) -> CompressionLayer<impl Predicate> {
-    CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(
-        SizeAbove::new(WORTH_PACKING)
-            .and(NotForContentType::IMAGES)
-            .and(NotForContentType::const_new("application/zip"))
-            .and(move |_: StatusCode, _: Version, _: &HeaderMap, _: &Extensions| is_on),
-    )
+    let worth = SizeAbove::new(WORTH_PACKING)
+        .and(NotForContentType::IMAGES)
+        .and(NotForContentType::const_new("application/zip"));
+    CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(Packed { is_on, worth })
+}
+
+/// Which answers are packed: those that are worth it, and all for a client that takes no other.
+#[derive(Clone, Copy)]
+struct Packed<P> {
+    is_on: bool,
+    worth: P,
+}
+
+impl<P: Predicate> Predicate for Packed<P> {
+    fn should_compress<B: axum::body::HttpBody>(&self, response: &Response<B>) -> bool {
+        let must = response.extensions().get::<packing::MustPack>().is_some();
+        self.is_on && (must || self.worth.should_compress(response))
+    }
 }
 
 /// A packed answer is not byte for byte what its plugin has given a strong tag (RFC 9110, section 8.8.1).
@@ -191,10 +211,12 @@ async fn entry(edge: &Edge, request: Request<Body>) -> Response<Body> {
     let since = Instant::now();
     let _active = Active::new(&edge.metrics.requests_active);
     let inside = edge.inside.load_full();
+    let form = request.extensions().get::<packing::Form>().cloned().unwrap_or(Ok(None));
     let (head, request) = request::take_in(request, &inside.intake, &inside.peers);
     let mut trail = Trail::default();
     let handled = async {
         let request = request?;
+        form.clone()?;
         inside.gateway.handle(request, &mut trail).await
     };
     // A panic is a bug of the host; it costs this request only, and the caller still gets an answer.
@@ -204,13 +226,16 @@ async fn entry(edge: &Edge, request: Request<Body>) -> Response<Body> {
     });
     let (result, ended) = gateway::explained(result, &trail);
     let (response, fault) = answer::give_out(&head, result, &trail, since.elapsed());
-    let (response, fault, ended) = match edge.hold(&head, response) {
+    let (mut response, fault, ended) = match edge.hold(&head, response) {
         Ok(response) => (response, fault, ended),
         Err(refused) => {
             let (response, fault) = answer::give_out(&head, Err(refused), &trail, since.elapsed());
             (response.map(Body::from), fault, None)
         }
     };
+    if let Ok(Some(must)) = form {
+        response.extensions_mut().insert(must);
+    }
     // The log and the metrics tell of the request, not of the page that explains it.
     let (status, fault) = ended.unwrap_or((response.status(), fault));
     let (fault, cache) = (fault.as_ref(), response.headers().get("cache-status"));

@@ -76,7 +76,7 @@ impl HostProcess {
         let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut process = Self { child, lines, reading, http: unknown, admin: unknown };
         let line = process.until_line("weft serves on").await;
-        let mut addresses = line.split("http://").skip(1).map(|rest| rest.trim_end_matches([')', ' ']));
+        let mut addresses = line.split("://").skip(1).map(|rest| rest.trim_end_matches([')', ' ']));
         let mut next = || addresses.next().and_then(|text| text.split(' ').next()).unwrap().parse().unwrap();
         (process.http, process.admin) = (next(), next());
         process

@@ -192,3 +192,16 @@ fn endpoints_and_calls_are_counted_before_they_are_read() {
     let error = refused(&Sections { manifest: unknown + &sections().manifest, ..sections() });
     assert!(error.contains("and 49900 more") && error.len() < 20_000, "{} bytes", error.len());
 }
+
+#[test]
+fn no_key_of_a_manifest_takes_a_time_a_size_or_a_number_that_nobody_can_mean() {
+    let mistakes = |text: &str| {
+        let found = read_manifest(Path::new("plugin.toml"), text, None, None).err().unwrap_or_default();
+        found.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let named = [("endpoint", "\"GET /x\""), ("fallback", "\"a.B/C\"")];
+    let walked = crate::settings::absurd::Walk { mistakes: &mistakes, before: &[], named: &named }.all();
+    for key in ["limits.memory", "limits.cpu", "endpoint.\"GET /x\".timeout", "endpoint.\"GET /x\".cache.ttl"] {
+        assert!(walked.iter().any(|known| known == key), "{key} is not in {walked:#?}");
+    }
+}

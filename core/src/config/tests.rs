@@ -153,3 +153,15 @@ fn both_sides_cannot_listen_at_one_address() {
         assert_eq!(both(http, admin), "");
     }
 }
+
+#[test]
+fn no_key_takes_a_time_a_size_or_a_number_that_nobody_can_mean() {
+    const BACKEND: &str = "[backend.films]\nservices = [\"a.B\"]\nendpoints = \"static://h:1\"\n";
+    let named = [("backend", "films"), ("backend.films.method", "\"a.B/C\"")];
+    let before = [("backend.films", BACKEND)];
+    let walked = crate::settings::absurd::Walk { mistakes: &mistakes, before: &before, named: &named }.all();
+    for key in ["http.timeout", "limits.memory", "backend.films.method.\"a.B/C\".cache.stale-if-error", "client.rate"] {
+        assert!(walked.iter().any(|known| known == key), "{key} is not in {walked:#?}");
+    }
+    assert!(walked.len() > 60, "{walked:#?}");
+}

@@ -72,7 +72,7 @@ impl StreamConfig {
         Self {
             items: table.within("items", 1_000, 1, 1_000_000),
             bytes: table.within("bytes", ByteSize(1 << 20), ByteSize(1), ByteSize(256 << 20)),
-            time: table.optional("time"),
+            time: table.optional_within("time", Duration::from_millis(1), Duration::from_mins(5)),
         }
     }
 
@@ -236,7 +236,7 @@ impl MethodConfig {
                 "a method that is not safe is sent once and alone: remove `cache` and `batch`, or `safe = false`",
             );
         }
-        let timeout = table.optional("timeout");
+        let timeout = table.optional_within("timeout", Duration::from_millis(1), Duration::from_mins(5));
         let invalidates: Vec<String> = table.or("invalidates", Vec::new());
         if !invalidates.is_empty() && cache.is_some() {
             table.mistake("invalidates", "a method that is cached changes nothing: remove `cache` or `invalidates`");

@@ -10,7 +10,7 @@ use base64::{
     alphabet::URL_SAFE,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use std::{
     fmt,
@@ -20,12 +20,12 @@ use std::{
 /// The last second of the year 9999. A time after it is a mistake, or an attempt to overflow one.
 const LAST: f64 = 253_402_300_799.0;
 
-const BASE64: GeneralPurpose = GeneralPurpose::new(
+pub(super) const BASE64: GeneralPurpose = GeneralPurpose::new(
     &URL_SAFE,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// A JSON object in which no name stands twice: of two, other readers might take the other.
+/// A JSON object in which no name stands twice, however deep: of two, other readers might take the other.
 #[derive(Debug)]
 pub(super) struct Claims(Map<String, Value>);
 
@@ -37,6 +37,23 @@ impl Claims {
 
     fn text(&self, claim: &str) -> Option<&str> {
         self.0.get(claim)?.as_str()
+    }
+
+    /// What stands at `path`: the claim of just this name, or else a way into claims that are objects, such as `realm_access.roles`.
+    fn at(&self, path: &str) -> Option<&Value> {
+        self.0.get(path).or_else(|| {
+            let (first, rest) = path.split_once('.')?;
+            rest.split('.').try_fold(self.0.get(first)?, |value, name| value.get(name))
+        })
+    }
+
+    /// A name, which some issuers write as a number.
+    fn name_at(&self, path: &str) -> Option<Name> {
+        match self.at(path)? {
+            Value::String(text) => Name::new(text),
+            Value::Number(number) if !number.is_f64() => Name::new(&number.to_string()),
+            _ => None,
+        }
     }
 
     /// The configured issuer that it names. Nobody vouches for this yet.
@@ -63,7 +80,7 @@ impl Claims {
         }
         self.check_audience(issuer)?;
         let subject = self.text("sub").and_then(Name::new).ok_or(Refusal::Token("has no `sub`"))?;
-        let scopes = match self.0.get(&config.scope_claim) {
+        let scopes = match self.at(&config.scope_claim) {
             Some(Value::String(list)) => list.split_ascii_whitespace().map(str::to_owned).collect(),
             Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
             _ => Vec::new(),
@@ -71,7 +88,7 @@ impl Claims {
         Ok(Identity {
             issuer: name,
             subject,
-            tenant: self.text(&config.tenant_claim).and_then(Name::new),
+            tenant: self.name_at(&config.tenant_claim),
             scopes,
             expires_at,
             claims: self.0,
@@ -83,6 +100,11 @@ impl Claims {
         let ours = match self.0.get("aud") {
             Some(Value::String(one)) => is_ours(one),
             Some(Value::Array(many)) => many.iter().filter_map(Value::as_str).any(is_ours),
+            // Some issuers say in an access token which client it was made for, and not whom it is for.
+            None if !issuer.clients.is_empty() => match self.text("client_id") {
+                Some(client) => issuer.clients.iter().any(|ours| ours == client),
+                None => return Err(Refusal::Token("has neither `aud` nor `client_id`")),
+            },
             _ => return Err(Refusal::Token("has no `aud`")),
         };
         if ours { Ok(()) } else { Err(Refusal::Token("is for another audience")) }
@@ -104,26 +126,70 @@ impl Claims {
 
 impl<'de> Deserialize<'de> for Claims {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct NoNameTwice;
+        match Unambiguous::deserialize(deserializer)?.0 {
+            Value::Object(claims) => Ok(Self(claims)),
+            _ => Err(D::Error::custom("expected an object")),
+        }
+    }
+}
 
-        impl<'de> Visitor<'de> for NoNameTwice {
-            type Value = Claims;
+/// JSON in which no name stands twice in one object.
+struct Unambiguous(Value);
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
+impl<'de> Deserialize<'de> for Unambiguous {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NoNameTwice).map(Self)
+    }
+}
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Claims, A::Error> {
-                let mut claims = Map::new();
-                while let Some((name, value)) = map.next_entry::<String, Value>()? {
-                    if claims.insert(name, value).is_some() {
-                        return Err(A::Error::custom("a name stands twice"));
-                    }
-                }
-                Ok(Claims(claims))
+struct NoNameTwice;
+
+impl<'de> Visitor<'de> for NoNameTwice {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(Unambiguous(value)) = seq.next_element()? {
+            list.push(value);
+        }
+        Ok(Value::Array(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut object = Map::new();
+        while let Some((name, Unambiguous(value))) = map.next_entry::<String, Unambiguous>()? {
+            if object.insert(name, value).is_some() {
+                return Err(A::Error::custom("a name stands twice"));
             }
         }
-
-        deserializer.deserialize_map(NoNameTwice)
+        Ok(Value::Object(object))
     }
 }

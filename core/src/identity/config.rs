@@ -64,6 +64,8 @@ pub struct Config {
 pub struct Issuer {
     pub names: Vec<String>,
     pub audiences: Vec<String>,
+    /// Whose tokens without `aud` count, by their `client_id`.
+    pub clients: Vec<String>,
     pub algorithms: Vec<Algorithm>,
     /// `None` where nothing is signed: with trust `full`.
     pub keys: Option<Source>,
@@ -171,8 +173,9 @@ impl Config {
 fn issuers(table: &Table<'_>, trust: Trust) -> Vec<Issuer> {
     let algorithms = table.or("algorithms", vec![Algorithm::Rs256, Algorithm::Es256]);
     if !table.has("issuer") {
-        let (names, audiences) = (at_least_one(table, "issuers"), at_least_one(table, "audience"));
-        return vec![Issuer { names, audiences, algorithms, keys: Source::read(table, trust) }];
+        let clients: Vec<String> = table.or("client-ids", Vec::new());
+        let (names, audiences) = (at_least_one(table, "issuers"), audiences(table, &clients));
+        return vec![Issuer { names, audiences, clients, algorithms, keys: Source::read(table, trust) }];
     }
     let shared: Vec<String> = table.or("audience", Vec::new());
     let mut seen = BTreeSet::new();
@@ -182,15 +185,18 @@ fn issuers(table: &Table<'_>, trust: Trust) -> Vec<Issuer> {
         if !seen.insert(name.clone()) {
             section.mistake("issuer", format!("{name:?} stands there twice"));
         }
-        let audiences = if section.has("audience") || shared.is_empty() {
-            at_least_one(&section, "audience")
-        } else {
-            shared.clone()
-        };
+        let clients: Vec<String> = section.or("client-ids", Vec::new());
+        let audiences =
+            if section.has("audience") || shared.is_empty() { audiences(&section, &clients) } else { shared.clone() };
         let algorithms = section.or("algorithms", algorithms.clone());
-        issuers.push(Issuer { names: vec![name], audiences, algorithms, keys: Source::read(&section, trust) });
+        issuers.push(Issuer { names: vec![name], audiences, clients, algorithms, keys: Source::read(&section, trust) });
     }
     issuers
+}
+
+/// An issuer that names its clients instead needs none.
+fn audiences(table: &Table<'_>, clients: &[String]) -> Vec<String> {
+    if clients.is_empty() { at_least_one(table, "audience") } else { table.or("audience", Vec::new()) }
 }
 
 fn at_least_one(table: &Table<'_>, key: &str) -> Vec<String> {

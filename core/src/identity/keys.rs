@@ -1,6 +1,7 @@
 //! Verification keys: one, a set of them, and the seam to where they come from.
 
-use super::config::Algorithm;
+use super::{claims::BASE64, config::Algorithm};
+use base64::Engine;
 use futures_util::future::BoxFuture;
 use jsonwebtoken::{
     DecodingKey,
@@ -97,7 +98,10 @@ impl KeySet {
         }
         let (mut keys, mut complaints) = (Vec::new(), Vec::new());
         for (place, jwk) in document.keys.into_iter().enumerate() {
-            match serde_json::from_value::<Jwk>(jwk).map_err(|error| error.to_string()).and_then(|jwk| key(&jwk)) {
+            match serde_json::from_value::<Jwk>(jwk).map_err(|error| error.to_string()).and_then(|mut jwk| {
+                normalize(&mut jwk);
+                key(&jwk)
+            }) {
                 Ok(Some(key)) => keys.push(Arc::new(key)),
                 Ok(None) => {}
                 Err(reason) => complaints.push(format!("key {place}: {reason}")),
@@ -126,6 +130,33 @@ impl KeySet {
 /// Whether there could be a key with this id. Others are not worth a look at the issuer.
 pub(super) fn is_key_id(id: &str) -> bool {
     (1..=LONGEST_KID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Some issuers write the numbers of a key with leading zero octets, or a coordinate without those that belong to it (RFC 7518,
+/// sections 2 and 6.2.1.2). They are the numbers that they are.
+fn normalize(jwk: &mut Jwk) {
+    let rewrite = |text: &mut String, size: usize| {
+        let Ok(octets) = BASE64.decode(text.as_bytes()) else { return };
+        let number: Vec<u8> = octets.into_iter().skip_while(|octet| *octet == 0).collect();
+        let missing = size.saturating_sub(number.len());
+        *text = BASE64.encode([vec![0; missing], number].concat()).trim_end_matches('=').to_owned();
+    };
+    match &mut jwk.algorithm {
+        AlgorithmParameters::RSA(parameters) => {
+            rewrite(&mut parameters.n, 1);
+            rewrite(&mut parameters.e, 1);
+        }
+        AlgorithmParameters::EllipticCurve(parameters) => {
+            let size = match parameters.curve {
+                EllipticCurve::P256 => 32,
+                EllipticCurve::P384 => 48,
+                _ => return,
+            };
+            rewrite(&mut parameters.x, size);
+            rewrite(&mut parameters.y, size);
+        }
+        _ => {}
+    }
 }
 
 /// `None`: a key for something else (encryption, a shared secret), which a JWKS may well hold.

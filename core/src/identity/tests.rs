@@ -36,6 +36,7 @@ fn config() -> Config {
         issuers: vec![Issuer {
             names: vec!["https://iss.test".into()],
             audiences: vec!["bff".into()],
+            clients: Vec::new(),
             algorithms: vec![Algorithm::EdDsa, Algorithm::Rs256],
             keys: None,
         }],
@@ -103,13 +104,71 @@ async fn claims_that_are_checked_have_to_be_there_and_right() {
 
 #[tokio::test]
 async fn an_empty_tenant_is_none() {
-    for (tenant, expected) in [(json!("acme"), Some("acme")), (json!(""), None), (json!(7), None), (json!(null), None)]
-    {
+    for (tenant, expected) in [
+        (json!("acme"), Some("acme")),
+        (json!(""), None),
+        (json!(7), Some("7")),
+        (json!(7.5), None),
+        (json!(null), None),
+    ] {
         let mut claims = claims();
         claims["tenant"] = tenant;
         let identity = verify(&sign(&header(), &claims)).await.unwrap().unwrap();
         assert_eq!(identity.tenant.as_deref(), expected);
     }
+}
+
+#[test]
+fn claims_are_found_by_name_or_by_path_and_no_name_stands_twice() {
+    let of = |json: &str, config: Config| {
+        let claims = claims::Claims::decode(claims::BASE64.encode(json).as_bytes())?;
+        claims.check(&config, &config.issuers[0])
+    };
+    let with = |more: &str| {
+        let exp = now() + 600;
+        format!("{{\"iss\":\"https://iss.test\",\"aud\":\"bff\",\"sub\":\"ann\",\"exp\":{exp},{more}}}")
+    };
+    let nested = || Config { scope_claim: "realm_access.roles".into(), tenant_claim: "org.id".into(), ..config() };
+    let found = of(&with(r#""realm_access":{"roles":["a","b"]},"org":{"id":42}"#), nested()).unwrap();
+    assert_eq!((found.scopes, found.tenant.as_deref()), (vec!["a".to_owned(), "b".to_owned()], Some("42")));
+    let by_name = of(&with(r#""org.id":"own","org":{"id":42},"realm_access":"x""#), nested()).unwrap();
+    assert_eq!((by_name.scopes.len(), by_name.tenant.as_deref()), (0, Some("own")));
+    assert!(of(&with(r#""org":{"id":42,"id":43}"#), nested()).is_err());
+    assert!(of(&with(r#""list":[{"a":1,"a":1}]"#), nested()).is_err());
+}
+
+#[test]
+fn a_token_for_a_client_counts_where_its_clients_are_named() {
+    let of = |claims: Value, clients: &[&str]| {
+        let mut config = config();
+        config.issuers[0].clients = clients.iter().map(|client| (*client).to_owned()).collect();
+        claims::Claims::decode(claims::BASE64.encode(claims.to_string()).as_bytes())?.check(&config, &config.issuers[0])
+    };
+    let mut token = claims();
+    token.as_object_mut().unwrap().remove("aud");
+    token["client_id"] = json!("app");
+    assert!(of(token.clone(), &["app"]).is_ok());
+    assert!(of(token.clone(), &[]).is_err());
+    assert!(of(token.clone(), &["other"]).is_err());
+    token["aud"] = json!("another");
+    assert!(of(token, &["app"]).is_err());
+}
+
+#[test]
+fn the_numbers_of_a_key_are_numbers_however_they_are_written() {
+    let pad = |bytes: &[u8]| claims::BASE64.encode([&[0][..], bytes].concat());
+    let read = |keys: Value| {
+        let (set, complaints) = keys::KeySet::parse(json!({ "keys": [keys] }).to_string().as_bytes()).unwrap();
+        assert!(complaints.is_empty(), "{complaints:?}");
+        format!("{:?}", set.find(None)[0].key)
+    };
+    let plain = |bytes: &[u8]| claims::BASE64.encode(bytes).trim_end_matches('=').to_owned();
+    let (n, e) = ([0xc5; 256], [1, 0, 1]);
+    let rsa = |n: String, e: String| read(json!({ "kty": "RSA", "n": n, "e": e }));
+    assert_eq!(rsa(pad(&n), pad(&e)), rsa(plain(&n), plain(&e)));
+    let (x, y) = ([7; 32], [&[0][..], &[9; 31]].concat());
+    let ec = |x: String, y: String| read(json!({ "kty": "EC", "crv": "P-256", "x": x, "y": y }));
+    assert_eq!(ec(pad(&x), plain(&y[1..])), ec(plain(&x), plain(&y)));
 }
 
 #[tokio::test]

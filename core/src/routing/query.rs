@@ -10,8 +10,12 @@ pub type Pairs = Vec<(String, String)>;
 /// The values of path parameters, decoded.
 pub fn decode_params(params: Pairs) -> Result<Pairs, Fault> {
     let decode = |(name, value): (String, String)| match percent_decode_str(&value).decode_utf8() {
-        Ok(decoded) if !decoded.contains('\0') => Ok((name, decoded.into_owned())),
-        _ => Err(not_utf8("path", &name)),
+        Ok(decoded) if decoded.contains('\0') => {
+            let text = format!("path `{name}` has a NUL character (%00) in it, which no value may have");
+            Err(Fault::client(StatusCode::BAD_REQUEST, "bad-encoding", text).with("field", format!("path.{name}")))
+        }
+        Ok(decoded) => Ok((name, decoded.into_owned())),
+        Err(_) => Err(not_utf8("path", &name)),
     };
     params.into_iter().map(decode).collect()
 }

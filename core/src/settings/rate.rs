@@ -1,6 +1,6 @@
 //! Rates: `"100/s"`.
 
-use super::FromValue;
+use super::{FromValue, value::MOST};
 use std::{fmt, num::NonZeroU32, time::Duration};
 use toml::de::DeValue;
 
@@ -33,7 +33,10 @@ impl FromValue for Rate {
             "h" => 3600,
             _ => return None,
         };
-        let count = count.trim().parse().ok()?;
+        let count: NonZeroU32 = count.trim().parse().ok()?;
+        if count.get() > MOST {
+            return Some(Err(format!("expected a rate of {MOST} at most")));
+        }
         Some(Ok(Self { count, period: Duration::from_secs(seconds) }))
     }
 }

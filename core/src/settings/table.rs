@@ -170,6 +170,16 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// As [`Table::within`], for a key without a default.
+    pub fn optional_within<T: FromValue + PartialOrd + std::fmt::Debug + Clone>(
+        &self,
+        key: &str,
+        least: T,
+        most: T,
+    ) -> Option<T> {
+        self.has(key).then(|| self.within(key, least.clone(), least, most))
+    }
+
     /// A table inside this one; an empty one where it is absent.
     pub fn table(&self, key: &str) -> Table<'a> {
         let found = self.find(key);

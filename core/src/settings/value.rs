@@ -3,7 +3,14 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use toml::de::DeValue;
 
-/// A value that can stand in a TOML file.
+/// The longest time that can stand anywhere: added to any moment it is one still.
+const LONGEST: Duration = Duration::from_hours(24 * 365);
+/// The largest size.
+const LARGEST: u64 = 1 << 40;
+/// The most of anything.
+pub(super) const MOST: u32 = 1_000_000_000;
+
+/// A value that can stand in a TOML file. What can be absurd is bounded here, whatever key it stands at; most keys have closer bounds.
 pub trait FromValue: Sized {
     /// What a reader of a message is told to write instead: `a duration such as "300ms"`.
     fn expected() -> String;
@@ -53,10 +60,11 @@ macro_rules! integers {
     ($($kind:ty),+) => {$(
         impl FromValue for $kind {
             fn expected() -> String {
-                format!("an integer from {} to {}", <$kind>::MIN, <$kind>::MAX)
+                format!("an integer from 0 to {}", i128::from(MOST).min(<$kind>::MAX as i128))
             }
             fn from_value(value: &DeValue<'_>) -> Option<Result<Self, String>> {
-                <$kind>::try_from(integer(value)?).ok().map(Ok)
+                let number = integer(value).filter(|number| *number <= i128::from(MOST))?;
+                <$kind>::try_from(number).ok().map(Ok)
             }
         }
     )+};
@@ -65,14 +73,14 @@ integers!(u16, u32, u64, usize);
 
 impl FromValue for f64 {
     fn expected() -> String {
-        "a number".into()
+        format!("a number from -{MOST} to {MOST}")
     }
     fn from_value(value: &DeValue<'_>) -> Option<Result<Self, String>> {
         let parsed = match value.as_float() {
             Some(float) => float.as_str().parse().ok()?,
             None => integer(value)? as f64,
         };
-        Some(Ok(parsed))
+        (-f64::from(MOST)..=f64::from(MOST)).contains(&parsed).then_some(Ok(parsed))
     }
 }
 
@@ -116,8 +124,13 @@ impl FromValue for Duration {
             "d" => number * 86_400.0,
             _ => return None,
         };
-        Duration::try_from_secs_f64(seconds).ok().map(Ok)
+        let bounded = Duration::try_from_secs_f64(seconds).ok().filter(|time| *time <= LONGEST);
+        Some(bounded.ok_or_else(|| "expected a duration of \"365d\" at most".to_owned()))
     }
+}
+
+fn bounded(bytes: u64) -> Result<ByteSize, String> {
+    if bytes <= LARGEST { Ok(ByteSize(bytes)) } else { Err("expected a size of \"1024GiB\" at most".to_owned()) }
 }
 
 impl FromValue for ByteSize {
@@ -126,7 +139,7 @@ impl FromValue for ByteSize {
     }
     fn from_value(value: &DeValue<'_>) -> Option<Result<Self, String>> {
         if let Some(bytes) = integer(value) {
-            return u64::try_from(bytes).ok().map(|b| Ok(ByteSize(b)));
+            return u64::try_from(bytes).ok().map(bounded);
         }
         let (number, unit) = split_unit(value.as_str()?)?;
         let factor: u64 = match unit {
@@ -136,7 +149,7 @@ impl FromValue for ByteSize {
             "GiB" => 1 << 30,
             _ => return None,
         };
-        Some(Ok(ByteSize((number * factor as f64) as u64)))
+        Some(bounded((number * factor as f64) as u64))
     }
 }
 

@@ -252,7 +252,7 @@ impl Hedge {
                 table.mistake("after", "expected a percentile from \"p50\" to below \"p100\"");
                 None
             }
-            None => table.optional("after").map(Self::After),
+            None => table.optional_within("after", Duration::from_millis(1), Duration::from_mins(5)).map(Self::After),
         }
     }
 }

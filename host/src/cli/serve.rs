@@ -24,6 +24,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result {
     let mut config = Config::load(&arguments.config).map_err(Failure::Mistakes)?;
     config.plugins.compiling.helper = Some(ITSELF.into());
+    let scheme = if config.http.tls.is_some() { "https" } else { "http" };
     telemetry::init_logs(&config.telemetry);
     runtime()?.block_on(async {
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -33,7 +34,7 @@ pub(super) fn run(arguments: &Arguments) -> Result {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
         };
-        tell(&format!("weft serves on http://{} (admin on http://{})", running.http, running.admin));
+        tell(&format!("weft serves on {scheme}://{} (admin on http://{})", running.http, running.admin));
         let name = loop {
             tokio::select! {
                 _ = terminate.recv() => break "SIGTERM",

@@ -22,6 +22,8 @@ async fn answers_are_packed_for_clients_that_ask_for_it_if_they_are_worth_it() {
         ("gzip;q=0.5, br;q=0.9", "br"),
         ("deflate, gzip", "gzip"),
         ("identity;q=0.1, zstd;q=1", "zstd"),
+        ("identity;q=0, *", "br"),
+        ("br;q=0, *", "zstd"),
     ] {
         let reply = ask(text.len(), accepts).await;
         assert_eq!(reply.header("content-encoding"), Some(coding), "{accepts}");
@@ -35,6 +37,11 @@ async fn answers_are_packed_for_clients_that_ask_for_it_if_they_are_worth_it() {
     {
         let reply = ask(bytes, accepts).await;
         assert_eq!((reply.header("content-encoding"), reply.body.len()), (None, bytes), "{bytes} {accepts}");
+    }
+    assert_eq!(ask(500, "identity;q=0, gzip").await.header("content-encoding"), Some("gzip"));
+    for refuses in ["*;q=0", "identity;q=0", "identity;q=0, lzma"] {
+        let reply = host.get("/big?bytes=500").header("accept-encoding", refuses).send().await;
+        assert_eq!(reply.problem(406)["field"], "header.accept-encoding", "{refuses}");
     }
     let off = Setup::new().http("compress = false").one_backend("127.0.0.1:1", "").plugin("probe.wasm", &probe());
     let reply = off.start().await.get("/big?bytes=50000").header("accept-encoding", "gzip").send().await.ok();
