@@ -107,7 +107,7 @@ impl<'a> Input<'a> {
             _ => Missing::Listed(self.list(&key)),
         };
         let wrap = (self.below(3) == 1).then(|| self.number());
-        let more = wrap.map(|number| number + 1);
+        let more = wrap.map(|number| number.wrapping_add(1));
         Spec { key, key_required, request, reply: Reply { items, shape, item, status, missing, wrap, more } }
     }
 }

@@ -81,7 +81,7 @@ async fn tls_is_verified_by_authority_and_name() {
     assert_refused(&outcome(&backend, &tls(&stranger, "")).await, "UnknownIssuer");
     // What it answers is no HTTP/2, or nothing.
     let without = outcome(&backend, "").await.unwrap_err();
-    assert!(without.contains("films (127.0.0.1:"), "{without}");
+    assert!(!without.contains("127.0.0.1"), "where backends are is nobody's business: {without}");
 
     let named = certificates.backend("films.internal", None).await;
     assert_eq!(outcome(&named, &tls(&ours, ", server-name = \"films.internal\"")).await.as_deref(), Ok("Film 1"));
@@ -89,7 +89,7 @@ async fn tls_is_verified_by_authority_and_name() {
     assert_eq!((backend.count(GET_FILM), named.count(GET_FILM)), (1, 1), "nothing was sent where nobody was trusted");
 
     let plain = knows_all().await;
-    assert_refused(&outcome(&plain, &tls(&ours, "")).await, "films (127.0.0.1:");
+    assert_refused(&outcome(&plain, &tls(&ours, "")).await, "UNAVAILABLE");
     assert_eq!(plain.total(), 0);
 }
 
@@ -102,8 +102,8 @@ async fn a_backend_that_asks_for_a_certificate_gets_ours_or_nothing() {
     let backend = certificates.backend("127.0.0.1", Some(&certificates.ours)).await;
     assert_eq!(outcome(&backend, &tls(&ca, &identity(&mine))).await.as_deref(), Ok("Film 1"));
     // The backend says why and hangs up; which of the two is noticed first, nobody knows.
-    assert_refused(&outcome(&backend, &tls(&ca, "")).await, "films (127.0.0.1:");
-    assert_refused(&outcome(&backend, &tls(&ca, &identity(&others))).await, "films (127.0.0.1:");
+    assert_refused(&outcome(&backend, &tls(&ca, "")).await, "UNAVAILABLE");
+    assert_refused(&outcome(&backend, &tls(&ca, &identity(&others))).await, "UNAVAILABLE");
     assert_eq!(backend.count(GET_FILM), 1);
 }
 

@@ -90,7 +90,7 @@ mod tests {
         let text = format!(
             r#"{{"backends":[{{"name":"films","concurrency":20,"refused":{refused},"away":false,"endpoints":[{{
                 "address":"10.0.0.1:50051","state":"failing","weight":1.0,"under_way":3,"calls":{calls},"failures":{failures},
-                "failing_since":1,"last_error":{{"at":1,"code":"UNAVAILABLE","message":"gone\\u001b[2J"}}}}]}}]}}"#
+                "failing_since":1,"last_error":{{"at":1,"code":"UNAVAILABLE","message":"gone\u001b[2J"}}}}]}}]}}"#
         );
         serde_json::from_str::<Backends>(&text).unwrap().backends
     }
