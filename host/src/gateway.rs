@@ -28,7 +28,7 @@ pub use output::{Body, Reply, weak_tag};
 pub use rates::Rates;
 
 use admission::Entered;
-use idempotency::{Begun, Slot};
+use idempotency::{Asked, Begun, Slot};
 use identification::Presented;
 use input::Given;
 use sharing::{Duty, Origin, Outcome, Way};
@@ -150,6 +150,8 @@ struct Ran {
     outcome: Outcome,
     cost: Option<Cost>,
     is_guests_own: bool,
+    /// The guest had no turn, so nothing was done.
+    never_ran: bool,
 }
 
 /// An outcome for the client, and what it took.
@@ -185,7 +187,8 @@ impl Gateway {
         let presented = request.presented();
         let (identity, token) = self.identify(&endpoint, presented, deadline).await?.unzip();
         trail.caller.clone_from(&identity);
-        self.rates.check(client, &endpoint, presented.payer(identity.as_ref()))?;
+        let payer = presented.payer(identity.as_ref());
+        self.rates.check(client, &endpoint, payer.clone())?;
         let explains = self.may_explain(&request.headers, identity.as_deref());
         // By the body, once it is there:
         let body = tokio::time::timeout_at(deadline.instant(), request.body).await;
@@ -196,7 +199,9 @@ impl Gateway {
         // A repeated write gets the first one's answer.
         let (party, token) = (Party::from(identity), token.flatten());
         let target = request.uri.path_and_query().map_or(path, |target| target.as_str());
-        let begun = self.answers.begin(&endpoint, &party, &request.headers, (target, &body));
+        let (method, payer) = (&request.method, payer.as_ref());
+        let asked = Asked { method, target, headers: &request.headers, body: &body, payer };
+        let begun = self.answers.begin(&endpoint, &party, asked);
         let begun = tokio::time::timeout_at(deadline.instant(), begun).await.map_err(|_| faults::deadline())??;
         if let Begun::Repeated(answer) = begun {
             return answer;
@@ -292,11 +297,11 @@ impl Gateway {
                         Ok(response) => output::reply(response, &endpoint.policy, &granted),
                         Err(problem) => Ok(output::problem(problem)),
                     };
-                    Ran { outcome, cost: Some(answer.cost), is_guests_own: true }
+                    Ran { outcome, cost: Some(answer.cost), is_guests_own: true, never_ran: false }
                 }
                 Err(error) => {
-                    let is_guests_own = error.is_guests_own();
-                    Ran { outcome: Err(faults::of_plugin(release, error)), cost: None, is_guests_own }
+                    let (is_guests_own, never_ran) = (error.is_guests_own(), error.never_ran());
+                    Ran { outcome: Err(faults::of_plugin(release, error)), cost: None, is_guests_own, never_ran }
                 }
             }
         })
@@ -308,7 +313,7 @@ impl Gateway {
         let until = job.given.party.caller().map(|identity| identity.expires_at);
         let run = self.run(job, self.deadline(&endpoint));
         async move {
-            let Ran { outcome, cost, is_guests_own } = run.await;
+            let Ran { outcome, cost, is_guests_own, .. } = run.await;
             // What came of the host's state, or of its time, says nothing to those who wait: one of them tries itself.
             let outcome = match endpoint.policy.cache.as_ref().filter(|_| is_guests_own) {
                 Some(rule) => sharing::done(duty, outcome, rule, &stats, until),
@@ -324,11 +329,14 @@ impl Gateway {
 }
 
 /// A write whose answer has to be kept.
-async fn answered(run: impl Future<Output = Ran>, slot: Slot) -> Ended {
-    let Ran { outcome, cost, .. } = run.await;
+async fn answered(run: impl Future<Output = Ran>, mut slot: Slot) -> Ended {
+    slot.begins();
+    let Ran { outcome, cost, never_ran, .. } = run.await;
     // A request that never got its turn did nothing, and may be tried again.
-    if !matches!(&outcome, Err(fault) if fault.kind == "busy") {
-        slot.fill(outcome.clone());
+    if never_ran {
+        slot.release()
+    } else {
+        slot.fill(outcome.clone())
     }
     (outcome, cost)
 }

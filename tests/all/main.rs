@@ -39,6 +39,7 @@ mod pages;
 mod recovery;
 mod refusals;
 mod reloading;
+mod repeats;
 mod requests;
 mod responses;
 mod rest;

@@ -60,7 +60,7 @@ pub(super) fn of_plugin(release: &Release, error: PluginError) -> Fault {
             StatusCode::SERVICE_UNAVAILABLE,
             "the plugin crashed again and again; it is tried again in a while",
         ),
-        PluginError::Deadline => {
+        PluginError::Deadline | PluginError::NoTurn => {
             (Blame::Upstream, StatusCode::GATEWAY_TIMEOUT, "the endpoint's time was over before there was an answer")
         }
         PluginError::Cpu(_) => (Blame::Guest, StatusCode::GATEWAY_TIMEOUT, "the plugin used up its CPU time"),

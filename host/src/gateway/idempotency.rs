@@ -2,18 +2,21 @@
 //!
 //! Once a request with a key has reached its plugin it runs to its end, whether its caller stays or not, and its answer is kept, whatever
 //! it is: a write that was answered with an error may have been done all the same, and doing it twice is what the key is there to
-//! prevent.
+//! prevent. So nothing gives way before its time: where there is no room a request is refused before it has begun, and an answer that
+//! is too large or was lost leaves behind that there was one. Only what never ran leaves nothing.
 
-use super::Reply;
+mod table;
+
+use super::{Reply, rates::Payer};
 use crate::{
     artifact::{Digest, Idempotency},
-    model::{Fault, Party, Scope, ShareKey},
+    model::{Blame, Fault, Party, Scope, ShareKey},
     release::Endpoint,
-    store::Store,
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use std::{sync::Arc, time::Duration};
+use table::{Claim, Table};
 use tokio::sync::watch;
 
 const LONGEST_KEY: usize = 255;
@@ -22,22 +25,36 @@ const OVERHEAD: usize = 500;
 
 /// Answers by key.
 #[derive(Debug)]
-pub struct Answers(Store<Key, Entry>);
-
-/// One key of one caller at one endpoint.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Key {
-    plugin: String,
-    endpoint: String,
-    caller: ShareKey,
-    key: Bytes,
-}
+pub struct Answers(Table<Entry>);
 
 #[derive(Debug, Clone)]
 struct Entry {
-    /// Of path, query and body: the same key for another request is a mistake.
+    /// Of everything that the first request was: the same key for another one is a mistake.
     fingerprint: Digest,
-    answer: watch::Receiver<Option<Arc<Result<Reply, Fault>>>>,
+    answer: watch::Receiver<Progress>,
+}
+
+/// How far a request with a key has come.
+#[derive(Debug, Clone)]
+enum Progress {
+    UnderWay,
+    Answered(Arc<Result<Reply, Fault>>),
+    /// It may have been done, and there is no answer to give.
+    Lost(&'static str),
+    /// It never ran.
+    Released,
+}
+
+/// A request as it is told apart from others with its key.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) method: &'a Method,
+    /// Path and query, as they came.
+    pub(super) target: &'a str,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) body: &'a Bytes,
+    /// Whose share of the table it takes; none where only a listed peer is known.
+    pub(super) payer: Option<&'a Payer>,
 }
 
 /// What to do with a request.
@@ -51,20 +68,21 @@ pub(super) enum Begun {
     Repeated(Result<Reply, Fault>),
 }
 
-/// Where the first answer goes. One that is dropped without an answer leaves nothing behind.
+/// Where the first answer goes. Dropped before the request has begun to run it leaves nothing behind; afterwards, that there was one.
 #[derive(Debug)]
 pub(super) struct Slot {
     answers: Arc<Answers>,
-    key: Key,
+    key: Digest,
     fingerprint: Digest,
     ttl: Duration,
-    sender: watch::Sender<Option<Arc<Result<Reply, Fault>>>>,
-    filled: bool,
+    sender: watch::Sender<Progress>,
+    has_begun: bool,
+    is_over: bool,
 }
 
 impl Answers {
     pub fn new(max_bytes: u64) -> Arc<Self> {
-        Arc::new(Self(Store::new(max_bytes)))
+        Arc::new(Self(Table::new(max_bytes)))
     }
 
     /// Looks for the key's first answer, and waits for it where it is under way.
@@ -72,42 +90,93 @@ impl Answers {
         self: &Arc<Self>,
         endpoint: &Endpoint,
         party: &Party,
-        headers: &HeaderMap,
-        (path, body): (&str, &Bytes),
+        asked: Asked<'_>,
     ) -> Result<Begun, Fault> {
-        let (Some(rule), Some(value)) = (endpoint.policy.idempotency, headers.get("idempotency-key")) else {
-            return Ok(Begun::Plain);
-        };
+        let Some(rule) = endpoint.policy.idempotency else { return Ok(Begun::Plain) };
+        let mut values = asked.headers.get_all("idempotency-key").iter();
+        let Some(value) = values.next() else { return Ok(Begun::Plain) };
+        if values.next().is_some() {
+            return Err(bad("expected one idempotency-key, found several"));
+        }
         let key = key(endpoint, rule, party, value)?;
-        let fingerprint = Digest::of(&[path.as_bytes(), b"\0", body].concat());
-        let (sender, receiver) = watch::channel(None);
-        let entry = Entry { fingerprint, answer: receiver };
-        let size = key.key.len() + OVERHEAD;
-        let (found, is_first) = self.0.get_or_insert(key.clone(), entry, size, rule.ttl);
-        if is_first {
-            let ttl = rule.ttl;
-            return Ok(Begun::First(Slot { answers: self.clone(), key, fingerprint, ttl, sender, filled: false }));
-        }
-        if found.fingerprint != fingerprint {
-            let text = "this idempotency-key was used for another request; take a new one for each request";
-            return Err(Fault::client(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused", text)
-                .with("field", "header.idempotency-key"));
-        }
-        let mut answer = found.answer;
-        match answer.wait_for(Option::is_some).await.ok().and_then(|answer| answer.clone()) {
-            Some(answer) => Ok(Begun::Repeated(replay(&answer))),
-            None => {
-                let text = "the first request with this idempotency-key ended without an answer; try again";
-                Err(Fault::client(StatusCode::CONFLICT, "idempotency-key-abandoned", text))
+        let fingerprint = asked.fingerprint();
+        loop {
+            let (sender, receiver) = watch::channel(Progress::UnderWay);
+            let entry = Entry { fingerprint, answer: receiver };
+            let found = match self.0.claim(key, owner(asked.payer), entry, OVERHEAD as u64) {
+                Claim::First => {
+                    let (answers, ttl) = (self.clone(), rule.ttl);
+                    let (has_begun, is_over) = (false, false);
+                    return Ok(Begun::First(Slot { answers, key, fingerprint, ttl, sender, has_begun, is_over }));
+                }
+                Claim::Known(found) => found,
+                Claim::ShareFull => return Err(full("this caller's share of the kept answers is used up")),
+                Claim::Full => return Err(full("the store of kept answers is full")),
+            };
+            if found.fingerprint != fingerprint {
+                let text = "this idempotency-key was used for another request; take a new one for each request";
+                return Err(Fault::client(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused", text)
+                    .with("field", "header.idempotency-key"));
+            }
+            let mut answer = found.answer;
+            // The sender tells before it goes.
+            let progress = answer.wait_for(|progress| !matches!(progress, Progress::UnderWay)).await;
+            match progress.map_or(Progress::Released, |progress| progress.clone()) {
+                Progress::Answered(answer) => return Ok(Begun::Repeated(replay(&answer))),
+                Progress::Lost(why) => return Err(lost(why)),
+                // One of those who waited is the first now.
+                Progress::Released | Progress::UnderWay => {}
             }
         }
     }
 }
 
-fn key(endpoint: &Endpoint, rule: Idempotency, party: &Party, value: &HeaderValue) -> Result<Key, Fault> {
-    let bad = |text: &str| {
-        Fault::client(StatusCode::BAD_REQUEST, "bad-idempotency-key", text).with("field", "header.idempotency-key")
-    };
+impl Asked<'_> {
+    fn fingerprint(&self) -> Digest {
+        let content_type = self.headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+        parts(&[self.method.as_str().as_bytes(), self.target.as_bytes(), content_type, self.body])
+    }
+}
+
+/// Of all of them, each behind its length, so that none runs into the next.
+fn parts(parts: &[&[u8]]) -> Digest {
+    let mut all = Vec::with_capacity(parts.iter().map(|part| part.len() + 8).sum());
+    for part in parts {
+        all.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        all.extend_from_slice(part);
+    }
+    Digest::of(&all)
+}
+
+fn owner(payer: Option<&Payer>) -> Digest {
+    match payer {
+        Some(Payer::Caller(caller)) => {
+            let mut bytes = Vec::new();
+            caller.write(&mut bytes);
+            parts(&[b"caller", &bytes])
+        }
+        Some(Payer::At(subnet)) => parts(&[b"at", format!("{subnet:?}").as_bytes()]),
+        None => parts(&[b"unknown"]),
+    }
+}
+
+fn bad(text: &str) -> Fault {
+    Fault::client(StatusCode::BAD_REQUEST, "bad-idempotency-key", text).with("field", "header.idempotency-key")
+}
+
+fn full(what: &str) -> Fault {
+    let text = format!("{what}, so a repeat could not be told from a new request; nothing was done, try again later");
+    Fault::new(Blame::Host, StatusCode::SERVICE_UNAVAILABLE, "idempotency-full", text)
+        .header(header::RETRY_AFTER, HeaderValue::from_static("60"))
+}
+
+fn lost(why: &str) -> Fault {
+    let text =
+        format!("the first request with this idempotency-key may have been done, but {why}; it is not done again");
+    Fault::client(StatusCode::CONFLICT, "idempotency-outcome-unknown", text)
+}
+
+fn key(endpoint: &Endpoint, rule: Idempotency, party: &Party, value: &HeaderValue) -> Result<Digest, Fault> {
     let text = value.as_bytes();
     if text.is_empty() || text.len() > LONGEST_KEY {
         return Err(bad("expected an idempotency-key of 1 to 255 bytes"));
@@ -116,8 +185,9 @@ fn key(endpoint: &Endpoint, rule: Idempotency, party: &Party, value: &HeaderValu
         Scope::Tenant if party.caller().is_some() => bad("an idempotency-key needs a caller with a tenant here"),
         _ => bad("an idempotency-key needs a signed-in caller here"),
     })?;
-    let (plugin, endpoint) = (endpoint.release.name.clone(), endpoint.name.clone());
-    Ok(Key { plugin, endpoint, caller, key: Bytes::copy_from_slice(text) })
+    let mut who = Vec::new();
+    caller.write(&mut who);
+    Ok(parts(&[endpoint.release.name.as_bytes(), endpoint.name.as_bytes(), &who, text]))
 }
 
 fn replay(answer: &Result<Reply, Fault>) -> Result<Reply, Fault> {
@@ -127,21 +197,115 @@ fn replay(answer: &Result<Reply, Fault>) -> Result<Reply, Fault> {
 }
 
 impl Slot {
+    /// From now on the request may have been done.
+    pub(super) fn begins(&mut self) {
+        self.has_begun = true;
+    }
+
     /// Keeps the answer and gives it to those who wait for it.
     pub(super) fn fill(mut self, answer: Result<Reply, Fault>) {
-        self.filled = true;
-        let size = OVERHEAD + self.key.key.len() + answer.as_ref().map_or(0, Reply::weight);
+        let size = OVERHEAD + answer.as_ref().map_or(0, Reply::weight);
+        if self.keep(size) {
+            self.end(Progress::Answered(Arc::new(answer)));
+        } else {
+            self.lose("its answer was too large to be kept");
+        }
+    }
+
+    /// The request never ran.
+    pub(super) fn release(mut self) {
+        self.has_begun = false;
+    }
+
+    fn keep(&self, size: usize) -> bool {
         let entry = Entry { fingerprint: self.fingerprint, answer: self.sender.subscribe() };
-        // Weighed anew, now that the answer is known.
-        self.answers.0.insert(self.key.clone(), entry, size, self.ttl);
-        self.sender.send_replace(Some(Arc::new(answer)));
+        self.answers.0.keep(&self.key, entry, size as u64, self.ttl)
+    }
+
+    /// What was taken for the claim is enough for this.
+    fn lose(&mut self, why: &'static str) {
+        self.keep(OVERHEAD);
+        self.end(Progress::Lost(why));
+    }
+
+    fn end(&mut self, progress: Progress) {
+        self.is_over = true;
+        self.sender.send_replace(progress);
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        if !self.filled {
-            self.answers.0.remove(&self.key);
+        if self.is_over {
+            return;
         }
+        if self.has_begun {
+            self.lose("it ended without an answer");
+        } else {
+            self.answers.0.release(&self.key);
+            self.end(Progress::Released);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked<'a>(headers: &'a HeaderMap, target: &'a str, method: &'a Method, body: &'a Bytes) -> Asked<'a> {
+        Asked { method, target, headers, body, payer: None }
+    }
+
+    #[test]
+    fn everything_that_a_request_is_tells_it_from_another() {
+        let (none, body, other) = (HeaderMap::new(), Bytes::from_static(b"{}"), Bytes::from_static(b"[]"));
+        let json = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+        let all = [
+            asked(&none, "/a", &Method::POST, &body),
+            asked(&json, "/a", &Method::POST, &body),
+            asked(&none, "/a?b", &Method::POST, &body),
+            asked(&none, "/a", &Method::PUT, &body),
+            asked(&none, "/a", &Method::POST, &other),
+        ];
+        let prints: std::collections::HashSet<_> = all.iter().map(Asked::fingerprint).collect();
+        assert_eq!(prints.len(), all.len());
+    }
+
+    fn slot(answers: &Arc<Answers>) -> (Slot, watch::Receiver<Progress>) {
+        let (key, fingerprint) = (Digest::of(b"key"), Digest::of(b"request"));
+        let (sender, receiver) = watch::channel(Progress::UnderWay);
+        let entry = Entry { fingerprint, answer: receiver.clone() };
+        assert!(matches!(answers.0.claim(key, Digest::of(b"ann"), entry, OVERHEAD as u64), Claim::First));
+        let (answers, ttl) = (answers.clone(), Duration::from_secs(60));
+        (Slot { answers, key, fingerprint, ttl, sender, has_begun: false, is_over: false }, receiver)
+    }
+
+    #[tokio::test]
+    async fn what_ended_without_an_answer_is_remembered_once_it_has_begun_and_not_before() {
+        let answers = Answers::new(1 << 20);
+        let (first, told) = slot(&answers);
+        drop(first);
+        assert!(matches!(*told.borrow(), Progress::Released));
+        let (mut second, told) = slot(&answers);
+        second.begins();
+        second.release();
+        assert!(matches!(*told.borrow(), Progress::Released));
+        let (mut third, told) = slot(&answers);
+        third.begins();
+        drop(third);
+        assert!(matches!(*told.borrow(), Progress::Lost(_)));
+        let entry = Entry { fingerprint: Digest::of(b""), answer: told };
+        let again = answers.0.claim(Digest::of(b"key"), Digest::of(b"ann"), entry, OVERHEAD as u64);
+        assert!(matches!(again, Claim::Known(_)), "it is not done again");
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_too_large_leaves_behind_that_there_was_one() {
+        let answers = Answers::new(8 * 1024);
+        let (mut slot, told) = slot(&answers);
+        slot.begins();
+        let body = super::super::Body::Bytes(vec![0; 2048].into());
+        slot.fill(Ok(Reply { status: StatusCode::OK, headers: HeaderMap::new(), body }));
+        assert!(matches!(*told.borrow(), Progress::Lost(_)));
     }
 }

@@ -21,6 +21,8 @@ pub enum PluginError {
     Cpu(Duration),
     #[error("the request's time is over")]
     Deadline,
+    #[error("the request's time was over before it had a turn")]
+    NoTurn,
     #[error("the response has {size:?} bytes (none: too many to look at) and may have {limit}")]
     TooLarge { size: Option<usize>, limit: usize },
 }
@@ -35,7 +37,7 @@ impl PluginError {
             Self::Trapped(_) => "plugin-trapped",
             Self::Memory(_) => "plugin-memory",
             Self::Cpu(_) => "plugin-cpu",
-            Self::Deadline => "deadline",
+            Self::Deadline | Self::NoTurn => "deadline",
             Self::TooLarge { .. } => "plugin-response-too-large",
         }
     }
@@ -44,6 +46,11 @@ impl PluginError {
     /// stood with the host, or with this one's time.
     pub fn is_guests_own(&self) -> bool {
         matches!(self, Self::Trapped(_) | Self::Memory(_) | Self::Cpu(_) | Self::TooLarge { .. })
+    }
+
+    /// Whether the guest has seen nothing of its request, so that nothing can have been done.
+    pub fn never_ran(&self) -> bool {
+        matches!(self, Self::Busy(_) | Self::BackOff(_) | Self::Start(_) | Self::NoTurn)
     }
 
     /// Whether the plugin's own code failed, as opposed to a backend or its caller.
@@ -92,6 +99,7 @@ mod tests {
             (PluginError::BackOff(time), false),
             (PluginError::Start(text()), false),
             (PluginError::Deadline, false),
+            (PluginError::NoTurn, false),
             (PluginError::Trapped(text()), true),
             (PluginError::Memory(1), true),
             (PluginError::Cpu(time), true),
@@ -99,6 +107,8 @@ mod tests {
         ];
         for (error, is_guests_own) in all {
             assert_eq!(error.is_guests_own(), is_guests_own, "{error}");
+            let is_deadline = matches!(error, PluginError::Deadline);
+            assert_eq!(error.never_ran(), !is_guests_own && !is_deadline, "{error}");
         }
     }
 }

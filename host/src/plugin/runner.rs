@@ -143,9 +143,9 @@ impl Plugin {
         let start = self.health.start.admit().map_err(PluginError::BackOff)?;
         let endpoint = endpoint.admit().map_err(PluginError::BackOff)?;
         let waiting = Instant::now();
-        let turn = self.turn().await?;
-        let queued = waiting.elapsed();
         let deadline = invocation.deadline.instant();
+        let turn = tokio::time::timeout_at(deadline, self.turn()).await.map_err(|_| PluginError::NoTurn)??;
+        let queued = waiting.elapsed();
         let run = async {
             if let Code::Native(native) = &self.makings.code {
                 let _turn = turn;
