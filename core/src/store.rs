@@ -7,11 +7,13 @@
 
 mod doubts;
 mod generations;
+mod marks;
 mod shared;
 
 pub use doubts::Untrue;
 pub use generations::Generations;
-pub use shared::{CHANNEL, Note, Put, Shared};
+pub use marks::{Found, Put, Wanted};
+pub use shared::{Note, Shared};
 
 use moka::{Expiry, sync::Cache};
 use std::{

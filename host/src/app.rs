@@ -136,12 +136,14 @@ impl Running {
         // A receiver that is gone has stopped already; a task that failed has nothing left to finish.
         let _ = self.http_phase.send(Phase::Leaving);
         tokio::time::sleep(self.drain_delay).await;
-        self.reloader.stop_tasks();
+        self.reloader.stop_watching();
         if let Some(task) = &self.tls_task {
             task.abort();
         }
         let _ = self.http_phase.send(Phase::Stopping);
         let _ = self.http_task.await;
+        // Requests may invalidate to their end, so who tells others of it goes after them.
+        self.reloader.finish_tasks().await;
         let _ = self.admin_phase.send(Phase::Stopping);
         let _ = self.admin_task.await;
     }

@@ -25,6 +25,7 @@ mod fairness;
 mod fan;
 mod faults;
 mod forgeries;
+mod handover;
 mod holding;
 mod hostile;
 mod intermediaries;

@@ -17,8 +17,7 @@ pub struct Config {
     pub cache_bytes: ByteSize,
     /// `[cache] max-entries`.
     pub cache_entries: u64,
-    /// `[cache] shared`: the URL of the second tier, and how long it may take.
-    pub shared: Option<(String, Duration)>,
+    pub shared: Option<Tier>,
     pub backends: Vec<BackendConfig>,
 }
 
@@ -133,6 +132,14 @@ crate::choice! {
     }
 }
 
+/// `[cache] shared`, `namespace`, `shared-timeout`: where the second tier is, whose part of it, and how long it may take.
+#[derive(Debug, Clone)]
+pub struct Tier {
+    pub url: String,
+    pub namespace: String,
+    pub timeout: Duration,
+}
+
 impl Config {
     /// Reads `[cache]` and `[backend.*]` of the whole file's table.
     pub fn read(root: &Table<'_>) -> Self {
@@ -142,8 +149,12 @@ impl Config {
         let shared: Option<String> = cache.optional("shared");
         let timeout =
             cache.within("shared-timeout", Duration::from_millis(20), Duration::from_millis(1), Duration::from_secs(5));
+        let namespace: String = cache.or("namespace", String::new());
+        if namespace.len() > 64 || !namespace.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+            cache.mistake("namespace", "expected at most 64 letters, digits and hyphens");
+        }
         let shared = shared.and_then(|text| match read_url(&text) {
-            Ok(url) => Some((url, timeout)),
+            Ok(url) => Some(Tier { url, namespace: namespace.clone(), timeout }),
             Err(reason) => {
                 cache.mistake("shared", reason);
                 None

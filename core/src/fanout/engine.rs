@@ -24,7 +24,7 @@ use prost_reflect::DescriptorPool;
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError, Weak,
+        Arc, Mutex, OnceLock, PoisonError, Weak,
         atomic::{AtomicU32, Ordering},
     },
 };
@@ -40,6 +40,8 @@ pub struct Engine {
     pub(super) cache: EntityCache,
     /// The second tier, where one is configured.
     pub(super) shared: Option<Arc<Shared>>,
+    /// What has taken this one's place.
+    pub(super) successor: OnceLock<Arc<Self>>,
     pub(super) metrics: Metrics,
     plans: Mutex<HashMap<String, Vec<Weak<Plan>>>>,
     /// Messages that no artifact brought, by service.
@@ -70,13 +72,14 @@ impl Engine {
         let transports = on_behalf(transports, &forward);
         let cache = EntityCache::new(config.cache_bytes.0, config.cache_entries);
         let shared = match &config.shared {
-            Some((url, timeout)) => Some(remote::connect(url, *timeout)?),
+            Some(tier) => Some(remote::connect(tier)?),
             None => None,
         };
         Ok(Arc::new(Self {
             config,
             forward,
             shared,
+            successor: OnceLock::new(),
             transports,
             flights: Flights::new(),
             cache,
@@ -241,6 +244,7 @@ impl Engine {
             Untrue::Tags(tags) => tags.iter().for_each(|tag| self.cache.generations.invalidate(tag)),
             Untrue::All => self.cache.generations.invalidate_all(),
         }
+        self.pass_on(what, tell);
         number
     }
 }

@@ -17,6 +17,7 @@ use crate::{
     model::{Code, Deadline, Failure},
     store::Generations,
 };
+use bytes::Bytes;
 use std::{
     collections::{HashMap, hash_map::RandomState},
     hash::BuildHasher,
@@ -46,6 +47,8 @@ pub(super) struct Flight {
     pub(super) expires_at: Option<SystemTime>,
     /// The cache's clock when it began.
     pub(super) generation: u64,
+    /// The marks that its tags had in the second tier before it was loaded.
+    pub(super) marks: OnceLock<Bytes>,
     pub(super) started: Instant,
     /// Its time is over: the method's, or of a stream that of who began it.
     ends: Deadline,
@@ -144,7 +147,8 @@ impl Flight {
         // A stream is cut in time for who has asked for it: half a list is better than none.
         let ends = hurry.unwrap_or_else(|| Deadline::after_from(started, plan.timeout));
         let (plan, generation) = (plan.clone(), generations.now());
-        Arc::new(Self { key, plan, expires_at, generation, started, ends, detached, state: Mutex::new(state) })
+        let (marks, state) = (OnceLock::new(), Mutex::new(state));
+        Arc::new(Self { key, plan, expires_at, generation, marks, started, ends, detached, state })
     }
 
     /// Gives the waiter back where the flight has ended already, or would end long before the waiter's own time.

@@ -11,6 +11,7 @@ use super::{
     tags::Tags,
 };
 use crate::{
+    artifact::Digest,
     model::Scope,
     settings::Place,
     telemetry::{CallLabels, Counter, Metrics},
@@ -43,6 +44,8 @@ pub struct Plan {
     pub(super) lookups: CacheCounts,
     /// Of its cached replies; or, for a write, what it invalidates.
     pub(super) tags: Tags,
+    /// Of everything that its replies depend on beside scope and request, for hosts to agree on.
+    pub(super) shape: Digest,
 }
 
 /// The method's part of `weft_calls_total`.
@@ -192,6 +195,11 @@ fn resolve_one(engine: &Engine, name: &str, descriptor: MethodDescriptor) -> Res
         bytes: bounds.bytes.as_usize(),
         time: bounds.time,
     });
+    let mapping = rest.as_ref().map(|_| Digest::of(&descriptor.parent_pool().encode_to_vec()));
+    let spec = batch.as_ref().map(|batch| &batch.spec);
+    // None of it has parts in no order, or one that differs between hosts.
+    let shape = format!("{name}\n{}\n{safe}\n{spec:?}\n{tags:?}\n{rest:?}\n{mapping:?}\n{stream:?}", config.name);
+    let shape = Digest::of(shape.as_bytes());
     let plan = engine.share_plan(Plan {
         id: 0,
         name: name.into(),
@@ -205,6 +213,7 @@ fn resolve_one(engine: &Engine, name: &str, descriptor: MethodDescriptor) -> Res
         calls: CallCounts::new(&engine.metrics, name),
         lookups: CacheCounts::new(&engine.metrics, name),
         tags,
+        shape,
     });
     Ok(Planned { plan, descriptor, fallback: None })
 }

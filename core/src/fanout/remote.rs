@@ -2,7 +2,7 @@
 
 use super::{
     call::{Key, Origin, Outcome},
-    config::CacheConfig,
+    config::{CacheConfig, Tier},
     engine::{Engine, Loaded},
     flight::Flight,
     inbox::Post,
@@ -10,7 +10,7 @@ use super::{
 use crate::{
     artifact::Digest,
     model::{Code, Failure},
-    store::{Note, Put, Shared},
+    store::{Note, Put, Shared, Untrue, Wanted},
 };
 use bytes::{BufMut, Bytes, BytesMut};
 use std::{
@@ -19,7 +19,7 @@ use std::{
 };
 
 /// First byte of an entry: the version of its form.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// Version, kind, and two times.
 const HEADER: usize = 18;
 
@@ -59,8 +59,7 @@ impl Entry {
 /// The name of a key in the second tier: nothing of it can be read back, and other plans have other names.
 fn name(flight: &Flight) -> String {
     let Key { scope, request, .. } = &flight.key;
-    let shape = flight.plan.batch.as_ref().map(|batch| format!("{:?}", batch.spec)).unwrap_or_default();
-    let mut parts = format!("{}\n{shape}\n", flight.plan.name).into_bytes();
+    let mut parts = flight.plan.shape.bytes().to_vec();
     scope.write(&mut parts);
     parts.extend_from_slice(request);
     Digest::of(&parts).hex()
@@ -75,10 +74,17 @@ impl Engine {
         if asked.is_empty() {
             return left;
         }
-        let names: Vec<String> = asked.iter().map(|flight| name(flight)).collect();
-        let found = shared.get(&names).await;
-        for (flight, bytes) in asked.into_iter().zip(found) {
-            let taken = match (bytes.as_ref().and_then(Entry::read), flight.plan.cache) {
+        let wanted = |flight: &Arc<Flight>| {
+            let lifetime = flight.plan.cache.map_or(Duration::ZERO, |rule| rule.ttl.max(rule.negative_ttl));
+            Wanted { key: name(flight), tags: flight.plan.tags.of(&flight.key.request), lifetime }
+        };
+        let found = shared.get(&asked.iter().map(wanted).collect::<Vec<_>>()).await;
+        for (flight, found) in asked.into_iter().zip(found) {
+            let value = found.and_then(|found| {
+                let _ = flight.marks.set(found.marks);
+                found.value
+            });
+            let taken = match (value.as_ref().and_then(Entry::read), flight.plan.cache) {
                 (Some(entry), Some(rule)) => self.take_over(&flight, entry, rule),
                 _ => false,
             };
@@ -110,6 +116,8 @@ impl Engine {
     /// Puts what was loaded into the second tier, beside the request.
     pub(super) fn to_shared(&self, flight: &Arc<Flight>, loaded: &Loaded) {
         let (Some(shared), Some(rule)) = (self.shared.clone(), flight.plan.cache) else { return };
+        // Who has not seen the marks can't tell what was invalidated since.
+        let Some(marks) = flight.marks.get().cloned() else { return };
         let (reply, fresh_for) = match &loaded.result {
             Ok(bytes) => (Some(bytes.clone()), rule.ttl),
             Err(failure) if failure.code == Code::NotFound => (None, rule.negative_ttl),
@@ -124,7 +132,7 @@ impl Engine {
             flight.expires_at.map_or(Duration::MAX, |end| end.duration_since(stored_at).unwrap_or_default());
         let fresh_for = fresh_for.min(until_expiry);
         let value = Entry { reply, stored_at, fresh_for }.write();
-        let put = Put { key: name(flight), value, lifetime: fresh_for, tags };
+        let put = Put { key: name(flight), value, lifetime: fresh_for, tags, marks };
         tokio::spawn(async move { shared.put(&put).await });
     }
 
@@ -149,6 +157,38 @@ impl Engine {
         shared.run(move |note| engine.heard(note)).await;
     }
 
+    /// Until everything that is true no more was removed from the second tier, and the other hosts were told.
+    pub async fn told(&self) {
+        if let Some(shared) = &self.shared {
+            shared.settled().await;
+        }
+    }
+
+    /// From now on `next` hears of all that is true no more here, and goes on with what has not come through yet.
+    pub fn hand_over(&self, next: &Arc<Self>) {
+        if std::ptr::eq(self, Arc::as_ptr(next)) || self.successor.set(next.clone()).is_err() {
+            return;
+        }
+        if let Some((what, tell)) = self.shared.as_ref().and_then(|shared| shared.pending()) {
+            next.forget(&what, false);
+            if let Some(tell) = tell {
+                next.forget(&tell, true);
+            }
+        }
+    }
+
+    /// Whether another one goes on with what this one has not told yet.
+    pub fn has_successor(&self) -> bool {
+        self.successor.get().is_some()
+    }
+
+    /// All that is true no more is passed on to the engines after this one.
+    pub(super) fn pass_on(&self, what: &Untrue, tell: bool) {
+        if let Some(next) = self.successor.get() {
+            next.forget(what, tell);
+        }
+    }
+
     /// Remembers under which name an entry stands in the second tier.
     pub(super) fn shared_name(&self, flight: &Flight) -> Option<String> {
         self.shared.as_ref().filter(|shared| shared.is_up()).map(|_| name(flight))
@@ -156,8 +196,8 @@ impl Engine {
 }
 
 /// Makes the connection that `[cache] shared` names.
-pub(super) fn connect(url: &str, timeout: Duration) -> Result<Arc<Shared>, String> {
-    Shared::new(url, timeout).map_err(|error| format!("[cache] shared: {error}"))
+pub(super) fn connect(tier: &Tier) -> Result<Arc<Shared>, String> {
+    Shared::new(&tier.url, &tier.namespace, tier.timeout).map_err(|error| format!("[cache] shared: {error}"))
 }
 
 #[cfg(test)]

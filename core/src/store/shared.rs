@@ -4,24 +4,21 @@
 //! tracking in broadcasting mode), and a channel for invalidations by tag. While it is away every read is a miss and every write is
 //! dropped: hosts work on without it. When it comes back nothing that was noted in between is known, so listeners are told to forget.
 //!
-//! Only invalidations are never dropped ([`super::doubts`]): until one has come through, entries that it concerns are not read.
+//! What is true is said by [`super::marks`]. Only invalidations are never dropped ([`super::doubts`]): until one has come through, entries that it concerns are not read.
 
-use super::doubts::{Doubts, Job, Untrue};
-use bytes::Bytes;
+use super::{
+    doubts::{Doubts, Job, Untrue},
+    marks::{Found, GET, PUT, Put, Wanted, behind, found_in, millis},
+};
 use redis::{AsyncConnectionConfig, Client, PushInfo, PushKind, RedisError, Value, aio::MultiplexedConnection};
 use serde_json::json;
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::sync::{mpsc, watch};
 
-/// Where all keys of Weft begin.
-const ENTRIES: &str = "weft:e:";
-const TAGS: &str = "weft:t:";
-/// The channel on which it is published what is true no more, by hosts and by anybody else: `{"tags": ["film:7"]}`, `{"all": true}`.
-pub const CHANNEL: &str = "weft:invalidate";
 /// Notes that may wait; one more, and everything is forgotten.
 const NOTES: usize = 10_000;
-/// Longest time that keys of a tag are remembered.
-const TAG_LIFETIME: Duration = Duration::from_hours(24 * 7);
+/// Tags that one command removes.
+const CHUNK: usize = 1_000;
 /// How long one command of an invalidation may take, and the pause before it is tried again.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -36,21 +33,16 @@ pub enum Note {
     Unknown,
 }
 
-/// One entry to be written.
-#[derive(Debug, Clone)]
-pub struct Put {
-    pub key: String,
-    pub value: Bytes,
-    pub lifetime: Duration,
-    pub tags: Arc<[String]>,
-}
-
 /// The second tier.
 pub struct Shared {
     client: Client,
     timeout: Duration,
     connection: watch::Sender<Option<MultiplexedConnection>>,
     doubts: Doubts,
+    /// Where all its keys begin.
+    root: String,
+    /// The channel on which it is published what is true no more, by hosts and by anybody else: `{"tags": ["film:7"]}`, `{"all": true}`.
+    channel: String,
     /// By which it knows its own messages.
     name: String,
 }
@@ -62,13 +54,39 @@ impl fmt::Debug for Shared {
 }
 
 impl Shared {
-    /// Connects to nothing yet. `timeout` bounds each read and write.
-    pub fn new(url: &str, timeout: Duration) -> Result<Arc<Self>, String> {
+    /// Connects to nothing yet. `namespace` keeps clusters apart that have one server; `timeout` bounds each read and write.
+    pub fn new(url: &str, namespace: &str, timeout: Duration) -> Result<Arc<Self>, String> {
         let separator = if url.contains('?') { '&' } else { '?' };
         let url = if url.contains("protocol=") { url.to_owned() } else { format!("{url}{separator}protocol=resp3") };
         let client = Client::open(url).map_err(|error| error.to_string())?;
         let name = format!("{:016x}", rand::random::<u64>());
-        Ok(Arc::new(Self { client, timeout, connection: watch::Sender::new(None), doubts: Doubts::default(), name }))
+        let root = if namespace.is_empty() { "weft:".to_owned() } else { format!("weft/{namespace}:") };
+        let channel = format!("{root}invalidate");
+        let (connection, doubts) = (watch::Sender::new(None), Doubts::default());
+        Ok(Arc::new(Self { client, timeout, connection, doubts, root, channel, name }))
+    }
+
+    fn entry(&self, key: &str) -> String {
+        format!("{}e:{key}", self.root)
+    }
+
+    fn mark(&self, tag: &str) -> String {
+        format!("{}m:{tag}", self.root)
+    }
+
+    /// Each entry has it, and no tag is called so.
+    fn mark_of_all(&self) -> String {
+        format!("{}all", self.root)
+    }
+
+    /// Begins a script that is about an entry and its tags.
+    fn script(&self, text: &str, key: &str, tags: &[String]) -> redis::Cmd {
+        let mut command = redis::cmd("EVAL");
+        command.arg(text).arg(tags.len() + 2).arg(self.entry(key)).arg(self.mark_of_all());
+        for tag in tags {
+            command.arg(self.mark(tag));
+        }
+        command
     }
 
     fn connection(&self) -> Option<MultiplexedConnection> {
@@ -125,9 +143,9 @@ impl Shared {
             .set_push_sender(push);
         let mut connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
         let mut tracking = redis::cmd("CLIENT");
-        tracking.arg(&["TRACKING", "ON", "BCAST", "PREFIX", ENTRIES, "NOLOOP"]);
+        tracking.arg(&["TRACKING", "ON", "BCAST", "PREFIX", &self.entry(""), "NOLOOP"]);
         tracking.query_async::<()>(&mut connection).await?;
-        connection.subscribe(CHANNEL).await?;
+        connection.subscribe(&self.channel).await?;
         connection.set_response_timeout(self.timeout);
         Ok(connection)
     }
@@ -137,7 +155,7 @@ impl Shared {
         while let Some(info) = notes.recv().await {
             match info.kind {
                 PushKind::Disconnection => return,
-                PushKind::Invalidate => changed(&info.data, listener),
+                PushKind::Invalidate => changed(&self.entry(""), &info.data, listener),
                 PushKind::Message => {
                     if let Some(what) = info.data.last().and_then(|message| self.published(message)) {
                         listener(Note::Invalidated(what));
@@ -151,34 +169,31 @@ impl Shared {
         }
     }
 
-    /// The values of the keys; all misses while the tier is away or slow.
-    pub async fn get(&self, keys: &[String]) -> Vec<Option<Bytes>> {
-        let misses = || vec![None; keys.len()];
-        let Some(mut connection) = self.connection() else { return misses() };
-        let mut command = redis::cmd("MGET");
-        for key in keys {
-            command.arg(format!("{ENTRIES}{key}"));
+    /// Looks for all of them at once; `None` for each while the tier is away or slow.
+    pub async fn get(&self, wanted: &[Wanted]) -> Vec<Option<Found>> {
+        let nothing = || vec![None; wanted.len()];
+        let Some(mut connection) = self.connection() else { return nothing() };
+        let mut pipe = redis::pipe();
+        for Wanted { key, tags, lifetime } in wanted {
+            let mut script = self.script(GET, key, tags);
+            script.arg(format!("{:032x}", rand::random::<u128>())).arg(millis(*lifetime).saturating_mul(2));
+            pipe.add_command(script);
         }
-        match tokio::time::timeout(self.timeout, command.query_async::<Vec<Option<Vec<u8>>>>(&mut connection)).await {
-            Ok(Ok(values)) if values.len() == keys.len() => {
-                values.into_iter().map(|value| value.map(Bytes::from)).collect()
+        let answer = pipe.query_async::<Vec<(Vec<u8>, Vec<u8>)>>(&mut connection);
+        match tokio::time::timeout(self.timeout, answer).await {
+            Ok(Ok(found)) if found.len() == wanted.len() => {
+                found.into_iter().map(|(value, marks)| Some(found_in(value, marks))).collect()
             }
-            _ => misses(),
+            _ => nothing(),
         }
     }
 
-    /// Writes an entry and remembers it under its tags. Dropped while the tier is away.
+    /// Writes an entry, unless one of its tags was invalidated since its marks were looked at. Dropped while the tier is away.
     pub async fn put(&self, put: &Put) {
         let Some(mut connection) = self.connection() else { return };
-        let lifetime = u64::try_from(put.lifetime.as_millis()).unwrap_or(u64::MAX).max(1);
-        let mut pipe = redis::pipe();
-        pipe.cmd("SET").arg(format!("{ENTRIES}{}", put.key)).arg(&put.value[..]).arg("PX").arg(lifetime).ignore();
-        for tag in put.tags.iter() {
-            let set = format!("{TAGS}{tag}");
-            pipe.cmd("SADD").arg(&set).arg(&put.key).ignore();
-            pipe.cmd("EXPIRE").arg(&set).arg(TAG_LIFETIME.as_secs()).ignore();
-        }
-        let _ = tokio::time::timeout(self.timeout, pipe.query_async::<()>(&mut connection)).await;
+        let mut script = self.script(PUT, &put.key, &put.tags);
+        script.arg(&put.marks[..]).arg(behind(&put.marks, &put.value)).arg(millis(put.lifetime));
+        let _ = tokio::time::timeout(self.timeout, script.query_async::<()>(&mut connection)).await;
     }
 
     /// From now on nobody here reads entries that this concerns, until they were removed. `tell`: and the other hosts are told.
@@ -225,22 +240,41 @@ impl Shared {
 
     /// The other hosts are told first, so that none of them stores what it is loading now after it was removed.
     async fn remove(&self, mut connection: MultiplexedConnection, job: &Job) -> Result<(), RedisError> {
-        if job.tell {
-            let message = match &job.what {
-                Untrue::Tags(tags) => json!({ "tags": tags, "from": self.name }),
-                Untrue::All => json!({ "all": true, "from": self.name }),
-            };
-            redis::cmd("PUBLISH").arg(CHANNEL).arg(message.to_string()).query_async::<()>(&mut connection).await?;
-        }
-        match &job.what {
-            Untrue::Tags(tags) => {
-                for tag in tags {
-                    remove_tagged(&mut connection, tag).await?;
+        match &job.tell {
+            Some(Untrue::Tags(tags)) => {
+                for tags in tags.chunks(CHUNK) {
+                    self.publish(&mut connection, &json!({ "tags": tags, "from": self.name })).await?;
                 }
-                Ok(())
             }
-            Untrue::All => remove_all(&mut connection).await,
+            Some(Untrue::All) => self.publish(&mut connection, &json!({ "all": true, "from": self.name })).await?,
+            None => {}
         }
+        let marks: Vec<_> = match &job.what {
+            Untrue::Tags(tags) => tags.iter().map(|tag| self.mark(tag)).collect(),
+            Untrue::All => vec![self.mark_of_all()],
+        };
+        for marks in marks.chunks(CHUNK) {
+            redis::cmd("UNLINK").arg(marks).query_async::<()>(&mut connection).await?;
+        }
+        Ok(())
+    }
+
+    async fn publish(
+        &self,
+        connection: &mut MultiplexedConnection,
+        message: &serde_json::Value,
+    ) -> Result<(), RedisError> {
+        redis::cmd("PUBLISH").arg(&self.channel).arg(message.to_string()).query_async(connection).await
+    }
+
+    /// All that is in doubt still, for whoever goes on with it; and what of it others have to be told.
+    pub fn pending(&self) -> Option<(Untrue, Option<Untrue>)> {
+        self.doubts.pending().map(|job| (job.what, job.tell))
+    }
+
+    /// Until nothing is in doubt any more.
+    pub async fn settled(&self) {
+        self.doubts.settled().await;
     }
 
     /// `{"tags": [..]}` or `{"all": true}`. Anything else on the channel is nobody's, and what we said ourselves is known.
@@ -258,37 +292,8 @@ impl Shared {
     }
 }
 
-async fn remove_tagged(connection: &mut MultiplexedConnection, tag: &str) -> Result<(), RedisError> {
-    let set = format!("{TAGS}{tag}");
-    let keys: Vec<String> = redis::cmd("SMEMBERS").arg(&set).query_async(connection).await?;
-    if keys.is_empty() {
-        return Ok(());
-    }
-    // Those that were found and no others: one that is stored meanwhile has to be found next time.
-    let entries: Vec<String> = keys.iter().map(|key| format!("{ENTRIES}{key}")).collect();
-    let mut pipe = redis::pipe();
-    pipe.cmd("UNLINK").arg(&entries).ignore().cmd("SREM").arg(&set).arg(&keys).ignore();
-    pipe.query_async::<()>(connection).await
-}
-
-async fn remove_all(connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
-    let mut cursor = 0_u64;
-    loop {
-        let mut scan = redis::cmd("SCAN");
-        scan.arg(cursor).arg("MATCH").arg(format!("{ENTRIES}*")).arg("COUNT").arg(1_000);
-        let (next, keys): (u64, Vec<String>) = scan.query_async(connection).await?;
-        if !keys.is_empty() {
-            redis::cmd("UNLINK").arg(&keys).query_async::<()>(connection).await?;
-        }
-        if next == 0 {
-            return Ok(());
-        }
-        cursor = next;
-    }
-}
-
 /// The keys of an `invalidate` push; none means all.
-fn changed(data: &[Value], listener: &mut impl FnMut(Note)) {
+fn changed(root: &str, data: &[Value], listener: &mut impl FnMut(Note)) {
     let Some(Value::Array(keys)) = data.first() else {
         listener(Note::Unknown);
         return;
@@ -299,7 +304,7 @@ fn changed(data: &[Value], listener: &mut impl FnMut(Note)) {
             Value::SimpleString(text) => Some(text.as_str()),
             _ => None,
         };
-        if let Some(key) = text.and_then(|text| text.strip_prefix(ENTRIES)) {
+        if let Some(key) = text.and_then(|text| text.strip_prefix(root)) {
             listener(Note::Changed(key.to_owned()));
         }
     }

@@ -5,7 +5,7 @@
 
 use super::{
     StartError,
-    site::{Kept, Site},
+    site::{Kept, Site, Tasks},
 };
 use crate::{
     admin::{Host, View},
@@ -19,9 +19,8 @@ use arc_swap::ArcSwap;
 use futures_util::future::BoxFuture;
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-use tokio::task::JoinHandle;
 
 /// Keys that belong to what is made once: listeners, the sandbox, the logs.
 const FIXED: [&str; 4] = ["admin.", "limits.", "telemetry.", "plugins.compiled"];
@@ -61,7 +60,7 @@ pub(super) struct Reloader {
     edge: Arc<Edge>,
     site: Arc<ArcSwap<Site>>,
     /// Tasks of the site in service.
-    tasks: Mutex<Vec<JoinHandle<()>>>,
+    tasks: Mutex<Option<Tasks>>,
     /// What is in force. Held through a reload, so that there is one at a time.
     in_force: tokio::sync::Mutex<InForce>,
 }
@@ -139,21 +138,38 @@ impl Reloader {
         if !lost.is_empty() {
             return Err(ReloadError::Refused(lost));
         }
+        before.engine.hand_over(&site.engine);
         self.edge.replace(site.gateway.clone(), &config.http);
         self.site.store(Arc::new(site));
         self.spawn_tasks();
         Ok((changes, new))
     }
 
-    /// Starts the tasks of the site in service, and ends those of the one before.
+    /// Starts the tasks of the site in service, and ends those of the one before once they have told what they know.
     pub(super) fn spawn_tasks(&self) {
-        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        let old = std::mem::replace(&mut *tasks, self.site.load().spawn());
-        old.iter().for_each(JoinHandle::abort);
+        let mut tasks = self.tasks();
+        let (new, old) = self.site.load().spawn(tasks.take());
+        *tasks = Some(new);
+        if let Some(old) = old {
+            tokio::spawn(old.finish());
+        }
     }
 
-    pub(super) fn stop_tasks(&self) {
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(JoinHandle::abort);
+    fn tasks(&self) -> MutexGuard<'_, Option<Tasks>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// No plugin comes or goes any more; what is invalidated is told still.
+    pub(super) fn stop_watching(&self) {
+        self.tasks().as_ref().into_iter().for_each(Tasks::stop_watching);
+    }
+
+    /// To be called when no request is under way.
+    pub(super) async fn finish_tasks(&self) {
+        let tasks = self.tasks().take();
+        if let Some(tasks) = tasks {
+            tasks.finish().await;
+        }
     }
 }
 

@@ -18,6 +18,9 @@ use tokio::task::JoinHandle;
 /// How long a start waits for verification keys; without them it goes on, and callers are told to come again.
 const KEYS: Duration = Duration::from_secs(5);
 
+/// How long a host that ends tries to tell the others what is true no more.
+const TELLING: Duration = Duration::from_secs(5);
+
 /// Gateway, releases and backends of one configuration.
 #[derive(Debug)]
 pub(super) struct Site {
@@ -80,13 +83,49 @@ impl Site {
         Ok(())
     }
 
-    /// What goes on beside the requests.
-    pub(super) fn spawn(&self) -> Vec<JoinHandle<()>> {
-        vec![
-            tokio::spawn(self.gateway.admission.clone().watch()),
-            tokio::spawn(release::watch(self.loader.clone())),
-            tokio::spawn(self.engine.clone().watch_shared()),
-        ]
+    /// What goes on beside the requests; and of the tasks of the site before, those that have to finish.
+    pub(super) fn spawn(&self, before: Option<Tasks>) -> (Tasks, Option<Tasks>) {
+        let watching =
+            [tokio::spawn(self.gateway.admission.clone().watch()), tokio::spawn(release::watch(self.loader.clone()))];
+        let engine = self.engine.clone();
+        match before {
+            // The same engine has the same line to the others.
+            Some(before) if Arc::ptr_eq(&before.engine, &engine) => {
+                before.stop_watching();
+                (Tasks { watching, ..before }, None)
+            }
+            before => (Tasks { watching, tier: tokio::spawn(engine.clone().watch_shared()), engine }, before),
+        }
+    }
+}
+
+/// The tasks of one site.
+#[derive(Debug)]
+pub(super) struct Tasks {
+    watching: [JoinHandle<()>; 2],
+    /// Tells others what is true no more, and hears of it: needed as long as requests are under way.
+    tier: JoinHandle<()>,
+    engine: Arc<Engine>,
+}
+
+impl Tasks {
+    /// Nothing is loaded any more.
+    pub(super) fn stop_watching(&self) {
+        self.watching.iter().for_each(JoinHandle::abort);
+    }
+
+    /// To be called when no request is under way, or all that comes of them is heard by a site that has taken this one's place. Ends
+    /// when what was invalidated has come through, or has had its time.
+    pub(super) async fn finish(self) {
+        self.stop_watching();
+        let told = tokio::time::timeout(TELLING, self.engine.told()).await;
+        if told.is_err() && !self.engine.has_successor() {
+            tracing::error!(
+                "the shared cache could not be told of all that was invalidated; it may hold old replies until they end: publish \
+                 {{\"all\": true}} to its channel once it is there"
+            );
+        }
+        self.tier.abort();
     }
 }
 
