@@ -36,6 +36,9 @@ impl Drop for Post {
     }
 }
 
+/// Who refuses a reply that is over the bound of all replies of its request.
+pub(super) const REPLIES: &str = "bound of all replies";
+
 /// Many loads put in; the one session that owns it takes out.
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
@@ -64,7 +67,8 @@ impl Inbox {
             return outcome;
         }
         let text = format!("the replies of this request have more than {} bytes together", self.most);
-        Outcome { result: Err(Arc::new(Failure::new(Code::ResourceExhausted, text))), ..outcome }
+        let result = Err(Arc::new(Failure::new(Code::ResourceExhausted, text)));
+        Outcome { result, refused_by: Some(REPLIES), ..outcome }
     }
 
     pub(super) fn take(&self) -> Vec<(u32, Outcome)> {

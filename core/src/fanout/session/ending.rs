@@ -7,6 +7,7 @@ use super::{
 use crate::fanout::{
     call::{Origin, Outcome},
     flight::Flight,
+    inbox::REPLIES,
     stats::{Degraded, Stats},
 };
 use crate::model::{Code, Failure};
@@ -72,7 +73,10 @@ impl Session {
         // A load that goes on after the call's own time can't see to what the operator has declared for that case.
         let declared = about.plan.cache.map_or(Duration::ZERO, |rule| rule.stale_if_error);
         let within = if about.instead.stale { Duration::MAX } else { declared };
-        let stale = flight.and_then(|flight| self.engine.cache.standby(&flight.key, within));
+        // What is too much is too much from the cache as well.
+        let stale = flight
+            .filter(|_| outcome.refused_by != Some(REPLIES))
+            .and_then(|flight| self.engine.cache.standby(&flight.key, within));
         if let Some((bytes, age)) = stale {
             self.stats.degrade(&about.plan.name, Degraded::Stale);
             return outcome.instead(bytes, Origin::Stale, age);
