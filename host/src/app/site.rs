@@ -46,7 +46,7 @@ impl Kept {
     pub(super) fn of(before: &Parts, after: &Parts) -> Self {
         let identity = after.agree(before, &["identity"]);
         let engine = identity && after.agree(before, &["backend", "cache"]);
-        Self { identity, engine, responses: engine && after.agree(before, &["client"]) }
+        Self { identity, engine, responses: engine && after.agree(before, &["client", "plugins"]) }
     }
 }
 
