@@ -11,7 +11,7 @@ mod manifest;
 mod sections;
 
 pub use digest::Digest;
-pub use endpoint::{BadEndpoint, EndpointName};
+pub use endpoint::{BadEndpoint, EndpointName, normal};
 pub use manifest::{Auth, EndpointPolicy, Idempotency, Isolation, Limits, Manifest, Priority, ResponseCache};
 pub use sections::{CONTRACT, Sections};
 

@@ -4,6 +4,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, Uri, header::HOST};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::{path::Path, sync::LazyLock};
 use weft_core::{
+    artifact::normal,
     model::Fault,
     routing::{Clients, Pairs, decode_params},
     settings::{Document, Mistakes},
@@ -63,7 +64,12 @@ fn whose(uri: &Uri) {
         return;
     };
     let path = uri.path();
-    let behind = |prefix: &str| path.strip_prefix(prefix).filter(|rest| rest.is_empty() || rest.starts_with('/'));
+    let behind = |prefix: &str| {
+        let mut ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]).skip(prefix.matches('/').count());
+        let (head, rest) = path.split_at(ends.next()?);
+        let is_it = head.split('/').map(normal).eq(prefix.split('/').map(normal));
+        is_it.then_some(rest)
+    };
     let (name, rest) = match (behind("/ios/pad"), behind("/ios")) {
         (Some(rest), _) => ("pad", rest),
         (None, Some(rest)) => ("ios", rest),

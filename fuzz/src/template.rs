@@ -2,7 +2,7 @@
 
 use http::Method;
 use weft_core::{
-    artifact::EndpointName,
+    artifact::{EndpointName, normal},
     routing::{Found, Routes, decode_params},
 };
 
@@ -45,13 +45,18 @@ pub fn template(bytes: &[u8]) -> bool {
     !names.is_empty()
 }
 
+/// A path in normal form.
+fn whole(path: &str) -> String {
+    path.split('/').map(normal).collect::<Vec<_>>().join("/")
+}
+
 /// The names of the endpoint, and values that make the path of its template.
 fn check_params(name: &EndpointName, params: &[(String, String)], path: &str) {
     assert!(params.iter().map(|(name, _)| name).eq(name.params()));
     let mut values = params.iter().map(|(_, value)| value.as_str());
     let filled =
         name.template().split('/').map(|part| if part.starts_with('{') { values.next().unwrap() } else { part });
-    assert_eq!(filled.collect::<Vec<_>>().join("/"), path);
+    assert_eq!(whole(&filled.collect::<Vec<_>>().join("/")), whole(path));
     assert!(params.iter().all(|(_, value)| !value.is_empty()));
 }
 
@@ -61,8 +66,9 @@ fn fitting<'n>(names: &'n [EndpointName], path: &str) -> Vec<&'n EndpointName> {
     let segments: Vec<&str> = path.split('/').collect();
     let fits = |name: &&EndpointName| {
         let parts: Vec<&str> = name.template().split('/').collect();
-        let fits_one =
-            |(part, segment): (&&str, &&str)| part.starts_with('{') && !segment.is_empty() || part == segment;
+        let fits_one = |(part, segment): (&&str, &&str)| {
+            part.starts_with('{') && !segment.is_empty() || normal(part) == normal(segment)
+        };
         match parts.split_last() {
             Some((last, start)) if last.starts_with("{*") => {
                 let rest = segments.get(start.len()..).unwrap_or_default();

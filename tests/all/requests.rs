@@ -26,6 +26,8 @@ async fn fields_of_path_and_query_are_named() {
         ("/echo/%ff", "path.name", "not valid UTF-8"),
         ("/echo/a%00b", "path.name", "NUL character (%00)"),
         ("/echo/a?q=%c3%28", "query.q", "not valid UTF-8"),
+        // Without the slash, clients go up themselves.
+        ("/echo/a%2F..", "path.name", "another path"),
         ("/films/abc", "path.id", "abc"),
         ("/films/-1", "path.id", "-1"),
         ("/films/99999999999", "path.id", "99999999999"),

@@ -1,7 +1,7 @@
 //! An endpoint's name: method and path template, `GET /films/{id}`.
 
 use http::Method;
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, fmt::Write, str::FromStr};
 
 /// Bytes of a template.
 const MOST_BYTES: usize = 1024;
@@ -29,6 +29,8 @@ pub enum BadEndpoint {
     Segment(String),
     #[error("the path has more than {MOST_SEGMENTS} segments, or more than {MOST_BYTES} bytes")]
     Long,
+    #[error("a path with `.` or `..` as a segment is another path: write that one")]
+    Dots,
     #[error("parameter `{0}` comes twice")]
     Twice(String),
 }
@@ -56,7 +58,7 @@ impl EndpointName {
         let segment = |segment: &str| match segment.strip_prefix('{') {
             Some(inner) if inner.starts_with('*') => "{*}".to_owned(),
             Some(_) => "{}".to_owned(),
-            None => segment.to_owned(),
+            None => normal(segment).into_owned(),
         };
         let path: Vec<String> = self.template.split('/').map(segment).collect();
         format!("{} {}", self.method, path.join("/"))
@@ -66,6 +68,37 @@ impl EndpointName {
     pub fn params(&self) -> &[String] {
         &self.params
     }
+}
+
+/// A segment of a path in the one of all its spellings that is compared (RFC 3986, section 6.2.2): what needs no encoding has none,
+/// what needs it has it, in upper case. What is reserved stays as it is written: `%2F` is no `/`.
+pub fn normal(segment: &str) -> Cow<'_, str> {
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"%\"<>\\^`{|}".contains(&byte);
+    if segment.bytes().all(is_plain) {
+        return Cow::Borrowed(segment);
+    }
+    let hex = |digit: Option<&u8>| char::from(*digit?).to_digit(16);
+    let (bytes, mut out) = (segment.as_bytes(), String::with_capacity(segment.len()));
+    let mut rest = bytes.iter();
+    while let Some(&byte) = rest.next() {
+        let ahead = rest.as_slice();
+        let encoded = hex(ahead.first()).zip(hex(ahead.get(1))).filter(|_| byte == b'%');
+        let (byte, is_encoded) = match encoded.and_then(|(high, low)| u8::try_from(high * 16 + low).ok()) {
+            Some(meant) => {
+                rest.nth(1);
+                (meant, true)
+            }
+            None => (byte, false),
+        };
+        let is_unreserved = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        if is_unreserved || (!is_encoded && is_plain(byte)) {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a string can't fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    Cow::Owned(out)
 }
 
 fn params(template: &str) -> Result<Vec<String>, BadEndpoint> {
@@ -84,6 +117,9 @@ fn params(template: &str) -> Result<Vec<String>, BadEndpoint> {
             return Err(BadEndpoint::Path);
         }
         let Some(inner) = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) else {
+            if matches!(&*normal(segment), "." | "..") {
+                return Err(BadEndpoint::Dots);
+            }
             if segment.contains(['{', '}', '*', '?', '#']) || segment.contains(char::is_whitespace) {
                 return Err(BadEndpoint::Segment(segment.to_owned()));
             }

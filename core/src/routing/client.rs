@@ -2,6 +2,7 @@
 
 use super::cors::Cors;
 use crate::{
+    artifact::normal,
     model::Fault,
     settings::{Rate, Table},
 };
@@ -187,11 +188,17 @@ impl Client {
         matches!((host, origin), (Some(host), Some((_, origin))) if host.eq_ignore_ascii_case(origin))
     }
 
-    /// The path behind the client's prefix.
+    /// The path behind the client's prefix, whose segments are compared as those of endpoints are.
     fn strip<'a>(&self, path: &'a str) -> Option<&'a str> {
-        match path.strip_prefix(self.prefix.as_deref()?)? {
-            "" => Some("/"),
-            rest => rest.starts_with('/').then_some(rest),
+        let mut rest = path;
+        for wanted in self.prefix.as_deref()?.split('/').skip(1) {
+            let behind = rest.strip_prefix('/')?;
+            let (segment, left) = behind.split_at(behind.find('/').unwrap_or(behind.len()));
+            if normal(segment) != normal(wanted) {
+                return None;
+            }
+            rest = left;
         }
+        Some(if rest.is_empty() { "/" } else { rest })
     }
 }

@@ -1,9 +1,9 @@
 //! From path and method to endpoint, for one client.
 //!
-//! A tree of segments: a literal goes before a parameter, and a parameter before `{*rest}`. Parameters have their names at the
+//! A tree of segments, which are compared in normal form: a literal goes before a parameter, and a parameter before `{*rest}`. Parameters have their names at the
 //! endpoint, not in the tree, so two plugins may hold `/films/{id}` and `/films/{slug}` under different methods.
 
-use crate::artifact::EndpointName;
+use crate::artifact::{EndpointName, normal};
 use http::Method;
 use std::collections::HashMap;
 
@@ -99,7 +99,7 @@ impl<T> Routes<T> {
             let node = &mut self.0[at];
             at = match segment.starts_with('{') {
                 true => *node.parameter.get_or_insert(new),
-                false => *node.literals.entry(segment.to_owned()).or_insert(new),
+                false => *node.literals.entry(normal(segment).into_owned()).or_insert(new),
             };
             if at == new {
                 self.0.push(Node::default());
@@ -128,7 +128,7 @@ impl<T> Routes<T> {
                     if let Some(next) = node.parameter.filter(|_| !segment.is_empty()) {
                         open.push((on(next), known, Some(segment)));
                     }
-                    open.extend(node.literals.get(segment).map(|next| (on(*next), known, None)));
+                    open.extend(node.literals.get(&*normal(segment)).map(|next| (on(*next), known, None)));
                 }
                 Way::End(at) => {
                     let entries = &self.0.get(at)?.entries;

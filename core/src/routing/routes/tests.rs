@@ -63,6 +63,32 @@ fn a_rest_is_what_is_left_and_never_nothing() {
     assert_eq!(["/files/", "/files", "//all", "", "*"].map(at), [const { None }; 5]);
 }
 
+#[test]
+fn paths_are_compared_in_normal_form_on_both_sides() {
+    let routes = routes(&["GET /caf\u{e9}/a%2fb", "GET /~me/%41", "GET /x:y/{id}"]);
+    for (path, endpoint) in [
+        ("/caf%C3%A9/a%2Fb", Some("GET /caf\u{e9}/a%2fb")),
+        ("/caf%c3%a9/%61%2fb", Some("GET /caf\u{e9}/a%2fb")),
+        ("/caf%C3%A9/a/b", None),
+        ("/%7Eme/A", Some("GET /~me/%41")),
+        ("/~me/a", None),
+        ("/x:y/1", Some("GET /x:y/{id}")),
+        // What is reserved means something else when it is encoded.
+        ("/x%3Ay/1", None),
+        ("/x%3/1", None),
+    ] {
+        let found = match routes.find(&Method::GET, path) {
+            Found::Endpoint(target, _) => Some(*target),
+            _ => None,
+        };
+        assert_eq!(found, endpoint, "{path}");
+    }
+    let mut twice = super::Routes::default();
+    twice.add(&"GET /caf\u{e9}".parse().unwrap(), "p", ()).unwrap();
+    assert!(twice.add(&"GET /caf%c3%A9".parse().unwrap(), "q", ()).is_err());
+    assert!("GET /a/%2e%2E/b".parse::<EndpointName>().is_err());
+}
+
 /// What the table should do, told in another way: segment by segment, the most literal template that fits.
 fn expected(templates: &[String], path: &str) -> Option<String> {
     let segments: Vec<&str> = path.split('/').collect();
