@@ -114,15 +114,23 @@ impl Verifier {
     /// Issuers whose keys `before` has and this one has not, each with the reason.
     pub fn keyless_beside(&self, before: &Self) -> Vec<String> {
         let had: Vec<&String> =
-            before.with_keys().filter(|(_, state)| !state.keys.is_empty()).flat_map(|(i, _)| &i.names).collect();
+            before.with_keys().filter(|(_, state)| state.usable).flat_map(|(i, _)| &i.names).collect();
         let lost = self
             .with_keys()
-            .filter(|(issuer, state)| state.keys.is_empty() && issuer.names.iter().any(|name| had.contains(&name)));
+            .filter(|(issuer, state)| !state.usable && issuer.names.iter().any(|name| had.contains(&name)));
         lost.map(|(issuer, state)| {
-            let reason = state.failure.unwrap_or_else(|| "they have not come yet".to_owned());
+            let reason = state.failure.unwrap_or_else(|| match state.seconds_old {
+                Some(age) => format!("the last ones are {age} seconds old, and `jwks-max-age` is less"),
+                None => "they have not come yet".to_owned(),
+            });
             format!("{}: {}: {reason}", issuer.names.join(", "), state.source)
         })
         .collect()
+    }
+
+    /// Sources without keys that count: callers of their issuers get 503.
+    pub fn without_keys(&self) -> Vec<KeyState> {
+        self.state().into_iter().filter(|state| !state.usable).collect()
     }
 
     /// Issuers that sign, with where their keys come from.

@@ -74,13 +74,18 @@ pub fn router(admin: Admin) -> Router {
         .with_state(Arc::new(admin))
 }
 
+/// An issuer that is away takes no host out of service: others have no keys of it either, and what needs no caller goes on.
 async fn ready(State(admin): State<Arc<Admin>>) -> (StatusCode, String) {
-    let trouble = admin.host.view().loader.trouble();
-    match trouble {
+    let view = admin.host.view();
+    match view.loader.trouble() {
         _ if !admin.ready.load(Relaxed) => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n".to_owned()),
         // What this host can't serve others can.
         Some(trouble) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {trouble}\n")),
-        None => (StatusCode::OK, "ready\n".to_owned()),
+        None => {
+            let without = view.verifier.map(|verifier| verifier.without_keys()).unwrap_or_default();
+            let told = without.iter().map(|state| format!("no keys from {}: its callers get 503\n", state.source));
+            (StatusCode::OK, std::iter::once("ready\n".to_owned()).chain(told).collect())
+        }
     }
 }
 

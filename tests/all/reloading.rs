@@ -184,6 +184,28 @@ async fn caches_outlive_a_reload_that_does_not_concern_them() {
     assert_eq!((person("/b").await, upstream.count(GET_PERSON)), (first, 2), "the backend is another now");
 }
 
+/// What a plugin has made with one configuration is not given out under another.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_plugin_has_made_does_not_outlive_its_configuration() {
+    let upstream = knows_all().await;
+    let kept = with_manifest(&probe(), |manifest| {
+        let policy = manifest["endpoint"]["GET /config/{key}"].as_table_mut().unwrap();
+        policy.extend("cache = { ttl = \"1h\", scope = \"public\" }".parse::<toml::Table>().unwrap());
+    });
+    let setup = Setup::new().clients(CLIENT).one_backend(upstream.address(), "").plugin("probe.wasm", &kept);
+    let host = setup.start().await;
+    let get = async |path: &str| host.get(path).send().await.ok().text();
+    let seen =
+        async |mark: &str| (get("/a/config/colour").await, get(&format!("/a/first/x?scope=public&value={mark}")).await);
+    assert_eq!(seen("1").await, ("blue".to_owned(), "1".to_owned()));
+    host.folder.change(|text| text.replace("[http]\n", "[http]\ntimeout = \"20s\"\n"));
+    host.reload().await.unwrap();
+    assert_eq!(seen("2").await, ("blue".to_owned(), "1".to_owned()), "both are kept");
+    host.folder.change(|text| text.replace("[plugins]\n", "[plugins.config.probe]\ncolour = \"red\"\n[plugins]\n"));
+    host.reload().await.unwrap();
+    assert_eq!(seen("3").await, ("red".to_owned(), "3".to_owned()));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_request_is_lost_while_configurations_come_and_go() {
     let upstream = knows_all().await;

@@ -94,6 +94,7 @@ impl KeySource for KeyFile {
         KeyState {
             source: self.path.display().to_string(),
             keys: state.keys.names(),
+            usable: true,
             seconds_old: state.read_at.elapsed().ok().map(|age| age.as_secs()),
             failure: state.failure.clone(),
         }

@@ -63,6 +63,8 @@ pub struct KeyState {
     pub source: String,
     /// Key ids; `-` for a key without.
     pub keys: Vec<String>,
+    /// Whether they count: there are some, and they are not too old.
+    pub usable: bool,
     /// Age of these keys.
     pub seconds_old: Option<u64>,
     /// Why they could not be brought up to date.

@@ -226,6 +226,7 @@ impl KeySource for Remote {
         KeyState {
             source: self.url.clone(),
             keys: keys.map(|(keys, _)| keys.names()).unwrap_or_default(),
+            usable: keys.is_some_and(|(_, came_at)| came_at.elapsed() < self.hard_limit),
             seconds_old: keys.map(|(_, came_at)| came_at.elapsed().as_secs()),
             failure: state.failure.clone(),
         }

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::net::Peers;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use futures_util::future::BoxFuture;
 use jsonwebtoken::{EncodingKey, Header, encode, jwk::Jwk};
 use serde_json::{Value, json};
 use std::io::Write;
@@ -247,4 +248,43 @@ async fn the_gateways_word_counts_from_the_gateway_only() {
         claims[claim] = value;
         assert_eq!(by_payload(&[&claims], gateway).await, Err(Refusal::Token(reason)));
     }
+}
+
+/// Keys that are as good as it says.
+#[derive(Debug)]
+struct Aged(bool);
+
+impl KeySource for Aged {
+    fn find<'a>(&'a self, _: Option<&'a str>) -> BoxFuture<'a, Result<Vec<Arc<keys::Key>>, keys::NoKeys>> {
+        Box::pin(async { Err(keys::NoKeys) })
+    }
+
+    fn keep(self: Arc<Self>) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::pending())
+    }
+
+    fn ready(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
+    fn state(&self) -> KeyState {
+        let (source, keys) = ("https://iss.test/keys".to_owned(), vec!["k1".to_owned()]);
+        KeyState { source, keys, usable: self.0, seconds_old: Some(7200), failure: None }
+    }
+}
+
+#[tokio::test]
+async fn keys_that_are_too_old_are_none() {
+    let with = |usable: bool| {
+        let mut config = config();
+        let place = crate::settings::Place { file: "weft.toml".into(), line: 1, key: "jwks".into() };
+        config.issuers[0].keys = Some(Source::Url { url: "https://iss.test/keys".into(), ca: None, place });
+        Verifier::with_sources(config, vec![Arc::new(Aged(usable))])
+    };
+    let (good, old) = (with(true), with(false));
+    let told =
+        "https://iss.test: https://iss.test/keys: the last ones are 7200 seconds old, and `jwks-max-age` is less";
+    assert_eq!(old.keyless_beside(&good), [told]);
+    assert_eq!((good.keyless_beside(&good).len(), old.keyless_beside(&old).len()), (0, 0), "nothing is lost");
+    assert_eq!((good.without_keys().len(), old.without_keys().len()), (0, 1));
 }

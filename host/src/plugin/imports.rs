@@ -135,7 +135,7 @@ impl From<cache::Scope> for Scope {
 
 impl State {
     fn cache_key(&self, scope: cache::Scope, key: String) -> Option<Key> {
-        ShareKey::of(scope.into(), &self.party).map(|who| Key::new(self.artifact, who, key))
+        ShareKey::of(scope.into(), &self.party).map(|who| Key::new(self.kept_as, who, key))
     }
 }
 
@@ -167,7 +167,7 @@ impl cache::Host for State {
         if !is_fair_tag(&tag) {
             return Ok(());
         }
-        self.shared.cache.invalidate_tag(self.artifact, &tag);
+        self.shared.cache.invalidate_tag(self.kept_as, &tag);
         if let Some(session) = self.session.as_ref().filter(|_| self.may_invalidate(&tag)) {
             session.invalidate(&tag);
         }

@@ -35,7 +35,7 @@ pub(super) enum Stop {
 /// What stands behind one instance: all that its imports need.
 pub(super) struct State {
     pub(super) shared: Arc<Shared>,
-    pub(super) artifact: Digest,
+    pub(super) kept_as: Digest,
     pub(super) config: Arc<BTreeMap<String, String>>,
     invalidates: Arc<[String]>,
     pub(super) speech: Arc<Speech>,
@@ -67,7 +67,7 @@ pub(super) struct Instance {
 #[derive(Debug, Clone)]
 pub(super) struct Blueprint {
     pub(super) shared: Arc<Shared>,
-    pub(super) artifact: Digest,
+    pub(super) kept_as: Digest,
     pub(super) name: Arc<str>,
     pub(super) version: Arc<str>,
     pub(super) config: Arc<BTreeMap<String, String>>,
@@ -85,7 +85,7 @@ impl State {
         table.set_max_capacity(MOST_HANDLES);
         Self {
             shared: blueprint.shared.clone(),
-            artifact: blueprint.artifact,
+            kept_as: blueprint.kept_as,
             config: blueprint.config.clone(),
             invalidates: blueprint.invalidates.clone(),
             limiter: Limiter::new(blueprint.max_memory),

@@ -13,7 +13,7 @@ use super::{
     shelf::Owner,
 };
 use crate::{
-    artifact::{Artifact, Isolation},
+    artifact::{Artifact, Digest, Isolation},
     fanout::Session,
     model::{Deadline, Party},
 };
@@ -58,6 +58,14 @@ struct Ran {
     turn: Turn,
     instance: Box<Instance>,
     answer: Result<Answer, PluginError>,
+}
+
+/// Under which name the plugin keeps what it has made: with another configuration it is another maker.
+fn kept_as(artifact: Digest, overrides: &BTreeMap<String, String>) -> Digest {
+    if overrides.is_empty() {
+        return artifact;
+    }
+    Digest::of(format!("{} {overrides:?}", artifact.hex()).as_bytes())
 }
 
 /// What runs.
@@ -116,7 +124,7 @@ impl Plugin {
         config.extend(overrides.clone());
         let blueprint = Blueprint {
             shared: runtime.shared.clone(),
-            artifact: artifact.digest,
+            kept_as: kept_as(artifact.digest, overrides),
             name: manifest.name.as_str().into(),
             version: manifest.version.to_string().into(),
             config: Arc::new(config),

@@ -225,3 +225,20 @@ fn a_document_is_bounded_and_bad_keys_in_it_are_left_out() {
     });
     assert_eq!(parse(many_without_id.collect()).unwrap().0.find(None).len(), 8, "one token costs few verifications");
 }
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_are_adopted_are_as_old_as_they_are() {
+    let issuer = Arc::<Issuer>::default();
+    issuer.has(&["a"]);
+    let (first, keeper) = kept(&issuer);
+    first.ready().await;
+    keeper.abort();
+    issuer.is_away();
+    tokio::time::sleep(HARD_LIMIT - MINUTE).await;
+    let (second, _keeper) = kept(&issuer);
+    second.adopt(first.fetched("https://iss.test/keys").unwrap());
+    assert_eq!(has(&second, "a").await, Ok(true));
+    assert_eq!((second.state().usable, second.state().seconds_old), (true, Some((HARD_LIMIT - MINUTE).as_secs())));
+    tokio::time::sleep(MINUTE).await;
+    assert_eq!((has(&second, "a").await, second.state().usable), (Err(NoKeys), false));
+}
