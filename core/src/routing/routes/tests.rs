@@ -83,7 +83,7 @@ fn paths_are_compared_in_normal_form_on_both_sides() {
         };
         assert_eq!(found, endpoint, "{path}");
     }
-    let mut twice = super::Routes::default();
+    let mut twice = Routes::default();
     twice.add(&"GET /caf\u{e9}".parse().unwrap(), "p", ()).unwrap();
     assert!(twice.add(&"GET /caf%c3%A9".parse().unwrap(), "q", ()).is_err());
     assert!("GET /a/%2e%2E/b".parse::<EndpointName>().is_err());
