@@ -6,6 +6,7 @@
 pub mod admin;
 pub mod http;
 pub mod limits;
+pub mod memory;
 pub mod plugins;
 
 use crate::{
@@ -64,16 +65,17 @@ impl Config {
 
     fn read(root: &Table<'_>, folder: &Path) -> Self {
         let (identity, admin) = (root.table("identity"), root.table("admin"));
+        let limits = limits::Config::read(&root.table("limits"));
         let mut config = Self {
             file: PathBuf::new(),
             text: String::new(),
-            http: http::Config::read(&root.table("http"), folder),
+            http: http::Config::read(&root.table("http"), folder, limits.response),
             admin: admin::Config::read(&admin),
             identity: identity::Config::read(&identity),
             forward: fanout::Forward::read(&identity.table("forward")),
             clients: Clients::read(root),
             plugins: plugins::Config::read(&root.table("plugins")),
-            limits: limits::Config::read(&root.table("limits")),
+            limits,
             fanout: fanout::Config::read(root),
             telemetry: telemetry::Config::read(&root.table("telemetry")),
         };

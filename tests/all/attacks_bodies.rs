@@ -3,6 +3,10 @@
 
 use crate::support::{probe, weft};
 use futures_util::future::join_all;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 use weft_tests::{
     artifacts::with_limit,
     neighbour::beside,
@@ -10,6 +14,7 @@ use weft_tests::{
     process::HostProcess,
     raw::exchange,
     setup::{Folder, Setup},
+    wait::soon,
     web::Web,
 };
 
@@ -98,6 +103,34 @@ async fn a_body_that_is_too_large_is_refused_before_it_is_sent() {
         exchange(process.http, b"POST /echo/a HTTP/1.1\r\nhost: test\r\ncontent-length: 18446744073709551614\r\n\r\n")
             .await;
     assert!([400, 413, 431].contains(&huge.status), "{huge:?}");
+}
+
+/// A connection that is closed under a body would be reset, and its client might never read why.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_is_refused_in_the_middle_of_a_body_reads_the_answer() {
+    let (process, _folder) = start().await;
+    let length = 8 << 20;
+    for framing in [format!("content-length: {length}"), "transfer-encoding: chunked".to_owned()] {
+        let mut stream = TcpStream::connect(process.http).await.unwrap();
+        stream.write_all(format!("POST /echo/a HTTP/1.1\r\nhost: test\r\n{framing}\r\n\r\n").as_bytes()).await.unwrap();
+        let piece = [b"8000\r\n", vec![b'x'; 32 << 10].as_slice(), b"\r\n"].concat();
+        for _ in 0..length / piece.len() {
+            stream.write_all(&piece).await.unwrap();
+        }
+        let mut said = String::new();
+        stream.read_to_string(&mut said).await.unwrap();
+        assert!(said.starts_with("HTTP/1.1 413 ") && said.ends_with('}'), "{framing}: {said}");
+    }
+    // But not for as long as it likes.
+    let mut stream = TcpStream::connect(process.http).await.unwrap();
+    let endless = async {
+        stream.write_all(b"POST /echo/a HTTP/1.1\r\nhost: test\r\ncontent-length: 10000000000\r\n\r\n").await?;
+        loop {
+            stream.write_all(&[b'x'; 32 << 10]).await?;
+        }
+    };
+    let ended: std::io::Result<()> = soon("the host to close", endless).await;
+    assert!(ended.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

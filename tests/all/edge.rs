@@ -181,25 +181,6 @@ async fn two_plugins_share_a_path_and_other_methods_are_told_what_there_is() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn head_is_get_without_the_body() {
-    let upstream = knows_all().await;
-    let host = host(&upstream).await;
-    let mut connection = Connection::open(host.address()).await;
-    for (path, status) in [("/films/7", 200), ("/problem", 409), ("/nothing", 404)] {
-        let fixed = |head: &str| get(path).as_slice().strip_prefix(b"GET").map(|rest| [head.as_bytes(), rest].concat());
-        connection.send(&fixed("HEAD").unwrap()).await;
-        let head = connection.next_head().await;
-        connection.send(&get(path)).await;
-        let whole = connection.next().await;
-        assert_eq!((head.status, whole.status), (status, status));
-        for name in ["content-type", "content-length"] {
-            assert_eq!(head.header(name), whole.header(name), "{name} of {path}");
-        }
-        assert_eq!(head.header("content-length").unwrap(), whole.body().len().to_string());
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_error_is_a_problem_document_and_plugins_add_to_it_but_change_nothing() {
     let upstream = knows_all().await;
     let host = host(&upstream).await;

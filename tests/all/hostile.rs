@@ -7,6 +7,8 @@ mod component;
 mod loading;
 mod resting;
 
+pub(crate) use component::{artifact, manifest, of_functions};
+
 use crate::support::{GET_FILM, knows_all, probe, raw};
 use futures_util::future::join_all;
 use weft_tests::{

@@ -2,6 +2,7 @@
 
 use crate::{
     frames::{ACK, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, RST_STREAM, SETTINGS, frame},
+    raw::connect_from,
     wait::soon,
 };
 use bytes::Bytes;
@@ -53,7 +54,15 @@ pub struct Attacker {
 impl Attacker {
     /// Says hello; streams get a window of this many bytes.
     pub async fn open(address: SocketAddr, window: u32) -> Self {
-        let stream = TcpStream::connect(address).await.unwrap();
+        Self::greet(TcpStream::connect(address).await.unwrap(), window).await
+    }
+
+    /// As [`Attacker::open`], from an address of this machine.
+    pub async fn open_from(from: [u8; 4], address: SocketAddr, window: u32) -> Self {
+        Self::greet(connect_from(from, address).await, window).await
+    }
+
+    async fn greet(stream: TcpStream, window: u32) -> Self {
         stream.set_nodelay(true).unwrap();
         let (mut read, mut write) = stream.into_split();
         // Without a table of headers answers can be read one by one.
@@ -202,6 +211,11 @@ pub fn post(stream: u32, path: &str) -> Bytes {
 /// The head of a GET with this block behind it, as one frame.
 pub fn get_with(stream: u32, path: &str, block: &[u8]) -> Bytes {
     frame(HEADERS, END_HEADERS | END_STREAM, stream, &[head("GET", path), block.to_vec()].concat())
+}
+
+/// The beginning of a POST, with this block behind its head.
+pub fn post_with(stream: u32, path: &str, block: &[u8]) -> Bytes {
+    frame(HEADERS, END_HEADERS, stream, &[head("POST", path), block.to_vec()].concat())
 }
 
 /// A head that goes on in further frames.

@@ -41,9 +41,22 @@ pub async fn exchange(address: SocketAddr, bytes: &[u8]) -> RawReply {
     RawReply { status, text }
 }
 
+/// A connection from an address of this machine.
+pub async fn connect_from(from: [u8; 4], address: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::from((from, 0))).unwrap();
+    socket.connect(address).await.unwrap()
+}
+
 /// A connection of a client that has hardly any room for answers, and reads none by itself.
 pub async fn narrow(address: SocketAddr) -> TcpStream {
+    narrow_from([127, 0, 0, 1], address).await
+}
+
+/// As [`narrow`], from an address of this machine.
+pub async fn narrow_from(from: [u8; 4], address: SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::from((from, 0))).unwrap();
     socket.set_recv_buffer_size(4 << 10).unwrap();
     socket.connect(address).await.unwrap()
 }

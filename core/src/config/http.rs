@@ -6,6 +6,12 @@ use crate::{
 };
 use std::{net::SocketAddr, path::Path, time::Duration};
 
+/// What an HTTP/2 connection may have sent that nobody has looked at yet, and one of its streams.
+pub const CONNECTION_WINDOW: u32 = 1 << 20;
+pub const STREAM_WINDOW: u32 = 64 << 10;
+/// Answers that are packed at the same time, for each core.
+pub const PACKERS: usize = 2;
+
 /// Bytes that may be held for clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shares {
@@ -23,7 +29,7 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Largest request body.
     pub max_body: ByteSize,
-    /// Request bodies that have not arrived whole yet.
+    /// Requests that are not answered yet, with their heads and bodies.
     pub bodies: Shares,
     /// The least of a body that has to arrive in a second.
     pub body_rate: ByteSize,
@@ -66,18 +72,25 @@ pub struct Config {
 }
 
 impl Config {
-    /// Relative paths are relative to `folder`.
-    pub fn read(table: &Table<'_>, folder: &Path) -> Self {
+    /// Relative paths are relative to `folder`. `answer`: the largest answer that there may be (`limits.response`).
+    pub fn read(table: &Table<'_>, folder: &Path, answer: ByteSize) -> Self {
         let seconds = Duration::from_secs;
         let millis = Duration::from_millis;
         let max_body = table.within("max-body", ByteSize(1 << 20), ByteSize(0), ByteSize(1 << 30));
         Self {
             listen: table.or("listen", SocketAddr::from(([127, 0, 0, 1], 8080))),
             max_body,
-            // Unpacking takes twice what it makes.
-            bodies: Self::shares(table, ["bodies", "bodies-per-ip", "bodies-per-connection"], max_body),
+            bodies: Self::shares(
+                table,
+                ["bodies", "bodies-per-ip", "bodies-per-connection"],
+                ("http.max-body", max_body),
+            ),
             body_rate: table.within("body-rate", ByteSize(1 << 10), ByteSize(0), ByteSize(1 << 30)),
-            unread: Self::shares(table, ["unread", "unread-per-ip", "unread-per-connection"], ByteSize(1 << 20)),
+            unread: Self::shares(
+                table,
+                ["unread", "unread-per-ip", "unread-per-connection"],
+                ("limits.response", answer),
+            ),
             max_headers: table.within("max-headers", 100, 8, 1_000),
             max_header_bytes: table.within(
                 "max-header-bytes",
@@ -104,9 +117,19 @@ impl Config {
     }
 
     /// For all, for an address and for a connection: each at least one of what is held, and none larger than the one before.
-    fn shares(table: &Table<'_>, [all, per_ip, per_connection]: [&str; 3], one: ByteSize) -> Shares {
+    fn shares(table: &Table<'_>, [all, per_ip, per_connection]: [&str; 3], (named, one): (&str, ByteSize)) -> Shares {
         let most = ByteSize(1 << 40);
-        let of = |key, usual: u64| table.within(key, ByteSize(usual.max(one.0)), one, most);
+        let of = |key: &str, usual: u64| {
+            let share = table.within(key, ByteSize(usual.max(one.0)), ByteSize(0), most);
+            if share < one {
+                let text = format!(
+                    "{} bytes, and one alone may have {} (`{named}`): make this at least as large, or that one smaller",
+                    share.0, one.0
+                );
+                table.mistake(key, text);
+            }
+            share
+        };
         let sizes @ [in_all, of_ip, of_connection] =
             [of(all, 256 << 20), of(per_ip, 64 << 20), of(per_connection, 32 << 20)];
         for (key, share, whole, of) in [(per_ip, of_ip, in_all, all), (per_connection, of_connection, of_ip, per_ip)] {

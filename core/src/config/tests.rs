@@ -165,3 +165,25 @@ fn no_key_takes_a_time_a_size_or_a_number_that_nobody_can_mean() {
     }
     assert!(walked.len() > 60, "{walked:#?}");
 }
+
+#[test]
+fn the_largest_answer_and_the_largest_body_fit_into_what_is_kept_for_one_connection() {
+    let of = |more: &str| mistakes(&format!("{GOOD}\n{more}"));
+    for (more, expected) in [
+        (
+            "[http]\nunread-per-connection = \"1MiB\"",
+            "http.unread-per-connection: 1048576 bytes, and one alone may have 8388608 (`limits.response`): make this at least as large",
+        ),
+        ("[http]\nunread = \"1MiB\"", "http.unread: 1048576 bytes, and one alone may have 8388608"),
+        (
+            "[http]\nmax-body = \"2MiB\"\nbodies-per-ip = \"1MiB\"",
+            "http.bodies-per-ip: 1048576 bytes, and one alone may have 2097152 (`http.max-body`)",
+        ),
+    ] {
+        let found = of(more);
+        assert!(found.iter().any(|mistake| mistake.contains(expected)), "{found:#?}");
+    }
+    assert_eq!(of("[http]\nunread-per-connection = \"1MiB\"\n[limits]\nresponse = \"1MiB\""), Vec::<String>::new());
+    // What nobody has bounded grows with what one may have.
+    assert_eq!(of("[limits]\nresponse = \"100MiB\""), Vec::<String>::new());
+}

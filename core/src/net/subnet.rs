@@ -6,7 +6,7 @@ use std::{
 };
 
 /// An address of IPv4, or the /64 of one of IPv6: one customer holds at least that much, and can be any address in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Subnet(IpAddr);
 
 impl From<IpAddr> for Subnet {

@@ -3,7 +3,7 @@
 use super::{Failure, Result, print, runtime};
 use crate::{
     artifact::{Artifact, Auth, EndpointPolicy},
-    config::Config,
+    config::{Config, memory},
     fanout::{self, Engine, PlanError},
     model::Scope,
     plugin,
@@ -40,6 +40,8 @@ struct Found {
     /// What is no mistake, and may not be meant.
     warnings: Vec<String>,
     artifacts: Vec<String>,
+    /// What the host may take of memory at most, in bytes, by what takes it.
+    memory: BTreeMap<&'static str, u64>,
 }
 
 impl Found {
@@ -73,6 +75,11 @@ pub(super) fn run(arguments: &Arguments) -> Result {
     for artifact in &found.artifacts {
         print(&format!("  {artifact}"));
     }
+    let most: u64 = found.memory.values().sum();
+    print(&format!(
+        "  at most {} MiB of memory (docs/operations.md, \"Memory, added up\"; by parts with --json)",
+        most >> 20
+    ));
     for warning in &found.warnings {
         print(&format!("\nwarning: {warning}"));
     }
@@ -89,7 +96,9 @@ fn check(config: &Config) -> Result<Found> {
     let _inside = runtime.enter();
     let (engine, _) =
         Engine::new(config.fanout.clone(), config.forward.clone(), &Metrics::default()).map_err(anyhow::Error::msg)?;
-    let mut found = Found::default();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let memory = memory::rows(config, cores).into_iter().map(|row| (row.what, row.bytes)).collect();
+    let mut found = Found { memory, ..Found::default() };
     let folder = &config.plugins.folder;
     match std::fs::read_dir(folder) {
         // The host makes it.

@@ -4,10 +4,11 @@ use super::{
     executor::{Streams, end_of_stream},
     held::Holding,
     pulse::Pulse,
-    stream::{Paced, Tracked},
+    stream::{Arriving, Paced, Tracked},
     watchdog::{Place, Watchdog},
 };
 use crate::{
+    config::http::{CONNECTION_WINDOW, STREAM_WINDOW},
     net::{Incoming, Peers, ServerTls, read_proxy_header},
     telemetry::Metrics,
 };
@@ -216,8 +217,8 @@ fn server(bounds: Bounds) -> Builder<Streams> {
         .max_concurrent_streams(bounds.streams)
         .max_header_list_size(u32::try_from(bounds.max_header_bytes).unwrap_or(u32::MAX))
         .max_send_buf_size(64 << 10)
-        .initial_stream_window_size(64 << 10)
-        .initial_connection_window_size(1 << 20)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(10));
     builder
@@ -281,7 +282,8 @@ impl<S: Inner> House<S> {
     async fn converse(&self, stream: Incoming, peer: Peer, place: &Place, phase: watch::Receiver<Phase>) {
         let pulse = &place.pulse;
         let service = service_fn(|request: Request<hyper::body::Incoming>| {
-            answer(self.service.clone(), request.map(Body::new), peer.clone(), pulse, phase.clone())
+            let request = request.map(|body| Body::new(Arriving::new(body, pulse.clone())));
+            answer(self.service.clone(), request, peer.clone(), pulse, phase.clone())
         });
         let connection = self.server.serve_connection(TokioIo::new(Tracked::new(stream, pulse.clone())), service);
         tokio::pin!(connection);

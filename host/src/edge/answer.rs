@@ -16,7 +16,7 @@ use tracing::field::display;
 
 const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
 
-/// The HTTP response, and the fault if it was one.
+/// The whole HTTP response, as a GET has it, and the fault if it was one.
 pub(super) fn give_out(
     head: &Head,
     result: Result<Reply, Fault>,
@@ -64,17 +64,8 @@ pub(super) fn give_out(
         insert(&mut headers, "x-weft-degraded", &degraded);
     }
     let is_read = head.method == Method::GET || head.method == Method::HEAD;
-    if is_read && status == StatusCode::OK && is_known(head, &mut headers, &body) {
-        let mut response = Response::new(Bytes::new());
-        headers.remove(header::CONTENT_TYPE);
-        *response.status_mut() = StatusCode::NOT_MODIFIED;
-        *response.headers_mut() = headers;
-        return (response, fault);
-    }
-    let length = body.len();
-    let body = if head.method == Method::HEAD { Bytes::new() } else { body };
-    if head.method == Method::HEAD {
-        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    if is_read && status == StatusCode::OK {
+        headers.entry(header::ETAG).or_insert_with(|| gateway::weak_tag(&body));
     }
     let mut response = Response::new(body);
     *response.status_mut() = status;
@@ -82,14 +73,26 @@ pub(super) fn give_out(
     (response, fault)
 }
 
+/// A client that has this very answer already is told so, with all that caches have to know of it, and nothing else.
+pub(super) fn if_new(head: &Head, mut response: Response<Bytes>) -> Response<Bytes> {
+    let is_read = head.method == Method::GET || head.method == Method::HEAD;
+    if is_read && response.status() == StatusCode::OK && is_known(head, response.headers()) {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        *response.body_mut() = Bytes::new();
+        for name in [header::CONTENT_TYPE, header::CONTENT_ENCODING] {
+            response.headers_mut().remove(name);
+        }
+    }
+    response
+}
+
 /// Whether the client has this very answer already (RFC 9110, section 13.1.2).
-fn is_known(head: &Head, headers: &mut HeaderMap, body: &[u8]) -> bool {
-    let tag = headers.entry(header::ETAG).or_insert_with(|| gateway::weak_tag(body));
+fn is_known(head: &Head, headers: &HeaderMap) -> bool {
     if head.has.is_empty() {
         return false;
     }
     let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-    let Ok(tag) = tag.to_str().map(opaque) else { return false };
+    let Some(Ok(tag)) = headers.get(header::ETAG).map(|tag| tag.to_str().map(opaque)) else { return false };
     let mut has = head.has.iter().filter_map(|line| line.to_str().ok());
     has.any(|has| has.trim() == "*" || has.split(',').any(|one| opaque(one) == tag))
 }

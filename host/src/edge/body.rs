@@ -1,7 +1,7 @@
 //! Request bodies: collected, unpacked, and bounded before and after; and while they arrive, in what they take and in how slow they are.
 
-use super::held::{Held, Holding, Over, Owner};
-use crate::model::{Blame, Fault};
+use super::{held::Holding, room};
+use crate::model::Fault;
 use async_compression::{
     tokio::bufread::{BrotliDecoder, GzipDecoder, ZlibDecoder, ZstdDecoder},
     zstd::DParameter,
@@ -20,10 +20,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{
-    io::{AsyncBufRead, AsyncRead, AsyncReadExt},
-    sync::Notify,
-};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt};
 use tokio_util::io::StreamReader;
 
 /// zstd lets the sender choose how much memory the receiver sets aside: 2 to the power of this, 8 MiB (RFC 8878, section 3.1.1.1.2,
@@ -84,70 +81,69 @@ pub(super) struct Intake {
     pub(super) max_body: usize,
     /// The least that has to arrive in a second.
     pub(super) rate: usize,
-    pub(super) held: Arc<Held>,
 }
 
-/// The whole body, unpacked: neither what arrives nor what it unpacks to is larger than `max_body`. Nothing is read and nothing counts
-/// before the future is polled.
+/// A request as it counts until it is answered.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub(super) holding: Arc<Holding>,
+    /// Bytes of its head.
+    pub(super) head: usize,
+}
+
+impl Place {
+    /// There are so many bytes of its body, or for its sake, by now.
+    fn has(&self, bytes: usize) -> Result<(), Fault> {
+        self.holding.is(self.head + bytes).map_err(room::of_requests)
+    }
+}
+
+/// The whole body, unpacked: neither what arrives nor what it unpacks to is larger than `max_body`. Nothing is read before the future
+/// is polled.
 pub(super) fn collect(
     body: Body,
     coding: Coding,
-    intake: &Intake,
-    owner: Owner,
+    intake: Intake,
+    place: Place,
 ) -> BoxFuture<'static, Result<Bytes, Fault>> {
-    let intake = intake.clone();
     Box::pin(async move {
         if coding == Coding::Identity && body.is_end_stream() {
             return Ok(Bytes::new());
         }
-        let end = Arc::new(Notify::new());
-        let holding = intake.held.hold(owner, 0, end.clone()).map_err(of_share)?;
+        place.holding.awaits();
         let came = AtomicU64::new(0);
         let body = body.map_frame(|frame| {
             let bytes = frame.data_ref().map_or(0, Bytes::len);
             came.fetch_add(bytes as u64, Relaxed);
             if bytes > 0 {
-                holding.moved();
+                place.holding.moved();
             }
             frame
         });
         let body = Limited::new(body, intake.max_body);
         let whole = async {
             match coding {
-                Coding::Identity => gather(body, intake.max_body, &holding).await,
+                Coding::Identity => gather(body, intake.max_body, &place).await,
                 _ => {
                     let packed = StreamReader::new(Box::pin(body.into_data_stream()).map_err(io::Error::other));
-                    unpack(packed, coding, intake.max_body, &holding).await
+                    unpack(packed, coding, intake.max_body, &place).await
                 }
             }
         };
         tokio::select! {
             biased;
-            whole = whole => whole,
-            () = end.notified() => Err(given_up()),
+            whole = whole => {
+                let whole = whole?;
+                place.has(whole.len())?;
+                place.holding.works();
+                Ok(whole)
+            }
             () = too_slow(&came, intake.rate) => {
                 let text = format!("the body arrives more slowly than the {} bytes a second that it has to", intake.rate);
                 Err(Fault::client(StatusCode::REQUEST_TIMEOUT, "body-too-slow", text).with("field", "body"))
             }
         }
     })
-}
-
-fn of_share(over: Over) -> Fault {
-    let whose = match over {
-        Over::Caller => "from this address",
-        Over::Connection => "on this connection",
-    };
-    let text =
-        format!("as much of request bodies is under way {whose} as may be; send what is under way to its end first");
-    let fault = Fault::client(StatusCode::TOO_MANY_REQUESTS, "too-many-bodies", text);
-    fault.header(header::RETRY_AFTER, HeaderValue::from_static("1"))
-}
-
-fn given_up() -> Fault {
-    let text = "more request bodies are under way than there is room for, and of those in question this one stood still for longest";
-    let fault = Fault::new(Blame::Host, StatusCode::SERVICE_UNAVAILABLE, "overloaded", text);
-    fault.header(header::RETRY_AFTER, HeaderValue::from_static("1"))
 }
 
 /// Ends once the body has arrived too slowly for a while.
@@ -162,7 +158,7 @@ async fn too_slow(came: &AtomicU64, rate: usize) {
 }
 
 /// In one piece. What comes in a single frame is not copied; of many small ones each would keep what it was read into.
-async fn gather<B>(body: Limited<B>, max_body: usize, holding: &Holding) -> Result<Bytes, Fault>
+async fn gather<B>(body: Limited<B>, max_body: usize, place: &Place) -> Result<Bytes, Fault>
 where
     B: hyper::body::Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
 {
@@ -177,7 +173,7 @@ where
             }
         })?;
         let Ok(data) = frame.into_data() else { continue };
-        holding.is(first.len() + more.len() + data.len()).map_err(of_share)?;
+        place.has(first.len() + more.len() + data.len())?;
         if first.is_empty() && more.is_empty() {
             first = data;
         } else {
@@ -192,7 +188,7 @@ async fn unpack(
     packed: impl AsyncBufRead + Send + Unpin,
     coding: Coding,
     max_body: usize,
-    holding: &Holding,
+    place: &Place,
 ) -> Result<Bytes, Fault> {
     let reader: Box<dyn AsyncRead + Send + Unpin + '_> = match coding {
         Coding::Gzip => Box::new(GzipDecoder::new(packed)),
@@ -207,7 +203,7 @@ async fn unpack(
         match reader.read_buf(&mut whole).await {
             Ok(0) if whole.len() > max_body => return Err(too_large(max_body)),
             Ok(0) => return Ok(whole.into()),
-            Ok(_) => holding.is(DECODER + 2 * whole.len()).map_err(of_share)?,
+            Ok(_) => place.has(DECODER + 2 * whole.len())?,
             Err(error) if error.get_ref().is_some_and(|inner| inner.is::<LengthLimitError>()) => {
                 return Err(too_large(max_body));
             }
@@ -222,17 +218,23 @@ async fn unpack(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{config::http::Shares, telemetry::Metrics};
+    use crate::{
+        config::http::Shares,
+        edge::held::{Held, Owner},
+        telemetry::Metrics,
+    };
     use async_compression::tokio::write::{BrotliEncoder, GzipEncoder, ZlibEncoder, ZstdEncoder};
     use async_compression::zstd::CParameter;
     use futures_util::{FutureExt, StreamExt};
     use tokio::io::{AsyncWrite, AsyncWriteExt};
 
-    impl Intake {
-        fn for_tests(max_body: usize) -> Self {
-            let shares = Shares { all: 64 << 20, per_ip: 64 << 20, per_connection: 64 << 20 };
-            Self { max_body, rate: 1_000, held: Held::new("bodies", shares, &Metrics::default()) }
-        }
+    fn held(per_connection: usize) -> Arc<Held> {
+        Held::new("bodies", Shares { all: 64 << 20, per_ip: 64 << 20, per_connection }, &Metrics::default())
+    }
+
+    fn place(held: &Arc<Held>, connection: u64) -> Place {
+        let owner = Owner { caller: None, connection: Some(connection) };
+        Place { holding: Arc::new(held.work(owner, 100, Arc::default()).unwrap()), head: 100 }
     }
 
     /// These pieces, and then nothing, and no end.
@@ -258,24 +260,29 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_counts_from_its_first_poll_to_its_end() {
-        let mut intake = Intake::for_tests(1_000);
-        let shares = Shares { all: 1 << 20, per_ip: 1 << 20, per_connection: 6_000 };
-        intake.held = Held::new("bodies", shares, &Metrics::default());
-        let owner = Owner { caller: None, connection: Some(1) };
-        let open = || collect(unfinished(vec!["some"]), Coding::Identity, &intake, owner);
-        let (mut first, _never_polled) = (open(), open());
-        assert!(first.as_mut().now_or_never().is_none());
-        let refused = open().await.unwrap_err();
-        assert_eq!((refused.status, refused.kind), (StatusCode::TOO_MANY_REQUESTS, "too-many-bodies"));
-        let whole = collect("whole".into(), Coding::Identity, &intake, Owner { connection: Some(2), ..owner });
-        assert_eq!(whole.await.unwrap(), "whole", "another connection has its own share");
-        drop(first);
-        assert_eq!(collect("whole".into(), Coding::Identity, &intake, owner).await.unwrap(), "whole");
+    async fn a_body_counts_with_its_request_and_what_stands_still_is_the_clients_affair_alone() {
+        let held = held(100_000);
+        let intake = Intake { max_body: 1 << 20, rate: 0 };
+        let open = |place: &Place| collect(unfinished(vec!["some"]), Coding::Identity, intake.clone(), place.clone());
+        let (first, second) = (place(&held, 1), place(&held, 1));
+        let (mut reads, never_polled) = (open(&first), open(&second));
+        assert!(reads.as_mut().now_or_never().is_none());
+        tokio::time::advance(Duration::from_secs(2)).await;
+        // Of these two the first alone waits for its client, and gives way.
+        let large = Body::from(vec![b'x'; 80_000]);
+        let whole = collect(large, Coding::Identity, intake.clone(), place(&held, 1)).await.unwrap();
+        assert_eq!(whole.len(), 80_000);
+        let more = collect(Body::from(vec![b'x'; 90_000]), Coding::Identity, intake.clone(), place(&held, 1));
+        let refused = more.await.unwrap_err();
+        assert_eq!((refused.status, refused.kind), (StatusCode::TOO_MANY_REQUESTS, "too-much-under-way"));
+        let other = collect("whole".into(), Coding::Identity, intake.clone(), place(&held, 2));
+        assert_eq!(other.await.unwrap(), "whole", "another connection has its own share");
+        drop(never_polled);
     }
 
     async fn collected(body: Body, coding: Coding, max_body: usize) -> Result<Bytes, Fault> {
-        collect(body, coding, &Intake::for_tests(max_body), Owner::default()).await
+        let intake = Intake { max_body, rate: 1_000 };
+        collect(body, coding, intake, place(&held(64 << 20), 1)).await
     }
 
     async fn packed(coding: Coding, bytes: &[u8]) -> Vec<u8> {

@@ -1,20 +1,26 @@
-//! Bytes that the host holds for clients: request bodies until they are whole, answers until they are taken. How many, for whom, and who
+//! Bytes that the host holds for clients: requests until they are answered, answers until they are taken. How many, for whom, and who
 //! gives way when there is no more room.
 //!
 //! A caller and a connection have their shares, and when one is used up it is this one's own affair: what has stood still gives way to
-//! what is new, and else the new is refused. When all together have used up everything, nobody who is within their share is refused: what
-//! has stood still for longest gives way, and where nothing stands still, what is held for the caller for whom most is held. So a client
-//! who reads, or sends, keeps what it has for as long as there is one who doesn't.
+//! what is new, and else the new is refused. When all together have used up everything, nobody who is within their share is refused for
+//! somebody who stands still or doesn't get on: what has stood still for longest gives way, and where nothing stands still, what is held
+//! for the caller for whom most is held. So a client who reads, or sends, keeps what it has for as long as there is one who doesn't.
+//! What the host itself works on stands for nobody's slowness: it gives way only where more is held for its caller than for who is new,
+//! and where all there is has that excuse, who is new is told to come again.
+//!
+//! Bytes that several answers have in common, because a response is kept, count once in all, and for each of those who read them in the
+//! shares: a share bounds what one can make the host keep, also after all others have gone.
+
+mod books;
 
 use crate::{
     config::http::Shares,
     net::Subnet,
     telemetry::{CutLabels, Metrics},
 };
+use books::Books;
 use bytes::Bytes;
 use std::{
-    collections::HashMap,
-    hash::Hash,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -27,6 +33,8 @@ use tokio::{sync::Notify, time::Instant};
 const LEAST: usize = 16 << 10;
 /// Whoever has not moved for so long stands still.
 const STILL: Duration = Duration::from_secs(1);
+/// Instead of a time: nothing of the client is awaited.
+const WORKS: u64 = u64::MAX;
 
 /// For whom bytes are held. A listed gateway is nobody: what is behind its connections counts for the callers that it names.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -35,11 +43,12 @@ pub(super) struct Owner {
     pub(super) connection: Option<u64>,
 }
 
-/// Whose share is used up.
+/// Whose share is used up, or that everything is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Over {
     Caller,
     Connection,
+    All,
 }
 
 /// Everything that is held of one kind.
@@ -52,21 +61,16 @@ pub(super) struct Held {
     books: Mutex<Books>,
 }
 
-#[derive(Debug, Default)]
-struct Books {
-    last: u64,
-    all: usize,
-    callers: HashMap<Subnet, usize>,
-    connections: HashMap<u64, usize>,
-    entries: HashMap<u64, Entry>,
-}
-
 #[derive(Debug)]
 struct Entry {
     owner: Owner,
+    /// As its owner's shares count it, and as all together do.
     bytes: usize,
-    /// Milliseconds since `began`.
+    own: usize,
+    place: Option<books::Place>,
+    /// Milliseconds since `began`, and what of them the books know.
     moved: Arc<AtomicU64>,
+    known: u64,
     end: Arc<Notify>,
 }
 
@@ -81,8 +85,8 @@ pub(super) struct Holding {
 
 /// Bytes that count for as long as one of them is anywhere.
 struct Counted {
-    bytes: Bytes,
     _holding: Arc<Holding>,
+    bytes: Bytes,
 }
 
 impl AsRef<[u8]> for Counted {
@@ -101,82 +105,70 @@ impl Held {
     }
 
     fn now(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(WORKS - 1)
     }
 
     /// Takes room for so many bytes. Whoever else has to give way for it is told by its `end`, and counts no more.
     pub(super) fn hold(self: &Arc<Self>, owner: Owner, bytes: usize, end: Arc<Notify>) -> Result<Holding, Over> {
-        let bytes = bytes.max(LEAST);
-        let now = self.now();
-        let mut books = self.books();
-        books.last += 1;
-        let id = books.last;
-        self.make_room(&mut books, id, owner, bytes, now)?;
-        let moved = Arc::new(AtomicU64::new(now));
-        books.entries.insert(id, Entry { owner, bytes: 0, moved: moved.clone(), end });
-        books.resize(id, bytes);
-        drop(books);
-        Ok(Holding { held: self.clone(), id, owner, moved })
+        self.take(owner, bytes, end, self.now())
     }
 
-    fn make_room(&self, books: &mut Books, id: u64, owner: Owner, more: usize, now: u64) -> Result<(), Over> {
-        let Shares { all, per_ip, per_connection } = self.shares;
-        let of_connection =
-            |books: &Books| owner.connection.and_then(|connection| books.connections.get(&connection)).copied();
-        let of_caller = |books: &Books| owner.caller.and_then(|caller| books.callers.get(&caller)).copied();
-        let mine = books.entries.get(&id).map_or(0, |entry| entry.bytes);
-        let is_over = |used: Option<usize>, share: usize| {
-            // One alone is bounded by what a body or an answer may be.
-            used.is_some_and(|used| used > mine && used.saturating_add(more) > share)
-        };
-        if is_over(of_connection(books), per_connection) {
-            self.end_still(books, id, now, |entry| entry.owner.connection == owner.connection, &|books: &Books| {
-                !is_over(of_connection(books), per_connection)
-            });
-            if is_over(of_connection(books), per_connection) {
-                return Err(Over::Connection);
-            }
+    /// As [`Held::hold`], for what the host itself works on: nothing of the client is awaited yet.
+    pub(super) fn work(self: &Arc<Self>, owner: Owner, bytes: usize, end: Arc<Notify>) -> Result<Holding, Over> {
+        self.take(owner, bytes, end, WORKS)
+    }
+
+    fn take(self: &Arc<Self>, owner: Owner, bytes: usize, end: Arc<Notify>, moved: u64) -> Result<Holding, Over> {
+        let bytes = bytes.max(LEAST);
+        let mut books = self.books();
+        self.make_room(&mut books, 0, owner, bytes, bytes)?;
+        let holding = self.enter(&mut books, owner, end, moved);
+        books.count(holding.id, bytes, bytes);
+        Ok(holding)
+    }
+
+    /// As [`Held::hold`], for these bytes, which others may hold as well.
+    pub(super) fn hold_bytes(self: &Arc<Self>, owner: Owner, bytes: &Bytes, end: Arc<Notify>) -> Result<Holding, Over> {
+        if bytes.is_unique() {
+            return self.hold(owner, bytes.len(), end);
         }
-        if is_over(of_caller(books), per_ip) {
-            self.end_still(books, id, now, |entry| entry.owner.caller == owner.caller, &|books: &Books| {
-                !is_over(of_caller(books), per_ip)
-            });
-            if is_over(of_caller(books), per_ip) {
-                return Err(Over::Caller);
-            }
+        let place = books::place(bytes);
+        let mut books = self.books();
+        let own = LEAST + if books.shared.contains_key(&place) { 0 } else { bytes.len() };
+        self.make_room(&mut books, 0, owner, bytes.len().max(LEAST), own)?;
+        let holding = self.enter(&mut books, owner, end, self.now());
+        books.join(holding.id, place, LEAST);
+        Ok(holding)
+    }
+
+    /// Whether there is room in the owner's shares for anything more at all, or would be if what stands still gave way.
+    pub(super) fn has_room(&self, owner: Owner) -> Result<(), Over> {
+        let now = self.now();
+        self.books().within_shares(owner, 0, LEAST, self.shares, now).map(drop)
+    }
+
+    fn enter(self: &Arc<Self>, books: &mut Books, owner: Owner, end: Arc<Notify>, known: u64) -> Holding {
+        let moved = Arc::new(AtomicU64::new(known));
+        let entry = Entry { owner, bytes: 0, own: 0, place: None, moved: moved.clone(), known, end };
+        Holding { held: self.clone(), id: books.enter(entry), owner, moved }
+    }
+
+    /// Room for so many bytes more of the owner's shares, and of all. Nobody gives way for what is then refused.
+    fn make_room(&self, books: &mut Books, id: u64, owner: Owner, more: usize, own: usize) -> Result<(), Over> {
+        let now = self.now();
+        for victim in books.within_shares(owner, id, more, self.shares, now)? {
+            self.end(books, victim);
         }
-        if books.all.saturating_add(more) > all {
-            // Somewhat more than is needed, so that not each of those who come next has to look for it.
-            let enough = |books: &Books| books.all.saturating_add(more) <= all - all / 16;
-            self.end_still(books, id, now, |_| true, &enough);
-            while books.all.saturating_add(more) > all {
-                let Some(largest) = books.largest(id) else { break };
-                self.end(books, largest);
+        while books.all.saturating_add(own) > self.shares.all {
+            let victim = books.stillest(id, now).or_else(|| books.heaviest(id, owner, own));
+            match victim {
+                Some(victim) => self.end(books, victim),
+                // One alone is bounded by what a body or an answer may be.
+                None if books.has_others(id) => return Err(Over::All),
+                None => break,
             }
         }
         Ok(())
-    }
-
-    /// Ends what stands still, the longest first, until there is enough.
-    fn end_still(
-        &self,
-        books: &mut Books,
-        but: u64,
-        now: u64,
-        which: impl Fn(&Entry) -> bool,
-        enough: &dyn Fn(&Books) -> bool,
-    ) {
-        let of = |(id, entry): (&u64, &Entry)| (entry.moved.load(Relaxed), *id);
-        let mut still: Vec<_> =
-            books.entries.iter().filter(|(id, entry)| **id != but && which(entry)).map(of).collect();
-        still.retain(|(moved, _)| u128::from(now.saturating_sub(*moved)) >= STILL.as_millis());
-        still.sort_unstable();
-        for (_, id) in still {
-            if enough(books) {
-                break;
-            }
-            self.end(books, id);
-        }
     }
 
     fn end(&self, books: &mut Books, id: u64) {
@@ -187,70 +179,52 @@ impl Held {
     }
 }
 
-impl Books {
-    /// Changes how many bytes of an entry count, if it still does.
-    fn resize(&mut self, id: u64, bytes: usize) {
-        let Some(entry) = self.entries.get_mut(&id) else { return };
-        let (owner, before) = (entry.owner, std::mem::replace(&mut entry.bytes, bytes));
-        self.all = self.all.saturating_sub(before).saturating_add(bytes);
-        recount(&mut self.callers, owner.caller, before, bytes);
-        recount(&mut self.connections, owner.connection, before, bytes);
-    }
-
-    fn remove(&mut self, id: u64) -> Option<Entry> {
-        self.resize(id, 0);
-        self.entries.remove(&id)
-    }
-
-    /// What has moved least lately of the caller for whom most is held. Those of whom a gateway says nothing are callers each.
-    fn largest(&self, but: u64) -> Option<u64> {
-        let weight = |entry: &Entry| {
-            let of_caller = entry.owner.caller.and_then(|caller| self.callers.get(&caller));
-            of_caller.copied().unwrap_or(entry.bytes)
-        };
-        let others = self.entries.iter().filter(|(id, _)| **id != but);
-        others.max_by_key(|(_, entry)| (weight(entry), std::cmp::Reverse(entry.moved.load(Relaxed)))).map(|(id, _)| *id)
-    }
-}
-
-fn recount<K: Hash + Eq>(counts: &mut HashMap<K, usize>, key: Option<K>, before: usize, after: usize) {
-    let Some(key) = key else { return };
-    match counts.entry(key) {
-        std::collections::hash_map::Entry::Occupied(mut found) => {
-            let count = found.get().saturating_sub(before).saturating_add(after);
-            if count == 0 {
-                found.remove();
-            } else {
-                found.insert(count);
-            }
-        }
-        std::collections::hash_map::Entry::Vacant(place) if after > 0 => drop(place.insert(after)),
-        std::collections::hash_map::Entry::Vacant(_) => {}
-    }
-}
-
 impl Holding {
     /// It makes progress.
     pub(super) fn moved(&self) {
         self.moved.store(self.held.now(), Relaxed);
     }
 
+    /// From here on it is the client who has to get on.
+    pub(super) fn awaits(&self) {
+        self.stands(self.held.now());
+    }
+
+    /// From here on nothing of the client is awaited.
+    pub(super) fn works(&self) {
+        self.stands(WORKS);
+    }
+
+    fn stands(&self, moved: u64) {
+        self.moved.store(moved, Relaxed);
+        self.held.books().place_anew(self.id, moved);
+    }
+
     /// It is so many bytes by now.
     pub(super) fn is(&self, bytes: usize) -> Result<(), Over> {
         let bytes = bytes.max(LEAST);
-        let now = self.held.now();
         let mut books = self.held.books();
         let before = books.entries.get(&self.id).map_or(bytes, |entry| entry.bytes);
         if bytes > before {
-            self.held.make_room(&mut books, self.id, self.owner, bytes - before, now)?;
+            let more = bytes - before;
+            self.held.make_room(&mut books, self.id, self.owner, more, more)?;
         }
-        books.resize(self.id, bytes);
+        books.part(self.id);
+        books.count(self.id, bytes, bytes);
         Ok(())
+    }
+
+    /// It has become other bytes, which nobody else has.
+    pub(super) fn becomes(&self, bytes: usize) {
+        let bytes = bytes.max(LEAST);
+        let mut books = self.held.books();
+        books.part(self.id);
+        books.count(self.id, bytes, bytes);
     }
 
     /// These bytes are what is held, until the last of them is gone.
     pub(super) fn count(self: &Arc<Self>, bytes: Bytes) -> Bytes {
-        Bytes::from_owner(Counted { bytes, _holding: self.clone() })
+        Bytes::from_owner(Counted { _holding: self.clone(), bytes })
     }
 }
 

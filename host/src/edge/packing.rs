@@ -10,14 +10,19 @@ const MADE: [&str; 3] = ["br", "zstd", "gzip"];
 /// The codings that are looked at; a client has no reason to name more.
 const MOST_NAMED: usize = 32;
 
-/// The client takes the body in no form but a packed one.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct MustPack;
+/// What is packed for a client that takes it so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Packs {
+    Nothing,
+    WhatIsWorthIt,
+    /// The client takes no body but a packed one.
+    All,
+}
 
 /// In which form the client takes the body, or that in none.
-pub(super) type Form = Result<Option<MustPack>, Fault>;
+pub(super) type Form = Result<Packs, Fault>;
 
-/// Whether the body has to be packed. Names in `headers` what a `*` stands for; the fault: there is no form that the client takes.
+/// What of a body is packed. Names in `headers` what a `*` stands for; the fault: there is no form that the client takes.
 pub(super) fn negotiate(headers: &mut HeaderMap, packs: bool) -> Form {
     let lines = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|line| line.to_str().ok());
     let named: Vec<_> = lines.flat_map(|line| line.split(',')).filter_map(coding).take(MOST_NAMED).collect();
@@ -25,7 +30,7 @@ pub(super) fn negotiate(headers: &mut HeaderMap, packs: bool) -> Form {
         |name: &str| named.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, weight)| *weight);
     let others = weight("*");
     if others.is_none() && weight("identity").is_none() {
-        return Ok(None);
+        return Ok(if packs { Packs::WhatIsWorthIt } else { Packs::Nothing });
     }
     let wanted: Vec<_> = MADE
         .iter()
@@ -48,7 +53,11 @@ pub(super) fn negotiate(headers: &mut HeaderMap, packs: bool) -> Form {
     if let Ok(list) = HeaderValue::try_from(list) {
         headers.insert(header::ACCEPT_ENCODING, list);
     }
-    Ok((!takes_plain).then_some(MustPack))
+    Ok(match packs {
+        false => Packs::Nothing,
+        true if takes_plain => Packs::WhatIsWorthIt,
+        true => Packs::All,
+    })
 }
 
 /// A coding and its weight in thousandths.
@@ -71,7 +80,7 @@ mod tests {
     fn said(accepts: &str) -> Result<(String, bool), StatusCode> {
         let mut headers = HeaderMap::from_iter([(header::ACCEPT_ENCODING, accepts.parse().unwrap())]);
         let must = negotiate(&mut headers, true).map_err(|fault| fault.status)?;
-        Ok((headers[header::ACCEPT_ENCODING].to_str().unwrap().to_owned(), must.is_some()))
+        Ok((headers[header::ACCEPT_ENCODING].to_str().unwrap().to_owned(), must == Packs::All))
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub(super) struct Pulse {
     /// Nothing is under way.
     idle: AtomicU64,
     under_way: AtomicUsize,
+    /// The last request's body was given up before its end.
+    unfinished: AtomicBool,
     /// Answers under way as streams of HTTP/2.
     streams: Mutex<Vec<Weak<Stream>>>,
     /// It was told to end.
@@ -79,6 +81,7 @@ impl Pulse {
             taken: AtomicUsize::new(0),
             idle: AtomicU64::new(1),
             under_way: AtomicUsize::new(0),
+            unfinished: AtomicBool::new(false),
             streams: Mutex::default(),
             told: AtomicU64::new(0),
             close: Notify::new(),
@@ -128,8 +131,18 @@ impl Pulse {
     /// A request has arrived.
     pub(super) fn begin(self: &Arc<Self>) -> UnderWay {
         self.reading.store(0, Relaxed);
+        self.unfinished.store(false, Relaxed);
         self.under_way.fetch_add(1, Relaxed);
         UnderWay { pulse: self.clone(), stream: None, end: self.cut.clone() }
+    }
+
+    /// Nobody wants the rest of the request's body, and the client may go on with it.
+    pub(super) fn unfinished(&self) {
+        self.unfinished.store(true, Relaxed);
+    }
+
+    pub(super) fn is_unfinished(&self) -> bool {
+        self.unfinished.load(Relaxed)
     }
 
     /// The client is told to end the connection.

@@ -2,8 +2,9 @@
 
 use super::{
     accept::Peer,
-    body::{self, Coding, Intake},
-    held::Owner,
+    body::{self, Coding, Intake, Place},
+    held::{Held, Holding, Owner},
+    room,
 };
 use crate::{
     gateway,
@@ -30,12 +31,20 @@ pub(super) struct Head {
     pub(super) owner: Owner,
     /// Ends the request before it has ended by itself; `None` where there is no connection.
     pub(super) end: Option<Arc<Notify>>,
+    /// Told when the request has to give way to others.
+    pub(super) gives_way: Arc<Notify>,
+    /// It counts until it is answered.
+    pub(super) holding: Option<Arc<Holding>>,
 }
+
+/// What a line of a head takes beside its bytes.
+const LINE: usize = 64;
 
 /// Splits a request into what stays here and what goes on to the gateway.
 pub(super) fn take_in(
     request: Request<Body>,
     intake: &Intake,
+    held: &Arc<Held>,
     peers: &Peers,
 ) -> (Head, Result<gateway::Request, Fault>) {
     let (mut parts, body) = request.into_parts();
@@ -50,7 +59,7 @@ pub(super) fn take_in(
         None => TraceContext::fresh(),
     };
     let source = peer.as_ref().map(|peer| peers.client_of(peer.address, &parts.headers));
-    let head = Head {
+    let mut head = Head {
         source: source.map(|source| source.ip()),
         method: parts.method.clone(),
         path: parts.uri.path().to_owned(),
@@ -59,14 +68,23 @@ pub(super) fn take_in(
         has: parts.headers.get_all(header::IF_NONE_MATCH).iter().cloned().collect(),
         owner,
         end: peer.as_ref().map(|peer| peer.end.clone()),
+        gives_way: Arc::default(),
+        holding: None,
     };
     let checked = check_host(&parts).and_then(|()| check_framing(&parts.headers));
     let checked = checked.and_then(|()| check_length(&parts.headers, intake.max_body));
     let checked = checked.and_then(|()| Coding::of(&parts.headers));
-    let request = checked.map(|coding| gateway::Request {
+    let checked = checked.and_then(|coding| {
+        let size = size(&parts);
+        let holding = held.work(owner, size, head.gives_way.clone()).map_err(room::of_requests)?;
+        let place = Place { holding: Arc::new(holding), head: size };
+        head.holding = Some(place.holding.clone());
+        Ok((coding, place))
+    });
+    let request = checked.map(|(coding, place)| gateway::Request {
         method: parts.method,
         uri: parts.uri,
-        body: body::collect(body, coding, intake, owner),
+        body: body::collect(body, coding, intake.clone(), place),
         request_id,
         trace,
         peer: peer.as_ref().map(|peer| peer.address),
@@ -76,6 +94,12 @@ pub(super) fn take_in(
         headers: parts.headers,
     });
     (head, request)
+}
+
+/// What a request's head takes.
+fn size(parts: &http::request::Parts) -> usize {
+    let lines: usize = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + LINE).sum();
+    lines + parts.uri.path_and_query().map_or(0, |path| path.as_str().len())
 }
 
 /// HTTP/1.1 asks for exactly one Host (RFC 9112, section 3.2); the HTTP library lets none or several pass.

@@ -3,6 +3,7 @@
 use super::{
     framing::{Came, Framing},
     held::Holding,
+    linger::Linger,
     pulse::{Pulse, UnderWay},
 };
 use crate::net::Incoming;
@@ -29,6 +30,10 @@ pub(super) struct Tracked {
     inner: Incoming,
     pulse: Arc<Pulse>,
     begin: Begin,
+    /// The client has sent all that it will.
+    has_ended: bool,
+    /// The client is told that the host says no more.
+    linger: Option<Linger>,
 }
 
 /// What the first bytes say.
@@ -41,7 +46,7 @@ enum Begin {
 
 impl Tracked {
     pub(super) fn new(inner: Incoming, pulse: Arc<Pulse>) -> Self {
-        Self { inner, pulse, begin: Begin::Http2(Framing::default()) }
+        Self { inner, pulse, begin: Begin::Http2(Framing::default()), has_ended: false, linger: None }
     }
 
     fn came(&mut self, bytes: &[u8]) {
@@ -72,8 +77,9 @@ impl Tracked {
 impl AsyncRead for Tracked {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let before = buf.filled().len();
+        let (before, room) = (buf.filled().len(), buf.remaining());
         ready!(Pin::new(&mut this.inner).poll_read(cx, buf))?;
+        this.has_ended |= buf.filled().len() == before && room > 0;
         this.came(buf.filled().get(before..).unwrap_or_default());
         Poll::Ready(Ok(()))
     }
@@ -113,11 +119,61 @@ impl AsyncWrite for Tracked {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let result = Pin::new(&mut this.inner).poll_shutdown(cx);
-        if result.is_pending() {
-            this.pulse.wrote(None, 0);
+        if this.linger.is_none() {
+            let result = Pin::new(&mut this.inner).poll_shutdown(cx);
+            if result.is_pending() {
+                this.pulse.wrote(None, 0);
+            }
+            ready!(result)?;
         }
-        result
+        if !this.has_ended && matches!(this.begin, Begin::Http1) {
+            let linger = this.linger.get_or_insert_with(|| Linger::new(this.pulse.is_unfinished()));
+            ready!(linger.poll(Pin::new(&mut this.inner), cx));
+            this.has_ended = true;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// A request's body, which tells whether it has come to its end.
+#[derive(Debug)]
+pub(super) struct Arriving {
+    inner: hyper::body::Incoming,
+    pulse: Arc<Pulse>,
+    is_whole: bool,
+}
+
+impl Arriving {
+    pub(super) fn new(inner: hyper::body::Incoming, pulse: Arc<Pulse>) -> Self {
+        Self { is_whole: inner.is_end_stream(), inner, pulse }
+    }
+}
+
+impl HttpBody for Arriving {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let this = self.get_mut();
+        let frame = ready!(Pin::new(&mut this.inner).poll_frame(cx));
+        this.is_whole |= frame.is_none();
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl Drop for Arriving {
+    fn drop(&mut self) {
+        if !self.is_whole && !self.inner.is_end_stream() {
+            self.pulse.unfinished();
+        }
     }
 }
 

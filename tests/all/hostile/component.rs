@@ -113,7 +113,7 @@ const EXPORT: &str = r#"
 "#;
 
 /// `GET /NAME` of client `bad`, with these lines of `[limits]`.
-pub(super) fn manifest(name: &str, timeout: &str, limits: &str) -> String {
+pub(crate) fn manifest(name: &str, timeout: &str, limits: &str) -> String {
     format!(
         "[plugin]\nname = \"{name}\"\nversion = \"1.0.0\"\nclient = \"bad\"\n\n[endpoint.\"GET /{name}\"]\nauth = \"none\"\n\
          timeout = \"{timeout}\"\n\n[calls]\n\"people.v1.People\" = [\"GetPerson\"]\n\n[limits]\n{limits}\n"
@@ -130,12 +130,12 @@ pub(super) fn plugin(manifest: &str, functions: &str, body: &str) -> Bytes {
 }
 
 /// A component as an artifact.
-pub(super) fn artifact(manifest: &str, component: &[u8]) -> Bytes {
+pub(crate) fn artifact(manifest: &str, component: &[u8]) -> Bytes {
     sections(manifest, &METHODS).append_to(component).into()
 }
 
 /// A component with one module of so many functions that do nothing: small as a file, and much to compile.
-pub(super) fn of_functions(count: u32) -> Vec<u8> {
+pub(crate) fn of_functions(count: u32) -> Vec<u8> {
     let mut functions = leb(count);
     functions.resize(functions.len() + count as usize, 0);
     let mut bodies = leb(count);
