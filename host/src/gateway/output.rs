@@ -68,6 +68,10 @@ const USUAL: [HeaderName; 13] = [
     HeaderName::from_static("deprecation"),
 ];
 
+/// Of the usual ones those that may stand there more than once. Of the others the last one counts, because of two that differ each who
+/// reads them takes the one that they like.
+const LISTS: [HeaderName; 4] = [header::CONTENT_LANGUAGE, header::CACHE_CONTROL, header::LINK, header::VARY];
+
 /// Those that are about a body.
 const OF_CONTENT: [HeaderName; 5] =
     [header::CONTENT_TYPE, header::CONTENT_LANGUAGE, header::CONTENT_DISPOSITION, header::ETAG, header::ACCEPT_RANGES];
@@ -124,6 +128,7 @@ pub(super) fn reply(
             .map_err(|_| bad(format!("header {name} has a value that can't stand there")))?;
         let value = if name == header::ETAG { tag(value) } else { Some(value) };
         match value.filter(|_| is_allowed(&name, policy, granted)) {
+            Some(value) if USUAL.contains(&name) && !LISTS.contains(&name) => drop(headers.insert(name, value)),
             Some(value) => drop(headers.append(name, value)),
             None => tracing::debug!(header = %name, "a plugin set a header that it may not set; it is dropped"),
         }
@@ -234,6 +239,22 @@ mod tests {
         for status in [200, 299, 404, 599] {
             assert_eq!(answered((status, &[], ""), &[], &[]).unwrap().status, status);
         }
+    }
+
+    #[test]
+    fn what_can_be_said_once_is_said_once() {
+        let said = [
+            ("content-type", "text/html"),
+            ("vary", "accept-language"),
+            ("content-type", "text/plain"),
+            ("location", "/a"),
+            ("vary", "x-app"),
+            ("location", "/b"),
+        ];
+        let headers = answered((200, &said, "body"), &[], &[]).unwrap().headers;
+        let all = |name: &str| headers.get_all(name).iter().map(|v| v.to_str().unwrap().to_owned()).collect::<Vec<_>>();
+        assert_eq!((all("content-type"), all("location")), (vec!["text/plain".to_owned()], vec!["/b".to_owned()]));
+        assert_eq!(all("vary"), ["accept-language", "x-app"]);
     }
 
     #[test]
