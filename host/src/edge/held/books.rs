@@ -233,11 +233,10 @@ impl Books {
         let (owner, before) = (entry.owner, std::mem::replace(&mut entry.known, moved));
         let of_caller = owner.caller.and_then(|caller| self.callers.get_mut(&caller)).map(|account| &mut account.order);
         let of_connection = owner.connection.and_then(|connection| self.connections.get_mut(&connection));
-        for order in [Some(&mut self.order), of_caller, of_connection.map(|account| &mut account.order)] {
-            if let Some(order) = order {
-                order.remove(&(before, id));
-                order.insert((moved, id));
-            }
+        let orders = [Some(&mut self.order), of_caller, of_connection.map(|account| &mut account.order)];
+        for order in orders.into_iter().flatten() {
+            order.remove(&(before, id));
+            order.insert((moved, id));
         }
     }
 
