@@ -3,6 +3,7 @@
 //! `weft build` writes it, the host reads it. Its SHA-256 digest is its identity.
 
 mod bounds;
+mod descriptors;
 mod digest;
 mod endpoint;
 mod fallback;
@@ -10,6 +11,7 @@ pub mod json;
 mod manifest;
 mod sections;
 
+pub use descriptors::{Gathered, LARGEST as LARGEST_DESCRIPTORS, read_descriptors};
 pub use digest::Digest;
 pub use endpoint::{BadEndpoint, EndpointName, normal};
 pub use manifest::{Auth, EndpointPolicy, Idempotency, Isolation, Limits, Manifest, Priority, ResponseCache};
@@ -104,8 +106,7 @@ impl Artifact {
             section,
             reason: visible(reason.to_string()),
         };
-        let descriptors =
-            DescriptorPool::decode(sections.descriptors.as_slice()).map_err(|e| bad("weft:descriptors", &e))?;
+        let descriptors = read_descriptors(&sections.descriptors).map_err(|e| bad("weft:descriptors", &e))?;
         let schema: Vec<EndpointSchema> =
             serde_json::from_slice(&sections.schema).map_err(|e| bad("weft:schema", &e))?;
         bounds::within("weft:schema", schema.len(), bounds::MOST_ENDPOINTS, "endpoints")?;

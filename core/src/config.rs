@@ -41,25 +41,48 @@ pub struct Config {
 impl Config {
     /// Reads a file. Relative paths in it are relative to its folder.
     pub fn load(file: &Path) -> Result<Self, Vec<Mistake>> {
-        let unreadable = |error: std::io::Error| {
+        Self::parse(file, &Self::read_file(file).map_err(|mistake| vec![mistake])?)
+    }
+
+    /// How the file wants its host to log, as far as it can be read; before anything is known to be wrong with the rest.
+    pub fn telemetry(file: &Path) -> telemetry::Config {
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        let mistakes = Mistakes::new();
+        let document = Document::parse(file, &text, &mistakes);
+        telemetry::Config::read(&document.table(&mistakes).table("telemetry"))
+    }
+
+    /// As [`Config::load`], on a machine that need not have the secrets of the one that will serve; with those that are not there. Nothing
+    /// can be started with it.
+    pub fn check(file: &Path) -> (Result<Self, Vec<Mistake>>, Vec<Mistake>) {
+        let mistakes = Mistakes::without_secrets();
+        match Self::read_file(file) {
+            Ok(text) => (Self::parse_with(file, &text, &mistakes), mistakes.away()),
+            Err(mistake) => (Err(vec![mistake]), Vec::new()),
+        }
+    }
+
+    fn read_file(file: &Path) -> Result<String, Mistake> {
+        std::fs::read_to_string(file).map_err(|error| {
             let message = format!("can't be read: {error}");
-            vec![Mistake { file: file.display().to_string().into(), line: 0, key: String::new(), message }]
-        };
-        let text = std::fs::read_to_string(file).map_err(unreadable)?;
-        Self::parse(file, &text)
+            Mistake { file: file.display().to_string().into(), line: 0, key: String::new(), message }
+        })
     }
 
     /// As [`Config::load`], with the text given.
     pub fn parse(file: &Path, text: &str) -> Result<Self, Vec<Mistake>> {
-        let mistakes = Mistakes::new();
+        Self::parse_with(file, text, &Mistakes::new())
+    }
+
+    fn parse_with(file: &Path, text: &str, mistakes: &Mistakes) -> Result<Self, Vec<Mistake>> {
         let folder = file.parent().unwrap_or(Path::new(""));
         let config = {
-            let document = Document::parse(file, text, &mistakes);
-            let mut config = Self::read(&document.table(&mistakes), folder);
+            let document = Document::parse(file, text, mistakes);
+            let mut config = Self::read(&document.table(mistakes), folder);
             (config.file, config.text) = (file.to_owned(), text.to_owned());
             config
         };
-        let found = mistakes.into_sorted();
+        let found = mistakes.sorted();
         if found.is_empty() { Ok(config) } else { Err(found) }
     }
 

@@ -4,7 +4,9 @@ mod logs;
 mod metrics;
 mod retired;
 
-pub use logs::{Config, LogCaller, LogFormat, init_logs};
+#[cfg(test)]
+pub(crate) use logs::kept;
+pub use logs::{Config, Listed, LogCaller, LogFormat, init_logs};
 pub use prometheus_client::metrics::{counter::Counter, gauge::Gauge, histogram::Histogram};
 
 pub use metrics::{

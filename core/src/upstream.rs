@@ -40,7 +40,6 @@ use crate::model::Deadline;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::HeaderMap;
-use prost_reflect::prost_types::FileDescriptorSet;
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
     net::SocketAddr,
@@ -87,6 +86,6 @@ pub trait Transport: Send + Sync + std::fmt::Debug {
         false
     }
 
-    /// The protos of a service, as the backend itself tells them.
-    fn reflect<'a>(&'a self, service: &'a str) -> BoxFuture<'a, Result<FileDescriptorSet, String>>;
+    /// The protos of a service, as the backend itself tells them: a serialized `FileDescriptorSet`, looked at and not read.
+    fn reflect<'a>(&'a self, service: &'a str) -> BoxFuture<'a, Result<Vec<u8>, String>>;
 }

@@ -8,7 +8,7 @@ use crate::{
     release::{Loader, Releases},
     settings::Change,
     store::Untrue,
-    telemetry::Metrics,
+    telemetry::{Listed, Metrics},
     upstream::Backend,
 };
 use axum::{
@@ -59,6 +59,8 @@ pub struct View {
     pub verifier: Option<Arc<Verifier>>,
 }
 
+const OPENMETRICS: &str = "application/openmetrics-text";
+
 /// The admin router.
 pub fn router(admin: Admin) -> Router {
     Router::new()
@@ -89,12 +91,18 @@ async fn ready(State(admin): State<Arc<Admin>>) -> (StatusCode, String) {
     }
 }
 
-async fn metrics(State(admin): State<Arc<Admin>>) -> Response<Body> {
+/// OpenMetrics for who asks for it, as Prometheus does; else its text format, which tools and people expect.
+async fn metrics(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response<Body> {
     let view = admin.host.view();
     view.engine.observe();
     view.releases.current().releases().iter().for_each(|release| drop(release.resting()));
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], admin.metrics.encode()).into_response()
+    let mut accepted = headers.get_all(header::ACCEPT).iter().filter_map(|line| line.to_str().ok());
+    let (kind, text) = if accepted.any(|line| line.contains(OPENMETRICS)) {
+        (format!("{OPENMETRICS}; version=1.0.0; charset=utf-8"), admin.metrics.encode())
+    } else {
+        ("text/plain; version=0.0.4; charset=utf-8".to_owned(), admin.metrics.encode_plain())
+    };
+    ([(header::CONTENT_TYPE, kind)], text).into_response()
 }
 
 /// What serves, and what was refused and why.
@@ -156,7 +164,7 @@ async fn invalidate(State(admin): State<Arc<Admin>>, headers: HeaderMap, body: B
             return (StatusCode::BAD_REQUEST, format!("expected {{\"tags\": [..]}} or {{\"all\": true}}: {error}\n"));
         }
     };
-    tracing::info!(tags = ?wanted.tags, all = wanted.all, "invalidated by the admin interface");
+    tracing::info!(tags = %Listed(&wanted.tags), all = wanted.all, "invalidated by the admin interface");
     let text = if wanted.all { "everything".to_owned() } else { wanted.tags.join(", ") };
     let what = if wanted.all { Untrue::All } else { Untrue::Tags(wanted.tags) };
     admin.host.view().engine.invalidate_everywhere(&what).await;

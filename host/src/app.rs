@@ -58,6 +58,17 @@ pub struct Running {
     admin_task: JoinHandle<()>,
     tls_task: Option<JoinHandle<()>>,
     reloader: Arc<Reloader>,
+    orderly: Orderly,
+}
+
+/// A host that goes away with this is ended by somebody, not by what it loads.
+#[derive(Debug)]
+struct Orderly(Runtime);
+
+impl Drop for Orderly {
+    fn drop(&mut self) {
+        self.0.forget_loads();
+    }
 }
 
 /// Starts everything: listeners first, so that a taken port is found at once; then plugins; then it is ready.
@@ -74,6 +85,8 @@ pub async fn start_with(config: Config, senses: Senses, natives: Natives) -> Res
     let metrics = Metrics::default();
     let runtime = Runtime::new(config.limits.clone(), senses, config.plugins.compiling.clone());
     let runtime = runtime.map_err(StartError::Runtime)?.with_natives(natives);
+    // Also where the start itself is given up.
+    let orderly = Orderly(runtime.clone());
     let ready = Arc::new(AtomicBool::new(false));
     let (http_phase, of_http) = watch::channel(Phase::Serving);
     let (admin_phase, of_admin) = watch::channel(Phase::Serving);
@@ -116,6 +129,7 @@ pub async fn start_with(config: Config, senses: Senses, natives: Natives) -> Res
         admin_task,
         tls_task,
         reloader,
+        orderly,
     })
 }
 
@@ -133,6 +147,7 @@ impl Running {
     /// under way within `drain` → gone.
     pub async fn stop(self) {
         self.ready.store(false, Relaxed);
+        drop(self.orderly);
         // A receiver that is gone has stopped already; a task that failed has nothing left to finish.
         let _ = self.http_phase.send(Phase::Leaving);
         tokio::time::sleep(self.drain_delay).await;

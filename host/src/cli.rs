@@ -52,6 +52,8 @@ enum Failure {
     Usage(String),
     /// Exit code 2: the user's files have mistakes.
     Mistakes(Vec<Mistake>),
+    /// This exit code: why has been said.
+    Told(u8),
 }
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
@@ -80,6 +82,7 @@ pub fn main() -> ExitCode {
             tell(&format!("error: {error:#}"));
             ExitCode::FAILURE
         }
+        Err(Failure::Told(code)) => ExitCode::from(code),
         Err(Failure::Usage(message)) => {
             tell(&format!("error: {message}"));
             ExitCode::from(2)

@@ -15,6 +15,7 @@
 
 mod backoff;
 mod bindings;
+mod bound;
 mod cache;
 mod compile;
 mod engine;

@@ -94,6 +94,29 @@ async fn new_takes_no_bad_name_and_overwrites_nothing() {
     assert_eq!(std::fs::read_to_string(folder.path().join("greeter/plugin.toml")).unwrap(), "mine");
 }
 
+#[tokio::test]
+async fn a_new_plugin_inside_of_a_companys_workspace_is_a_crate_that_cargo_takes() {
+    let author = Author::new(weft());
+    std::fs::create_dir_all(author.folder.join("company/services/films/src")).unwrap();
+    author.write("company/Cargo.toml", "[workspace]\nresolver = \"3\"\nmembers = [\"services/*\"]\n");
+    author.write("company/services/films/Cargo.toml", "[package]\nname = \"films\"\nversion = \"1.0.0\"\n");
+    author.write("company/services/films/src/lib.rs", "");
+    let metadata = async |folder: &str| {
+        let told = author.cargo(folder, &["metadata", "--no-deps", "--offline", "--format-version", "1"]).await;
+        assert_eq!(told.code, 0, "{}", told.err);
+        let told: Value = serde_json::from_str(&told.out).unwrap();
+        told["workspace_root"].as_str().unwrap().trim_start_matches(author.folder.to_str().unwrap()).to_owned()
+    };
+    let new = async |folder: &str| author.weft(folder, &["new", "greeter", "--client", "ios"]).await;
+    let made = new("company").await;
+    assert!(made.out.contains("It is a workspace of its own") && made.out.contains("name it in `members`"), "{made:?}");
+    assert_eq!(metadata("company/greeter").await, "/company/greeter");
+    let made = new("company/services").await;
+    assert!(made.code == 0 && !made.out.contains("workspace"), "{made:?}");
+    assert_eq!(metadata("company/services/greeter").await, "/company");
+    assert_eq!(metadata("company").await, "/company", "and the workspace is whole");
+}
+
 const CODE: &str = r#"//! Looks for films.
 
 use weft_sdk::prelude::*;

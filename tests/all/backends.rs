@@ -189,3 +189,15 @@ async fn a_slow_backend_holds_up_nobody_who_does_not_need_it() {
         assert_eq!(reply.await.unwrap().ok().json(), serde_json::json!(["Person 7"]));
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_endpoint_may_be_the_name_of_a_host() {
+    let upstream = knows_all().await;
+    let named = format!("localhost:{}", upstream.address().port());
+    let host = Setup::new().one_backend(named, "timeout = \"30s\"").plugin("probe.wasm", &probe()).start().await;
+    let outcome = host.get("/outcome?film=1&person=1").send().await.ok().json();
+    assert_eq!(outcome["film"]["code"], "OK", "{outcome}");
+    let unknown = Setup::new().one_backend("no-such-host.invalid:1", "").plugin("probe.wasm", &probe()).start().await;
+    let outcome = unknown.get("/outcome?film=1&person=1").send().await.ok().json();
+    assert_eq!(outcome["film"]["code"], "UNAVAILABLE", "{outcome}");
+}

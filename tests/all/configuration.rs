@@ -215,6 +215,34 @@ async fn check_looks_at_the_artifacts_too() {
     }
 }
 
+#[tokio::test]
+async fn check_warns_of_secrets_that_are_not_there_and_serve_does_not_start() {
+    let credential = "credential = { header = \"x-key\", secret = \"env:WEFT_TEST_NO_KEY\" }";
+    let setup = Setup::new().admin("token = \"file:/nowhere/token\"").one_backend("127.0.0.1:1", credential);
+    let folder = setup.more("[cache]\nshared = \"env:WEFT_TEST_NO_URL\"").plugin("probe.wasm", &probe()).write();
+    let config = folder.config();
+    let weft_with = async |command: &str, more: &[&str]| {
+        run(weft(), &[&[command, "--config", config.to_str().unwrap()], more].concat()).await
+    };
+    let all = ["the environment has no WEFT_TEST_NO_KEY", "the environment has no WEFT_TEST_NO_URL", "/nowhere/token"];
+    let checked = weft_with("check", &[]).await;
+    assert_eq!(checked.code, 0, "{checked:?}");
+    for text in all {
+        let warning = checked.out.lines().find(|line| line.starts_with("warning: ") && line.contains(text));
+        assert!(warning.is_some_and(|line| line.contains("weft.toml:")), "{text}: {}", checked.out);
+    }
+    for ended in [weft_with("check", &["--secrets"]).await, weft_with("serve", &[]).await] {
+        assert_eq!(ended.code, 2, "{ended:?}");
+        assert!(all.iter().all(|text| ended.err.contains(text)), "{}", ended.err);
+    }
+    // One that is there, and is none, is a mistake.
+    std::fs::write(folder.path("../empty"), " \n").unwrap();
+    let empty = folder.path("../empty");
+    folder.change(|text| text.replace("file:/nowhere/token", &format!("file:{}", empty.display())));
+    let checked = weft_with("check", &[]).await;
+    assert!(checked.code == 2 && checked.err.contains("is empty"), "{checked:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn check_names_plugins_that_want_one_endpoint_as_the_host_does() {
     let clients = "[[client]]\nname = \"test\"\nprefix = \"/test\"\n[[client]]\nname = \"tv\"\nprefix = \"/tv\"\n";

@@ -9,11 +9,12 @@ mod resting;
 
 pub(crate) use component::{artifact, manifest, of_functions};
 
-use crate::support::{GET_FILM, knows_all, probe, raw};
+use crate::support::{GET_FILM, knows_all, probe, raw, weft};
 use futures_util::future::join_all;
 use weft_tests::{
     artifacts::renamed,
     host::TestHost,
+    process::HostProcess,
     setup::Setup,
     upstream::{Answer, FakeUpstream},
 };
@@ -26,9 +27,14 @@ async fn host(upstream: &FakeUpstream) -> TestHost {
 /// What the guest does; the status, the kind of problem and what it says.
 const HARM: [(&str, u16, &str, &str); 11] = [
     ("/trap", 502, "plugin-trapped", "the plugin failed"),
-    ("/loop", 504, "plugin-cpu", "the plugin used up its CPU time"),
-    ("/grow", 502, "plugin-memory", "the plugin used up its memory"),
-    ("/big?bytes=300000", 502, "plugin-response-too-large", "the plugin's response is over its limit"),
+    ("/loop", 504, "plugin-limit", "the plugin used up its CPU time (cpu = \"100ms\" in [limits] of plugin.toml)"),
+    ("/grow", 502, "plugin-limit", "the plugin used up its memory (memory = \"16MiB\" in [limits] of plugin.toml)"),
+    (
+        "/big?bytes=300000",
+        502,
+        "plugin-limit",
+        "the plugin's response is over its limit (response = \"256KiB\" in [limits] of plugin.toml)",
+    ),
     ("/deadline", 504, "deadline", "the endpoint's time was over before there was an answer"),
     ("/wide-headers", 502, "plugin-response", "the plugin's response is not valid"),
     ("/raw/bad-header", 502, "plugin-response", "the plugin's response is not valid"),
@@ -63,6 +69,25 @@ async fn each_harm_is_told_truthfully_with_plugin_version_and_request_id() {
     let traps = host.metrics().await;
     assert_eq!(traps.sum("weft_guest_traps_total", &[("plugin", "probe")]), 2.0, "the trap, and the growth");
     assert_eq!(traps.sum("weft_guest_traps_total", &[("plugin", "raw")]), 3.0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bound_that_is_met_says_whose_it_is_in_the_answer_and_in_the_log() {
+    let upstream = knows_all().await;
+    let limits = "requests = 32\nidle = 8\nmemory = \"8MiB\"\nresponse = \"128KiB\"";
+    let folder = Setup::new().limits(limits).one_backend(upstream.address(), "").plugin("probe.wasm", &probe()).write();
+    let host = HostProcess::start(weft(), &folder).await;
+    for (path, status, kind, bound) in [
+        ("/loop", 504, "plugin-limit", "cpu = \"100ms\" in [limits] of plugin.toml"),
+        ("/grow", 502, "host-limit", "memory = \"8MiB\" in [limits] of weft.toml"),
+        ("/big?bytes=300000", 502, "host-limit", "response = \"128KiB\" in [limits] of weft.toml"),
+    ] {
+        let problem = host.web().get(path).send().await.problem(status);
+        assert_eq!(problem["type"], format!("urn:weft:problem:{kind}"), "{path}: {problem}");
+        assert!(problem["detail"].as_str().unwrap().ends_with(&format!("({bound})")), "{path}: {problem}");
+        let line = host.until_line(bound).await;
+        assert!(line.contains("probe") && line.contains("1.0.0"), "{line}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

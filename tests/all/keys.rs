@@ -104,6 +104,27 @@ async fn a_reload_while_the_issuer_is_away_locks_nobody_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metrics_of_a_source_of_keys_go_with_it() {
+    let known = Signer::new("known", 1);
+    let issuer = Site::start().await;
+    issuer.has("/old", keys(&[&known])).has("/new", keys(&[&known]));
+    let host = host_of(&issuer.url("/old")).await;
+    ask(&host, "ann", &known).await.ok();
+    let sources = async || {
+        let scrape = host.metrics().await;
+        let of = |name: &str| -> Vec<String> {
+            let labels = scrape.find(name, &[]).filter_map(|sample| sample.label("source"));
+            labels.map(|url| url.rsplit('/').next().unwrap().to_owned()).collect()
+        };
+        (of("weft_jwks_fetched_timestamp_seconds"), of("weft_jwks_fetches_total").contains(&"old".to_owned()))
+    };
+    assert_eq!(sources().await, (vec!["old".to_owned()], true));
+    host.folder.change(|text| text.replace("/old\"", "/new\""));
+    host.reload().await.unwrap();
+    assert_eq!(sources().await, (vec!["new".to_owned()], false));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_of_unknown_keys_hardly_reaches_the_issuer() {
     let known = Signer::new("known", 1);
     let issuer = Site::start().await;

@@ -56,6 +56,18 @@ async fn the_admin_interface_shows_health_plugins_backends_and_metrics() {
     assert_eq!(scrape.sum("weft_upstream_calls_total", &[("method", GET_FILM), ("code", "OK")]), 1.0);
     assert_eq!(scrape.sum("weft_endpoints", &[("backend", "fake"), ("state", "ready")]), 1.0);
     assert_eq!(scrape.sum("weft_release_live", &[]), 2.0);
+    let plain = host.admin("/metrics").send().await.ok();
+    assert_eq!(plain.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    assert!(plain.text().contains("# TYPE weft_requests_total counter\n"), "{}", plain.text());
+    // As Prometheus asks for it.
+    let accept = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+    let open = host.admin("/metrics").header("accept", accept).send().await.ok();
+    assert!(open.header("content-type").unwrap().starts_with("application/openmetrics-text;"), "{open:?}");
+    assert!(
+        open.text().contains("# TYPE weft_requests counter\n") && open.text().ends_with("# EOF\n"),
+        "{}",
+        open.text()
+    );
 
     let unknown = host.admin("/v2").send().await;
     assert_eq!(unknown.status, 404);

@@ -35,6 +35,7 @@ mod kept;
 mod keys;
 mod lifecycle;
 mod linked;
+mod logs;
 mod mutual;
 mod openness;
 mod pages;

@@ -1,8 +1,9 @@
 //! A new configuration for a running host: in force as a whole with a word on what has changed, or refused with reasons and nothing
 //! changed. Requests under way notice nothing of it.
 
-use crate::support::{GET_PERSON, hold_people, knows_all, person, probe, rule, weft};
+use crate::support::{GET_PERSON, hold_people, knows_all, person, probe, raw, rule, weft};
 use bytes::Bytes;
+use demo_services::proto::DESCRIPTORS;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::sync::{
@@ -10,7 +11,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering::Relaxed},
 };
 use weft_tests::{
-    artifacts::{with_manifest, with_version},
+    artifacts::{with_manifest, with_methods, with_version},
     host::TestHost,
     process::HostProcess,
     raw::Connection,
@@ -91,6 +92,30 @@ async fn who_has_the_token_puts_a_changed_file_in_force_and_is_told_what_has_cha
     // And the folder is watched still.
     host.folder.install("probe.wasm", &with_version(&artifact(), "2.0.0"));
     host.until_live("probe", "2.0.0").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_that_are_named_and_have_other_content_are_told_as_changes_and_are_in_force() {
+    let upstream = knows_all().await;
+    let files = tempfile::tempdir().unwrap();
+    let (protos, token) = (files.path().join("protos"), files.path().join("token"));
+    std::fs::write(&protos, "garbled").unwrap();
+    std::fs::write(&token, "s3cret").unwrap();
+    let setup = Setup::new().admin(&format!("token = \"file:{}\"", token.display())).clients(CLIENT);
+    let bare = with_methods(&raw(), &[GET_PERSON], &[]);
+    let setup = setup.one_backend(upstream.address(), &format!("descriptors = {protos:?}")).plugin("raw.wasm", &bare);
+    let host = setup.plugin("probe.wasm", &artifact()).start().await;
+    host.until_refused("raw.wasm").await;
+    std::fs::write(&protos, DESCRIPTORS).unwrap();
+    std::fs::write(&token, "another").unwrap();
+    let changes = reload(&host, "s3cret").await.ok().json();
+    let told: Vec<_> = changes["changes"].as_array().unwrap().iter().map(|it| (&it["key"], &it["after"])).collect();
+    assert_eq!(told.len(), 2, "{changes}");
+    assert_eq!((told[0].0, told[1].0), (&"admin.token".into(), &"backend.fake.descriptors".into()));
+    assert!(told[0].1.as_str().unwrap().ends_with("with other content, in force after a restart"), "{changes}");
+    assert!(told[1].1.as_str().unwrap().ends_with("protos\", with other content"), "{changes}");
+    host.until_live("raw", "1.0.0").await;
+    assert_eq!(reload(&host, "s3cret").await.ok().json(), json!({ "changes": [] }));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

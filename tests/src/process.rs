@@ -76,8 +76,9 @@ impl HostProcess {
         let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut process = Self { child, lines, reading, http: unknown, admin: unknown };
         let line = process.until_line("weft serves on").await;
-        let mut addresses = line.split("://").skip(1).map(|rest| rest.trim_end_matches([')', ' ']));
-        let mut next = || addresses.next().and_then(|text| text.split(' ').next()).unwrap().parse().unwrap();
+        let mut addresses = line.split("://").skip(1);
+        let is_over = |c: char| !c.is_ascii_digit() && !".:[]".contains(c);
+        let mut next = || addresses.next().and_then(|text| text.split(is_over).next()).unwrap().parse().unwrap();
         (process.http, process.admin) = (next(), next());
         process
     }

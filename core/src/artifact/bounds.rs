@@ -1,7 +1,6 @@
 //! How much of everything an artifact may have. Looked at before anything is made of it: what is over a bound costs its bytes and no more.
 
 use super::{ArtifactError, Sections};
-use crate::settings::visible;
 use prost::encoding::decode_varint;
 use std::collections::{HashMap, HashSet};
 
@@ -11,7 +10,7 @@ const MANIFEST: usize = 1 << 20;
 const METHODS: usize = 1 << 20;
 pub(super) const MOST_METHODS: usize = 5_000;
 /// Bytes of the protos.
-const DESCRIPTORS: usize = 16 << 20;
+pub(super) const DESCRIPTORS: usize = 16 << 20;
 /// Bytes of what the code says of its endpoints, and of the mocks.
 const SCHEMA: usize = 8 << 20;
 const MOCKS: usize = 8 << 20;
@@ -19,7 +18,7 @@ const MOCKS: usize = 8 << 20;
 pub(super) const MOST_ENDPOINTS: usize = 1_000;
 /// In the protos: files, messages and enums, fields and values and methods, bytes of options and of whatever else is not counted one by
 /// one, messages inside of messages, and files that import one another.
-const MOST_FILES: usize = 2_000;
+pub(super) const MOST_FILES: usize = 2_000;
 const MOST_TYPES: usize = 20_000;
 const MOST_MEMBERS: usize = 200_000;
 const MOST_OTHER: usize = 2 << 20;
@@ -33,16 +32,13 @@ pub(super) fn check(sections: &Sections) -> Result<(), ArtifactError> {
     let sizes = [
         ("weft:manifest", sections.manifest.len(), MANIFEST),
         ("weft:methods", sections.methods.iter().map(|method| method.len() + 1).sum(), METHODS),
-        ("weft:descriptors", sections.descriptors.len(), DESCRIPTORS),
         ("weft:schema", sections.schema.len(), SCHEMA),
         ("weft:mocks", sections.mocks.len(), MOCKS),
     ];
     for (section, size, most) in sizes {
         within(section, size, most, "bytes")?;
     }
-    within("weft:methods", sections.methods.len(), MOST_METHODS, "methods")?;
-    check_descriptors(&sections.descriptors)
-        .map_err(|reason| ArtifactError::Bad { section: "weft:descriptors", reason: visible(reason) })
+    within("weft:methods", sections.methods.len(), MOST_METHODS, "methods")
 }
 
 /// How many there are of what can be counted only when it was read.
@@ -84,7 +80,7 @@ impl Kind {
 
 /// What there is in all files together.
 #[derive(Debug, Default)]
-struct Sum {
+pub(super) struct Sum {
     types: usize,
     members: usize,
     other: usize,
@@ -103,12 +99,12 @@ impl Sum {
     }
 }
 
-fn no_more(count: usize, most: usize, what: &str) -> Result<(), String> {
+pub(super) fn no_more(count: usize, most: usize, what: &str) -> Result<(), String> {
     if count > most { Err(format!("it has more than {most} {what}, which is the bound")) } else { Ok(()) }
 }
 
 /// Looks at a serialized `FileDescriptorSet` without making anything of it.
-fn check_descriptors(mut set: &[u8]) -> Result<(), String> {
+pub(super) fn check_descriptors(mut set: &[u8]) -> Result<(), String> {
     let (mut files, mut sum) = (Vec::new(), Sum::default());
     while !set.is_empty() {
         match next(&mut set)? {
@@ -122,9 +118,9 @@ fn check_descriptors(mut set: &[u8]) -> Result<(), String> {
 }
 
 /// A file's name, and the names of those that it imports.
-type File<'a> = (&'a [u8], Vec<&'a [u8]>);
+pub(super) type File<'a> = (&'a [u8], Vec<&'a [u8]>);
 
-fn look_into<'a>(file: &'a [u8], sum: &mut Sum) -> Result<File<'a>, String> {
+pub(super) fn look_into<'a>(file: &'a [u8], sum: &mut Sum) -> Result<File<'a>, String> {
     let (mut name, mut imports) = (&[][..], Vec::new());
     let mut open = vec![(Kind::File, file, 0)];
     while let Some((kind, mut rest, depth)) = open.pop() {

@@ -14,10 +14,7 @@ pub struct Config {
 
 impl Config {
     pub fn read(table: &Table<'_>) -> Self {
-        let token: Option<Secret> = table.optional("token");
-        if let Some(Err(reason)) = token.as_ref().map(Secret::read) {
-            table.mistake("token", reason);
-        }
+        let token = table.optional("token").map(|token| table.at_hand("token", token));
         Self { listen: table.or("listen", SocketAddr::from(([127, 0, 0, 1], 9090))), token }
     }
 }

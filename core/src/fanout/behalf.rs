@@ -9,7 +9,6 @@ use crate::{
 };
 use futures_util::future::{BoxFuture, FutureExt};
 use http::{HeaderValue, header::AUTHORIZATION};
-use prost_reflect::prost_types::FileDescriptorSet;
 use std::{fmt, sync::Arc};
 
 /// Something that exchanges tokens.
@@ -51,7 +50,7 @@ impl Transport for OnBehalf {
         self.inner.is_away()
     }
 
-    fn reflect<'a>(&'a self, service: &'a str) -> BoxFuture<'a, Result<FileDescriptorSet, String>> {
+    fn reflect<'a>(&'a self, service: &'a str) -> BoxFuture<'a, Result<Vec<u8>, String>> {
         self.inner.reflect(service)
     }
 }

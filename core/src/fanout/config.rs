@@ -153,7 +153,7 @@ impl Config {
         if namespace.len() > 64 || !namespace.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
             cache.mistake("namespace", "expected at most 64 letters, digits and hyphens");
         }
-        let shared = shared.and_then(|text| match read_url(&text) {
+        let shared = shared.and_then(|text| match read_url(&cache, &text) {
             Ok(url) => Some(Tier { url, namespace: namespace.clone(), timeout }),
             Err(reason) => {
                 cache.mistake("shared", reason);
@@ -181,8 +181,10 @@ impl Config {
 }
 
 /// `redis://…`, or where the URL is if it holds a password.
-fn read_url(text: &str) -> Result<String, String> {
-    let url = match Secret::parse(text) {
+fn read_url(cache: &Table<'_>, text: &str) -> Result<String, String> {
+    let url = match Secret::parse(text).map(|secret| cache.at_hand("shared", secret)) {
+        // Nobody connects to it.
+        Some(Secret::StandIn) => "redis://127.0.0.1".to_owned(),
         Some(secret) => secret.read()?,
         None => text.to_owned(),
     };

@@ -1,10 +1,17 @@
 //! Messages of services that an artifact brings no protos for: from a file that the operator gives, or from the service itself.
 
 use super::{config::BackendConfig, engine::Engine};
-use crate::settings::{FromValue, Place};
-use prost::Message;
+use crate::{
+    artifact::{LARGEST_DESCRIPTORS, read_descriptors},
+    settings::{FromValue, Place, visible},
+};
 use prost_reflect::DescriptorPool;
-use std::{path::PathBuf, sync::PoisonError};
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+    sync::PoisonError,
+};
 use toml::de::DeValue;
 
 /// `descriptors = "films.binpb"` or `descriptors = "reflection"`.
@@ -36,24 +43,32 @@ pub struct Given {
 }
 
 impl Engine {
-    /// The messages of `service`, if its backend has a source for them. What was learnt once is kept.
+    /// The messages of `service`, if its backend has a source for them. What was learnt once is kept. No source is trusted more than an
+    /// artifact: the same bounds hold.
     pub(super) fn given_descriptors(
         &self,
         config: &BackendConfig,
         service: &str,
     ) -> Result<Option<DescriptorPool>, String> {
         let Some(given) = &config.descriptors else { return Ok(None) };
+        // One for all services of a file.
+        let key = match &given.source {
+            Source::File(path) => path.display().to_string(),
+            Source::Reflection => service.to_owned(),
+        };
         let mut learnt = self.learnt.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pool) = learnt.get(service) {
+        if let Some(pool) = learnt.get(&key) {
             return Ok(Some(pool.clone()));
         }
-        let bytes = match &given.source {
-            Source::File(path) => std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?,
-            Source::Reflection => self.reflect(&config.name, service)?,
+        let (set, whence) = match &given.source {
+            Source::File(path) => (read(path).map_err(|error| format!("{key}: {error}"))?, format!("file {key}")),
+            Source::Reflection => (self.reflect(&config.name, service)?, format!("backend `{}`", config.name)),
         };
-        let pool =
-            DescriptorPool::decode(bytes.as_slice()).map_err(|error| format!("descriptors of `{service}`: {error}"))?;
-        learnt.insert(service.to_owned(), pool.clone());
+        let pool = read_descriptors(&set).map_err(|error| {
+            let error = visible(error);
+            format!("descriptors of `{service}`, from {whence}: {error}")
+        })?;
+        learnt.insert(key, pool.clone());
         Ok(Some(pool))
     }
 
@@ -62,9 +77,16 @@ impl Engine {
         // Releases are loaded on a thread that may block.
         let runtime = tokio::runtime::Handle::try_current().map_err(|error| error.to_string())?;
         let files = runtime.block_on(transport.reflect(service));
-        let files = files.map_err(|error| {
+        files.map_err(|error| {
+            let error = visible(error);
             format!("server reflection of backend `{backend}` tells nothing of `{service}`: {error}")
-        })?;
-        Ok(files.encode_to_vec())
+        })
     }
+}
+
+/// No more of it than may be.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut set = Vec::new();
+    File::open(path)?.take(LARGEST_DESCRIPTORS as u64 + 1).read_to_end(&mut set)?;
+    Ok(set)
 }

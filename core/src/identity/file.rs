@@ -1,6 +1,7 @@
 //! Keys in a file, which is read again when it has changed.
 
 use super::keys::{Key, KeySet, KeySource, KeyState, NoKeys};
+use crate::telemetry::Listed;
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use std::{
     os::unix::fs::MetadataExt,
@@ -57,7 +58,7 @@ impl KeyFile {
         state.seen = now;
         match read {
             Ok(keys) => {
-                tracing::info!(file = %self.path.display(), keys = ?keys.names(), "verification keys read again");
+                tracing::info!(file = %self.path.display(), keys = %Listed(&keys.names()), "verification keys read again");
                 (state.keys, state.read_at, state.failure) = (Arc::new(keys), SystemTime::now(), None);
             }
             Err(reason) => {

@@ -5,7 +5,7 @@
 //! once in [`COOLDOWN`]. A fetch that fails leaves the keys as they are, until they are older than the hard limit.
 
 use super::keys::{Key, KeySet, KeySource, KeyState, NoKeys, is_key_id};
-use crate::telemetry::{Counter, Gauge, JwksLabels, Metrics, SourceLabels};
+use crate::telemetry::{Counter, Gauge, JwksLabels, Listed, Metrics, SourceLabels};
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt};
 use std::{
@@ -139,7 +139,7 @@ impl Remote {
         let fetched = fetched.map_err(|_| format!("no whole answer within {FETCH:?}"))??;
         let (keys, complaints) = KeySet::parse(&fetched.body)?;
         if !complaints.is_empty() {
-            tracing::warn!(url = self.url, ?complaints, "keys that can't be used are left out");
+            tracing::warn!(url = self.url, complaints = %Listed(&complaints), "keys that can't be used are left out");
         }
         Ok((keys, fetched.max_age.unwrap_or(LIFETIME).clamp(SHORTEST, LONGEST)))
     }
@@ -155,7 +155,7 @@ impl Remote {
                 self.counts.fetched_at.set(i64::try_from(now).unwrap_or(i64::MAX));
                 let names = keys.names();
                 if state.failures > 0 || state.keys.as_ref().is_none_or(|(before, _)| before.names() != names) {
-                    tracing::info!(url = self.url, keys = ?names, "verification keys fetched");
+                    tracing::info!(url = self.url, keys = %Listed(&names), "verification keys fetched");
                 }
                 state.keys = Some((Arc::new(keys), Instant::now()));
                 (state.failures, state.failure) = (0, None);

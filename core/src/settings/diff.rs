@@ -40,6 +40,11 @@ pub fn diff(before: &str, after: &str) -> Vec<Change> {
 }
 
 fn flat(text: &str) -> BTreeMap<String, String> {
+    values(text).into_iter().map(|(key, value)| (key, value.to_string())).collect()
+}
+
+/// All values by their keys.
+pub(super) fn values(text: &str) -> BTreeMap<String, Value> {
     let mut out = BTreeMap::new();
     if let Ok(table) = text.parse::<toml::Table>() {
         flatten("", &Value::Table(table), &mut out);
@@ -47,7 +52,7 @@ fn flat(text: &str) -> BTreeMap<String, String> {
     out
 }
 
-fn flatten(path: &str, value: &Value, out: &mut BTreeMap<String, String>) {
+fn flatten(path: &str, value: &Value, out: &mut BTreeMap<String, Value>) {
     match value {
         Value::Table(table) => {
             for (key, value) in table {
@@ -62,7 +67,7 @@ fn flatten(path: &str, value: &Value, out: &mut BTreeMap<String, String>) {
                 flatten(&format!("{path}[{name}]"), value, out);
             }
         }
-        value => drop(out.insert(path.to_owned(), value.to_string())),
+        value => drop(out.insert(path.to_owned(), value.clone())),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The parts of a configuration, by which a reload knows what it need not make anew.
 
+use super::{Change, diff::values};
 use sha2::{Digest, Sha256};
 use std::{collections::BTreeMap, path::Path};
 use toml::{Table, Value};
@@ -9,24 +10,50 @@ const LARGEST_FILE: u64 = 16 << 20;
 
 /// A digest for each table of the file: of what stands there, and of the files that it names.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Parts(BTreeMap<String, Vec<u8>>);
+pub struct Parts {
+    tables: BTreeMap<String, Vec<u8>>,
+    /// By key: what stands there, and a digest of the files that it names.
+    files: BTreeMap<String, (String, Vec<u8>)>,
+}
 
 impl Parts {
     /// Of a text without mistakes. Paths are relative to `folder`.
     pub fn of(text: &str, folder: &Path) -> Self {
+        let mut files = BTreeMap::new();
+        for (key, value) in values(text) {
+            let content = content(&value, folder);
+            if !content.is_empty() {
+                files.insert(key, (value.to_string(), content));
+            }
+        }
         let table = text.parse::<Table>().unwrap_or_default();
-        Self(table.into_iter().map(|(name, value)| (name, digest(&value, folder))).collect())
+        let digest = |value: &Value| Sha256::digest([value.to_string().as_bytes(), &content(value, folder)].concat());
+        let tables = table.into_iter().map(|(name, value)| (name, digest(&value).to_vec())).collect();
+        Self { tables, files }
     }
 
     /// Whether these tables, and the files that they name, are the same in both.
     pub fn agree(&self, other: &Self, tables: &[&str]) -> bool {
-        tables.iter().all(|name| self.0.get(*name) == other.0.get(*name))
+        tables.iter().all(|name| self.tables.get(*name) == other.tables.get(*name))
+    }
+
+    /// Keys that name the same files as `before`, with other content.
+    pub fn changed_files(&self, before: &Self) -> Vec<Change> {
+        let changed = self.files.iter().filter(|(key, (text, content))| {
+            before.files.get(*key).is_some_and(|(before, other)| before == text && other != content)
+        });
+        let change = |(key, (text, _)): (&String, &(String, _))| Change {
+            key: key.clone(),
+            before: Some(text.clone()),
+            after: Some(format!("{text}, with other content")),
+        };
+        changed.map(change).collect()
     }
 }
 
-fn digest(value: &Value, folder: &Path) -> Vec<u8> {
-    // Tables are sorted by their keys, so the same settings are the same text.
-    let mut all = value.to_string().into_bytes();
+/// The digests of all files that are named in it.
+fn content(value: &Value, folder: &Path) -> Vec<u8> {
+    let mut all = Vec::new();
     let mut open = vec![value];
     while let Some(value) = open.pop() {
         match value {
@@ -42,7 +69,7 @@ fn digest(value: &Value, folder: &Path) -> Vec<u8> {
             _ => {}
         }
     }
-    Sha256::digest(&all).to_vec()
+    all
 }
 
 #[cfg(test)]
@@ -61,5 +88,9 @@ mod tests {
         std::fs::write(folder.path().join("key"), "two").unwrap();
         assert!(!before.agree(&of(text), &["a", "b"]));
         assert!(before.agree(&of(text), &["b", "c"]));
+        let changed: Vec<_> = of(text).changed_files(&before).iter().map(ToString::to_string).collect();
+        assert_eq!(changed, ["a.secret: \"file:key\" → \"file:key\", with other content"]);
+        assert!(of(text).changed_files(&of(text)).is_empty());
+        assert!(of("[a]\nsecret = \"file:./key\"").changed_files(&before).is_empty(), "another file");
     }
 }

@@ -9,6 +9,8 @@ use toml::de::DeValue;
 pub enum Secret {
     Env(String),
     File(PathBuf),
+    /// Takes the place of one that is not there, where nothing is started.
+    StandIn,
 }
 
 impl Secret {
@@ -26,12 +28,22 @@ impl Secret {
         let text = match self {
             Self::Env(name) => std::env::var(name).map_err(|_| format!("the environment has no {name}")),
             Self::File(path) => std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display())),
+            Self::StandIn => Ok("stand-in".to_owned()),
         };
         let text = text?.trim().to_owned();
         if text.is_empty() {
             return Err(format!("{self:?} is empty"));
         }
         Ok(text)
+    }
+
+    /// Whether there is nothing at all where it should be, which may be as it should be on the machine that this runs on.
+    pub(super) fn is_away(&self) -> bool {
+        match self {
+            Self::Env(name) => std::env::var_os(name).is_none(),
+            Self::File(path) => !path.exists(),
+            Self::StandIn => false,
+        }
     }
 }
 
@@ -40,6 +52,7 @@ impl fmt::Debug for Secret {
         match self {
             Self::Env(name) => write!(f, "env:{name}"),
             Self::File(path) => write!(f, "file:{}", path.display()),
+            Self::StandIn => f.write_str("stand-in"),
         }
     }
 }

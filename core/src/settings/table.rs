@@ -1,6 +1,6 @@
 //! A TOML table that knows where it stands and notes what is wrong with it.
 
-use super::{FromValue, Mistake, Mistakes, depth, value::describe};
+use super::{FromValue, Mistake, Mistakes, Secret, depth, value::describe};
 use std::{cell::RefCell, collections::BTreeSet, ops::Range, path::Path, sync::Arc};
 use toml::{
     Spanned,
@@ -126,6 +126,20 @@ impl<'a> Table<'a> {
     /// Notes that `key` is wrong for a reason that its type can't tell.
     pub fn mistake(&self, key: &str, message: impl Into<String>) {
         self.mistakes.add(self.place(key).mistake(message));
+    }
+
+    /// The secret that `key` names, which has to be there; where it need not be, what stands in for it.
+    pub fn at_hand(&self, key: &str, secret: Secret) -> Secret {
+        match secret.read() {
+            Ok(_) => secret,
+            Err(reason) if secret.is_away() && self.mistakes.lets_be_away(self.place(key).mistake(&*reason)) => {
+                Secret::StandIn
+            }
+            Err(reason) => {
+                self.mistake(key, reason);
+                secret
+            }
+        }
     }
 
     /// Notes a mistake that stands somewhere else.

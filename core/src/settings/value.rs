@@ -1,6 +1,6 @@
 //! Typed values out of TOML: durations, sizes, shares, addresses.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 use toml::de::DeValue;
 
 /// The longest time that can stand anywhere: added to any moment it is one still.
@@ -26,6 +26,16 @@ impl ByteSize {
     /// For sizes of things in memory.
     pub fn as_usize(self) -> usize {
         usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+}
+
+impl fmt::Display for ByteSize {
+    /// As it would be written, in the largest unit that divides it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+        let whole = units.into_iter().find(|(shift, _)| self.0 > 0 && self.0.trailing_zeros() >= *shift);
+        let (shift, unit) = whole.unwrap_or((0, "B"));
+        write!(f, "{}{unit}", self.0 >> shift)
     }
 }
 

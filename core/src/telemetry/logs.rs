@@ -1,9 +1,14 @@
 //! Logs: for people at a terminal, or one JSON object a line. Either way all that comes from outside passes [`escape`].
 
 mod escape;
+mod json;
 
 use crate::settings::Table;
 use escape::{Escaped, JsonLines};
+use json::JsonEvents;
+pub use json::Listed;
+#[cfg(test)]
+pub(crate) use json::kept;
 use std::{fmt::Write, io::IsTerminal};
 use tracing_subscriber::{
     EnvFilter,
@@ -55,7 +60,7 @@ impl Config {
     }
 }
 
-/// Sends logs to standard error. The first call of a process wins; later ones (tests) change nothing.
+/// Sends logs to standard error; where they are JSON, panics as well. The first call of a process wins; later ones (tests) change nothing.
 pub fn init_logs(config: &Config) {
     let filter = EnvFilter::builder().parse_lossy(&config.filter);
     let registry = tracing_subscriber::registry().with(filter);
@@ -65,7 +70,10 @@ pub fn init_logs(config: &Config) {
         LogFormat::Human => {
             registry.with(output.with_writer(std::io::stderr).with_target(false).fmt_fields(plain())).try_init()
         }
-        LogFormat::Json => registry.with(output.with_writer(JsonLines).json().flatten_event(true)).try_init(),
+        LogFormat::Json => {
+            std::panic::set_hook(Box::new(json::tell_panic));
+            registry.with(output.with_writer(JsonLines).event_format(JsonEvents)).try_init()
+        }
     };
 }
 

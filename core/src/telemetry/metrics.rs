@@ -234,11 +234,72 @@ impl Metrics {
         }
     }
 
-    /// The Prometheus text exposition.
+    /// Takes away what is told of verification keys from there.
+    pub fn forget_source(&self, source: &str) {
+        self.jwks_fetched_at.remove(&SourceLabels { source: source.to_owned() });
+        for result in ["good", "failed"] {
+            self.jwks_fetches.remove(&JwksLabels { source: source.to_owned(), result: result.to_owned() });
+        }
+    }
+
+    /// The text format of Prometheus, for who does not ask for [`Metrics::encode`].
+    pub fn encode_plain(&self) -> String {
+        plain(&self.encode())
+    }
+
+    /// The OpenMetrics text exposition.
     pub fn encode(&self) -> String {
         let mut out = String::new();
         // Writing to a string can't fail.
         let _ = text::encode(&mut out, &self.registry);
         out
+    }
+}
+
+/// OpenMetrics in the older format: a counter's family is called as its samples are, and there are neither units nor an end
+/// (<https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format>).
+fn plain(open: &str) -> String {
+    let mut out = String::with_capacity(open.len());
+    let mut put = |line: &str| {
+        out.push_str(line);
+        out.push('\n');
+    };
+    // What a family is for stands before its type.
+    let mut help = None;
+    for line in open.lines() {
+        if let Some(text) = line.strip_prefix("# HELP ") {
+            help = text.split_once(' ');
+        } else if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|text| text.split_once(' ')) {
+            let suffix = if kind == "counter" { "_total" } else { "" };
+            if let Some((_, text)) = help.take() {
+                put(&format!("# HELP {name}{suffix} {text}"));
+            }
+            put(&format!("# TYPE {name}{suffix} {kind}"));
+        } else if !line.starts_with('#') {
+            put(line);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_the_plain_format_families_are_called_as_their_samples_are() {
+        let metrics = Metrics::default();
+        metrics.releases_refused.inc();
+        let text = metrics.encode_plain();
+        let lines = "# HELP weft_release_refused_total Artifacts refused.\n# TYPE weft_release_refused_total counter\n\
+                     weft_release_refused_total 1\n";
+        assert!(text.contains(lines), "{text}");
+        assert!(text.contains(
+            "# HELP weft_cache_bytes Size of the entity cache.\n# TYPE weft_cache_bytes gauge\nweft_cache_bytes 0\n"
+        ));
+        assert!(!text.contains("# UNIT") && !text.contains("# EOF"), "{text}");
+        let samples =
+            |text: &str| text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(samples(&text), samples(&metrics.encode()));
     }
 }

@@ -34,13 +34,15 @@ pub struct Answer {
     pub endpoint: Option<Arc<str>>,
     /// Who refused the call here, so that nothing was sent.
     pub refused_by: Option<&'static str>,
+    /// Some attempt may have reached the backend, so that the call may have been done whatever came of it.
+    pub sent: bool,
     /// A stream had not ended in the call's time; this is what had come of it.
     pub cut: bool,
 }
 
 impl Answer {
     pub fn new(result: Result<Bytes, Failure>, attempts: u32) -> Self {
-        Self { result, attempts, endpoint: None, refused_by: None, cut: false }
+        Self { result, attempts, endpoint: None, refused_by: None, sent: attempts > 0, cut: false }
     }
 
     /// Nothing was sent.
@@ -56,6 +58,8 @@ struct Attempts<'a> {
     canary: bool,
     tried: Vec<usize>,
     count: u32,
+    /// An attempt has ended for which there was a connection.
+    sent: bool,
     running: FuturesUnordered<BoxFuture<'a, (&'a Endpoint, Result<Bytes, Failed>)>>,
     /// Where the last attempt that ended was made.
     ended_at: Option<&'a Endpoint>,
@@ -70,13 +74,16 @@ pub(super) async fn run(backend: &Backend, outgoing: &Outgoing) -> Answer {
         canary,
         tried: Vec::new(),
         count: 0,
+        sent: false,
         running: FuturesUnordered::new(),
         ended_at: None,
     };
     backend.budget.deposit();
     let result = attempts.run().await;
     let endpoint = attempts.ended_at.map(|endpoint| endpoint.address.clone());
-    Answer { endpoint, cut: outgoing.cut.load(Relaxed), ..Answer::new(result, attempts.count) }
+    // Attempts that the end left behind may have arrived as well.
+    let sent = attempts.sent || !attempts.running.is_empty();
+    Answer { endpoint, sent, cut: outgoing.cut.load(Relaxed), ..Answer::new(result, attempts.count) }
 }
 
 impl Attempts<'_> {
@@ -105,6 +112,7 @@ impl Attempts<'_> {
             };
             let Some((endpoint, result)) = ended else { return Err(no_endpoint()) };
             self.ended_at = Some(endpoint);
+            self.sent |= !matches!(&result, Err(failed) if failed.unsent);
             let failed = match result {
                 Ok(bytes) => return Ok(bytes),
                 Err(failed) => failed,

@@ -21,10 +21,13 @@ use crate::{
 };
 use futures_util::future::BoxFuture;
 use http::{HeaderName, HeaderValue};
-use prost_reflect::prost_types::FileDescriptorSet;
-use std::sync::{
-    Mutex, PoisonError,
-    atomic::{AtomicU64, Ordering::Relaxed},
+use std::{
+    fmt::Display,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 use tokio::time::Instant;
 
@@ -188,18 +191,34 @@ impl Backend {
         let all = self.endpoints.iter().map(|e| &e.health);
         let own = result.err().filter(|failure| is_endpoints_own(failure.code));
         let is_too_much = endpoint.health.observe(own.is_some(), rules);
+        let has_returned = endpoint.health.has_returned();
+        if has_returned {
+            let (backend, address) = (&self.name, &endpoint.address);
+            tracing::info!(%backend, endpoint = %address, "backend `{backend}`: {address} is no longer left out; it gets calls again, few at first");
+        }
         self.tell(endpoint, own, before);
+        let mut is_changed = has_returned;
         if is_too_much && health::may_eject(all.clone(), rules) {
-            endpoint.health.eject(rules);
-            let (backend, address, times) = (&self.name, &endpoint.address, rules.consecutive);
-            tracing::warn!(%backend, endpoint = %address, "backend `{backend}`: {address} is left out for a while: it failed {times} times in a row");
+            let time = endpoint.health.eject(rules);
+            self.tell_ejection(endpoint, time, &format_args!("it failed {} times in a row", rules.consecutive));
         }
         if self.interval_ended() {
-            health::compare(all, rules);
+            let ejected = health::compare(all, rules);
+            is_changed |= !ejected.is_empty();
+            for health::Ejected { place, rate, mean, time } in ejected {
+                let (rate, mean) = (rate * 100.0, mean * 100.0);
+                let reason = format_args!("{rate:.1} % of its calls succeeded, where the mean of all is {mean:.1} %");
+                self.endpoints.get(place).into_iter().for_each(|other| self.tell_ejection(other, time, &reason));
+            }
         }
-        if endpoint.health.word() != before {
+        if is_changed || endpoint.health.word() != before {
             self.count_endpoints();
         }
+    }
+
+    fn tell_ejection(&self, endpoint: &Endpoint, time: Duration, reason: &dyn Display) {
+        let (backend, address) = (&self.name, &endpoint.address);
+        tracing::warn!(%backend, endpoint = %address, "backend `{backend}`: {address} is left out for {time:?}: {reason}");
     }
 
     fn tell(&self, endpoint: &Endpoint, own: Option<&Failure>, before: &str) {
@@ -265,7 +284,7 @@ impl Transport for Backend {
         self.throttle.is_away()
     }
 
-    fn reflect<'a>(&'a self, service: &'a str) -> BoxFuture<'a, Result<FileDescriptorSet, String>> {
+    fn reflect<'a>(&'a self, service: &'a str) -> BoxFuture<'a, Result<Vec<u8>, String>> {
         let channel = self.endpoints.iter().find_map(|endpoint| match &endpoint.line {
             Line::Grpc(line) => Some(line.channel()),
             _ => None,
@@ -278,3 +297,6 @@ impl Transport for Backend {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -102,7 +102,8 @@ impl Credential {
         let name: String = table.or("header", "authorization".to_owned());
         let header = HeaderName::try_from(name).map_err(|_| table.mistake("header", "expected a header name")).ok();
         let prefix = table.or("prefix", String::new());
-        let credential = Self { header: header?, prefix, secret: table.required("secret")? };
+        let secret = table.at_hand("secret", table.required("secret")?);
+        let credential = Self { header: header?, prefix, secret };
         if let Err(reason) = credential.read() {
             table.mistake("secret", reason);
         }

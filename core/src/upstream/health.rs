@@ -67,6 +67,8 @@ struct State {
     times: u32,
     until: Option<Instant>,
     back_since: Option<Instant>,
+    /// It came back, and nobody has been told.
+    is_return_untold: bool,
 }
 
 impl Default for Health {
@@ -93,8 +95,14 @@ impl Health {
         state.until = None;
         state.back_since = Some(now);
         state.in_a_row = 0;
+        state.is_return_untold = true;
         self.ejected.store(false, Relaxed);
         true
+    }
+
+    /// Whether it has come back since this was asked last.
+    pub(super) fn has_returned(&self) -> bool {
+        std::mem::take(&mut self.state().is_return_untold)
     }
 
     /// The word for metrics: `ready`, `failing` or `ejected`.
@@ -120,12 +128,15 @@ impl Health {
         false
     }
 
-    pub(super) fn eject(&self, rules: &Outlier) {
+    /// Leaves it out; for how long.
+    pub(super) fn eject(&self, rules: &Outlier) -> Duration {
         let mut state = self.state();
         state.times = state.times.saturating_add(1);
         state.in_a_row = 0;
-        state.until = Some(Instant::now() + rules.base.saturating_mul(state.times).min(rules.max));
+        let time = rules.base.saturating_mul(state.times).min(rules.max);
+        state.until = Some(Instant::now() + time);
         self.ejected.store(true, Relaxed);
+        time
     }
 
     /// The share of its weight that it gets: less for a while after it came back.
@@ -157,25 +168,39 @@ pub(super) fn may_eject<'a>(all: impl Iterator<Item = &'a Health> + Clone, rules
     total > 1 && ((out + 1) as f64 <= (total as f64 * rules.max_ejected).max(1.0))
 }
 
+/// One whose success rate stood out.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Ejected {
+    /// Its place among all.
+    pub(super) place: usize,
+    /// Its success rate and that of all.
+    pub(super) rate: f64,
+    pub(super) mean: f64,
+    pub(super) time: Duration,
+}
+
 /// Ends an interval: ejects those whose success rate stands out.
-pub(super) fn compare<'a>(all: impl Iterator<Item = &'a Health> + Clone, rules: &Outlier) {
-    let rates: Vec<(&Health, f64)> = all
+pub(super) fn compare<'a>(all: impl Iterator<Item = &'a Health> + Clone, rules: &Outlier) -> Vec<Ejected> {
+    let rates: Vec<(usize, &Health, f64)> = all
         .clone()
-        .map(|health| (health, health.take()))
-        .filter(|(_, (_, calls))| *calls >= MIN_VOLUME)
-        .map(|(health, (good, calls))| (health, f64::from(good) / f64::from(calls)))
+        .enumerate()
+        .map(|(place, health)| (place, health, health.take()))
+        .filter(|(.., (_, calls))| *calls >= MIN_VOLUME)
+        .map(|(place, health, (good, calls))| (place, health, f64::from(good) / f64::from(calls)))
         .collect();
     if rates.len() < MIN_HOSTS {
-        return;
+        return Vec::new();
     }
-    let mean = rates.iter().map(|(_, rate)| rate).sum::<f64>() / rates.len() as f64;
-    let variance = rates.iter().map(|(_, rate)| (rate - mean).powi(2)).sum::<f64>() / rates.len() as f64;
+    let mean = rates.iter().map(|(.., rate)| rate).sum::<f64>() / rates.len() as f64;
+    let variance = rates.iter().map(|(.., rate)| (rate - mean).powi(2)).sum::<f64>() / rates.len() as f64;
     let bound = mean - DEVIATIONS * variance.sqrt();
-    for (health, rate) in rates {
+    let mut ejected = Vec::new();
+    for (place, health, rate) in rates {
         if rate < bound && may_eject(all.clone(), rules) {
-            health.eject(rules);
+            ejected.push(Ejected { place, rate, mean, time: health.eject(rules) });
         }
     }
+    ejected
 }
 
 #[cfg(test)]
@@ -214,8 +239,16 @@ mod tests {
                 health.observe(place < 2 && call % 2 == 0, &rules);
             }
         }
-        compare(all.iter(), &rules);
+        let ejected = compare(all.iter(), &rules);
+        let expected = Ejected { place: 0, rate: 0.5, mean: 0.9, time: rules.base };
+        assert_eq!(ejected.len(), 1);
+        assert!((ejected[0].mean - 0.9).abs() < 1e-9 && Ejected { mean: 0.9, ..ejected[0] } == expected, "{ejected:?}");
         assert_eq!(all.iter().filter(|health| !health.is_available()).count(), 1);
+        tokio::time::advance(rules.base).await;
+        assert!(!all[0].has_returned(), "nobody has asked for it yet");
+        assert!(all[0].is_available());
+        assert!(all[0].has_returned() && !all[0].has_returned(), "told once");
+        assert!(!all[1].has_returned(), "it was never away");
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,15 +2,16 @@
 //! (<https://github.com/grpc/grpc/blob/master/doc/server-reflection.md>).
 
 use super::codec::RawCodec;
+use crate::artifact::Gathered;
 use bytes::Bytes;
 use http::uri::PathAndQuery;
 use prost::Message;
-use prost_reflect::prost_types::{FileDescriptorProto, FileDescriptorSet};
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 use tonic::{Code, Status, client::Grpc, transport::Channel};
 
 const TIME: Duration = Duration::from_secs(5);
-const MOST_FILES: usize = 500;
+/// Bytes of one answer.
+const LARGEST_ANSWER: usize = 4 << 20;
 const PATHS: [&str; 2] = [
     "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
@@ -44,8 +45,8 @@ struct Refusal {
     message: String,
 }
 
-/// The file with the service and all that it imports.
-pub(super) async fn learn(channel: Channel, service: &str) -> Result<FileDescriptorSet, String> {
+/// The file with the service and all that it imports, as a serialized `FileDescriptorSet`. What comes is counted, and read by nobody here.
+pub(super) async fn learn(channel: Channel, service: &str) -> Result<Vec<u8>, String> {
     let learned = async {
         let first = Question { file_containing_symbol: Some(service.to_owned()), file_by_filename: None };
         let mut path = PATHS[0];
@@ -54,27 +55,27 @@ pub(super) async fn learn(channel: Channel, service: &str) -> Result<FileDescrip
             path = PATHS[1];
             answer = ask(&channel, path, &first).await;
         }
-        let mut files = BTreeMap::new();
+        let mut files = Gathered::default();
         let mut missing = add(&mut files, answer.map_err(|status| status.message().to_owned())?)?;
         while let Some(name) = missing.pop() {
-            if files.contains_key(&name) {
+            if files.has(&name) {
                 continue;
             }
-            if files.len() >= MOST_FILES {
-                return Err(format!("it imports more than {MOST_FILES} files"));
-            }
-            let question = Question { file_by_filename: Some(name), file_containing_symbol: None };
+            let question = Question { file_by_filename: Some(name.clone()), file_containing_symbol: None };
             let answer = ask(&channel, path, &question).await.map_err(|status| status.message().to_owned())?;
             missing.extend(add(&mut files, answer)?);
+            if !files.has(&name) {
+                return Err(format!("asked for file {name:?}, it answers with others"));
+            }
         }
-        Ok(FileDescriptorSet { file: files.into_values().collect() })
+        Ok(files.into_set())
     };
     tokio::time::timeout(TIME, learned).await.unwrap_or_else(|_| Err(format!("no answer within {TIME:?}")))
 }
 
 /// One question on a stream of its own.
 async fn ask(channel: &Channel, path: &'static str, question: &Question) -> Result<Answer, Status> {
-    let mut client = Grpc::new(channel.clone());
+    let mut client = Grpc::new(channel.clone()).max_decoding_message_size(LARGEST_ANSWER);
     client.ready().await.map_err(|error| Status::from_error(error.into()))?;
     let questions = futures_util::stream::iter([Bytes::from(question.encode_to_vec())]);
     let path = PathAndQuery::from_static(path);
@@ -84,16 +85,13 @@ async fn ask(channel: &Channel, path: &'static str, question: &Question) -> Resu
 }
 
 /// Takes the files of an answer; gives back the names of what they import.
-fn add(files: &mut BTreeMap<String, FileDescriptorProto>, answer: Answer) -> Result<Vec<String>, String> {
+fn add(files: &mut Gathered, answer: Answer) -> Result<Vec<String>, String> {
     if let Some(refusal) = answer.error {
         return Err(refusal.message);
     }
     let mut imports = Vec::new();
     for bytes in answer.files.unwrap_or_default().descriptors {
-        let file =
-            FileDescriptorProto::decode(bytes).map_err(|error| format!("a file descriptor can't be read: {error}"))?;
-        imports.extend(file.dependency.iter().cloned());
-        files.insert(file.name().to_owned(), file);
+        imports.extend(files.add(&bytes)?);
     }
     Ok(imports)
 }

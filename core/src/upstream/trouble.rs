@@ -13,6 +13,8 @@ use tokio::time::Instant;
 
 /// An endpoint that comes and goes is not told of more often.
 const SELDOM: Duration = Duration::from_secs(10);
+/// Failures in a row that are a spell. One alone is its caller's affair, whose line in the log tells of it.
+const SPELL: u64 = 2;
 /// Of a message that a backend wrote, in characters.
 const LONGEST: usize = 300;
 
@@ -110,7 +112,7 @@ impl Trouble {
             message: failure.message.chars().take(LONGEST).collect(),
         });
         spell.since.get_or_insert_with(|| (SystemTime::now(), Instant::now()));
-        if spell.told {
+        if spell.told || spell.failures < SPELL {
             return None;
         }
         let passed_over = spell.lines.now()?;
@@ -155,18 +157,22 @@ mod tests {
         let trouble = Trouble::default();
         let failure = Failure::new(Code::Unavailable, "refused");
         assert_eq!(trouble.answered(false), None);
+        assert_eq!(trouble.failed(&failure), None, "one is none");
+        assert_eq!(trouble.answered(true), None);
+        assert_eq!(trouble.failed(&failure), None, "and each begins anew");
         assert_eq!(trouble.failed(&failure), Some(Line::Begins { passed_over: 0 }));
         tokio::time::advance(Duration::from_secs(3)).await;
         assert_eq!(trouble.failed(&failure), None, "it is known");
-        assert_eq!(trouble.answered(true), Some(Line::Over { failures: 2, after: Duration::from_secs(3) }));
+        assert_eq!(trouble.answered(true), Some(Line::Over { failures: 3, after: Duration::from_secs(3) }));
         for _ in 0..5 {
-            assert_eq!(trouble.failed(&failure), None, "too soon");
+            assert_eq!((trouble.failed(&failure), trouble.failed(&failure)), (None, None), "too soon");
             assert_eq!(trouble.answered(true), None, "and what did not begin does not end");
         }
         tokio::time::advance(SELDOM).await;
+        assert_eq!(trouble.failed(&failure), None);
         assert_eq!(trouble.failed(&failure), Some(Line::Begins { passed_over: 5 }));
         let told = trouble.told();
-        assert_eq!((told.calls, told.failures), (15, 8));
+        assert_eq!((told.calls, told.failures), (24, 16));
         assert_eq!(told.last_error.unwrap().message, "refused");
     }
 }

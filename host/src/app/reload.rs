@@ -13,11 +13,12 @@ use crate::{
     edge::Edge,
     plugin::Runtime,
     settings::{Change, Mistake, Parts, diff},
-    telemetry::Metrics,
+    telemetry::{Listed, Metrics},
 };
 use arc_swap::ArcSwap;
 use futures_util::future::BoxFuture;
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -26,6 +27,9 @@ use std::{
 const FIXED: [&str; 4] = ["admin.", "limits.", "telemetry.", "plugins.compiled"];
 /// Keys of `[http]` that are not.
 const FREE: [&str; 4] = ["http.timeout", "http.max-body", "http.explain-scope", "http.trusted-peers"];
+
+/// Keys of files that are watched, whatever a reload does.
+const WATCHED: &str = "http.tls.";
 
 /// Why nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -99,7 +103,7 @@ impl Reloader {
             Ok((changes, new)) => {
                 *in_force = new;
                 let told: Vec<_> = changes.iter().map(ToString::to_string).collect();
-                tracing::info!(changes = ?told, "configuration reloaded");
+                tracing::info!(changes = %Listed(&told), "configuration reloaded");
                 Ok(changes)
             }
             Err(error) => {
@@ -112,13 +116,8 @@ impl Reloader {
     async fn try_reload(&self, in_force: &InForce) -> Result<(Vec<Change>, InForce), ReloadError> {
         let mut config = Config::load(&self.file).map_err(ReloadError::Mistakes)?;
         config.plugins.compiling.helper.clone_from(&self.helper);
-        let changes = diff(&in_force.text, &config.text);
-        let is_fixed = |change: &&Change| {
-            let key = change.key.as_str();
-            let is_free = FREE.contains(&key);
-            FIXED.iter().any(|fixed| key.starts_with(fixed)) || (key.starts_with("http.") && !is_free)
-        };
-        let fixed: Vec<_> = changes.iter().filter(is_fixed).cloned().collect();
+        let mut changes = diff(&in_force.text, &config.text);
+        let fixed: Vec<_> = changes.iter().filter(|change| is_fixed(&change.key)).cloned().collect();
         if !fixed.is_empty() {
             return Err(ReloadError::Fixed(fixed));
         }
@@ -126,6 +125,7 @@ impl Reloader {
         if new.parts == in_force.parts {
             return Ok((changes, new));
         }
+        changes.extend(new.parts.changed_files(&in_force.parts).into_iter().map(in_time));
         let before = self.site.load_full();
         let kept = Kept::of(&in_force.parts, &new.parts);
         let site = Site::prepare(&config, &self.runtime, &self.metrics, Some((&before, kept)))?;
@@ -138,11 +138,21 @@ impl Reloader {
         if !lost.is_empty() {
             return Err(ReloadError::Refused(lost));
         }
+        self.forget_sources(&before, &site);
         before.engine.hand_over(&site.engine);
         self.edge.replace(site.gateway.clone(), &config.http);
         self.site.store(Arc::new(site));
         self.spawn_tasks();
         Ok((changes, new))
+    }
+
+    /// Nothing is told any more of where keys come from no longer.
+    fn forget_sources(&self, before: &Site, after: &Site) {
+        let sources = |site: &Site| {
+            let keys = site.gateway.verifier.as_ref().map(|verifier| verifier.state()).unwrap_or_default();
+            keys.into_iter().map(|state| state.source.clone()).collect::<BTreeSet<_>>()
+        };
+        sources(before).difference(&sources(after)).for_each(|source| self.metrics.forget_source(source));
     }
 
     /// Starts the tasks of the site in service, and ends those of the one before once they have told what they know.
@@ -189,6 +199,19 @@ impl Host for Reloader {
     fn reload(&self) -> BoxFuture<'_, Result<Vec<Change>, String>> {
         Box::pin(async { Self::reload(self).await.map_err(|error| error.to_string()) })
     }
+}
+
+/// Whether a reload can't change it.
+fn is_fixed(key: &str) -> bool {
+    FIXED.iter().any(|fixed| key.starts_with(fixed)) || (key.starts_with("http.") && !FREE.contains(&key))
+}
+
+/// A file with other content is read by who watches it, by this reload, or not before the next start.
+fn in_time(mut change: Change) -> Change {
+    if is_fixed(&change.key) && !change.key.starts_with(WATCHED) {
+        change.after = change.after.map(|after| format!("{after}, in force after a restart"));
+    }
+    change
 }
 
 /// Issuers whose tokens `before` can verify and `after` can't, and why.

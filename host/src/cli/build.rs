@@ -2,7 +2,7 @@
 
 use super::{Failure, Result, print, runtime, tell};
 use crate::{
-    artifact::{Artifact, CONTRACT, EndpointPolicy, EndpointSchema, Sections, read_manifest},
+    artifact::{Artifact, CONTRACT, EndpointPolicy, EndpointSchema, Sections, read_descriptors, read_manifest},
     model::Scope,
     plugin,
     settings::Mistake,
@@ -144,7 +144,8 @@ fn check(file: &Path, text: &str, description: &Description, descriptors: &[u8])
     if !description.faults.is_empty() {
         return Err(anyhow!("the code disagrees with itself:\n  {}", description.faults.join("\n  ")).into());
     }
-    let pool = prost_reflect::DescriptorPool::decode(descriptors).context("the plugin's descriptors can't be read")?;
+    let pool = read_descriptors(descriptors)
+        .map_err(|error| anyhow!("the plugin's protos are nothing that a host would read: {error}"))?;
     let manifest = read_manifest(file, text, Some(&description.endpoints), Some(&pool)).map_err(Failure::Mistakes)?;
     let mistakes = never_told(&manifest.endpoints, &description.endpoints);
     if mistakes.is_empty() { Ok(()) } else { Err(Failure::Mistakes(mistakes)) }

@@ -29,6 +29,9 @@ pub(super) struct Arguments {
     /// Print mistakes and proposals as JSON
     #[arg(long)]
     json: bool,
+    /// Take a secret that is not there for a mistake, as `weft serve` does: for a check on the machine that will serve
+    #[arg(long)]
+    secrets: bool,
 }
 
 /// What the check found.
@@ -60,10 +63,16 @@ impl Found {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result {
-    let found = match Config::load(&arguments.config) {
+    let (config, away) = match arguments.secrets {
+        true => (Config::load(&arguments.config), Vec::new()),
+        false => Config::check(&arguments.config),
+    };
+    let mut found = match config {
         Ok(config) => check(&config)?,
         Err(mistakes) => Found { mistakes, ..Found::default() },
     };
+    let without = |secret: Mistake| format!("{secret}; `weft serve` will not start without it (checked by --secrets)");
+    found.warnings.extend(away.into_iter().map(without));
     if arguments.json {
         print(&serde_json::to_string_pretty(&found)?);
         return if found.mistakes.is_empty() { Ok(()) } else { Err(Failure::Mistakes(found.mistakes)) };

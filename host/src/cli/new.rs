@@ -1,11 +1,14 @@
 //! `weft new`: a plugin that builds and tests, to go on from.
 
+mod workspace;
+
 use super::{Failure, Result, print};
 use anyhow::{Context, bail};
 use std::{
     fs,
     path::{Path, PathBuf},
 };
+use workspace::Standing;
 
 /// Make a new plugin that builds and tests
 #[derive(Debug, clap::Args)]
@@ -51,8 +54,11 @@ pub(super) fn run(arguments: &Arguments) -> Result {
     if folder.exists() {
         return Err(anyhow::anyhow!("{} is there already", folder.display()).into());
     }
+    let parent = fs::canonicalize(&arguments.parent)
+        .with_context(|| format!("{} can't be found", arguments.parent.display()))?;
+    let standing = workspace::standing(&parent, name);
     let files = [
-        ("Cargo.toml", cargo_toml(arguments)?),
+        ("Cargo.toml", cargo_toml(arguments, &standing)?),
         ("plugin.toml", plugin_toml(arguments)),
         ("build.rs", build_rs(arguments)?),
         ("src/lib.rs", SOURCE.to_owned()),
@@ -70,6 +76,12 @@ pub(super) fn run(arguments: &Arguments) -> Result {
         folder.display(),
         folder.display()
     ));
+    if let Standing::Stranger(root) = standing {
+        print(&format!(
+            "It is a workspace of its own, since the one of {root} has no such member. To make it one, name it in `members` there, and remove \
+             `[workspace]` from its own Cargo.toml."
+        ));
+    }
     Ok(())
 }
 
@@ -112,15 +124,10 @@ fn sdk(arguments: &Arguments) -> anyhow::Result<[String; 2]> {
     }))
 }
 
-fn cargo_toml(arguments: &Arguments) -> anyhow::Result<String> {
+fn cargo_toml(arguments: &Arguments, standing: &Standing) -> anyhow::Result<String> {
     let [sdk, build] = sdk(arguments)?;
-    // A crate inside another workspace's folder belongs to it; elsewhere it is a workspace of its own.
-    let parent = fs::canonicalize(&arguments.parent)
-        .with_context(|| format!("{} can't be found", arguments.parent.display()))?;
-    let enclosed = parent
-        .ancestors()
-        .any(|folder| fs::read_to_string(folder.join("Cargo.toml")).is_ok_and(|text| text.contains("[workspace]")));
-    let workspace = if enclosed { "" } else { "\n[workspace]\n" };
+    // Who is no member of a workspace around is one of its own.
+    let workspace = if *standing == Standing::Member { "" } else { "\n[workspace]\n" };
     Ok(format!(
         "[package]\nname = \"{}\"\nversion = \"0.1.0\"\nedition = \"2024\"\npublish = false\n\n\
          [lib]\ncrate-type = [\"cdylib\", \"rlib\"]\n\n\

@@ -2,10 +2,11 @@
 
 use super::{Failure, Result, runtime, tell};
 use crate::{
-    app,
+    app::{self, ReloadError},
     config::Config,
     plugin::{ITSELF, Senses},
-    telemetry,
+    settings::{Change, Mistake},
+    telemetry::{self, LogFormat},
 };
 use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
@@ -22,11 +23,22 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result {
+    // Also what keeps the host from starting is said in the form of its log.
+    let voice = Voice(Config::telemetry(&arguments.config).format);
+    let outcome = serve(arguments, voice);
+    match outcome {
+        Err(failure) if voice.is_json() => Err(voice.fail(&failure)),
+        outcome => outcome,
+    }
+}
+
+fn serve(arguments: &Arguments, voice: Voice) -> Result {
+    telemetry::init_logs(&Config::telemetry(&arguments.config));
     let mut config = Config::load(&arguments.config).map_err(Failure::Mistakes)?;
     config.plugins.compiling.helper = Some(ITSELF.into());
     let scheme = if config.http.tls.is_some() { "https" } else { "http" };
-    telemetry::init_logs(&config.telemetry);
-    runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let outcome = runtime.block_on(async {
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let mut hangup = signal(SignalKind::hangup())?;
         let running = tokio::select! {
@@ -34,24 +46,69 @@ pub(super) fn run(arguments: &Arguments) -> Result {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
         };
-        tell(&format!("weft serves on {scheme}://{} (admin on http://{})", running.http, running.admin));
+        voice.say(&format!("weft serves on {scheme}://{} (admin on http://{})", running.http, running.admin));
         let name = loop {
             tokio::select! {
                 _ = terminate.recv() => break "SIGTERM",
                 _ = interrupt.recv() => break "Ctrl-C",
-                _ = hangup.recv() => match running.reload().await {
-                    Ok(changes) if changes.is_empty() => tell("SIGHUP: nothing has changed in the configuration"),
-                    Ok(changes) => changes.iter().for_each(|change| tell(&format!("SIGHUP: {change}"))),
-                    Err(error) => tell(&format!("SIGHUP: nothing was changed: {error}")),
-                },
+                _ = hangup.recv() => voice.tell_reload(running.reload().await),
             }
         };
         tracing::info!("{name}: finishing what is under way");
         tokio::select! {
             () = running.stop() => {}
-            _ = terminate.recv() => tell("a second signal: ending at once"),
-            _ = interrupt.recv() => tell("a second signal: ending at once"),
+            _ = terminate.recv() => voice.say("a second signal: ending at once"),
+            _ = interrupt.recv() => voice.say("a second signal: ending at once"),
         }
         Ok(())
-    })
+    });
+    // Nobody waits for what is being read or compiled.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// How the host speaks on standard error: in lines for people, or in lines of JSON and nothing else.
+#[derive(Debug, Clone, Copy)]
+struct Voice(LogFormat);
+
+impl Voice {
+    fn is_json(self) -> bool {
+        self.0 == LogFormat::Json
+    }
+
+    fn say(self, line: &str) {
+        if self.is_json() { tracing::info!("{line}") } else { tell(line) }
+    }
+
+    fn tell_reload(self, outcome: std::result::Result<Vec<Change>, ReloadError>) {
+        match outcome {
+            Ok(changes) if changes.is_empty() => self.say("SIGHUP: nothing has changed in the configuration"),
+            Ok(changes) => changes.iter().for_each(|change| self.say(&format!("SIGHUP: {change}"))),
+            // The log has it already.
+            Err(_) if self.is_json() => {}
+            Err(error) => tell(&format!("SIGHUP: nothing was changed: {error}")),
+        }
+    }
+
+    /// Says why the command failed; what is left is its exit code.
+    fn fail(self, failure: &Failure) -> Failure {
+        match failure {
+            Failure::Mistakes(mistakes) => {
+                for Mistake { file, line, key, message } in mistakes {
+                    tracing::error!(%file, line, key, "{message}");
+                }
+                tracing::error!(mistakes = mistakes.len(), "the configuration has mistakes; nothing was started");
+                Failure::Told(2)
+            }
+            Failure::Usage(message) => {
+                tracing::error!("{message}");
+                Failure::Told(2)
+            }
+            Failure::Failed(error) => {
+                tracing::error!("{error:#}");
+                Failure::Told(1)
+            }
+            Failure::Told(code) => Failure::Told(*code),
+        }
+    }
 }

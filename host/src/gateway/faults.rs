@@ -74,6 +74,10 @@ pub(super) fn of_plugin(release: &Release, error: PluginError) -> Fault {
     if matches!(error, PluginError::Trapped(_) | PluginError::Memory(_) | PluginError::Start(_)) {
         release.count_trap();
     }
+    let detail = match error.bound() {
+        Some(bound) => format!("{detail} ({bound})"),
+        None => detail.to_owned(),
+    };
     let fault = Fault::new(blame, status, error.kind(), detail).because(&error);
     let fault = fault.with("plugin", &release.name).with("version", release.version.to_string());
     match error {

@@ -4,7 +4,10 @@ use super::{
     Compiling, Config, Senses,
     bindings::{self, describer::Describer},
     cache::PluginCache,
-    compile::{self, CompileError, marker::Marker},
+    compile::{
+        self, CompileError,
+        marker::{Marker, Marks},
+    },
     heavy::Aside,
     instance::State,
     limiter::{MOST_INSTANCES, MOST_MEMORIES, MOST_TABLES},
@@ -61,6 +64,7 @@ pub struct Runtime {
     pub(super) shared: Arc<Shared>,
     linker: Linker<State>,
     compiling: Compiling,
+    marks: Marks,
     /// It was said that loads can't be marked.
     is_unmarked: Arc<AtomicBool>,
     pub(super) natives: Natives,
@@ -122,8 +126,8 @@ impl Runtime {
         let idle = Shelf::new(config.idle as usize);
         let aside = Aside::new().map_err(|error| format!("threads can't be started: {error}"))?;
         let shared = Shared { engine, config, senses, cache, permits, idle, aside };
-        let (is_unmarked, natives) = Default::default();
-        Ok(Self { shared: Arc::new(shared), linker, compiling, is_unmarked, natives })
+        let (marks, is_unmarked, natives) = Default::default();
+        Ok(Self { shared: Arc::new(shared), linker, compiling, marks, is_unmarked, natives })
     }
 
     /// Plugins of these names run natively instead of in the sandbox. For benches.
@@ -166,7 +170,7 @@ impl Runtime {
 
     /// To be held while the artifact is loaded. Where nothing can be written there is none, and the load goes on without.
     pub fn mark(&self, artifact: Digest) -> Result<Option<Marker>, CompileError> {
-        match compile::marker::begin(&self.compiling.folder, artifact) {
+        match self.marks.begin(&self.compiling.folder, artifact) {
             Err(error) if error.is_hosts() => {
                 if !self.is_unmarked.swap(true, Relaxed) {
                     tracing::warn!(
@@ -177,6 +181,11 @@ impl Runtime {
             }
             marked => marked,
         }
+    }
+
+    /// The host is about to end, and what is being loaded may not come to its own end.
+    pub fn forget_loads(&self) {
+        self.marks.take_back();
     }
 
     /// Artifacts that may be compiled at once.

@@ -1,6 +1,10 @@
 //! Why a plugin gave no answer.
 
-use super::instance::{Blueprint, State, Stop};
+use super::{
+    bound::Bound,
+    instance::{Blueprint, State, Stop},
+};
+use crate::settings::ByteSize;
 use std::time::Duration;
 use wasmtime::WasmBacktrace;
 
@@ -15,16 +19,18 @@ pub enum PluginError {
     Start(String),
     #[error("the plugin trapped: {0}")]
     Trapped(String),
-    #[error("the plugin needs more than its {0} bytes of memory")]
-    Memory(usize),
-    #[error("the plugin used up its CPU time of {0:?}")]
-    Cpu(Duration),
+    #[error("the plugin needs more memory than it may have ({0})")]
+    Memory(Bound<ByteSize>),
+    #[error("the plugin used up its CPU time ({0})")]
+    Cpu(Bound<Duration>),
     #[error("the request's time is over")]
     Deadline,
     #[error("the request's time was over before it had a turn")]
     NoTurn,
-    #[error("the response has {size:?} bytes (none: too many to look at) and may have {limit}")]
-    TooLarge { size: Option<usize>, limit: usize },
+    #[error(
+        "the plugin's response has {size:?} bytes (none: too many to look at), which is more than it may have ({limit})"
+    )]
+    TooLarge { size: Option<usize>, limit: Bound<ByteSize> },
 }
 
 impl PluginError {
@@ -35,10 +41,19 @@ impl PluginError {
             Self::BackOff(_) => "plugin-resting",
             Self::Start(_) => "plugin-start",
             Self::Trapped(_) => "plugin-trapped",
-            Self::Memory(_) => "plugin-memory",
-            Self::Cpu(_) => "plugin-cpu",
+            Self::Memory(bound) => bound.kind(),
+            Self::Cpu(bound) => bound.kind(),
             Self::Deadline | Self::NoTurn => "deadline",
-            Self::TooLarge { .. } => "plugin-response-too-large",
+            Self::TooLarge { limit, .. } => limit.kind(),
+        }
+    }
+
+    /// The bound that was met: whose it is, and where it stands.
+    pub fn bound(&self) -> Option<String> {
+        match self {
+            Self::Memory(bound) | Self::TooLarge { limit: bound, .. } => Some(bound.to_string()),
+            Self::Cpu(bound) => Some(bound.to_string()),
+            _ => None,
         }
     }
 
@@ -66,10 +81,10 @@ impl Blueprint {
         error: &wasmtime::Error,
         state: &State,
         otherwise: fn(String) -> PluginError,
-        max_response: usize,
+        max_response: Bound<ByteSize>,
     ) -> PluginError {
         match error.downcast_ref::<Stop>() {
-            Some(Stop::Cpu(limit)) => return PluginError::Cpu(*limit),
+            Some(Stop::Cpu) => return PluginError::Cpu(self.max_cpu),
             Some(stop) => return PluginError::Trapped(stop.to_string()),
             None => {}
         }
@@ -94,6 +109,7 @@ mod tests {
     #[test]
     fn only_what_the_guest_made_of_its_request_would_be_the_same_for_others() {
         let (text, time) = (String::new, Duration::from_secs(1));
+        let size = Bound::new("memory", ByteSize(1), ByteSize(1));
         let all = [
             (PluginError::Busy(time), false),
             (PluginError::BackOff(time), false),
@@ -101,9 +117,9 @@ mod tests {
             (PluginError::Deadline, false),
             (PluginError::NoTurn, false),
             (PluginError::Trapped(text()), true),
-            (PluginError::Memory(1), true),
-            (PluginError::Cpu(time), true),
-            (PluginError::TooLarge { size: None, limit: 1 }, true),
+            (PluginError::Memory(size), true),
+            (PluginError::Cpu(Bound::new("cpu", time, time)), true),
+            (PluginError::TooLarge { size: None, limit: size }, true),
         ];
         for (error, is_guests_own) in all {
             assert_eq!(error.is_guests_own(), is_guests_own, "{error}");

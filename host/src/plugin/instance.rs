@@ -2,13 +2,14 @@
 
 use super::{
     bindings,
+    bound::Bound,
     engine::Shared,
     limiter::Limiter,
     meter::Meter,
     senses::Senses,
     speech::{Pipe, Speech},
 };
-use crate::{artifact::Digest, fanout::Session, model::Party};
+use crate::{artifact::Digest, fanout::Session, model::Party, settings::ByteSize};
 use rand::Rng;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use wasmtime::{Store, StoreContextMut, UpdateDeadline, component::ResourceTable};
@@ -22,8 +23,8 @@ const LEAST_FUEL: usize = 8 << 20;
 /// Why the host stopped a guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Stop {
-    #[error("the guest used up its CPU time of {0:?}")]
-    Cpu(Duration),
+    #[error("the guest used up its CPU time")]
+    Cpu,
     #[error("the guest crossed into the host more than {0} times")]
     Crossings(u32),
     #[error("the guest started or cancelled more than {0} calls, far beyond what it may have")]
@@ -72,8 +73,8 @@ pub(super) struct Blueprint {
     pub(super) version: Arc<str>,
     pub(super) config: Arc<BTreeMap<String, String>>,
     pub(super) invalidates: Arc<[String]>,
-    pub(super) max_memory: usize,
-    pub(super) max_cpu: Duration,
+    pub(super) max_memory: Bound<ByteSize>,
+    pub(super) max_cpu: Bound<Duration>,
     /// Calls and cancellations of one request that are looked at at all. Those over the plugin's bound fail one by one up to here.
     pub(super) max_calls: u32,
 }
@@ -88,7 +89,7 @@ impl State {
             kept_as: blueprint.kept_as,
             config: blueprint.config.clone(),
             invalidates: blueprint.invalidates.clone(),
-            limiter: Limiter::new(blueprint.max_memory),
+            limiter: Limiter::new(blueprint.max_memory.most.as_usize()),
             meter,
             session: None,
             party: Party::Anyone,
@@ -97,7 +98,7 @@ impl State {
             calls: 0,
             messages: 0,
             max_calls: blueprint.max_calls,
-            max_cpu: blueprint.max_cpu,
+            max_cpu: blueprint.max_cpu.most,
             wasi: wasi(blueprint.shared.senses, &speech),
             speech,
             table,
@@ -144,7 +145,7 @@ impl State {
 
     fn check_cpu(&self) -> wasmtime::Result<()> {
         if self.meter.spent() > self.max_cpu {
-            return Err(Stop::Cpu(self.max_cpu).into());
+            return Err(Stop::Cpu.into());
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use super::{
     CompileError, Runtime,
     backoff::Health,
     bindings::{self, Problem, Request, Response},
+    bound::Bound,
     engine::Shared,
     error::PluginError,
     heavy::LIGHT,
@@ -16,6 +17,7 @@ use crate::{
     artifact::{Artifact, Digest, Isolation},
     fanout::Session,
     model::{Deadline, Party},
+    settings::ByteSize,
 };
 use std::{
     collections::BTreeMap,
@@ -46,7 +48,7 @@ pub struct Plugin {
 struct Makings {
     blueprint: Blueprint,
     code: Code,
-    max_response: usize,
+    max_response: Bound<ByteSize>,
 }
 
 /// A place among the plugin's own requests, and one among all.
@@ -129,13 +131,13 @@ impl Plugin {
             version: manifest.version.to_string().into(),
             config: Arc::new(config),
             invalidates: manifest.invalidates.clone().into(),
-            max_memory: manifest.limits.memory.min(ceiling.memory).as_usize(),
-            max_cpu: manifest.limits.cpu.min(ceiling.cpu),
+            max_memory: Bound::new("memory", manifest.limits.memory, ceiling.memory),
+            max_cpu: Bound::new("cpu", manifest.limits.cpu, ceiling.cpu),
             // Each may be cancelled once.
             max_calls: manifest.limits.calls.min(ceiling.calls) * 2 + CALLS_TO_FAIL,
         };
         let share = (f64::from(ceiling.requests) * ceiling.plugin_share).ceil().max(1.0) as usize;
-        let max_response = manifest.limits.response.min(ceiling.response).as_usize();
+        let max_response = Bound::new("response", manifest.limits.response, ceiling.response);
         Ok(Self {
             makings: Arc::new(Makings { blueprint, code, max_response }),
             owner: OWNERS.fetch_add(1, Relaxed),
@@ -244,7 +246,7 @@ impl Makings {
         let mut store = self.blueprint.store(meter.clone());
         match meter.run(component.instantiate_async(&mut store)).await {
             Ok(exports) => Ok(Instance { store, exports, left: rand::random_range(MOST_REUSES / 2..MOST_REUSES) }),
-            Err(error) => Err(self.blueprint.reason(&error, store.data(), PluginError::Start, 0)),
+            Err(error) => Err(self.blueprint.reason(&error, store.data(), PluginError::Start, self.max_response)),
         }
     }
 
@@ -272,7 +274,7 @@ impl Makings {
                 problem.kind.len() + problem.title.len() + problem.detail.len() + members
             }
         };
-        if size > self.max_response {
+        if size > self.max_response.most.as_usize() {
             return Err(PluginError::TooLarge { size: Some(size), limit: self.max_response });
         }
         Ok(Answer { result, cost: Cost { cpu, memory, queued: Duration::ZERO } })

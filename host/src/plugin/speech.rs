@@ -1,7 +1,10 @@
 //! What a guest says: log lines through the contract, and standard output and error. All of it is bounded for each request and
 //! carries the plugin's name, its version and the request's id.
 
+use crate::telemetry::Listed;
 use std::{
+    collections::BTreeMap,
+    fmt::Display,
     io,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
@@ -77,8 +80,12 @@ impl Speech {
 
 struct Fields<'a>(&'a [(String, String)]);
 
-impl std::fmt::Display for Fields<'_> {
+impl Display for Fields<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if f.alternate() {
+            let all: BTreeMap<_, _> = self.0.iter().map(|(name, value)| (name, value)).collect();
+            return Listed(&all).fmt(f);
+        }
         for (at, (name, value)) in self.0.iter().enumerate() {
             let separator = if at == 0 { "" } else { " " };
             // A name that is none would pass for other fields.

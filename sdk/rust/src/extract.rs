@@ -1,5 +1,21 @@
 //! What endpoints take from a request, by the types of their arguments.
 
+/// What integers are called, for whoever reads them: the methods of serde, the type, and the words.
+macro_rules! each_integer {
+    ($apply:ident) => {
+        $apply! {
+            deserialize_i8 visit_i8 i8 "a whole number from -128 to 127";
+            deserialize_i16 visit_i16 i16 "a whole number from -32768 to 32767";
+            deserialize_i32 visit_i32 i32 "a whole number of 32 bits";
+            deserialize_i64 visit_i64 i64 "a whole number";
+            deserialize_u8 visit_u8 u8 "a whole number from 0 to 255";
+            deserialize_u16 visit_u16 u16 "a whole number from 0 to 65535";
+            deserialize_u32 visit_u32 u32 "a whole number from 0 to 4294967295";
+            deserialize_u64 visit_u64 u64 "a whole number from 0";
+        }
+    };
+}
+
 mod json;
 mod pairs;
 
@@ -113,7 +129,7 @@ impl<T: Input> Extract for Json<T> {
         let Ok(text) = std::str::from_utf8(&request.body) else {
             return Err(Problem::invalid("body", "not JSON: it is no valid UTF-8"));
         };
-        serde_json::from_str(text).map(Self).map_err(|error| json::problem(text.as_bytes(), &error))
+        serde_json::from_str(text).map(Self).map_err(|error| json::problem::<T>(text, &error))
     }
 
     fn describe(description: &mut Description) {

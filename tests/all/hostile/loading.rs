@@ -1,19 +1,19 @@
 //! What an artifact brings is read within bounds, and a host that dies of one comes back without it.
 
 use super::component::{artifact, manifest, of_functions};
-use crate::support::{knows_all, probe, weft};
+use crate::support::{knows_all, probe, raw, weft};
 use bytes::Bytes;
 use rustix::process::Signal;
 use std::{fmt::Write as _, path::PathBuf};
 use weft::artifact::Digest;
 use weft_tests::{
-    artifacts::{with_endpoint, with_version},
+    artifacts::{with_endpoint, with_methods, with_version},
     host::{refusal, version_of},
     metrics::Scrape,
     process::{HostProcess, run},
     setup::Setup,
     target,
-    upstream::FakeUpstream,
+    upstream::{Answer, FakeUpstream},
     wait::until,
     web::Web,
 };
@@ -87,6 +87,86 @@ async fn a_host_that_is_killed_at_a_good_artifact_serves_it_when_it_is_back() {
         host.terminate();
         host.end().await;
         folder.remove("probe.wasm");
+    }
+}
+
+/// A field of a message: these bytes.
+fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+    let mut out = vec![number << 3 | 2];
+    let mut length = bytes.len();
+    while length > 0x7f {
+        out.push(0x80 | (length & 0x7f) as u8);
+        length >>= 7;
+    }
+    out.push(length as u8);
+    out.extend_from_slice(bytes);
+    out
+}
+
+const REFLECT: &str = "grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_is_stopped_while_it_loads_has_not_died_of_what_it_loads() {
+    let upstream = knows_all().await;
+    // A load that lasts: the backend is asked for its messages, and doesn't answer.
+    upstream.on(REFLECT, |_| Answer::Stall);
+    let lasting = with_version(&with_methods(&raw(), &["catalog.v1.Films/GetFilm"], &[]), "1.0.0-stopped");
+    let clients = "[[client]]\nname = \"test\"\nprefix = \"/test\"\n";
+    let folder = Setup::new().clients(clients).one_backend(upstream.address(), "descriptors = \"reflection\"").write();
+    let marker = marker(&lasting);
+    for (stops, before) in [None, Some("1\n")].into_iter().enumerate() {
+        before.into_iter().for_each(|deaths| std::fs::write(&marker, deaths).unwrap());
+        let host = HostProcess::start(weft(), &folder).await;
+        folder.install("raw.wasm", &lasting);
+        upstream.arrived(REFLECT, stops + 1).await;
+        assert!(marker.exists(), "it is being loaded");
+        host.terminate();
+        let (code, lines) = host.end().await;
+        assert_eq!(code, 0, "{lines:#?}");
+        assert_eq!(std::fs::read_to_string(&marker).ok().as_deref(), before, "as it was before");
+        folder.remove("raw.wasm");
+    }
+    std::fs::remove_file(&marker).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_file_or_a_backend_tells_of_messages_has_the_bounds_of_an_artifact() {
+    let files = tempfile::tempdir().unwrap();
+    let file = files.path().join("many.binpb");
+    // A file of 1.5 million messages: two bytes each.
+    let many = field(1, &[field(1, b"a.proto"), field(4, b"").repeat(1_500_000)].concat());
+    std::fs::write(&file, &many).unwrap();
+    let bare = with_methods(&raw(), &["catalog.v1.Films/GetFilm"], &[]);
+    let refused = async |upstream: &FakeUpstream, lines: &str| {
+        let setup = Setup::new().one_backend(upstream.address(), lines).plugin("raw.wasm", &bare);
+        refusal(&setup.start().await.plugins().await, "raw.wasm").unwrap()
+    };
+    let upstream = knows_all().await;
+    let told = refused(&upstream, &format!("descriptors = {file:?}")).await;
+    assert!(told.contains("many.binpb: it has more than 20000 messages"), "{told}");
+    assert!(told.contains("weft.toml:"), "{told}");
+    std::fs::write(&file, vec![0; 17 << 20]).unwrap();
+    let told = refused(&upstream, &format!("descriptors = {file:?}")).await;
+    assert!(told.contains("more than 16777216 bytes"), "{told}");
+
+    let answer = |files: &[Vec<u8>]| {
+        let files: Vec<u8> = files.iter().flat_map(|file| field(1, file)).collect();
+        Answer::Message(field(4, &files).into())
+    };
+    let many = [field(1, b"a.proto"), field(4, b"").repeat(1_500_000)].concat();
+    let circle = ["a.proto", "b.proto"].map(|name| {
+        let other = if name == "a.proto" { "b.proto" } else { "a.proto" };
+        [field(1, name.as_bytes()), field(3, other.as_bytes())].concat()
+    });
+    for (files, reason) in [
+        (vec![many], "it has more than 20000 messages"),
+        (circle.to_vec(), "its files import one another in a circle"),
+        (vec![[field(1, b"a.proto"), field(3, b"b.proto")].concat()], "it answers with others"),
+    ] {
+        let reply = answer(&files);
+        upstream.on(REFLECT, move |_| reply.clone());
+        let told = refused(&upstream, "descriptors = \"reflection\"").await;
+        assert!(told.contains(reason) && told.contains("backend `fake`"), "{told}");
     }
 }
 

@@ -76,8 +76,8 @@ impl Drop for Owed {
     }
 }
 
-/// A call that was sent. What it makes untrue if it is done is untrue, unless it is known that it was not done: whoever gave it up, or
-/// whatever broke on the way back, undoes no write.
+/// A write. What it makes untrue if it is done is untrue, unless it is known that it was not done, because it was not sent or the backend
+/// says so: whoever gave it up, or whatever broke on the way back, undoes no write.
 #[derive(Debug)]
 struct Written {
     engine: Arc<Engine>,
@@ -86,8 +86,7 @@ struct Written {
 
 impl Written {
     async fn ended(mut self, answer: &Answer) {
-        let is_undone = answer.refused_by.is_some()
-            || answer.result.as_ref().is_err_and(|failure| says_it_was_not_done(failure.code));
+        let is_undone = !answer.sent || answer.result.as_ref().is_err_and(|failure| says_it_was_not_done(failure.code));
         if let Some(untrue) = self.untrue.take_if(|_| !is_undone) {
             self.engine.invalidate_everywhere(&untrue).await;
         }
@@ -103,10 +102,19 @@ impl Drop for Written {
     }
 }
 
-/// Codes of a backend that did not do what it was asked to. The others leave it open.
+/// Codes of a backend that did not do what it was asked to. The others leave it open: a connection that breaks after the call was sent is
+/// UNAVAILABLE, and a reply that is larger than it may be RESOURCE_EXHAUSTED.
 fn says_it_was_not_done(code: Code) -> bool {
-    !matches!(
+    matches!(
         code,
-        Code::Ok | Code::Cancelled | Code::Unknown | Code::DeadlineExceeded | Code::Internal | Code::DataLoss
+        Code::InvalidArgument
+            | Code::NotFound
+            | Code::AlreadyExists
+            | Code::PermissionDenied
+            | Code::FailedPrecondition
+            | Code::Aborted
+            | Code::OutOfRange
+            | Code::Unimplemented
+            | Code::Unauthenticated
     )
 }

@@ -66,14 +66,18 @@ async fn a_write_of_which_the_backend_says_that_it_was_not_done_changes_nothing(
         all(&mut bench.session(Some("ann"), SECOND), vec![head(SET, 1)]).await;
         assert_eq!(origin(&bench).await, CACHED, "{code}");
     }
-    for code in [Code::Internal, Code::Unknown, Code::DataLoss, Code::Cancelled] {
+    let open =
+        [Code::Internal, Code::Unknown, Code::DataLoss, Code::Cancelled, Code::Unavailable, Code::ResourceExhausted];
+    for code in open {
         let bench = Bench::new(writes(move || async move { Failure::new(code, "who knows") }), CACHE);
         origin(&bench).await;
         all(&mut bench.session(Some("ann"), SECOND), vec![head(SET, 1)]).await;
         assert_eq!(origin(&bench).await, UPSTREAM, "{code}");
-        bench.fake.tells(0, Some("throttle"));
-        all(&mut bench.session(Some("ann"), SECOND), vec![head(SET, 1)]).await;
-        assert_eq!(origin(&bench).await, CACHED, "{code}: it was not sent");
+        for refused_by in [Some("throttle"), None] {
+            bench.fake.tells(0, refused_by);
+            all(&mut bench.session(Some("ann"), SECOND), vec![head(SET, 1)]).await;
+            assert_eq!(origin(&bench).await, CACHED, "{code}: it was not sent");
+        }
     }
 }
 

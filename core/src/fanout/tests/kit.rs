@@ -125,10 +125,7 @@ impl Transport for Fake {
         1
     }
 
-    fn reflect<'a>(
-        &'a self,
-        _: &'a str,
-    ) -> BoxFuture<'a, Result<prost_reflect::prost_types::FileDescriptorSet, String>> {
+    fn reflect<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Vec<u8>, String>> {
         Box::pin(std::future::ready(Err("not here".to_owned())))
     }
 }

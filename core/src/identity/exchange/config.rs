@@ -37,10 +37,7 @@ impl Config {
         if let Some(Err(reason)) = url.as_deref().map(check_url) {
             table.mistake("url", reason);
         }
-        let secret: Option<Secret> = table.required("secret");
-        if let Some(Err(reason)) = secret.as_ref().map(Secret::read) {
-            table.mistake("secret", reason);
-        }
+        let secret = table.required("secret").map(|secret| table.at_hand("secret", secret));
         let client_id = table.required("client-id");
         let (ca, scope) = (table.optional("ca"), table.optional("scope"));
         let second = Duration::from_secs(1);

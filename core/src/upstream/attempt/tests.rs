@@ -104,3 +104,21 @@ async fn everything_ends_by_the_deadline() {
         assert_eq!(since.elapsed(), SECOND);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_says_whether_the_call_may_have_arrived() {
+    let unconnected = || Script::new(|_| std::future::ready(Err(Failed { unsent: true, ..failed(Code::Unavailable) })));
+    let answer = call(&backend("", &[unconnected(), unconnected()]), false).await;
+    assert_eq!((answer.attempts, answer.sent), (2, false), "there was no connection");
+    let broken = Script::failing(Code::Unavailable);
+    assert!(call(&backend("", &[broken]), false).await.sent, "it broke on the way back");
+    let backend = backend("balance = \"round-robin\"", &[Script::failing(Code::Unavailable), unconnected()]);
+    let answer = call(&backend, true).await;
+    assert!(answer.attempts > 1 && answer.sent, "of several attempts one is enough: {answer:?}");
+    assert!(
+        call(&super::super::scripted::backend("", &[Script::after(SECOND * 9)]), false).await.sent,
+        "it may be late"
+    );
+    let late = backend.call(outgoing(false, Duration::ZERO)).await;
+    assert_eq!((late.refused_by, late.sent), (Some("deadline"), false));
+}

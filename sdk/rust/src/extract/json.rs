@@ -1,24 +1,99 @@
-//! Says where in a JSON body a fault is.
+//! What is wrong with a JSON body: every field at fault, in the words that paths and queries have.
 //!
-//! serde_json knows only line and column. The path is found from there by reading the text again, which costs nothing while bodies
-//! are well, and no code for each type.
+//! serde stops at the first fault. So a body that was refused is read again; what was found wrong is taken for right, whatever the type wants
+//! there, until nothing new is found. Bodies that are well cost nothing of this.
+
+mod read;
+
+use std::fmt::{self, Write};
+
+use serde::de::{self, DeserializeOwned};
+use serde_json::Value;
 
 use crate::Problem;
+use read::At;
 
-/// A 400 for a body that could not be read.
-pub(super) fn problem(body: &[u8], error: &serde_json::Error) -> Problem {
-    let message = error.to_string();
-    if !error.is_data() {
-        return Problem::bad_request(format_args!("body: not JSON: {message}")).with("field", "body");
+/// Faults that are told of one body.
+const MOST_TOLD: usize = 20;
+/// Bytes that are read in search of them: whoever sends large bodies must not have them read twenty times.
+const MOST_READ: usize = 256 << 10;
+
+/// A 400 for a body that could not be read as a `T`.
+pub(super) fn problem<T: DeserializeOwned>(text: &str, error: &serde_json::Error) -> Problem {
+    let body = match serde_json::from_str::<Value>(text) {
+        Ok(body) if error.is_data() => body,
+        _ => return Problem::bad_request(format_args!("body: not JSON: {error}")).with("field", "body"),
+    };
+    let faults = find::<T>(&body, (MOST_READ / text.len().max(1)).clamp(1, MOST_TOLD));
+    match faults.as_slice() {
+        // What can't be seen in what was read: a field that is there twice.
+        [] => {
+            let message = error.to_string();
+            Problem::invalid("body", message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message))
+        }
+        [fault] => Problem::invalid(&fault.path, &fault.message),
+        [first, ..] => {
+            let mut detail = String::new();
+            for (at, Fault { path, message, .. }) in faults.iter().enumerate() {
+                let separator = if at == 0 { "" } else { "; " };
+                // Writing to a string can't fail.
+                let _ = write!(detail, "{separator}{path}: {message}");
+            }
+            let fields: Vec<&str> = faults.iter().map(|fault| fault.path.as_str()).collect();
+            Problem::bad_request(detail).with("field", &first.path).with("fields", fields.join(", "))
+        }
     }
-    let mut field = path(body.get(..offset(body, error)).unwrap_or(body));
-    let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
-    if let Some(name) = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
-        field.push('.');
-        field.push_str(name);
-        return Problem::invalid(&field, "is required, but missing");
+}
+
+fn find<T: DeserializeOwned>(body: &Value, most: usize) -> Vec<Fault> {
+    let mut told: Vec<Fault> = Vec::new();
+    while told.len() < most {
+        let Err(fault) = T::deserialize(At::whole(body, &told)) else { break };
+        // What stands in for something wrong is not right either: there is no way on from here.
+        if fault.place == Place::Unknown || told.iter().any(|other| other.place == fault.place) {
+            break;
+        }
+        told.push(fault);
     }
-    Problem::invalid(&field, expected_found(message))
+    told
+}
+
+/// Where a fault is, by the values of the body that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Place {
+    Unknown,
+    /// At the address of this value.
+    Value(usize),
+    /// A member of the object at this address: one that is missing, or one that the type does not have.
+    Member(usize, String),
+}
+
+/// One thing that is wrong.
+#[derive(Debug)]
+struct Fault {
+    place: Place,
+    path: String,
+    message: String,
+    missing: Option<&'static str>,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+impl de::Error for Fault {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        let message = expected_found(&message.to_string());
+        Self { place: Place::Unknown, path: String::new(), message, missing: None }
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Self { missing: Some(field), ..Self::custom("is required, but missing") }
+    }
 }
 
 /// serde's `invalid type: A, expected B`, the other way round.
@@ -29,77 +104,5 @@ fn expected_found(message: &str) -> String {
         // The caller knows what it has sent: the beginning will do.
         Some((found, expected)) => format!("expected {expected}, found {found:.100}"),
         None => message.to_owned(),
-    }
-}
-
-/// Where the parser stood when it gave up.
-fn offset(body: &[u8], error: &serde_json::Error) -> usize {
-    let lines = body.split_inclusive(|&byte| byte == b'\n');
-    let before: usize = lines.take(error.line().saturating_sub(1)).map(<[u8]>::len).sum();
-    before + error.column()
-}
-
-/// A container that is still open, with the place in it that was reached.
-enum Open<'a> {
-    Object(&'a [u8]),
-    Array(usize),
-}
-
-/// The path of the value at which `text`, the beginning of a JSON text, ends: `body.films[3].id`.
-fn path(text: &[u8]) -> String {
-    let mut open = Vec::new();
-    let mut rest = text;
-    let mut key_next = false;
-    while let Some((&byte, tail)) = rest.split_first() {
-        rest = tail;
-        match byte {
-            b'{' => {
-                open.push(Open::Object(b""));
-                key_next = true;
-            }
-            b'[' => open.push(Open::Array(0)),
-            b'}' | b']' => {
-                open.pop();
-                key_next = false;
-            }
-            b',' => match open.last_mut() {
-                Some(Open::Array(index)) => *index += 1,
-                _ => key_next = true,
-            },
-            b'"' => {
-                let (string, tail) = string(rest);
-                rest = tail;
-                if let (true, Some(Open::Object(key))) = (std::mem::take(&mut key_next), open.last_mut()) {
-                    *key = string;
-                }
-            }
-            _ => {}
-        }
-    }
-    let mut path = String::from("body");
-    for container in open {
-        match container {
-            Open::Object(b"") => {}
-            Open::Object(key) => {
-                path.push('.');
-                path.push_str(&String::from_utf8_lossy(key));
-            }
-            Open::Array(index) => path.push_str(&format!("[{index}]")),
-        }
-    }
-    path
-}
-
-/// Splits off the string that begins here, without its quotes.
-fn string(text: &[u8]) -> (&[u8], &[u8]) {
-    let mut escaped = false;
-    let end = text.iter().position(|&byte| {
-        let ends = byte == b'"' && !escaped;
-        escaped = byte == b'\\' && !escaped;
-        ends
-    });
-    match end.and_then(|end| Some((text.get(..end)?, text.get(end + 1..)?))) {
-        Some(parts) => parts,
-        None => (text, b""),
     }
 }

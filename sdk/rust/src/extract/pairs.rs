@@ -209,15 +209,9 @@ macro_rules! numbers {
 impl<'de> de::Deserializer<'de> for Values<'_> {
     type Error = Fault;
 
+    each_integer!(numbers);
+
     numbers! {
-        deserialize_i8 visit_i8 i8 "a whole number from -128 to 127";
-        deserialize_i16 visit_i16 i16 "a whole number from -32768 to 32767";
-        deserialize_i32 visit_i32 i32 "a whole number of 32 bits";
-        deserialize_i64 visit_i64 i64 "a whole number";
-        deserialize_u8 visit_u8 u8 "a whole number from 0 to 255";
-        deserialize_u16 visit_u16 u16 "a whole number from 0 to 65535";
-        deserialize_u32 visit_u32 u32 "a whole number from 0 to 4294967295";
-        deserialize_u64 visit_u64 u64 "a whole number from 0";
         deserialize_f32 visit_f32 f32 "a number";
         deserialize_f64 visit_f64 f64 "a number";
         deserialize_char visit_char char "one character";
