@@ -23,6 +23,7 @@ mod explain;
 mod flight;
 mod inbox;
 mod lane;
+mod misnamed;
 mod plan;
 mod remote;
 mod rule;

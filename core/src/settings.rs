@@ -18,7 +18,7 @@ pub use mistakes::{Mistake, Mistakes, visible};
 pub use parts::Parts;
 pub use rate::Rate;
 pub use secret::Secret;
-pub use table::{Document, Place, Table};
+pub use table::{Document, Place, Table, nearest};
 pub use value::{ByteSize, FromValue, Percent};
 
 /// Defines an enum whose variants are written as words in TOML: `choice! { pub enum Mode { Fast = "fast", Slow = "slow" } }`.

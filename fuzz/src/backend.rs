@@ -38,7 +38,7 @@ pub fn backend(bytes: &[u8]) -> bool {
         return rest_reply(status, &head, Bytes::copy_from_slice(rest));
     }
     let (trailers, body) = fields(rest);
-    let stream = (protocol == "stream").then_some(StreamBounds { items: 3, bytes: MOST, time: None });
+    let stream = (protocol == "stream").then_some(StreamBounds { items: 3, bytes: MOST, time: None, whole: false });
     grpc_reply(status, head, trailers, body, stream);
     true
 }

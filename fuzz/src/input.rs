@@ -1,6 +1,6 @@
 //! Bytes as choices: a rule, a path, a message. Where they end, zeros follow.
 
-use weft_wire::{KeyList, KeyPath, Kind, Missing, Reply, Request, Shape, Spec};
+use weft_wire::{Encoding, KeyList, KeyPath, Kind, Missing, Reply, Request, Scalar, Shape, Spec};
 
 const KINDS: [Kind; 14] = [
     Kind::Uint32,
@@ -22,6 +22,9 @@ const KINDS: [Kind; 14] = [
 pub(crate) struct Input<'a>(&'a [u8]);
 
 impl<'a> Input<'a> {
+    /// The head of a packed list, and that of one message around it.
+    pub(crate) const MOST_DEPTH: usize = 2;
+
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
@@ -72,8 +75,14 @@ impl<'a> Input<'a> {
         key.iter().map(|part| self.path(Some(part.kind))).collect()
     }
 
+    /// Mostly a field of the message itself.
+    fn route(&mut self) -> Vec<u32> {
+        let number = self.number();
+        if number % 4 == 3 { vec![number, self.number()] } else { vec![number] }
+    }
+
     fn list(&mut self, key: &[KeyPath]) -> KeyList {
-        let field = self.number();
+        let field = self.route();
         match self.below(2) {
             0 => KeyList::Scalars { field, kind: self.kind(key.first().map(|part| part.kind)) },
             _ => KeyList::Messages { field, paths: self.paths(key) },
@@ -90,9 +99,9 @@ impl<'a> Input<'a> {
                 let carry = (0..self.below(4)).map(|_| (self.number(), self.number())).collect();
                 Request::Keys { keys, carry }
             }
-            _ => Request::Requests { field: self.number() },
+            _ => Request::Requests { field: self.route() },
         };
-        let items = self.number();
+        let items = self.route();
         let shape = match self.below(3) {
             0 => Shape::Keyed(self.paths(&key)),
             1 => Shape::Aligned,
@@ -107,7 +116,12 @@ impl<'a> Input<'a> {
             _ => Missing::Listed(self.list(&key)),
         };
         let wrap = (self.below(3) == 1).then(|| self.number());
-        let more = wrap.map(|number| number.wrapping_add(1));
-        Spec { key, key_required, request, reply: Reply { items, shape, item, status, missing, wrap, more } }
+        let more = wrap.map(|number| vec![number.wrapping_add(1)]);
+        let scalar = wrap.filter(|number| number % 2 == 1).map(|number| Scalar {
+            encoding: [Encoding::Varint, Encoding::Len, Encoding::I64, Encoding::I32][number as usize / 2 % 4],
+            absent_is_zero: number % 3 == 0,
+            zero_is_written: number % 5 == 0,
+        });
+        Spec { key, key_required, request, reply: Reply { items, shape, item, status, missing, wrap, scalar, more } }
     }
 }

@@ -23,7 +23,7 @@ pub fn batch(bytes: &[u8]) -> bool {
     let rest = rest.unwrap_or_default();
     let merged = rule.merge(&rest, &keys);
     let foretold = keys.iter().map(|key| rule.key_len(&rest, key)).sum::<usize>() + rule.base_len(&rest);
-    assert!(merged.len() <= foretold && (keys.is_empty() || foretold <= merged.len() + 4));
+    assert!(merged.len() <= foretold && (keys.is_empty() || foretold <= merged.len() + 4 * Input::MOST_DEPTH));
     for reply in [Bytes::copy_from_slice(input.rest()), merged] {
         if let Ok(items) = rule.split_reply(&reply, &keys) {
             assert_eq!(items.len(), keys.len());
@@ -40,14 +40,15 @@ pub fn answers(bytes: &[u8]) -> bool {
     let spec = Spec {
         key: id(),
         key_required: false,
-        request: Request::Keys { keys: KeyList::Scalars { field: 1, kind: Kind::Uint32 }, carry: vec![] },
+        request: Request::Keys { keys: KeyList::Scalars { field: vec![1], kind: Kind::Uint32 }, carry: vec![] },
         reply: Reply {
-            items: 1,
+            items: vec![1],
             shape: if keyed { Shape::Keyed(id()) } else { Shape::Aligned },
             item: vec![],
             status: None,
             missing: if keyed { Missing::Omitted } else { Missing::Never },
             wrap: None,
+            scalar: None,
             more: None,
         },
     };

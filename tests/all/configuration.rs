@@ -66,7 +66,7 @@ endpoints = "static://127.0.0.1:1"
 "#;
 
 /// Line, and what has to be said of it.
-const EXPECTED: [(usize, &str); 22] = [
+const EXPECTED: [(usize, &str); 21] = [
     (2, r#"http.listen: expected an address with a port, such as "127.0.0.1:8080", found the string "nowhere""#),
     (3, r#"http.max-body: expected a size such as "64KiB""#),
     (4, "http.tiemout: unknown key; did you mean `timeout`?"),
@@ -85,7 +85,6 @@ const EXPECTED: [(usize, &str); 22] = [
     (38, "backend.again.tls: "),
     (43, r#"identity can't be forwarded on calls of scope "public""#),
     (45, r#"expected "SERVICE/METHOD" with a service of backend `again`: "#),
-    (46, "batch: `items` is missing: expected a string"),
     (46, "batch: `key` is missing: expected a field name, or a list of them"),
     (49, r#"telemetry.log-format: expected "human" | "json", found the string "xml""#),
     (52, "backend.third.services: `catalog.v1.Films` is served by backend `films` already"),
@@ -241,6 +240,37 @@ async fn check_warns_of_secrets_that_are_not_there_and_serve_does_not_start() {
     folder.change(|text| text.replace("file:/nowhere/token", &format!("file:{}", empty.display())));
     let checked = weft_with("check", &[]).await;
     assert!(checked.code == 2 && checked.err.contains("is empty"), "{checked:?}");
+}
+
+#[tokio::test]
+async fn names_of_methods_and_services_that_no_proto_has_are_mistakes_where_a_proto_could_have_them() {
+    let tables = "[backend.fake.method.\"catalog.v1.Films/GteFilm\"]\nscope = \"public\"\n\
+                  [backend.fake.method.\"people.v1.Poeple/GetPerson\"]\n\
+                  [backend.fake.method.\"catalog.v1.Films/WatchFilms\"]\nscope = \"public\"\n\
+                  [backend.later]\nservices = [\"later.v1.Things\"]\nendpoints = \"static://127.0.0.1:1\"\n\
+                  [backend.later.method.\"later.v1.Things/GetThing\"]\nscope = \"public\"\n";
+    let wrong = |setup: Setup, text: &'static str| async move {
+        let folder = setup.plugin("probe.wasm", &probe()).write();
+        let ended = run(weft(), &["check", "--config", folder.config().to_str().unwrap()]).await;
+        let lines = std::fs::read_to_string(folder.config()).unwrap();
+        let line = lines.lines().position(|line| line.contains(text)).unwrap_or_default() + 1;
+        (ended, format!("weft.toml:{line}: "))
+    };
+    let (ended, place) = wrong(Setup::new().one_backend("127.0.0.1:1", tables), "Poeple").await;
+    let told = "of backend `fake`; did you mean `people.v1.People/GetPerson`?";
+    assert!(ended.code == 2 && ended.err.contains(&place) && ended.err.contains(told), "{}", ended.err);
+
+    let tables = tables.replace("Poeple", "People");
+    let (ended, place) = wrong(Setup::new().one_backend("127.0.0.1:1", &tables), "GteFilm").await;
+    let told = "`catalog.v1.Films` has no method `GteFilm`; did you mean `GetFilm`?";
+    assert!(ended.code == 2 && ended.err.contains(&place) && ended.err.contains(told), "{}", ended.err);
+    assert!(ended.err.contains("has no method `WatchFilms`; it has: "), "{}", ended.err);
+    assert!(!ended.err.contains("later.v1"), "what no plugin knows may be right: {}", ended.err);
+
+    let services = ["catalog.v1.Films", "people.v1.Peple", "reviews.v1.Reviews", "recommend.v1.Recommend"];
+    let (ended, place) = wrong(Setup::new().backend("fake", &services, "127.0.0.1:1", ""), "v1.Peple").await;
+    let told = "no proto has the service `people.v1.Peple`; did you mean `people.v1.People`?";
+    assert!(ended.code == 2 && ended.err.contains(&place) && ended.err.contains(told), "{}", ended.err);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

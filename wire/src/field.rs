@@ -50,6 +50,28 @@ pub(crate) enum Value<'a> {
     I32(u32),
 }
 
+impl Value<'_> {
+    pub(crate) fn wire(&self) -> u8 {
+        match self {
+            Self::Varint(_) => VARINT,
+            Self::I64(_) => I64,
+            Self::Len(_) => LEN,
+            Self::Group => GROUP,
+            Self::I32(_) => I32,
+        }
+    }
+
+    /// Whether a field without presence would not be written for it.
+    pub(crate) fn is_zero(&self) -> bool {
+        match *self {
+            Self::Varint(bits) | Self::I64(bits) => bits == 0,
+            Self::Len(text) => text.is_empty(),
+            Self::Group => false,
+            Self::I32(bits) => bits == 0,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Field<'a> {
     pub(crate) number: u32,
@@ -75,14 +97,7 @@ impl<'a> Field<'a> {
 
     /// Writes this field under another number. Not for groups, whose end carries the number too.
     pub(crate) fn put_as(&self, number: u32, out: &mut Vec<u8>) {
-        let wire = match self.value {
-            Value::Varint(_) => VARINT,
-            Value::I64(_) => I64,
-            Value::Len(_) => LEN,
-            Value::Group => GROUP,
-            Value::I32(_) => I32,
-        };
-        put_tag(out, number, wire);
+        put_tag(out, number, self.value.wire());
         out.extend_from_slice(self.body);
     }
 }
@@ -236,10 +251,38 @@ pub(crate) fn put_tag(out: &mut Vec<u8>, number: u32, wire: u8) {
     put_varint(out, u64::from(number << 3 | u32::from(wire)));
 }
 
+/// Writes a value with its tag. Groups, whose end carries the number too, are left out.
+pub(crate) fn put_value(out: &mut Vec<u8>, number: u32, value: Value<'_>) {
+    match value {
+        Value::Varint(value) => {
+            put_tag(out, number, VARINT);
+            put_varint(out, value);
+        }
+        Value::I64(value) => {
+            put_tag(out, number, I64);
+            out.extend_from_slice(&value.to_le_bytes());
+        }
+        Value::I32(value) => {
+            put_tag(out, number, I32);
+            out.extend_from_slice(&value.to_le_bytes());
+        }
+        Value::Len(value) => {
+            put_head(out, number, value.len());
+            out.extend_from_slice(value);
+        }
+        Value::Group => {}
+    }
+}
+
 /// A length-delimited field's tag and length.
 pub(crate) fn put_head(out: &mut Vec<u8>, number: u32, len: usize) {
     put_tag(out, number, LEN);
     put_varint(out, len as u64);
+}
+
+/// The most that a length-delimited field's tag and length take, below 4 GiB.
+pub(crate) fn most_head(number: u32) -> usize {
+    tag_len(number) + varint_len(u64::from(u32::MAX))
 }
 
 pub(crate) fn varint_len(value: u64) -> usize {

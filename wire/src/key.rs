@@ -22,6 +22,8 @@ pub enum Kind {
     Enum,
     String,
     Bytes,
+    /// A `string` that holds a whole number in decimal, where other places of the same key hold the number itself.
+    Decimal,
 }
 
 /// A key field's value: `B` is a borrowed or an owned run of bytes. One number has one form, of whatever kind it was.
@@ -68,6 +70,15 @@ impl KeyValue {
 }
 
 impl Scalar<&[u8]> {
+    /// The number that it is.
+    pub(crate) fn number(&self) -> Option<i128> {
+        match *self {
+            Scalar::Uint(value) => Some(value.into()),
+            Scalar::Negative(value) => Some(value.into()),
+            Scalar::Text(_) => None,
+        }
+    }
+
     fn own(&self, message: &Bytes) -> Scalar<Bytes> {
         match *self {
             Scalar::Uint(value) => Scalar::Uint(value),
@@ -94,6 +105,13 @@ impl Scalar<Bytes> {
         }
     }
 
+    fn digits(&self) -> String {
+        match self {
+            Scalar::Negative(value) => value.to_string(),
+            other => other.bits().to_string(),
+        }
+    }
+
     fn text(&self) -> &[u8] {
         match self {
             Scalar::Text(text) => text,
@@ -104,6 +122,18 @@ impl Scalar<Bytes> {
 
 fn signed<'a>(value: i64) -> Scalar<&'a [u8]> {
     u64::try_from(value).map_or(Scalar::Negative(value), Scalar::Uint)
+}
+
+/// The number that stands here in decimal, as everybody writes it: no zeros in front, no sign but of a number below zero.
+fn decimal<'a>(text: &[u8]) -> Option<Scalar<&'a [u8]>> {
+    let (digits, is_negative) = text.strip_prefix(b"-").map_or((text, false), |digits| (digits, true));
+    let is_plain = match digits {
+        [b'0'] => !is_negative,
+        [b'1'..=b'9', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    let text = std::str::from_utf8(text).ok().filter(|_| is_plain)?;
+    if is_negative { text.parse().ok().map(Scalar::Negative) } else { text.parse().ok().map(Scalar::Uint) }
 }
 
 fn unzigzag(value: u64) -> i64 {
@@ -127,24 +157,35 @@ impl Kind {
             (Kind::Fixed64, Value::I64(v)) => Scalar::Uint(v),
             (Kind::Sfixed64, Value::I64(v)) => signed(v.cast_signed()),
             (Kind::String | Kind::Bytes, Value::Len(v)) => Scalar::Text(v),
+            (Kind::Decimal, Value::Len(v)) => decimal(v).unwrap_or(Scalar::Text(v)),
             _ => return None,
         })
     }
 
     /// What a field that is left out means.
     pub(crate) fn zero<'a>(self) -> Scalar<&'a [u8]> {
-        if self.is_text() { Scalar::Text(&[]) } else { Scalar::Uint(0) }
+        if self.is_delimited() { Scalar::Text(&[]) } else { Scalar::Uint(0) }
     }
 
     pub(crate) fn is_text(self) -> bool {
         matches!(self, Kind::String | Kind::Bytes)
     }
 
+    /// Whether its values have a length on the wire, so that lists of them are not packed.
+    pub(crate) fn is_delimited(self) -> bool {
+        self.wire() == field::LEN
+    }
+
+    /// Whether it is a number that may be written in decimal elsewhere.
+    pub(crate) fn is_number(self) -> bool {
+        !self.is_text() && !matches!(self, Kind::Bool | Kind::Enum | Kind::Decimal)
+    }
+
     pub(crate) fn wire(self) -> u8 {
         match self {
             Kind::Fixed32 | Kind::Sfixed32 => field::I32,
             Kind::Fixed64 | Kind::Sfixed64 => field::I64,
-            Kind::String | Kind::Bytes => field::LEN,
+            Kind::String | Kind::Bytes | Kind::Decimal => field::LEN,
             _ => field::VARINT,
         }
     }
@@ -154,6 +195,8 @@ impl Kind {
         match self.wire() {
             field::I32 => 4,
             field::I64 => 8,
+            // No number has more than 20 digits, so its length takes one byte.
+            field::LEN if self == Kind::Decimal => 1 + key.digits().len(),
             field::LEN => field::varint_len(key.text().len() as u64) + key.text().len(),
             _ => field::varint_len(self.varint(key)),
         }
@@ -164,6 +207,11 @@ impl Kind {
         match self.wire() {
             field::I32 => out.extend_from_slice(&(key.bits() as u32).to_le_bytes()),
             field::I64 => out.extend_from_slice(&key.bits().to_le_bytes()),
+            field::LEN if self == Kind::Decimal => {
+                let digits = key.digits();
+                field::put_varint(out, digits.len() as u64);
+                out.extend_from_slice(digits.as_bytes());
+            }
             field::LEN => {
                 field::put_varint(out, key.text().len() as u64);
                 out.extend_from_slice(key.text());
@@ -182,24 +230,30 @@ impl Kind {
 
     /// Whether keys of this kind can equal keys of `other`.
     pub(crate) fn compares(self, other: Kind) -> bool {
-        self.is_text() == other.is_text() && (self == Kind::Bool) == (other == Kind::Bool)
+        let is_decimal = |one: Kind, other: Kind| one == Kind::Decimal && !other.is_number() && other != Kind::Decimal;
+        self.is_text() == other.is_text()
+            && (self == Kind::Bool) == (other == Kind::Bool)
+            && !is_decimal(self, other)
+            && !is_decimal(other, self)
     }
 
-    /// Whether every key of this kind can be written as `other`.
+    /// Whether every key of this kind can be written as `other`; of decimals, those within its [`range`](Self::range), the others
+    /// being sent alone.
     pub(crate) fn fits(self, other: Kind) -> bool {
         let ((low, high), (other_low, other_high)) = (self.range(), other.range());
         self.compares(other)
-            && other_low <= low
-            && high <= other_high
+            && (self == Kind::Decimal || other_low <= low && high <= other_high)
             && !(self == Kind::Bytes && other == Kind::String)
     }
 
-    fn range(self) -> (i128, i128) {
+    /// The numbers that it holds.
+    pub(crate) fn range(self) -> (i128, i128) {
         match self {
             Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 | Kind::Enum => (i32::MIN.into(), i32::MAX.into()),
             Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => (i64::MIN.into(), i64::MAX.into()),
             Kind::Uint32 | Kind::Fixed32 => (0, u32::MAX.into()),
             Kind::Uint64 | Kind::Fixed64 => (0, u64::MAX.into()),
+            Kind::Decimal => (i64::MIN.into(), u64::MAX.into()),
             Kind::Bool => (0, 1),
             Kind::String | Kind::Bytes => (0, 0),
         }

@@ -19,8 +19,8 @@
 //! let rule = Rule::new(Spec {
 //!     key: id(),
 //!     key_required: false,
-//!     request: Request::Keys { keys: KeyList::Scalars { field: 1, kind: Kind::Uint32 }, carry: vec![] },
-//!     reply: Reply { items: 1, shape: Shape::Keyed(id()), item: vec![], status: None, missing: Missing::Omitted, wrap: None, more: None },
+//!     request: Request::Keys { keys: KeyList::Scalars { field: vec![1], kind: Kind::Uint32 }, carry: vec![] },
+//!     reply: Reply { items: vec![1], shape: Shape::Keyed(id()), item: vec![], status: None, missing: Missing::Omitted, wrap: None, scalar: None, more: None },
 //! })?;
 //!
 //! let seven = rule.split_request(&Bytes::from_static(b"\x08\x07"))?;
@@ -43,7 +43,7 @@
 //! Every function is total: no input makes it panic, and its time and memory are linear in the input.
 //!
 //! The modules, in reading order: `rule` (the shapes and their check), `request`, `reply`, `element` (what one element of a
-//! reply says); below them `list` (lists of keys), `layout` (where keys stand in a message), `key` (keys as values) and `field`
+//! reply says); below them `list` (lists of keys), `route` (where lists stand in a message), `layout` (where keys stand in a message), `key` (keys as values) and `field`
 //! (the wire format itself). Beside them `read` (fields as text).
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -56,6 +56,7 @@ mod list;
 mod read;
 mod reply;
 mod request;
+mod route;
 mod rule;
 
 pub use field::Malformed;
@@ -64,4 +65,4 @@ pub use layout::{KeyPath, MAX_DEPTH, MAX_PARTS};
 pub use read::Fields;
 pub use reply::{BadReply, Failure, Item};
 pub use request::{Alone, Single};
-pub use rule::{BadRule, KeyList, Missing, Reply, Request, Rule, Shape, Spec};
+pub use rule::{BadRule, Encoding, KeyList, Missing, Reply, Request, Rule, Scalar, Shape, Spec};

@@ -7,10 +7,11 @@ use bytes::Bytes;
 use crate::{
     BadRule, Missing, Reply, Rule, Shape,
     element::Element,
-    field::{Field, Fields, Malformed, Value},
+    field::{Field, Malformed, Value},
     key::{KeyValue, Kind, Scalar},
     layout::{KeyPath, Layout, check_number, check_path},
     list::List,
+    route::Route,
     rule::check_kinds,
 };
 
@@ -66,13 +67,13 @@ pub enum BadReply {
 /// [`Reply`] made ready.
 #[derive(Debug, Clone)]
 pub(crate) struct Splitter {
-    items: u32,
+    items: Route,
     order: Order,
     element: Element,
     /// The list of missing keys.
     listed: Option<List>,
     /// The field that says that there is more elsewhere.
-    more: Option<u32>,
+    more: Option<Route>,
 }
 
 #[derive(Debug, Clone)]
@@ -87,14 +88,18 @@ enum Order {
 
 impl Splitter {
     pub(crate) fn new(reply: Reply, key: &Layout) -> Result<Self, BadRule> {
-        let Reply { items, shape, mut item, mut status, missing, wrap, more } = reply;
-        check_number(items)?;
-        [wrap, more].into_iter().flatten().try_for_each(check_number)?;
-        if more == Some(items) {
-            return Err(BadRule::Overlap(items));
+        let Reply { items, shape, mut item, mut status, missing, wrap, scalar, more } = reply;
+        let items = Route::new(items)?;
+        let more = more.map(Route::new).transpose()?;
+        wrap.map_or(Ok(()), check_number)?;
+        if more.as_ref() == Some(&items) {
+            return Err(BadRule::Overlap(items.number));
+        }
+        if scalar.is_some() && wrap.is_none() {
+            return Err(BadRule::Unwrapped);
         }
         check_element(&item, status.as_deref())?;
-        let listed = listed(&missing, items, key)?;
+        let listed = listed(&missing, &items, key)?;
         let leaves_out = listed.is_some() || missing == Missing::Omitted && item.is_empty();
         if shape == Shape::Aligned && leaves_out {
             return Err(BadRule::AlignedMissing);
@@ -110,8 +115,25 @@ impl Splitter {
                 Order::Keyed { key: element_key(&[KeyPath { path: vec![1], kind }], key)?, last_wins: true }
             }
         };
-        let element = Element { item, status, absent_is_empty, missing, wrap };
+        let element = Element { item, status, absent_is_empty, missing, wrap, scalar };
         Ok(Self { items, order, element, listed, more })
+    }
+
+    /// Puts the answers of one occurrence of the field where their keys stand. Only a list of scalars holds several in one.
+    fn elements(
+        &self,
+        field: &Field<'_>,
+        reply: &Bytes,
+        places: &mut Places<'_>,
+        answers: &mut [Option<Item>],
+    ) -> Result<(), BadReply> {
+        match self.element.packed(field) {
+            None => self.element(field, reply, places, answers),
+            Some(values) => values.into_iter().try_for_each(|value| {
+                let element = Field { value: value?, ..*field };
+                self.element(&element, reply, places, answers)
+            }),
+        }
     }
 
     /// Puts one element's answer where its key stands.
@@ -154,16 +176,16 @@ impl Splitter {
 
     /// Whether the reply says that it goes on elsewhere.
     fn goes_on(&self, reply: &Bytes) -> Result<bool, Malformed> {
-        let Some(more) = self.more else { return Ok(false) };
         let mut goes_on = false;
-        let mut fields = Fields::of(reply);
-        while let Some(field) = fields.find(|number| number == more)? {
+        let Some(more) = &self.more else { return Ok(goes_on) };
+        more.visit::<Malformed>(reply, &mut |field| {
             goes_on = match field.value {
                 Value::Len(text) => !text.is_empty(),
                 Value::Varint(number) => number != 0,
                 _ => false,
             };
-        }
+            Ok(())
+        })?;
         Ok(goes_on)
     }
 
@@ -185,21 +207,29 @@ impl Rule {
     ///
     /// The keys must be distinct: of two equal ones, only one is answered.
     pub fn split_reply(&self, reply: &Bytes, keys: &[KeyValue]) -> Result<Vec<Item>, BadReply> {
+        self.split(reply, keys, false)
+    }
+
+    /// As [`split_reply`](Self::split_reply), of a reply that was cut before its end: what it leaves out is
+    /// [`Item::Elsewhere`].
+    pub fn split_cut_reply(&self, reply: &Bytes, keys: &[KeyValue]) -> Result<Vec<Item>, BadReply> {
+        self.split(reply, keys, true)
+    }
+
+    fn split(&self, reply: &Bytes, keys: &[KeyValue], is_cut: bool) -> Result<Vec<Item>, BadReply> {
         let splitter = &self.splitter;
         let mut places = Places { keys, cursor: 0, index: None };
         let mut answers = vec![None; keys.len()];
-        let mut fields = Fields::of(reply);
-        while let Some(element) = fields.find(|number| number == splitter.items)? {
-            splitter.element(&element, reply, &mut places, &mut answers)?;
-        }
+        splitter
+            .items
+            .visit::<BadReply>(reply, &mut |field| splitter.elements(field, reply, &mut places, &mut answers))?;
         if let Some(list) = &splitter.listed {
             places.cursor = 0;
-            let mut fields = Fields::of(reply);
-            while let Some(field) = fields.find(|number| number == list.field)? {
-                Splitter::missing(list, &field, reply, &mut places, &mut answers)?;
-            }
+            list.route.visit::<BadReply>(reply, &mut |field| {
+                Splitter::missing(list, field, reply, &mut places, &mut answers)
+            })?;
         }
-        splitter.finish(answers, &places, splitter.goes_on(reply)?)
+        splitter.finish(answers, &places, is_cut || splitter.goes_on(reply)?)
     }
 
     /// How many elements of the reply carry a key that is none of `keys`. None should; where there are some, a key that has no
@@ -208,11 +238,12 @@ impl Rule {
         let Order::Keyed { key, .. } = &self.splitter.order else { return 0 };
         let mut places = Places { keys, cursor: 0, index: None };
         let mut strays = 0;
-        let mut fields = Fields::of(reply);
-        while let Ok(Some(element)) = fields.find(|number| number == self.splitter.items) {
-            let Ok(found) = element.payload().and_then(|payload| key.read(payload)) else { break };
+        // A malformed reply has been refused before anybody asks.
+        let _ = self.splitter.items.visit::<Malformed>(reply, &mut |element| {
+            let found = key.read(element.payload()?)?;
             strays += usize::from(key.with_parts(&found, |parts| places.of(parts, reply)).is_none());
-        }
+            Ok(())
+        });
         strays
     }
 }
@@ -223,10 +254,10 @@ fn element_key(paths: &[KeyPath], key: &Layout) -> Result<Layout, BadRule> {
     Ok(layout)
 }
 
-fn listed(missing: &Missing, items: u32, key: &Layout) -> Result<Option<List>, BadRule> {
+fn listed(missing: &Missing, items: &Route, key: &Layout) -> Result<Option<List>, BadRule> {
     let Missing::Listed(list) = missing else { return Ok(None) };
     let list = List::new(list.clone(), key, Kind::compares)?;
-    if list.field == items { Err(BadRule::Overlap(items)) } else { Ok(Some(list)) }
+    if list.route == *items { Err(BadRule::Overlap(items.number)) } else { Ok(Some(list)) }
 }
 
 fn check_element(item: &[u32], status: Option<&[u32]>) -> Result<(), BadRule> {

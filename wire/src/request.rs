@@ -10,6 +10,7 @@ use crate::{
     key::{KeyValue, Kind, Scalar},
     layout::{Found, Layout, Others, Unread, check_number},
     list::List,
+    route::Route,
 };
 
 /// A single request in two: which item it asks for, and everything else it says.
@@ -31,6 +32,10 @@ pub enum Alone {
     /// It holds a field for which the batch request has no place.
     #[error("the batch request has no place for field {0}")]
     Field(u32),
+    /// A part of its key is no number, or one that has no place in a batch, where a string holds one in decimal: the backend may
+    /// take it for one that is written otherwise.
+    #[error("a part of the key is no number that the batch could hold")]
+    NotNumber,
     /// It leaves out a part of its key, and the rule says that this isn't the same as zero.
     #[error("a part of the key is left out")]
     NoKey,
@@ -43,19 +48,16 @@ pub enum Alone {
 #[derive(Debug, Clone)]
 pub(crate) enum Merger {
     Keys { list: List, carry: Vec<(u32, u32)> },
-    Requests { field: u32 },
+    Requests { route: Route },
 }
 
 impl Merger {
     pub(crate) fn new(request: Request, key: &Layout) -> Result<Self, BadRule> {
         match request {
-            Request::Requests { field } => {
-                check_number(field)?;
-                Ok(Self::Requests { field })
-            }
+            Request::Requests { field } => Ok(Self::Requests { route: Route::new(field)? }),
             Request::Keys { keys, carry } => {
                 let list = List::new(keys, key, Kind::fits)?;
-                let mut taken = vec![list.field];
+                let mut taken = vec![list.route.root()];
                 for (place, &(from, to)) in carry.iter().enumerate() {
                     check_number(from)?;
                     check_number(to)?;
@@ -101,7 +103,7 @@ impl Rule {
         if self.key_required && !self.key.complete(&found) {
             return Err(Alone::NoKey);
         }
-        let key = self.key.with_parts(&found, |parts| own(request, parts, self.key.kinds()))?;
+        let key = self.key.with_parts(&found, |parts| self.own(request, parts))?;
         Ok(Single { key, rest: rest.finish(request) })
     }
 
@@ -117,9 +119,12 @@ impl Rule {
                 out.extend_from_slice(rest);
                 list.put(keys, &mut out);
             }
-            Merger::Requests { field } => {
+            Merger::Requests { route } => {
+                if !route.is_flat() && !keys.is_empty() {
+                    route.put_heads(keys.iter().map(|key| self.key_len(rest, key)).sum(), &mut out);
+                }
                 for key in keys {
-                    field::put_head(&mut out, *field, rest.len() + self.key.len(key));
+                    field::put_head(&mut out, route.number, rest.len() + self.key.len(key));
                     out.extend_from_slice(rest);
                     self.key.put(key, &mut out);
                 }
@@ -129,11 +134,11 @@ impl Rule {
     }
 
     /// What a batch with this `rest` takes before any key. With [`key_len`](Self::key_len) of each key added, no batch below
-    /// 4 GiB is longer, and one with a key is at most 4 bytes shorter.
+    /// 4 GiB is longer, and one with a key is at most 4 bytes shorter, and 4 more for each message around the keys.
     pub fn base_len(&self, rest: &[u8]) -> usize {
         match &self.merger {
             Merger::Keys { list, .. } => rest.len() + list.base_len(),
-            Merger::Requests { .. } => 0,
+            Merger::Requests { route } => route.heads_len(),
         }
     }
 
@@ -141,8 +146,22 @@ impl Rule {
     pub fn key_len(&self, rest: &[u8], key: &KeyValue) -> usize {
         match &self.merger {
             Merger::Keys { list, .. } => list.key_len(key),
-            Merger::Requests { field } => field::delimited_len(*field, rest.len() + self.key.len(key)),
+            Merger::Requests { route } => field::delimited_len(route.number, rest.len() + self.key.len(key)),
         }
+    }
+}
+
+impl Rule {
+    fn own(&self, request: &Bytes, parts: &[Scalar<&[u8]>]) -> Result<KeyValue, Alone> {
+        for ((part, kind), decimal) in parts.iter().zip(self.key.kinds()).zip(&self.decimals) {
+            if let (Scalar::Text(text), Kind::String) = (part, kind) {
+                std::str::from_utf8(text).map_err(|_| Alone::NotUtf8)?;
+            }
+            if let Some((low, high)) = decimal {
+                part.number().filter(|number| (low..=high).contains(&number)).ok_or(Alone::NotNumber)?;
+            }
+        }
+        Ok(KeyValue::own(request, parts))
     }
 }
 
@@ -153,15 +172,6 @@ impl From<Unread> for Alone {
             Unread::Other(number) => Self::Field(number),
         }
     }
-}
-
-fn own(request: &Bytes, parts: &[Scalar<&[u8]>], kinds: &[Kind]) -> Result<KeyValue, Alone> {
-    for (part, kind) in parts.iter().zip(kinds) {
-        if let (Scalar::Text(text), Kind::String) = (part, kind) {
-            std::str::from_utf8(text).map_err(|_| Alone::NotUtf8)?;
-        }
-    }
-    Ok(KeyValue::own(request, parts))
 }
 
 /// Gathers the fields beside the key: as a range of the request for as long as they stand together, else as a copy.

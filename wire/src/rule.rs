@@ -36,25 +36,25 @@ pub enum Request {
     },
     /// `repeated GetXRequest requests`: the single requests themselves (AIP-231).
     Requests {
-        /// The repeated field.
-        field: u32,
+        /// The path to the repeated field.
+        field: Vec<u32>,
     },
 }
 
-/// A list of keys in a message.
+/// A list of keys in a message, or in a message inside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyList {
     /// `repeated K keys`, for keys of one part. Numbers are written packed, and read packed or not.
     Scalars {
-        /// The repeated field.
-        field: u32,
+        /// The path to the repeated field.
+        field: Vec<u32>,
         /// Its type.
         kind: Kind,
     },
     /// `repeated Key keys`: messages with the key's parts, in the order of [`Spec::key`], at these paths.
     Messages {
-        /// The repeated field.
-        field: u32,
+        /// The path to the repeated field.
+        field: Vec<u32>,
         /// One path for each part.
         paths: Vec<KeyPath>,
     },
@@ -63,8 +63,8 @@ pub enum KeyList {
 /// How the batch reply answers each key: a repeated field or map whose elements are, or hold, an item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
-    /// The repeated field or map.
-    pub items: u32,
+    /// The path to the repeated field or map. A message on the way may be repeated too, as those of a stream are.
+    pub items: Vec<u32>,
     /// Which element answers which key.
     pub shape: Shape,
     /// Where the item stands in an element, if that is a wrapper such as
@@ -76,9 +76,32 @@ pub struct Reply {
     pub missing: Missing,
     /// The field of the single reply that holds the item; `None`: the single reply is the item.
     pub wrap: Option<u32>,
+    /// Where an item is no message, what it is. It needs a [`Reply::wrap`] of the same type.
+    pub scalar: Option<Scalar>,
     /// The field of the batch reply that is not empty where it goes on elsewhere (`next_page_token`). What such a reply leaves out
     /// is [`Item::Elsewhere`](crate::Item::Elsewhere), not missing.
-    pub more: Option<u32>,
+    pub more: Option<Vec<u32>>,
+}
+
+/// An item that is no message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scalar {
+    /// How its type is encoded.
+    pub encoding: Encoding,
+    /// Whether an element that leaves it out says zero, as where its field has no presence. An entry of a map always does.
+    pub absent_is_zero: bool,
+    /// Whether a single reply says zero by writing it, as where its field has presence.
+    pub zero_is_written: bool,
+}
+
+/// The wire types of scalars.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "protobuf's own names")]
+pub enum Encoding {
+    Varint,
+    I64,
+    Len,
+    I32,
 }
 
 /// Which element of the reply answers which key.
@@ -138,6 +161,9 @@ pub enum BadRule {
         /// The kind here.
         here: Kind,
     },
+    /// A scalar can't be a reply, which is a message.
+    #[error("an item that is no message needs a field of the single reply")]
+    Unwrapped,
     /// Elements that only their place tells apart can't be left out.
     #[error("an aligned reply can't leave items out")]
     AlignedMissing,
@@ -148,6 +174,8 @@ pub enum BadRule {
 pub struct Rule {
     pub(crate) key: Layout,
     pub(crate) key_required: bool,
+    /// Of each part of the key that a string holds in decimal: the numbers that it can be in all places.
+    pub(crate) decimals: Vec<Option<(i128, i128)>>,
     pub(crate) merger: Merger,
     pub(crate) splitter: Splitter,
 }
@@ -155,14 +183,63 @@ pub struct Rule {
 impl Rule {
     /// Checks `spec` in itself: paths and numbers are valid, no field stands for two things, and keys have the same parts and
     /// kinds that agree wherever they stand.
-    pub fn new(spec: Spec) -> Result<Self, BadRule> {
+    pub fn new(mut spec: Spec) -> Result<Self, BadRule> {
+        let decimals = spec.find_decimals();
         let key = Layout::new(&spec.key)?;
         Ok(Self {
             key_required: spec.key_required,
+            decimals,
             merger: Merger::new(spec.request, &key)?,
             splitter: Splitter::new(spec.reply, &key)?,
             key,
         })
+    }
+}
+
+impl Spec {
+    /// Where a part of the key is a number in one place and a string in another, the string holds the number in decimal.
+    fn find_decimals(&mut self) -> Vec<Option<(i128, i128)>> {
+        let parts = self.key.len();
+        let mut found = Vec::with_capacity(parts);
+        for part in 0..parts {
+            let mut kinds = self.kinds_of(part);
+            let is_decimal = kinds.iter().any(|kind| matches!(**kind, Kind::String | Kind::Decimal))
+                && kinds.iter().any(|kind| kind.is_number());
+            if is_decimal {
+                kinds.iter_mut().filter(|kind| ***kind == Kind::String).for_each(|kind| **kind = Kind::Decimal);
+            }
+            let ranges = kinds.iter().map(|kind| kind.range());
+            let range =
+                ranges.reduce(|(low, high), (other_low, other_high)| (low.max(other_low), high.min(other_high)));
+            found.push(range.filter(|_| self.key.get(part).is_some_and(|path| path.kind == Kind::Decimal)));
+        }
+        found
+    }
+
+    /// The kind of a part of the key, wherever it stands.
+    fn kinds_of(&mut self, part: usize) -> Vec<&mut Kind> {
+        let mut kinds: Vec<&mut Kind> = self.key.get_mut(part).map(|path| &mut path.kind).into_iter().collect();
+        if let Request::Keys { keys, .. } = &mut self.request {
+            kinds.extend(keys.kind_of(part));
+        }
+        kinds.extend(match &mut self.reply.shape {
+            Shape::Keyed(paths) => paths.get_mut(part).map(|path| &mut path.kind),
+            Shape::Map(kind) => Some(kind).filter(|_| part == 0),
+            Shape::Aligned => None,
+        });
+        if let Missing::Listed(list) = &mut self.reply.missing {
+            kinds.extend(list.kind_of(part));
+        }
+        kinds
+    }
+}
+
+impl KeyList {
+    fn kind_of(&mut self, part: usize) -> Option<&mut Kind> {
+        match self {
+            Self::Scalars { kind, .. } => Some(kind).filter(|_| part == 0),
+            Self::Messages { paths, .. } => paths.get_mut(part).map(|path| &mut path.kind),
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 use super::descriptors::Given;
 use crate::{
     model::Scope,
-    settings::{ByteSize, FromValue, Place, Secret, Table},
+    settings::{ByteSize, FromValue, Place, Secret, Table, nearest},
     upstream,
 };
 use std::{collections::BTreeMap, time::Duration};
@@ -27,6 +27,7 @@ pub struct BackendConfig {
     pub name: String,
     /// Full names of the gRPC services that it serves.
     pub services: Vec<String>,
+    pub services_place: Place,
     /// Bounds every call; a method may say otherwise.
     pub timeout: Duration,
     pub upstream: upstream::Config,
@@ -100,8 +101,8 @@ pub struct BatchConfig {
     pub key: Vec<String>,
     /// The repeated field of the batch request that takes the keys.
     pub keys: String,
-    /// The repeated (or map) field of the batch reply that holds the items.
-    pub items: String,
+    /// The repeated (or map) field of the batch reply that holds the items; `None`: the messages of a stream are the items.
+    pub items: Option<String>,
     /// The field of an item that is its key; `None`: items stand in the order of the keys.
     pub item_key: Option<Vec<String>>,
     /// The field of an element that holds the item, where elements are wrappers.
@@ -209,15 +210,24 @@ impl BackendConfig {
         for (method, section) in table.table("method").named_tables() {
             let service = method.split_once('/').map(|(service, _)| service);
             if !service.is_some_and(|service| services.iter().any(|s| s == service)) {
-                section.mistake(
-                    "",
-                    format!("expected \"SERVICE/METHOD\" with a service of backend `{name}`: {}", services.join(", ")),
-                );
+                section.mistake("", misplaced(&name, &services, &method));
             }
             let config = MethodConfig::read(&section);
             methods.insert(method, config);
         }
-        Self { name, services, timeout, upstream, methods, descriptors, place: table.place("") }
+        let services_place = table.place("services");
+        Self { name, services, services_place, timeout, upstream, methods, descriptors, place: table.place("") }
+    }
+}
+
+fn misplaced(backend: &str, services: &[String], method: &str) -> String {
+    let expected = format!("expected \"SERVICE/METHOD\" with a service of backend `{backend}`");
+    let near = method.split_once('/').and_then(|(service, method)| {
+        Some(format!("{}/{method}", nearest(service, services.iter().map(String::as_str))?))
+    });
+    match near {
+        Some(near) => format!("{expected}; did you mean `{near}`?"),
+        None => format!("{expected}: {}", services.join(", ")),
     }
 }
 
@@ -291,7 +301,7 @@ impl CacheConfig {
 impl BatchConfig {
     fn read(table: &Table<'_>) -> Option<Self> {
         let (via, key, keys, items) =
-            (table.required("via"), table.required::<Names>("key"), table.required("keys"), table.required("items"));
+            (table.required("via"), table.required::<Names>("key"), table.required("keys"), table.optional("items"));
         let max = table.within("max", 100_usize, 2, 10_000);
         let max_bytes = table.within("max-bytes", ByteSize(1 << 20), ByteSize(64), ByteSize(64 << 20)).as_usize();
         let (item_key, item, status) = (
@@ -306,7 +316,7 @@ impl BatchConfig {
             via: via?,
             key: key?.0,
             keys: keys?,
-            items: items?,
+            items,
             item_key,
             item,
             status,

@@ -100,6 +100,10 @@ impl Engine {
         Some((config, self.transports.get(&config.name)?.clone()))
     }
 
+    pub(super) fn backends(&self) -> &[BackendConfig] {
+        &self.config.backends
+    }
+
     pub(super) fn transport(&self, backend: &str) -> Option<Arc<dyn Transport>> {
         self.transports.get(backend).cloned()
     }

@@ -189,12 +189,7 @@ fn resolve_one(engine: &Engine, name: &str, descriptor: MethodDescriptor) -> Res
     })?;
     let batch = method.and_then(|m| m.batch.as_ref());
     let batch = batch.map(|batch| Batch::new(engine, config, &descriptor, batch)).transpose()?;
-    let bounds = method.map_or(StreamConfig::DEFAULT, |m| m.stream);
-    let stream = descriptor.is_server_streaming().then(|| StreamBounds {
-        items: bounds.items,
-        bytes: bounds.bytes.as_usize(),
-        time: bounds.time,
-    });
+    let stream = stream_bounds(config, &descriptor);
     let mapping = rest.as_ref().map(|_| Digest::of(&descriptor.parent_pool().encode_to_vec()));
     let spec = batch.as_ref().map(|batch| &batch.spec);
     // None of it has parts in no order, or one that differs between hosts.
@@ -263,10 +258,16 @@ impl Batch {
             )));
         }
         let rest = rest(config, &via)?;
+        // One more message than there are keys tells that the stream has ended; what it leaves out is asked for again.
+        let stream = stream_bounds(config, &via).map(|bounds| StreamBounds {
+            items: bounds.items.max(batch.max.saturating_add(1)),
+            whole: true,
+            ..bounds
+        });
         Ok(Self {
             rule,
             spec,
-            method: Arc::new(Method::new(&config.name, &name, true, rest, &engine.metrics)),
+            method: Arc::new(Method::new(&config.name, &name, true, rest, &engine.metrics).streaming(stream)),
             max: batch.max,
             max_bytes: batch.max_bytes,
             lanes: Lanes::default(),
@@ -274,6 +275,14 @@ impl Batch {
             round_trip: AtomicU64::new(0),
         })
     }
+}
+
+/// How much is taken of a method that answers with a stream.
+fn stream_bounds(config: &BackendConfig, method: &MethodDescriptor) -> Option<StreamBounds> {
+    let name = format!("{}/{}", method.parent_service().full_name(), method.name());
+    let bounds = config.methods.get(&name).map_or(StreamConfig::DEFAULT, |m| m.stream);
+    let StreamConfig { items, bytes, time } = bounds;
+    method.is_server_streaming().then(|| StreamBounds { items, bytes: bytes.as_usize(), time, whole: false })
 }
 
 /// How a method of a REST backend is called.
@@ -286,6 +295,9 @@ fn rest(config: &BackendConfig, method: &MethodDescriptor) -> Result<Option<Rest
         (Protocol::Grpc, None) => Ok(None),
         (Protocol::Grpc, Some(_)) => Err(wrong("`http` is for backends with protocol = \"rest\"".to_owned())),
         (Protocol::Rest, None) => Err(wrong(format!("a REST backend needs `http = \"GET /…\"` for {name}"))),
+        (Protocol::Rest, Some(_)) if method.is_server_streaming() => {
+            Err(wrong("http: it answers with a stream, and a response has one message: say so in its proto".to_owned()))
+        }
         (Protocol::Rest, Some(text)) => {
             let response_body = configured.and_then(|m| m.response_body.as_deref());
             let resolved = Rest::resolve(text, response_body, method.input(), method.output());

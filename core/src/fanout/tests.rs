@@ -6,5 +6,6 @@ mod kit;
 mod plans;
 mod races;
 mod rules;
+mod shapes;
 mod sharing;
 mod simulation;

@@ -249,7 +249,7 @@ impl Drop for Table<'_> {
         for (name, _) in self.entries.into_iter().flatten() {
             let key = name.get_ref().as_ref();
             if !asked.contains(key) {
-                let near = asked.iter().find(|known| is_near(known, key));
+                let near = nearest(key, asked.iter().map(String::as_str));
                 let hint = match near {
                     Some(near) => format!("unknown key; did you mean `{near}`?"),
                     None if asked.is_empty() => "unknown key".to_owned(),
@@ -264,8 +264,14 @@ impl Drop for Table<'_> {
     }
 }
 
-/// At most two letters differ.
-fn is_near(a: &str, b: &str) -> bool {
+/// The known name that is nearest to `name`, of which at most two letters differ.
+pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let near = known.map(|known| (distance(known, name), known)).min()?;
+    (near.0 <= 2).then_some(near.1)
+}
+
+/// How many letters differ.
+fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.chars().enumerate() {
@@ -280,5 +286,5 @@ fn is_near(a: &str, b: &str) -> bool {
             *first = i + 1;
         }
     }
-    row.last().is_some_and(|distance| *distance <= 2)
+    row.last().copied().unwrap_or_default()
 }

@@ -184,7 +184,7 @@ impl Metrics {
         r.register("batch_size", "Calls that travelled in one batch", self.batch_size.clone());
         r.register(
             "batch_oddities",
-            "Batch replies that were cut short, or left keys out and held others that nobody asked for",
+            "Batch replies that were cut short, left keys out and held others that nobody asked for, or did not fit the rule",
             self.batch_oddities.clone(),
         );
         r.register("cache_lookups", "Look-ups in the entity cache, by what it had", self.cache_lookups.clone());

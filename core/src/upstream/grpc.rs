@@ -205,18 +205,28 @@ struct Time {
     most: Duration,
     /// Where nobody has said how long: to be set when it is cut for that.
     cut: Option<Arc<AtomicBool>>,
+    /// Where it has to be whole: to be set when it is cut for whatever bound.
+    bound: Option<Arc<AtomicBool>>,
 }
 
 impl Time {
     fn of(bounds: StreamBounds, remaining: Duration, cut: Arc<AtomicBool>) -> Self {
+        let bound = bounds.whole.then(|| cut.clone());
         match bounds.time {
-            Some(most) => Self { most, cut: None },
-            None => Self { most: remaining.mul_f64(0.9), cut: Some(cut) },
+            Some(most) => Self { most, cut: None, bound },
+            None => Self { most: remaining.mul_f64(0.9), cut: Some(cut), bound },
+        }
+    }
+
+    fn at_a_bound(&self) {
+        if let Some(cut) = &self.bound {
+            cut.store(true, Relaxed);
         }
     }
 
     /// Fails where the call's time is nearly over and nothing has come: that is no empty list.
     fn is_over(&self, list: &[u8]) -> Result<(), Status> {
+        self.at_a_bound();
         match &self.cut {
             Some(_) if list.is_empty() => Err(Status::deadline_exceeded("no answer in time")),
             Some(cut) => {
@@ -257,7 +267,13 @@ async fn stream<S: Answers>(
         }
     };
     let mut messages = opened.into_inner();
-    for _ in 0..bounds.items {
+    let mut items = 0;
+    loop {
+        if items == bounds.items {
+            time.at_a_bound();
+            break;
+        }
+        items += 1;
         let next = tokio::select! {
             next = messages.message() => next?,
             () = &mut cut => {
@@ -267,6 +283,7 @@ async fn stream<S: Answers>(
         };
         let Some(message) = next else { break };
         if list.len() + message.len() > bounds.bytes {
+            time.at_a_bound();
             break;
         }
         list.put_u8(0x0a);

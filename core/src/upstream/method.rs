@@ -15,6 +15,8 @@ pub struct StreamBounds {
     pub bytes: usize,
     /// `None`: the call's time, less a tenth for the way back.
     pub time: Option<Duration>,
+    /// Whether each bound is told as a cut: where a list that is not whole is not what somebody has asked for.
+    pub whole: bool,
 }
 
 /// One method: how it is reached, how it may be treated, and what is measured of it.

@@ -2,7 +2,7 @@
 
 use super::{Failure, Result, print, runtime};
 use crate::{
-    artifact::{Artifact, Auth, EndpointPolicy},
+    artifact::{Artifact, Auth, EndpointPolicy, Isolation},
     config::{Config, memory},
     fanout::{self, Engine, PlanError},
     model::Scope,
@@ -143,7 +143,11 @@ fn check(config: &Config) -> Result<Found> {
         }
         propose(config, artifact, &mut found.proposals);
         found.warnings.extend(shared_with_nobody(config, artifact));
+        found.warnings.extend(remembers_tenants(artifact));
     }
+    let protos: Vec<_> = artifacts.iter().map(|(_, artifact)| &artifact.descriptors).collect();
+    let misnamed = engine.misnamed(&protos).into_iter();
+    found.mistakes.extend(misnamed.map(|(place, message)| place.mistake(message)));
     let claimants: Vec<_> = artifacts.iter().map(|(file, artifact)| Claimant { file, artifact }).collect();
     for (Claimant { file, artifact }, refusal) in clashes(&claimants) {
         found.complain(file, &format_args!("plugin `{}`: {refusal}", artifact.manifest.name));
@@ -180,6 +184,21 @@ fn propose(config: &Config, artifact: &Artifact, proposals: &mut BTreeMap<String
             proposals.insert(format!("[backend.{}.method.\"{method}\"]", backend.name), rule);
         }
     }
+}
+
+/// Endpoints without a subject of a plugin that may remember something by it.
+fn remembers_tenants(artifact: &Artifact) -> Option<String> {
+    let manifest = &artifact.manifest;
+    let is_tenants = |endpoint: &&EndpointPolicy| endpoint.cache.as_ref().is_some_and(|c| c.scope == Scope::Tenant);
+    let endpoints: Vec<_> = manifest.endpoints.iter().filter(is_tenants).map(|e| format!("`{}`", e.name)).collect();
+    (manifest.limits.isolation == Isolation::Reuse && !endpoints.is_empty()).then(|| {
+        format!(
+            "plugin `{}`: instances are used again (isolation = \"reuse\"), and the responses of {} are kept for whole tenants, so their \
+             requests have an empty subject: what the plugin keeps in its own memory has to be kept by issuer and tenant too",
+            manifest.name,
+            endpoints.join(", ")
+        )
+    })
 }
 
 /// Methods whose calls would be batched or cached, if the callers of some endpoints had an identity to share within.

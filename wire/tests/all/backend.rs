@@ -131,7 +131,7 @@ fn paths(shelf: &[u32], number: &[u32]) -> Vec<KeyPath> {
 }
 
 fn by_keys() -> Request {
-    Request::Keys { keys: KeyList::Messages { field: 1, paths: paths(&[1], &[4]) }, carry: vec![(5, 2)] }
+    Request::Keys { keys: KeyList::Messages { field: vec![1], paths: paths(&[1], &[4]) }, carry: vec![(5, 2)] }
 }
 
 fn spec(request: Request, shape: Shape, missing: Missing) -> Spec {
@@ -204,10 +204,10 @@ proptest! {
         (names, shelves, view) in cases(), in_field in any::<bool>(), whole in any::<bool>(),
     ) {
         let shelves = without_errors(shelves);
-        let request = if whole { Request::Requests { field: 8 } } else { by_keys() };
-        let list = KeyList::Messages { field: 2, paths: paths(&[1], &[4]) };
+        let request = if whole { Request::Requests { field: vec![8] } } else { by_keys() };
+        let list = KeyList::Messages { field: vec![2], paths: paths(&[1], &[4]) };
         let mut spec = spec(request, Shape::Keyed(paths(&[2, 1], &[2, 4])), Missing::Listed(list));
-        spec.reply.items = 9;
+        spec.reply.items = vec![9];
         spec.reply.wrap = in_field.then_some(9);
         let items = ask(spec, &names, view, |mut asked| {
             asked.sort();
@@ -230,7 +230,7 @@ proptest! {
     fn aligned_with_empty_for_the_missing((names, shelves, view) in cases()) {
         let shelves = without_errors(shelves);
         let mut spec = spec(by_keys(), Shape::Aligned, Missing::Empty);
-        (spec.reply.items, spec.reply.wrap) = (9, Some(9));
+        (spec.reply.items, spec.reply.wrap) = (vec![9], Some(9));
         let items = ask(spec, &names, view, |asked| {
             let book = |(name, view): &(Name, u32)| match say(&shelves, name, *view) {
                 Said::Book(book) => book,
@@ -246,7 +246,7 @@ proptest! {
     #[test]
     fn outcomes((names, shelves, view) in cases(), in_field in any::<bool>(), keyed in any::<bool>()) {
         let shape = if keyed { Shape::Keyed(paths(&[4, 1], &[4, 4])) } else { Shape::Aligned };
-        let mut spec = spec(Request::Requests { field: 8 }, shape, Missing::Omitted);
+        let mut spec = spec(Request::Requests { field: vec![8] }, shape, Missing::Omitted);
         (spec.reply.item, spec.reply.status) = (vec![1], Some(vec![2]));
         spec.reply.wrap = in_field.then_some(9);
         let items = ask(spec, &names, view, |mut asked| {
@@ -289,7 +289,7 @@ proptest! {
     fn a_map_of_items(known in hash_map(-9..9i32, "[a-z]{0,2}", 0..12), in_field in any::<bool>()) {
         let mut spec = spec(films().request, Shape::Map(Kind::Sint32), Missing::Omitted);
         spec.key = vec![path(&[4], Kind::Sint32)];
-        spec.request = Request::Requests { field: 1 };
+        spec.request = Request::Requests { field: vec![1] };
         spec.reply.wrap = in_field.then_some(9);
         let rule = Rule::new(spec).unwrap();
         let request = |number| Name { shelf: String::new(), number }.encode_to_vec();
@@ -308,7 +308,7 @@ proptest! {
     fn a_map_of_outcomes(known in hash_map("[a-c]{0,1}", any::<bool>(), 0..4)) {
         let mut spec = spec(films().request, Shape::Map(Kind::String), Missing::Omitted);
         spec.key = vec![path(&[1], Kind::String)];
-        spec.request = Request::Requests { field: 1 };
+        spec.request = Request::Requests { field: vec![1] };
         (spec.reply.item, spec.reply.status) = (vec![1], Some(vec![2]));
         let rule = Rule::new(spec).unwrap();
         let shelves = ["", "a", "b", "c"];

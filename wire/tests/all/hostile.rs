@@ -21,13 +21,13 @@ fn rules() -> Vec<Rule> {
         films_with(results),
         films_with(|spec| {
             results(spec);
-            (spec.reply.shape, spec.request) = (Shape::Aligned, Request::Requests { field: 1 });
+            (spec.reply.shape, spec.request) = (Shape::Aligned, Request::Requests { field: vec![1] });
             (spec.reply.missing, spec.key_required) = (Missing::Empty, true);
         }),
         films_with(|spec| {
             spec.key = composite();
-            let keys = KeyList::Messages { field: 3, paths: composite() };
-            spec.reply.missing = Missing::Listed(KeyList::Messages { field: 2, paths: composite() });
+            let keys = KeyList::Messages { field: vec![3], paths: composite() };
+            spec.reply.missing = Missing::Listed(KeyList::Messages { field: vec![2], paths: composite() });
             spec.request = Request::Keys { keys, carry: vec![(3, 1), (4, 4)] };
             spec.reply.shape = Shape::Keyed(composite());
         }),

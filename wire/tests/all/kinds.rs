@@ -23,12 +23,13 @@ fn rule(kind: Kind) -> Rule {
         key_required: false,
         request: Request::Keys { keys: scalars(3, kind), carry: vec![(1, 7)] },
         reply: Reply {
-            items: 1,
+            items: vec![1],
             shape: Shape::Keyed(vec![path(&[6], kind)]),
             item: vec![],
             status: None,
             missing: Missing::Listed(scalars(2, kind)),
             wrap: None,
+            scalar: None,
             more: None,
         },
     })

@@ -14,4 +14,6 @@ mod requests;
 #[cfg(test)]
 mod rules;
 #[cfg(test)]
+mod shapes;
+#[cfg(test)]
 mod support;

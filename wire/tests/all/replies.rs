@@ -59,25 +59,25 @@ fn what_a_reply_leaves_out_while_it_goes_on_elsewhere_is_not_missing() {
     for change in [|_: &mut Spec| {}, aligned, |spec: &mut Spec| spec.reply.missing = Missing::Never] {
         let rule = films_with(|spec| {
             change(spec);
-            spec.reply.more = Some(6);
+            spec.reply.more = Some(vec![6]);
         });
         let cut = split(&rule, &[len(1, &film(7)), len(6, b"next page")]).unwrap();
         assert_eq!(cut, [found(&film(7)), Item::Elsewhere, Item::Elsewhere]);
         let emptied = split(&rule, &[len(1, &film(7)), len(6, b"next page"), len(6, b"")]);
         assert_ne!(emptied, Ok(cut), "the last occurrence counts");
     }
-    let rule = films_with(|spec| spec.reply.more = Some(6));
+    let rule = films_with(|spec| spec.reply.more = Some(vec![6]));
     let whole = split(&rule, &[len(1, &film(7)), len(6, b"")]).unwrap();
     assert_eq!(whole, [found(&film(7)), Item::Missing, Item::Missing]);
     let listed = films_with(|spec| {
         spec.reply.missing = Missing::Listed(scalars(2, Kind::Uint32));
-        spec.reply.more = Some(6);
+        spec.reply.more = Some(vec![6]);
     });
     let told = split(&listed, &[len(1, &film(7)), int(2, 8), int(6, 1)]).unwrap();
     assert_eq!(told, [found(&film(7)), Item::Missing, Item::Elsewhere], "what is said to be missing is");
     assert_eq!(
         Rule::new(Spec {
-            reply: weft_wire::Reply { more: Some(1), ..crate::support::films().reply },
+            reply: weft_wire::Reply { more: Some(vec![1]), ..crate::support::films().reply },
             ..crate::support::films()
         })
         .err(),
@@ -153,7 +153,7 @@ fn missing_keys_are_listed_packed_or_not() {
 
 #[test]
 fn missing_keys_may_be_messages() {
-    let list = KeyList::Messages { field: 2, paths: vec![path(&[3], Kind::Uint64)] };
+    let list = KeyList::Messages { field: vec![2], paths: vec![path(&[3], Kind::Uint64)] };
     let rule = films_with(|spec| spec.reply.missing = Missing::Listed(list));
     let reply = [len(2, &int(3, 9)), len(2, &int(3, 7)), len(1, &film(8))];
     assert_eq!(split(&rule, &reply).unwrap(), [Item::Missing, found(&film(8)), Item::Missing]);

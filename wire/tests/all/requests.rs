@@ -23,7 +23,8 @@ fn composite(key_required: bool) -> Rule {
     films_with(|spec| {
         let paths = vec![path(&[2, 1], Kind::Uint32), path(&[2, 2], Kind::String)];
         (spec.key, spec.key_required) = (paths.clone(), key_required);
-        spec.request = Request::Keys { keys: KeyList::Messages { field: 1, paths: paths.clone() }, carry: vec![] };
+        spec.request =
+            Request::Keys { keys: KeyList::Messages { field: vec![1], paths: paths.clone() }, carry: vec![] };
         spec.reply.shape = Shape::Keyed(paths);
     })
 }
@@ -153,7 +154,7 @@ fn numbers_are_sent_packed_and_strings_one_by_one() {
 
 #[test]
 fn whole_requests_travel_with_their_rest() {
-    let rule = films_with(|spec| spec.request = Request::Requests { field: 2 });
+    let rule = films_with(|spec| spec.request = Request::Requests { field: vec![2] });
     let (seven, rest) = split(&rule, b"\x08\x07\x12\x02de").unwrap();
     let (nine, _) = split(&rule, b"\x08\x09\x12\x02de").unwrap();
     assert_eq!(rule.merge(&rest, &[seven, nine]), b"\x12\x06\x12\x02de\x08\x07\x12\x06\x12\x02de\x08\x09"[..]);

@@ -15,12 +15,13 @@ pub(crate) fn films() -> Spec {
         key_required: false,
         request: Request::Keys { keys: scalars(1, Kind::Uint32), carry: vec![] },
         reply: Reply {
-            items: 1,
+            items: vec![1],
             shape: Shape::Keyed(vec![path(&[1], Kind::Uint32)]),
             item: vec![],
             status: None,
             missing: Missing::Omitted,
             wrap: None,
+            scalar: None,
             more: None,
         },
     }
@@ -33,7 +34,7 @@ pub(crate) fn films_with(change: impl FnOnce(&mut Spec)) -> Rule {
 }
 
 pub(crate) fn scalars(field: u32, kind: Kind) -> KeyList {
-    KeyList::Scalars { field, kind }
+    KeyList::Scalars { field: vec![field], kind }
 }
 
 /// The keys of requests `{ uint32 id = 1 }`, ids below 128.

@@ -15,10 +15,17 @@ use crate::{
     upstream::Outgoing,
 };
 use bytes::Bytes;
-use futures_util::future::{BoxFuture, FutureExt, join};
+use futures_util::{
+    StreamExt,
+    future::{BoxFuture, FutureExt, join},
+    stream,
+};
 use std::sync::Arc;
 use tokio::time::Instant;
-use weft_wire::{Item, KeyValue};
+use weft_wire::{BadReply, Item, KeyValue};
+
+/// Calls of one batch that could not be split which are out at once.
+const ALONE_AT_ONCE: usize = 16;
 
 /// For each key of a batch, the flights that wait for it.
 pub(super) type Groups = Vec<Vec<Arc<Flight>>>;
@@ -73,28 +80,34 @@ impl Lane {
             let (Some(batch), Some(_)) = (&self.plan.batch, keys.first()) else { return };
             engine.metrics.batch_size.observe(keys.len() as f64);
             if keys.len() == 1 {
-                // Any of them, but one that somebody waits for.
-                let wanted = groups.iter().flatten().find(|flight| flight.ends().is_some());
-                let loaded = match wanted {
-                    Some(flight) => engine.load_single(flight, &self.scoped).await,
-                    None => Loaded::unwanted(),
-                };
-                settle_all(engine, groups.iter().flatten(), &loaded);
-                return;
+                return self.one_by_one(engine, groups).await;
             }
             let loaded = self.call(batch, &keys, &groups).await;
             match &loaded.result {
                 // What is wrong with one key says nothing of the others, which may be other callers'.
                 Err(failure) if is_about_an_item(failure.code) => self.halves(engine, keys, groups).await,
                 Err(_) => settle_all(engine, groups.iter().flatten(), &loaded),
-                Ok(reply) => {
-                    let (keys, groups) = self.hand_out(engine, batch, (reply, &loaded), keys, groups);
+                Ok(reply) => match self.hand_out(engine, batch, (reply, &loaded), keys, groups) {
                     // In pieces of half the size at most, however little of them comes back.
-                    self.halves(engine, keys, groups).await;
-                }
+                    Ok((keys, groups)) => self.halves(engine, keys, groups).await,
+                    Err(groups) => self.one_by_one(engine, groups).await,
+                },
             }
         }
         .boxed()
+    }
+
+    /// A call of the method itself for each key.
+    async fn one_by_one(&self, engine: &Engine, groups: Groups) {
+        let alone = |group: Vec<Arc<Flight>>| async move {
+            // Any of them, but one that somebody waits for.
+            let loaded = match group.iter().find(|flight| flight.ends().is_some()) {
+                Some(flight) => engine.load_single(flight, &self.scoped).await,
+                None => Loaded::unwanted(),
+            };
+            settle_all(engine, &group, &loaded);
+        };
+        stream::iter(groups).for_each_concurrent(ALONE_AT_ONCE, alone).await;
     }
 
     async fn halves(&self, engine: &Engine, mut keys: Vec<KeyValue>, mut groups: Groups) {
@@ -129,7 +142,7 @@ impl Lane {
         Loaded::of(answer, trip)
     }
 
-    /// Gives back those of which the reply says that they are elsewhere.
+    /// Gives back those of which the reply says that they are elsewhere; all of them as an error, where it can't be split.
     fn hand_out(
         &self,
         engine: &Engine,
@@ -137,16 +150,16 @@ impl Lane {
         (reply, loaded): (&Bytes, &Loaded),
         keys: Vec<KeyValue>,
         groups: Groups,
-    ) -> (Vec<KeyValue>, Groups) {
-        let items = match batch.rule.split_reply(reply, &keys) {
+    ) -> Result<(Vec<KeyValue>, Groups), Groups> {
+        let split = match loaded.cut {
+            false => batch.rule.split_reply(reply, &keys),
+            true => batch.rule.split_cut_reply(reply, &keys),
+        };
+        let items = match split {
             Ok(items) => items,
             Err(error) => {
-                let via = &batch.method.name;
-                tracing::warn!(method = %self.plan.name, %via, %error, "malformed batch reply");
-                let text = format!("the reply of {via} can't be split into replies of {}: {error}", self.plan.name);
-                let failed = loaded.part(Err(Failure::new(Code::Internal, text)));
-                settle_all(engine, groups.iter().flatten(), &failed);
-                return Default::default();
+                self.tell_of_a_bad_reply(engine, batch, error, keys.len());
+                return Err(groups);
             }
         };
         self.look_for_oddities(engine, batch, (reply, &items), &keys);
@@ -170,7 +183,18 @@ impl Lane {
                 engine.settle(flight, loaded.part(result.clone()), &mut post);
             }
         }
-        elsewhere
+        Ok(elsewhere)
+    }
+
+    fn tell_of_a_bad_reply(&self, engine: &Engine, batch: &Batch, error: BadReply, keys: usize) {
+        let (method, via) = (&*self.plan.name, &batch.method.name);
+        count(engine, method, "unsplittable");
+        if batch.may_tell() {
+            tracing::warn!(
+                method, %via, keys, %error,
+                "a batch reply can't be split into single replies, so each is asked for alone: see whether the batch rule fits the backend"
+            );
+        }
     }
 
     /// Tells of replies that leave something out, and at the same time say that it may be there.
@@ -178,28 +202,29 @@ impl Lane {
         let is_cut = items.contains(&Item::Elsewhere);
         let strays = if items.contains(&Item::Missing) { batch.rule.strays(reply, keys) } else { 0 };
         let (method, via) = (&*self.plan.name, &batch.method.name);
-        let count = |what: &str| {
-            let labels = CacheLabels { method: method.to_owned(), result: what.to_owned() };
-            engine.metrics.batch_oddities.get_or_create(&labels).inc();
-        };
         if is_cut {
-            count("cut-short");
+            count(engine, method, "cut-short");
         }
         if strays > 0 {
-            count("other-keys");
+            count(engine, method, "other-keys");
         }
         if (is_cut || strays > 0) && batch.may_tell() {
             tracing::warn!(
                 method, %via, keys = keys.len(), is_cut, strays,
                 "a batch reply leaves keys out: {}",
                 if is_cut {
-                    "it has a next page, so they are asked for again in smaller batches; lower `max`, or raise the backend's page size"
+                    "it goes on elsewhere (a next page, or a stream that was cut), so they are asked for again in smaller batches; lower `max`, or raise the backend's page size or the bounds of `stream`"
                 } else {
                     "it has items of other keys, which may be the same ones spelt otherwise; they are told as NOT_FOUND"
                 }
             );
         }
     }
+}
+
+fn count(engine: &Engine, method: &str, what: &str) {
+    let labels = CacheLabels { method: method.to_owned(), result: what.to_owned() };
+    engine.metrics.batch_oddities.get_or_create(&labels).inc();
 }
 
 /// Codes with which a batch may say that one of its items is at fault.

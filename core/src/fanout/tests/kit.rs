@@ -16,7 +16,10 @@ use std::{
     collections::HashMap,
     fmt,
     path::Path,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -97,6 +100,8 @@ pub(super) struct Fake {
     reply: Arc<Reply>,
     /// Attempts that each answer tells of, and who it says has refused the call.
     told: Arc<Mutex<(u32, Option<&'static str>)>>,
+    /// Whether the answers of streams are cut.
+    cuts: Arc<AtomicBool>,
 }
 
 impl fmt::Debug for Fake {
@@ -112,12 +117,13 @@ impl Transport for Fake {
         self.seen.lock().unwrap().push(seen.clone());
         let reply = (self.reply)(&seen);
         let (ended, told) = (self.ended.clone(), self.told.clone());
+        let cut = outgoing.method.stream.is_some() && self.cuts.load(Relaxed);
         Box::pin(async move {
             let late = || Err(Failure::new(Code::DeadlineExceeded, "no answer in time"));
             let result = tokio::time::timeout_at(outgoing.deadline.instant(), reply).await.unwrap_or_else(|_| late());
             *ended.lock().unwrap() += 1;
             let (attempts, refused_by) = *told.lock().unwrap();
-            Answer { refused_by, ..Answer::new(result, attempts) }
+            Answer { refused_by, cut, ..Answer::new(result, attempts) }
         })
     }
 
@@ -157,12 +163,18 @@ impl Fake {
             ended: Arc::default(),
             reply: Arc::new(reply),
             told: Arc::new(Mutex::new((1, None))),
+            cuts: Arc::default(),
         }
     }
 
     /// From now on its answers tell of so many attempts, or that somebody refused the call.
     pub(super) fn tells(&self, attempts: u32, refused_by: Option<&'static str>) {
         *self.told.lock().unwrap() = (attempts, refused_by);
+    }
+
+    /// From now on streams are cut.
+    pub(super) fn cuts_streams(&self) {
+        self.cuts.store(true, Relaxed);
     }
 
     /// Answers honestly after `delay`.

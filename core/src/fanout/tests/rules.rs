@@ -164,10 +164,31 @@ async fn a_reply_that_is_cut_short_says_nothing_of_what_it_leaves_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_malformed_reply_fails_the_batch_as_internal() {
-    let bench = Bench::new(Fake::new(|_| Box::pin(std::future::ready(Ok(b"\x0a\xff".to_vec().into())))), BATCH);
+async fn what_a_batch_reply_does_not_tell_is_asked_for_one_by_one() {
+    use prost::Message;
+    let twice = Items { items: vec![item(1).unwrap(), Item { id: 1, text: "another".into() }], ..Items::default() };
+    for bad in [b"\x0a\xff".to_vec(), twice.encode_to_vec()] {
+        let fake = Fake::new(move |seen| {
+            let is_batch = seen.method.ends_with("BatchGetItems");
+            let answer = if is_batch { Ok(bad.clone().into()) } else { answer(seen) };
+            Box::pin(std::future::ready(answer))
+        });
+        let bench = Bench::new(fake, BATCH);
+        let done = all(&mut bench.session(None, SECOND), gets([1, 2, 2_000_000])).await;
+        let told: Vec<_> = done.iter().map(|done| (done.code, done.text.as_str())).collect();
+        assert_eq!(told, [(0, "item 1"), (0, "item 2"), (Code::NotFound as u32, "")]);
+        assert_eq!((bench.fake.batches(), bench.fake.count()), (vec![3], 4), "once, and each alone once");
+        assert!(bench.engine.metrics.encode().contains("result=\"unsplittable\""));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_can_not_be_split_into_calls_that_fail_fails_each_of_them() {
+    let bench =
+        Bench::new(Fake::new(|_| Box::pin(std::future::ready(Err(Failure::new(Code::Internal, "bad"))))), BATCH);
     let done = all(&mut bench.session(None, SECOND), gets([1, 2])).await;
     assert!(done.iter().all(|done| done.code == Code::Internal as u32));
+    assert_eq!(bench.fake.count(), 1, "an error is an answer");
 }
 
 #[tokio::test(start_paused = true)]
