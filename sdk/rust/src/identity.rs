@@ -53,9 +53,17 @@ impl Identity {
         &self.issuer
     }
 
-    /// Who the caller is, among the callers of this issuer.
+    /// Who the caller is, among the callers of this issuer. Empty where the response is kept for a whole tenant (`cache = { scope =
+    /// "tenant" }` at the endpoint): then there is no caller, and what is kept by subject would be all tenants'. See [`Identity::key`].
     pub fn subject(&self) -> &str {
         &self.subject
+    }
+
+    /// By what a plugin may keep something for this caller, or tenant, in its own memory (`isolation = "reuse"`): it differs wherever
+    /// the issuer, the tenant or the subject does. [`cache`](crate::cache) needs none, the host keeps it apart.
+    pub fn key(&self) -> String {
+        // Written as strings of Rust, so that no part can look like two.
+        format!("{:?} {:?} {:?}", self.issuer, self.tenant, self.subject)
     }
 
     /// The organisation that the caller acts for.
@@ -85,5 +93,31 @@ impl Identity {
     pub fn claim<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
         let mut claims: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&self.claims).ok()?;
         serde_json::from_value(claims.remove(name)?).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Identity;
+
+    #[test]
+    fn keys_differ_wherever_issuer_tenant_or_subject_do() {
+        let of = |issuer: &str, tenant: Option<&str>, subject: &str| {
+            let identity = Identity::of(subject).with_issuer(issuer);
+            tenant.map_or(identity.clone(), |tenant| identity.with_tenant(tenant)).key()
+        };
+        let all = [
+            of("i", None, "a"),
+            of("j", None, "a"),
+            of("i", None, ""),
+            of("i", Some("t"), ""),
+            of("i", Some("u"), ""),
+            of("i", Some("t"), "a"),
+            of("i\" None \"", None, "a"),
+            of("i", Some("t\") \"a"), ""),
+        ];
+        for (place, key) in all.iter().enumerate() {
+            assert!(!all[..place].contains(key), "{key}");
+        }
     }
 }

@@ -91,6 +91,8 @@ mod identity;
 mod json;
 mod list;
 pub mod log;
+#[doc(hidden)]
+pub mod message;
 mod plugin;
 pub mod prelude;
 mod problem;

@@ -9,30 +9,44 @@ use prost_types::{DescriptorProto, FileDescriptorProto, FileDescriptorSet};
 
 use crate::Error;
 use crate::calls::Granted;
+use crate::data;
 use crate::protos;
+use crate::prune;
+
+/// What the author has chosen.
+pub(crate) struct Choices<'a> {
+    pub(crate) bytes: &'a [String],
+    pub(crate) attributes: &'a [(String, String)],
+    pub(crate) messages: &'a [String],
+    pub(crate) data: Option<data::Long>,
+}
 
 /// A tree of modules, named after the packages, with messages and clients.
 pub(crate) fn clients(
     descriptors: &FileDescriptorSet,
     granted: &Granted,
-    bytes: &[String],
-    attributes: &[(String, String)],
+    choices: &Choices<'_>,
 ) -> Result<String, Error> {
     let mut config = Config::new();
-    config.prost_path("::weft_sdk::prost").prost_types_path("::weft_sdk::prost_types").bytes(bytes);
-    for (path, attribute) in attributes {
+    config.prost_path("::weft_sdk::prost").prost_types_path("::weft_sdk::prost_types").bytes(choices.bytes);
+    for (path, attribute) in choices.attributes {
         config.type_attribute(path, attribute);
     }
     let services = granted.services().map(str::to_owned).collect();
     let clients = Clients { services, granted: numbers(descriptors, granted) };
     config.service_generator(Box::new(clients));
 
-    let files = descriptors.file.iter().cloned().map(|mut file| {
-        // Nothing is taken out of the file: comments are found by the place of what they belong to.
-        flatten_comments(&mut file);
+    let mut files = descriptors.file.clone();
+    prune::prune(&mut files, granted, choices.messages);
+    for file in &mut files {
+        flatten_comments(file);
         file.message_type.iter_mut().for_each(distinct_fields);
-        (Module::from_protobuf_package_name(file.package()), file)
-    });
+    }
+    let named = match choices.data {
+        Some(long) => data::attributes(&files, long, &mut config)?,
+        None => String::new(),
+    };
+    let files = files.into_iter().map(|file| (Module::from_protobuf_package_name(file.package()), file));
     let modules = protos::guarded("written as Rust", || {
         config.generate(files.collect()).map_err(|error| Error::new(error.to_string()))
     })?;
@@ -44,6 +58,9 @@ pub(crate) fn clients(
     }
     let mut text = String::from("// Made by weft-build from the .proto files and plugin.toml.\n");
     tree.write(&mut text, 0);
+    if choices.data.is_some() {
+        text = data::tidy(&text) + &named;
+    }
     Ok(text)
 }
 
@@ -209,7 +226,7 @@ fn granted(
         methods,
         "impl {client} {{\n    \
              /// Calls `{full_name}`.\n{comments}    \
-             pub fn {name}<R: ::core::borrow::Borrow<{input}>>(request: R) -> ::weft_sdk::Call<{input}, {output}, R> {{\n        \
+             pub fn {name}(request: {input}) -> ::weft_sdk::Call<{input}, {output}> {{\n        \
                  Self::{constant}.call(request)\n    \
              }}\n\
          }}\n\n",

@@ -19,17 +19,20 @@
 //!
 //! - `catalog::v1::Films::get_film`, which makes a call;
 //! - `catalog::v1::Films::GET_FILM`, the `Method`, for tests;
-//! - `catalog::v1::GetFilmRequest` and all other messages of the file.
+//! - `catalog::v1::GetFilmRequest` and all other messages that granted methods need; [`Builder::message`] adds others.
 //!
-//! A method that exists but is not granted is there too, but using it is an error that says what to add to `plugin.toml`.
+//! A method that exists but is not granted is there too, but using it is an error that says what to add to `plugin.toml`. Of its messages
+//! there is no more than that takes.
 
 #![warn(missing_docs)]
 
 mod calls;
+mod data;
 mod error;
 mod generate;
 mod imports;
 mod protos;
+mod prune;
 mod roots;
 
 use std::env;
@@ -53,6 +56,8 @@ pub struct Builder {
     out: Option<PathBuf>,
     bytes: Vec<String>,
     attributes: Vec<(String, String)>,
+    messages: Vec<String>,
+    data: Option<data::Long>,
     stack: Option<u32>,
 }
 
@@ -99,6 +104,27 @@ impl Builder {
         self
     }
 
+    /// Writes this message too (`"catalog.v1.Film"`), with all that it needs, although no granted method needs it. It has to be in a file
+    /// that a granted service is in or imports. `"."` is all messages of these files.
+    pub fn message(mut self, name: impl Into<String>) -> Self {
+        self.messages.push(name.into());
+        self
+    }
+
+    /// Makes all messages that are written data, which endpoints take and answer as they are: JSON by proto3's mapping. 64-bit numbers and
+    /// bytes are strings, enums are the names of their values, well-known types are what they are everywhere. What is in an `Any` stays
+    /// as its bytes.
+    pub fn data(mut self) -> Self {
+        self.data = Some(data::Long::Text);
+        self
+    }
+
+    /// As [`Builder::data`], with 64-bit numbers as numbers of JSON. JavaScript has no whole numbers above 2^53.
+    pub fn data_with_numbers(mut self) -> Self {
+        self.data = Some(data::Long::Number);
+        self
+    }
+
     /// Gives the component a stack of so many bytes instead of 128 KiB, up to 1 MiB. A guest that needs more traps; one that needs
     /// less is cleared faster, and takes less memory.
     pub fn stack(mut self, bytes: u32) -> Self {
@@ -130,7 +156,14 @@ impl Builder {
         let sources = protos::Sources::find(&folders, &names)?;
         let granted = calls::resolve(&manifest, wanted, &sources)?;
         let descriptors = sources.compile(granted.services())?;
-        let clients = generate::clients(&descriptors, &granted, &self.bytes, &self.attributes)?;
+        let choices = generate::Choices {
+            bytes: &self.bytes,
+            attributes: &self.attributes,
+            messages: &self.messages,
+            data: self.data,
+        };
+        let clients = generate::clients(&descriptors, &granted, &choices)?;
+        sources.warnings().iter().for_each(|warning| tell_cargo(&format!("warning={warning}")));
 
         write(&out.join("weft.rs"), clients.as_bytes())?;
         write(&out.join("weft.methods"), granted.table().as_bytes())?;

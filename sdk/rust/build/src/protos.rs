@@ -66,6 +66,11 @@ impl Sources {
         unreadable
     }
 
+    /// What is odd about the files that were opened.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        self.roots.warnings()
+    }
+
     /// Compiles the files that declare these services, with all that they import.
     pub(crate) fn compile<'a>(&self, services: impl Iterator<Item = &'a str>) -> Result<FileDescriptorSet, Error> {
         let files: Vec<&str> =

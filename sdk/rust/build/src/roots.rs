@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use prost_types::FileDescriptorProto;
 use protox::file::{File, FileResolver, GoogleFileResolver};
@@ -11,7 +12,11 @@ use protox::file::{File, FileResolver, GoogleFileResolver};
 use crate::Error;
 
 #[derive(Debug, Clone)]
-pub(crate) struct Roots(Vec<PathBuf>);
+pub(crate) struct Roots {
+    folders: Vec<PathBuf>,
+    /// What is odd about files, each told once however often a file is opened.
+    warnings: Arc<Mutex<BTreeSet<String>>>,
+}
 
 /// A file as it is found in a root.
 #[derive(Debug)]
@@ -72,18 +77,22 @@ impl Roots {
     pub(crate) fn new(folders: &[PathBuf]) -> Result<Self, Error> {
         let real = |folder: &PathBuf| fs::canonicalize(folder).map_err(|error| Error::file(folder, error));
         folders.iter().map(real).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self(folders.to_vec()))
+        Ok(Self { folders: folders.to_vec(), warnings: Arc::default() })
     }
 
     pub(crate) fn folders(&self) -> &[PathBuf] {
-        &self.0
+        &self.folders
+    }
+
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
     /// All files, each once: one in a root inside a root belongs to the inner one.
     pub(crate) fn files(&self) -> Result<Vec<Proto>, Error> {
-        let roots: BTreeSet<PathBuf> = self.0.iter().filter_map(|root| fs::canonicalize(root).ok()).collect();
+        let roots: BTreeSet<PathBuf> = self.folders.iter().filter_map(|root| fs::canonicalize(root).ok()).collect();
         let mut files = Vec::new();
-        for root in &self.0 {
+        for root in &self.folders {
             let mut paths = Vec::new();
             find(root, &roots, &mut paths)?;
             for path in paths {
@@ -96,13 +105,13 @@ impl Roots {
 
     /// The file that an import means, under the name that it has in the innermost root.
     pub(crate) fn locate(&self, import: &str) -> Option<(String, PathBuf)> {
-        let path = self.0.iter().map(|root| root.join(import)).find(|path| path.is_file())?;
+        let path = self.folders.iter().map(|root| root.join(import)).find(|path| path.is_file())?;
         let real = fs::canonicalize(&path).ok()?;
-        let inner = self.0.iter().filter_map(|root| {
+        let inner = self.folders.iter().filter_map(|root| {
             let rest = real.strip_prefix(fs::canonicalize(root).ok()?).ok()?;
             let name = import_name(Path::new(""), rest);
             // An earlier root may hide it under that name.
-            let hidden = self.0.iter().map(|root| root.join(&name)).find(|path| path.is_file());
+            let hidden = self.folders.iter().map(|root| root.join(&name)).find(|path| path.is_file());
             (fs::canonicalize(hidden?).ok()? == real).then_some(name)
         });
         let name = inner.min_by_key(String::len).unwrap_or_else(|| import.to_owned());
@@ -122,7 +131,8 @@ impl FileResolver for Roots {
                 *import = name;
             }
         }
-        distinct_json_names(&mut descriptor);
+        let warnings = distinct_json_names(&mut descriptor);
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).extend(warnings);
         // With its source, faults are told with their lines.
         Ok(if descriptor == *file.file_descriptor_proto() {
             file
@@ -133,7 +143,8 @@ impl FileResolver for Roots {
 }
 
 /// In proto2 two fields may have one JSON name, about which protoc only warns. The later ones go by their own names then.
-fn distinct_json_names(file: &mut FileDescriptorProto) {
+fn distinct_json_names(file: &mut FileDescriptorProto) -> Vec<String> {
+    let mut warnings = Vec::new();
     if file.syntax() != "proto3" {
         let mut messages: Vec<_> = file.message_type.iter_mut().collect();
         while let Some(message) = messages.pop() {
@@ -146,8 +157,8 @@ fn distinct_json_names(file: &mut FileDescriptorProto) {
                 let place = field.number();
                 let own = field.name().to_owned();
                 let other = if taken.contains(&own) { format!("{own}_{place}") } else { own };
-                crate::tell_cargo(&format!(
-                    "warning={}: `{}` of {} has the JSON name `{name}` of another field; it goes by `{other}`",
+                warnings.push(format!(
+                    "{}: `{}` of {} has the JSON name `{name}` of another field; it goes by `{other}`",
                     file.name.as_deref().unwrap_or_default(),
                     field.name(),
                     message.name.as_deref().unwrap_or_default()
@@ -158,6 +169,7 @@ fn distinct_json_names(file: &mut FileDescriptorProto) {
             messages.extend(message.nested_type.iter_mut());
         }
     }
+    warnings
 }
 
 /// As protoc makes a JSON name: without `_`, and what follows one in capitals.
@@ -212,4 +224,24 @@ fn import_name(folder: &Path, path: &Path) -> String {
     let relative = path.strip_prefix(folder).unwrap_or(path);
     let parts: Vec<_> = relative.iter().map(|part| part.to_string_lossy()).collect();
     parts.join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_json_name_of_two_fields_is_told_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = "syntax = \"proto2\"; message Q { optional string foo_bar = 1; optional string fooBar = 2; }";
+        fs::write(folder.path().join("a.proto"), file).unwrap();
+        let roots = Roots::new(&[folder.path().to_owned()]).unwrap();
+        for roots in [&roots, &roots.clone(), &roots] {
+            roots.open_file("a.proto").unwrap();
+        }
+        assert_eq!(
+            roots.warnings(),
+            ["a.proto: `fooBar` of Q has the JSON name `fooBar` of another field; it goes by `fooBar_2`"]
+        );
+    }
 }

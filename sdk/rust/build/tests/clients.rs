@@ -118,7 +118,7 @@ fn granted_methods_get_clients_and_numbers() {
         "pub const LIST_FILMS: ::weft_sdk::Method<super::super::common::v1::Page, super::super::common::v1::Page> =",
         "pub const WATCH_FILMS: ::weft_sdk::Method<GetFilmRequest, ::weft_sdk::List<Film>> =",
         "pub const CLEAR: ::weft_sdk::Method<(), ()> =",
-        "    /// One film.\n    /// let it = be;\n    pub fn get_film<R:",
+        "    /// One film.\n    /// let it = be;\n    pub fn get_film(request: GetFilmRequest) -> ::weft_sdk::Call<GetFilmRequest, Film> {",
         "`UploadFilms` takes a stream, which a plugin can't send",
         "::core::option::Option<::weft_sdk::prost_types::Timestamp>",
         "pub poster: ::weft_sdk::prost::alloc::vec::Vec<u8>",
@@ -256,8 +256,8 @@ fn each_service_of_a_file_has_its_own_comments() {
     let clients = plugin.text("weft.rs");
     for part in [
         "/// B is for the boxes.\n",
-        "/// Gets one box.\n    pub fn get_one<R:",
-        "/// Gets two boxes.\n    pub fn get_two<R:",
+        "/// Gets one box.\n    pub fn get_one(request: M)",
+        "/// Gets two boxes.\n    pub fn get_two(request: M)",
     ] {
         assert!(clients.contains(part), "{part}\n{clients}");
     }
