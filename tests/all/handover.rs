@@ -2,14 +2,17 @@
 
 use crate::{
     fan::{film as shown, setup},
-    support::{GET_FILM, RATE_FILM, film, rule},
+    support::{GET_FILM, RATE_FILM, film, rule, weft},
 };
 use demo_services::proto::{catalog::v1::Film, reviews::v1::Rating};
+use std::path::Path;
 use tokio::net::TcpStream;
 use weft_tests::{
     host::TestHost,
+    process::HostProcess,
     redis::Redis,
     setup::Setup,
+    tls::Authority,
     tokens::token,
     upstream::{Answer, FakeUpstream, Gate},
     wait::until,
@@ -122,4 +125,65 @@ async fn what_redis_forgets_of_tags_brings_nothing_back_and_no_tag_is_kept_for_e
         (redis.command(&["EXISTS", "weft:m:film:1"]).await == ":0\r\n").then_some(())
     })
     .await;
+}
+
+/// Whoever makes a film untrue while a host loads it, which has looked for it in Redis before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_made_untrue_between_look_and_put_is_not_put() {
+    for by in ["this host", "the other host", "nobody who tells"] {
+        let Some(redis) = Redis::start().await else { return };
+        let (load, ratings) = (Gate::new(), Gate::new());
+        ratings.open();
+        let upstream = upstream(&ratings).await;
+        let (loads, other) = (shared(&upstream, &redis, "").await, shared(&upstream, &redis, "").await);
+        let shut = load.clone();
+        upstream.on(GET_FILM, move |_| Answer::message(&Film { title: "first cut".to_owned(), ..film(1) }).held(&shut));
+        let waiting = tokio::spawn(loads.get("/film/1").send());
+        upstream.arrived(GET_FILM, 1).await;
+        assert_eq!(redis.command(&["EXISTS", "weft:m:film:1"]).await, ":1\r\n", "it has looked");
+        show(&upstream, "director's cut");
+        match by {
+            "this host" => drop(rate(&loads).await.unwrap().ok()),
+            "the other host" => drop(rate(&other).await.unwrap().ok()),
+            _ => assert_eq!(redis.command(&["DEL", "weft:m:film:1"]).await, ":1\r\n"),
+        }
+        until("its mark to be removed", async || {
+            (redis.command(&["EXISTS", "weft:m:film:1"]).await == ":0\r\n").then_some(())
+        })
+        .await;
+        load.open();
+        assert_eq!(waiting.await.unwrap().ok().json()["title"], "first cut", "who came before may have it: {by}");
+        // What is put after it has come is put after it.
+        shown(&loads, "/film/2").await;
+        until("the other film", async || (redis.entries().await > 0).then_some(())).await;
+        assert_eq!(redis.entries().await, 1, "{by}");
+        assert_eq!(shown(&other, "/film/1").await, ("director's cut".to_owned(), "Upstream".to_owned()), "{by}");
+    }
+}
+
+/// By the system's roots, of which each process is told by its environment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_over_tls_is_used_where_its_authority_is_known_and_nowhere_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let (known, unknown) = (Authority::new("known"), Authority::new("unknown"));
+    let [certificate, key] = known.issue(folder.path(), "127.0.0.1");
+    let Some(redis) = Redis::over_tls(&certificate, &key).await else { return };
+    let upstream = upstream(&Gate::new()).await;
+    let setup = on(&upstream, &format!("shared = \"{}\"\nshared-timeout = \"5s\"", redis.tls_url()));
+    let process = async |roots: &Path| {
+        let folder = setup.write();
+        (HostProcess::start_with(weft(), &folder, &[("SSL_CERT_FILE", roots)]).await, folder)
+    };
+
+    let (host, _folder) = process(&known.write(folder.path(), "known.pem")).await;
+    host.until_line("the shared cache is there").await;
+    host.web().get("/film/1").send().await.ok();
+    until("the entry", async || (redis.entries().await == 1).then_some(())).await;
+
+    let (stranger, _folder) = process(&unknown.write(folder.path(), "unknown.pem")).await;
+    let line = stranger.until_line("the shared cache can't be reached; this host works on without it").await;
+    assert!(line.to_lowercase().contains("certificate"), "{line}");
+    let shown = stranger.web().get("/film/1").send().await.ok().json();
+    assert_eq!(shown["origin"], "Upstream", "it is not asked: {shown}");
+    assert_eq!(redis.entries().await, 1, "nor told");
 }

@@ -62,8 +62,14 @@ fn code(status: ExitStatus) -> i32 {
 impl HostProcess {
     /// Waits until it serves.
     pub async fn start(weft: &Path, folder: &Folder) -> Self {
+        Self::start_with(weft, folder, &[]).await
+    }
+
+    /// As [`HostProcess::start`], with more in its environment.
+    pub async fn start_with(weft: &Path, folder: &Folder, environment: &[(&str, &Path)]) -> Self {
         let mut command = Command::new(weft);
         command.arg("serve").arg("--config").arg(folder.config()).stderr(Stdio::piped()).kill_on_drop(true);
+        command.envs(environment.iter().copied());
         let mut child = command.spawn().unwrap();
         let lines = Arc::<Mutex<Vec<String>>>::default();
         let mut output = BufReader::new(child.stderr.take().unwrap()).lines();

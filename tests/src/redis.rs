@@ -3,6 +3,7 @@
 use crate::wait::{soon, until};
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
+    ffi::OsString,
     io::Write,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -21,6 +22,8 @@ pub struct Redis {
     program: PathBuf,
     folder: TempDir,
     address: SocketAddr,
+    /// Where it speaks TLS too, and how.
+    tls: Option<(u16, Vec<OsString>)>,
     child: Option<Child>,
 }
 
@@ -30,6 +33,21 @@ impl Redis {
     /// # Panics
     /// If there is none and `WEFT_REQUIRE_REDIS` is 1.
     pub async fn start() -> Option<Self> {
+        Self::begin(None).await
+    }
+
+    /// As [`Redis::start`]; beside its plain port it has one with TLS, where it shows this certificate, which is for `127.0.0.1`.
+    pub async fn over_tls(certificate: &Path, key: &Path) -> Option<Self> {
+        let mut arguments: Vec<OsString> = ["--tls-auth-clients", "no"].map(OsString::from).to_vec();
+        for (name, file) in
+            [("--tls-cert-file", certificate), ("--tls-key-file", key), ("--tls-ca-cert-file", certificate)]
+        {
+            arguments.extend([name.into(), file.into()]);
+        }
+        Self::begin(Some((free().await.port(), arguments))).await
+    }
+
+    async fn begin(tls: Option<(u16, Vec<OsString>)>) -> Option<Self> {
         let Some(program) = find("redis-server") else {
             let text = "redis-server is not on the PATH (Debian: apt-get install redis-server)";
             assert!(std::env::var_os("WEFT_REQUIRE_REDIS").is_none_or(|value| value != "1"), "{text}");
@@ -37,10 +55,8 @@ impl Redis {
             let _ = writeln!(std::io::stderr(), "SKIPPED, NOT TESTED: the shared cache: {text}");
             return None;
         };
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        drop(listener);
-        let mut redis = Self { program, folder: tempfile::tempdir().unwrap(), address, child: None };
+        let address = free().await;
+        let mut redis = Self { program, folder: tempfile::tempdir().unwrap(), address, tls, child: None };
         redis.run().await;
         Some(redis)
     }
@@ -50,6 +66,9 @@ impl Redis {
         let port = self.address.port().to_string();
         let arguments = ["--bind", "127.0.0.1", "--port", &port, "--save", "", "--appendonly", "no"];
         let mut command = Command::new(&self.program);
+        if let Some((port, arguments)) = &self.tls {
+            command.arg("--tls-port").arg(port.to_string()).args(arguments);
+        }
         command.args(arguments).arg("--dir").arg(self.folder.path()).stdout(Stdio::null()).kill_on_drop(true);
         self.child = Some(command.spawn().unwrap());
         until("redis-server to answer", async || self.try_command(&["PING"]).await.ok()).await;
@@ -80,6 +99,12 @@ impl Redis {
         format!("redis://{}", self.address)
     }
 
+    /// # Panics
+    /// If it speaks no TLS.
+    pub fn tls_url(&self) -> String {
+        format!("rediss://127.0.0.1:{}", self.tls.as_ref().unwrap().0)
+    }
+
     /// What it answers to a command, as it is on the wire.
     pub async fn command(&self, words: &[&str]) -> String {
         self.try_command(words).await.unwrap()
@@ -104,6 +129,11 @@ impl Redis {
         soon("redis-server to answer", stream.read_to_string(&mut answer)).await?;
         Ok(answer.strip_suffix("+OK\r\n").unwrap_or(&answer).to_owned())
     }
+}
+
+/// An address that nobody listens at.
+async fn free() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
 }
 
 fn find(program: &str) -> Option<PathBuf> {
