@@ -256,7 +256,7 @@ impl Gateway {
         let table = self.releases.current();
         let routes = table.routes(&client.name).ok_or_else(|| faults::not_found(&client.name, path))?;
         match routes.find(method, path) {
-            Found::Endpoint(endpoint, params) => Ok(Ok((endpoint.clone(), params))),
+            Found::Endpoint(choice, params) => Ok(Ok((choice.pick(rand::random).clone(), params))),
             Found::OtherMethods(methods) if method == Method::OPTIONS => Ok(Err(methods)),
             Found::OtherMethods(methods) => Err(faults::method_not_allowed(method, path, &methods)),
             Found::Nothing => Err(faults::not_found(&client.name, path)),

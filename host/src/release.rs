@@ -3,16 +3,20 @@
 //! A request picks its release once and keeps it to the end, so a swap loses nothing: the old release is freed when the last request
 //! that began with it is done. A file that can't be put into service is refused with a reason, and what served before goes on.
 
+mod arrange;
 mod candidate;
-mod clashes;
+mod choice;
 mod folder;
 mod loader;
+mod queue;
 mod refusal;
 mod table;
 mod tally;
+mod verify;
 mod watch;
 
-pub use clashes::{Claimant, clashes};
+pub use arrange::{Arrangement, Claim, Claimant, Contender, Held, arrange, holdings};
+pub use choice::Choice;
 pub use loader::{Loader, Report};
 pub use refusal::Refusal;
 pub use table::{Endpoint, Release, Table};

@@ -74,9 +74,7 @@ impl Site {
 
     /// Loads all plugins; what can't be loaded is reported by the loader. Waits a while for the first keys.
     pub(super) async fn load(&self) -> Result<(), StartError> {
-        let first = self.loader.clone();
-        let loaded = tokio::task::spawn_blocking(move || first.refresh()).await;
-        loaded.map_err(|error| StartError::Load(error.to_string()))?;
+        self.loader.refresh().await.map_err(|error| StartError::Load(error.to_string()))?;
         if let Some(verifier) = &self.gateway.verifier {
             verifier.settle(KEYS).await;
         }

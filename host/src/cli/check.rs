@@ -7,7 +7,7 @@ use crate::{
     fanout::{self, Engine, PlanError},
     model::Scope,
     plugin,
-    release::{Claimant, Refusal, clashes},
+    release::{Claimant, Contender, Held, Refusal, arrange},
     settings::{Mistake, Place},
     telemetry::Metrics,
 };
@@ -148,9 +148,13 @@ fn check(config: &Config) -> Result<Found> {
     let protos: Vec<_> = artifacts.iter().map(|(_, artifact)| &artifact.descriptors).collect();
     let misnamed = engine.misnamed(&protos).into_iter();
     found.mistakes.extend(misnamed.map(|(place, message)| place.mistake(message)));
-    let claimants: Vec<_> = artifacts.iter().map(|(file, artifact)| Claimant { file, artifact }).collect();
-    for (Claimant { file, artifact }, refusal) in clashes(&claimants) {
-        found.complain(file, &format_args!("plugin `{}`: {refusal}", artifact.manifest.name));
+    let claimants: Vec<_> =
+        artifacts.iter().map(|(file, artifact)| Contender::from(Claimant { file, artifact })).collect();
+    for (at, refusals) in arrange(&claimants, &Held::default()).refused {
+        let Some((file, artifact)) = artifacts.get(at) else { continue };
+        for refusal in refusals {
+            found.complain(file, &format_args!("plugin `{}`: {refusal}", artifact.manifest.name));
+        }
     }
     found.mistakes.sort();
     found.mistakes.dedup();

@@ -1,4 +1,6 @@
-//! The artifacts in a folder, and which of them have changed.
+//! Where artifacts come from: the files of a folder, and which of them have changed. Files that are removed from it go out of service. A
+//! folder that is away, is no folder, can't be read, or has been replaced by an empty one is somebody's mistake, or a moment of somebody's
+//! work: what serves goes on.
 
 use super::Refusal;
 use bytes::Bytes;
@@ -23,6 +25,11 @@ pub(super) struct Stamp {
 }
 
 impl Stamp {
+    #[cfg(test)]
+    pub(super) fn numbered(number: u64) -> Self {
+        Self { modified: SystemTime::UNIX_EPOCH, size: number, inode: number }
+    }
+
     fn of(meta: &Metadata) -> Self {
         let modified = meta.modified().unwrap_or(SystemTime::UNIX_EPOCH);
         Self { modified, size: meta.len(), inode: meta.ino() }
@@ -36,20 +43,60 @@ impl Stamp {
 
 /// What tells a folder from another one under its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Identity {
+struct Identity {
     device: u64,
     inode: u64,
 }
 
 impl Identity {
-    pub(super) fn of(folder: &Path) -> io::Result<Self> {
+    fn of(folder: &Path) -> io::Result<Self> {
         let meta = fs::metadata(folder)?;
         Ok(Self { device: meta.dev(), inode: meta.ino() })
     }
 }
 
+/// The folder as it was found the last time.
+#[derive(Debug)]
+pub(super) struct Folder {
+    path: PathBuf,
+    identity: Option<Identity>,
+    trouble: Option<String>,
+}
+
+impl Folder {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path, identity: None, trouble: None }
+    }
+
+    /// All artifacts in the folder; `None` if it says nothing of what should be served.
+    pub(super) fn look(&mut self, is_serving: bool) -> Option<BTreeMap<PathBuf, Stamp>> {
+        let found = Identity::of(&self.path).and_then(|identity| Ok((identity, scan(&self.path)?)));
+        let trouble = match found {
+            Ok((identity, found)) => {
+                let is_replaced = self.identity.is_some_and(|before| before != identity);
+                if !(is_replaced && found.is_empty() && is_serving) {
+                    (self.identity, self.trouble) = (Some(identity), None);
+                    return Some(found);
+                }
+                "was replaced by an empty one; what serves goes on until something lies in it".to_owned()
+            }
+            Err(error) => format!("can't be read; what serves goes on: {error}"),
+        };
+        if self.trouble.as_ref() != Some(&trouble) {
+            tracing::error!(folder = %self.path.display(), "the plugin folder {trouble}");
+        }
+        self.trouble = Some(trouble);
+        None
+    }
+
+    /// Why it says nothing.
+    pub(super) fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+}
+
 /// All `.wasm` files of the folder by path.
-pub(super) fn scan(folder: &Path) -> io::Result<BTreeMap<PathBuf, Stamp>> {
+fn scan(folder: &Path) -> io::Result<BTreeMap<PathBuf, Stamp>> {
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();

@@ -1,34 +1,31 @@
 //! From files to a new release table: read, verify, compile, build, swap.
 //!
-//! [`Loader::look`] never waits for a compiler, and parses nothing that no other process came through before: what is new goes to the
-//! [`workshop`], is read and then compiled there by helpers, a few at once, and each release goes into service when it is done. So neither a file that can't be compiled in time nor a whole folder of new ones keeps a removal or
-//! a roll-back waiting. Whoever came first keeps an endpoint, whichever was compiled first.
+//! [`Loader::look`] never waits for a compiler, and parses nothing that no other process came through before: what is new goes into the
+//! [`Queue`], is read and then compiled by processes beside, a few at once, and each release goes into service when it is done. So neither
+//! a file that can't be compiled in time nor a whole folder of new ones keeps a removal or a roll-back waiting.
 
-mod find;
 mod reports;
-mod workshop;
+mod work;
 
 pub use reports::Report;
 
 use super::{
     Config, Refusal, Releases,
-    candidate::{Candidate, Pending, in_order},
-    folder::{self, Stamp},
+    arrange::{Contender, arrange},
+    candidate::{Candidate, Effect, Event, step},
+    folder::{self, Folder, Stamp},
+    queue::{Job, Kind, Queue},
     table::{Release, Table},
+    verify::{Verification, Verified},
 };
-use crate::{
-    artifact::{Artifact, Digest, Manifest},
-    fanout::{Engine, Plans},
-    plugin::{Plugin, Runtime},
-    telemetry::Metrics,
-};
-use bytes::Bytes;
+use crate::{artifact::Digest, fanout::Engine, plugin::Runtime, telemetry::Metrics};
 use std::{
-    collections::BTreeMap,
-    panic::{AssertUnwindSafe, catch_unwind},
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
+use tokio::{sync::watch, task::JoinError};
+use work::{Work, guarded};
 
 /// Looks at files that are being written to, before the host starts without them.
 const MOST_LOOKS: usize = 20;
@@ -37,9 +34,8 @@ const MOST_LOOKS: usize = 20;
 #[derive(Debug)]
 pub struct Loader {
     config: Config,
-    clients: Vec<String>,
+    verification: Verification,
     runtime: Runtime,
-    engine: Arc<Engine>,
     metrics: Metrics,
     releases: Arc<Releases>,
     /// Held while the folder is looked at: one looks at a time.
@@ -47,78 +43,26 @@ pub struct Loader {
     /// Shared by those that load an artifact; of one alone that a host has died of before.
     loading: RwLock<()>,
     state: Mutex<State>,
-    /// Rung when a job is done.
-    done: Condvar,
+    /// Jobs in the queue or under way.
+    open: watch::Sender<usize>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
-    files: BTreeMap<PathBuf, Candidate>,
-    jobs: Vec<Job>,
-    /// The folder in which they were found, and what is wrong with the one that is there now.
-    folder: Option<folder::Identity>,
-    folder_trouble: Option<String>,
-    /// Jobs in the queue or at work.
-    open: usize,
-    /// Threads that read, and threads that compile.
-    readers: usize,
-    compilers: usize,
+    folder: Folder,
+    files: BTreeMap<PathBuf, File>,
+    /// How many files have been seen.
+    seen: u64,
+    queue: Queue<Work>,
     /// Whether the first table was built: until then all wait for all, so that no request sees half of them.
     has_begun: bool,
-    /// Whether something came or went since the folder was looked at: what was refused for its sake may come in now.
-    is_stirred: bool,
-}
-
-impl State {
-    /// Drops what was removed and stands in for nobody.
-    fn sweep(&mut self) {
-        let pending: Vec<Pending> = self.files.values().filter_map(|candidate| candidate.pending.clone()).collect();
-        let is_awaited = |name: &String| {
-            pending.iter().any(|pending| match pending {
-                Pending::Unread | Pending::Suspect => true,
-                Pending::Version(plugin, _) => plugin == name,
-            })
-        };
-        self.files.retain(|_, candidate| {
-            !candidate.is_gone || candidate.good.as_ref().is_some_and(|good| is_awaited(&good.name))
-        });
-    }
-}
-
-/// What takes longer than a look at the folder may.
-#[derive(Debug)]
-struct Job {
-    path: PathBuf,
-    stamp: Stamp,
-    digest: Digest,
-    /// A host has died while it loaded this: it comes last and alone.
-    is_suspect: bool,
-    work: Work,
 }
 
 #[derive(Debug)]
-enum Work {
-    /// By a process of its own, and then here.
-    Read(Bytes),
-    /// It is good as far as it can be without being compiled.
-    Compile(Box<(Artifact, Plans)>),
-}
-
-/// What became of a file.
-#[derive(Debug)]
-enum Examined {
-    Ready(Arc<Release>),
-    Later(Job),
-    /// It is being written to.
-    Unsettled,
-}
-
-/// What is noted of a file.
-#[derive(Debug)]
-enum Outcome {
-    Good(Arc<Release>),
-    Bad(Refusal),
-    Pending(Pending),
+struct File {
+    /// When it was first seen: who came first keeps a version.
+    order: u64,
+    candidate: Candidate<Arc<Release>>,
 }
 
 impl Loader {
@@ -130,9 +74,11 @@ impl Loader {
         metrics: &Metrics,
         releases: Arc<Releases>,
     ) -> Self {
-        let metrics = metrics.clone();
-        let (looking, loading, state, done) = Default::default();
-        Self { config, clients, runtime, engine, metrics, releases, looking, loading, state, done }
+        let (verification, metrics) = (Verification::new(clients, engine), metrics.clone());
+        let (folder, queue) = (Folder::new(config.folder.clone()), Queue::new(runtime.compilers()));
+        let state = Mutex::new(State { folder, files: BTreeMap::new(), seen: 0, queue, has_begun: false });
+        let (looking, loading, open) = Default::default();
+        Self { config, verification, runtime, metrics, releases, looking, loading, state, open }
     }
 
     /// The folder that it loads from.
@@ -144,185 +90,104 @@ impl Loader {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts everything that lies in the folder into service, and returns when that is done. Blocks while it compiles.
-    pub fn refresh(self: &Arc<Self>) {
+    /// Changes the queue, and tells who waits for its end.
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.state();
+        change(&mut state);
+        self.open.send_replace(state.queue.open());
+    }
+
+    /// Puts everything that lies in the folder into service, and returns when that is done.
+    pub async fn refresh(self: &Arc<Self>) -> Result<(), JoinError> {
         // One that can't be made is told of by whoever looks into it.
         let _ = std::fs::create_dir_all(&self.config.folder);
         // A file that somebody never stops writing to is left for later.
         for _ in 0..MOST_LOOKS {
-            if self.look() {
+            let loader = self.clone();
+            if tokio::task::spawn_blocking(move || loader.look()).await? {
                 break;
             }
-            std::thread::sleep(folder::UNSETTLED);
+            tokio::time::sleep(folder::UNSETTLED).await;
         }
+        // The sender lives as long as this does.
+        let _ = self.open.subscribe().wait_for(|open| *open == 0).await;
         let mut state = self.state();
-        while state.open > 0 {
-            state = self.done.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
         if !state.has_begun {
             state.has_begun = true;
-            self.rebuild(&mut state);
+            self.rearrange(&mut state);
         }
+        Ok(())
     }
 
     /// Looks at the folder. What can serve at once does when this returns; the rest is compiled beside. Says no if a file is still
-    /// being written to, and has to be looked at again soon.
+    /// being written to, and has to be looked at again soon. Blocks while it reads files, and needs a runtime.
     pub fn look(self: &Arc<Self>) -> bool {
         let _alone = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(found) = self.find() else { return true };
-        let (mut is_settled, mut jobs) = (true, Vec::new());
-        self.forget(&found);
+        let found = {
+            let state = &mut *self.state();
+            state.folder.look(!state.files.is_empty())
+        };
+        let Some(found) = found else { return true };
+        for path in self.missing(&found) {
+            self.happened(&path, Event::Removed);
+        }
+        let mut is_settled = true;
         for (path, stamp) in self.to_examine(found) {
-            match self.examine(&path, stamp) {
-                Ok(Examined::Unsettled) => is_settled = false,
-                Ok(Examined::Ready(release)) => self.put(&path, stamp, Outcome::Good(release)),
-                Ok(Examined::Later(job)) => {
-                    let pending = if job.is_suspect { Pending::Suspect } else { Pending::Unread };
-                    self.put(&path, stamp, Outcome::Pending(pending));
-                    jobs.push(job);
-                }
-                Err(reason) => self.put(&path, stamp, Outcome::Bad(reason)),
-            }
+            is_settled &= self.examine(&path, stamp);
         }
-        let mut state = self.state();
-        if state.files.values().any(|candidate| candidate.is_gone) {
-            self.rebuild(&mut state);
+        let waiting = self.state().queue.open();
+        if waiting > 0 {
+            tracing::debug!(waiting, at_once = self.runtime.compilers(), "reading and compiling");
         }
-        drop(state);
-        self.queue(jobs);
+        self.begin_jobs();
         is_settled
     }
 
-    /// Notes what is not in the folder any more.
-    fn forget(&self, found: &BTreeMap<PathBuf, Stamp>) {
-        let state = &mut *self.state();
-        for (path, candidate) in &mut state.files {
-            let is_gone = !found.contains_key(path);
-            state.is_stirred |= is_gone && !candidate.is_gone;
-            candidate.is_gone = is_gone;
-            if is_gone {
-                candidate.pending = None;
-            }
-        }
+    fn missing(&self, found: &BTreeMap<PathBuf, Stamp>) -> Vec<PathBuf> {
+        let state = self.state();
+        let missing =
+            state.files.iter().filter(|(path, file)| !found.contains_key(*path) && !file.candidate.is_leaving());
+        missing.map(|(path, _)| path.clone()).collect()
     }
 
-    /// What has changed, and then what may come in because something else has.
     fn to_examine(&self, found: BTreeMap<PathBuf, Stamp>) -> Vec<(PathBuf, Stamp)> {
-        let mut state = self.state();
-        let is_same = |path: &Path, stamp| state.files.get(path).is_some_and(|candidate| candidate.stamp == stamp);
-        let (same, mut changed): (Vec<_>, Vec<_>) = found.into_iter().partition(|(path, stamp)| is_same(path, *stamp));
-        let is_stirred = state.is_stirred || !changed.is_empty();
-        let may_come_in = |path: &Path| {
-            let candidate = state.files.get(path);
-            candidate.is_some_and(|one| one.is_host_troubled() || is_stirred && one.is_blocked())
+        let state = self.state();
+        let is_new = |(path, stamp): &(PathBuf, Stamp)| {
+            state.files.get(path).is_none_or(|file| file.candidate.has_to_be_read(*stamp))
         };
-        changed.extend(same.into_iter().filter(|(path, _)| may_come_in(path)));
-        state.is_stirred = false;
-        changed
+        found.into_iter().filter(is_new).collect()
     }
 
-    /// Notes what became of a file, and lets it serve.
-    fn put(&self, path: &Path, stamp: Stamp, outcome: Outcome) {
-        let mut state = self.state();
-        let next = state.files.values().map(|candidate| candidate.order).max().unwrap_or(0) + 1;
-        let before = state.files.get(path);
-        let order = before.map_or(next, |candidate| candidate.order);
-        let told = before.filter(|before| before.stamp == stamp).and_then(|before| before.refused.clone());
-        let good = before.and_then(|candidate| candidate.good.clone());
-        let last = before.and_then(|candidate| candidate.last.clone());
-        let mut after =
-            Candidate { stamp, good, last, pending: None, refused: None, clash: None, order, is_gone: false };
-        match outcome {
-            Outcome::Good(release) => {
-                after.last = after.last.or(after.good);
-                after.good = Some(release);
-                state.is_stirred = true;
-            }
-            // What was said of it holds until it is compiled.
-            Outcome::Pending(pending) => (after.pending, after.refused) = (Some(pending), told),
-            Outcome::Bad(reason) => {
-                if told.is_none_or(|told| told.to_string() != reason.to_string()) {
-                    self.tell(path, after.good.as_deref(), &reason);
-                }
-                after.refused = Some(Arc::new(reason));
-            }
-        }
-        state.files.insert(path.to_owned(), after);
-        if state.has_begun {
-            self.rebuild(&mut state);
-        }
-    }
-
-    fn tell(&self, path: &Path, good: Option<&Release>, reason: &Refusal) {
-        self.metrics.releases_refused.inc();
-        let goes_on = |old: &Release| format!("{} {} goes on", old.name, old.version);
-        let consequence = good.map_or_else(|| "it is not served".to_owned(), goes_on);
-        tracing::error!(file = %path.display(), "artifact refused, {consequence}: {reason}");
-    }
-
-    /// Loads what can be loaded at once. What others have made must not end the host.
-    fn examine(&self, path: &Path, stamp: Stamp) -> Result<Examined, Refusal> {
-        let examined = catch_unwind(AssertUnwindSafe(|| self.try_examine(path, stamp)));
-        examined.unwrap_or_else(|_| Err(Refusal::Host("it panicked; see standard error".to_owned())))
-    }
-
-    fn try_examine(&self, path: &Path, stamp: Stamp) -> Result<Examined, Refusal> {
+    /// Loads the file, if that can be done at once, or queues it. Says no if it is being written to.
+    fn examine(&self, path: &Path, stamp: Stamp) -> bool {
         if !stamp.is_settled() {
-            return Ok(Examined::Unsettled);
+            return false;
         }
-        let Some(bytes) = folder::read(path, stamp, self.config.max_artifact.0)? else {
-            return Ok(Examined::Unsettled);
+        let bytes = match folder::read(path, stamp, self.config.max_artifact.0) {
+            Ok(None) => return false,
+            Ok(Some(bytes)) => bytes,
+            Err(reason) => {
+                self.happened(path, Event::Found(stamp));
+                self.happened(path, Event::Failed(stamp, reason));
+                return true;
+            }
         };
-        let digest = Digest::of(&bytes);
+        self.happened(path, Event::Found(stamp));
+        let (digest, size) = (Digest::of(&bytes), bytes.len());
         if let Some(known) = self.known(digest, path) {
-            return Ok(Examined::Ready(known));
+            self.happened(path, Event::Ready(stamp, known));
+            return true;
         }
         let is_suspect = self.runtime.has_died_of(digest);
         if is_suspect || !self.runtime.has_compiled(digest) {
-            let (path, work) = (path.to_owned(), Work::Read(bytes));
-            return Ok(Examined::Later(Job { path, stamp, digest, is_suspect, work }));
+            let (path, kind, work) = (path.to_owned(), Kind::Read, Work::Read(bytes));
+            self.change(|state| state.queue.push(Job { path, stamp, digest, size, is_suspect, kind, work }));
+            return true;
         }
-        // A process of its own came through it before.
-        let release = self.marked(digest, false, || {
-            let (artifact, plans) = self.prepare(bytes, path)?;
-            self.load(path, &artifact, plans)
-        });
-        release.map(Examined::Ready)
-    }
-
-    /// Everything that can be said of an artifact without compiling it.
-    fn prepare(&self, bytes: Bytes, path: &Path) -> Result<(Artifact, Plans), Refusal> {
-        let artifact = Artifact::parse(bytes)?;
-        let manifest = &artifact.manifest;
-        if !self.clients.contains(&manifest.client) {
-            return Err(Refusal::NoClient { client: manifest.client.clone(), known: self.clients.join(", ") });
-        }
-        if let Some(taken) = self.same_version(&artifact, path) {
-            return Err(taken);
-        }
-        let plans = self.engine.plans(&artifact).map_err(Refusal::Calls)?;
-        Ok((artifact, plans))
-    }
-
-    /// Whether another file has this version of this plugin with other bytes.
-    fn same_version(&self, artifact: &Artifact, path: &Path) -> Option<Refusal> {
-        let Manifest { name, version, .. } = &artifact.manifest;
-        let state = self.state();
-        let (other, _) = state.files.iter().filter(|(other, candidate)| *other != path && !candidate.is_gone).find(
-            |(_, candidate)| {
-                candidate.good.as_ref().is_some_and(|good| {
-                    good.name == *name && good.version == *version && good.digest != artifact.digest
-                })
-            },
-        )?;
-        let (plugin, version, file) = (name.clone(), version.to_string(), other.display().to_string());
-        Some(Refusal::SameVersion { plugin, version, file })
-    }
-
-    fn load(&self, path: &Path, artifact: &Artifact, plans: Plans) -> Result<Arc<Release>, Refusal> {
-        let overrides = self.config.overrides.get(&artifact.manifest.name).cloned().unwrap_or_default();
-        let plugin = Plugin::load(&self.runtime, artifact, &overrides)?;
-        Ok(Arc::new(Release::new(artifact, path.to_owned(), plugin, plans, &self.metrics)))
+        let loaded = guarded(|| self.load_compiled(path, digest, bytes));
+        let event = loaded.map_or_else(|reason| Event::Failed(stamp, reason), |release| Event::Ready(stamp, release));
+        self.happened(path, event);
+        true
     }
 
     /// The same bytes, loaded before under this or another name.
@@ -330,41 +195,54 @@ impl Loader {
         let state = self.state();
         let here = state.files.get(path).into_iter();
         here.chain(state.files.values())
-            .filter_map(|candidate| candidate.good.as_ref())
+            .filter_map(|file| Some(&file.candidate.loaded()?.release))
             .find(|release| release.digest == digest)
             .cloned()
     }
 
+    /// Takes in what happened to a file, and does what follows from it.
+    fn happened(&self, path: &Path, event: Event<Arc<Release>>) {
+        let state = &mut *self.state();
+        let effects = state.step(path, event);
+        let is_stirred = effects.iter().any(|effect| matches!(effect, Effect::Rearrange));
+        self.tell(state, path, effects);
+        if is_stirred && state.has_begun {
+            self.rearrange(state);
+        }
+    }
+
+    fn tell(&self, state: &State, path: &Path, effects: Vec<Effect>) {
+        let Some(file) = state.files.get(path) else { return };
+        for effect in effects {
+            let Effect::Tell(reason) = effect else { continue };
+            self.metrics.releases_refused.inc();
+            let goes_on = |old: &Arc<Release>| format!("{} {} goes on", old.name, old.version);
+            // Of what clashes with others it is the one before that may serve.
+            let serving = file.candidate.loaded().and_then(|loaded| match &loaded.clash {
+                Some(_) => loaded.before.as_ref(),
+                None => Some(&loaded.release),
+            });
+            let consequence = serving.map_or_else(|| "it is not served".to_owned(), goes_on);
+            tracing::error!(file = %path.display(), "artifact refused, {consequence}: {reason}");
+        }
+    }
+
     /// Makes a table of all that can serve, and swaps it in.
-    fn rebuild(&self, state: &mut State) {
-        state.sweep();
-        let files = &mut state.files;
+    fn rearrange(&self, state: &mut State) {
+        state.dismiss();
+        let (paths, contenders) = state.contenders();
         let live = self.releases.current();
-        let (mut table, mut clashes) = Table::build(&in_order(files, |_| false), &live, &self.metrics);
-        let clashed = |release: &Arc<Release>| clashes.iter().any(|(other, _)| Arc::ptr_eq(other, release));
-        for candidate in files.values_mut().filter(|candidate| !candidate.good.as_ref().is_some_and(clashed)) {
-            candidate.last = None;
-        }
-        if files.values().any(|candidate| candidate.last.is_some()) {
-            // What served from the same file before serves on.
-            let (with_last, more) = Table::build(&in_order(files, |c| c.last.is_some()), &live, &self.metrics);
-            let is_new = |release: &Arc<Release>| !clashes.iter().any(|(other, _)| Arc::ptr_eq(other, release));
-            let more: Vec<_> = more.into_iter().filter(|(release, _)| is_new(release)).collect();
-            clashes.extend(more);
-            table = with_last;
-        }
-        let mut known: Vec<_> = files.values_mut().map(|candidate| candidate.clash.take()).collect();
-        known.retain(Option::is_some);
-        for (release, reason) in clashes {
-            let reason = Arc::new(reason);
-            let is_new = !known.iter().flatten().any(|other| other.to_string() == reason.to_string());
-            if is_new {
-                tracing::error!(plugin = %release.name, version = %release.version, file = %release.file.display(), "release refused: {reason}");
-                self.metrics.releases_refused.inc();
+        let mut arranged = arrange(&contenders, &live.held());
+        for (at, (path, contender)) in paths.iter().zip(&contenders).enumerate() {
+            if contender.behind.is_none() {
+                let clash = arranged.refused.remove(&at).and_then(reports::joined);
+                let effects = state.step(path, Event::Arranged(clash));
+                self.tell(state, path, effects);
             }
-            let mine = files.values_mut().filter(|c| c.good.as_ref().is_some_and(|good| Arc::ptr_eq(good, &release)));
-            mine.for_each(|candidate| candidate.clash = Some(reason.clone()));
         }
+        let serving: BTreeSet<_> = arranged.serving.into_iter().collect();
+        let releases = contenders.into_iter().enumerate().filter(|(at, _)| serving.contains(at));
+        let table = Table::of(releases.map(|(_, contender)| contender.claim).collect(), &self.metrics);
         self.announce(&live, &table);
         self.releases.swap(table);
     }
@@ -383,5 +261,47 @@ impl Loader {
             tracing::info!(plugin = %release.name, version = %release.version, client = %release.client,
                 endpoints = release.endpoints.len(), digest = %release.digest.short(), "release live");
         }
+    }
+}
+
+impl State {
+    fn step(&mut self, path: &Path, event: Event<Arc<Release>>) -> Vec<Effect> {
+        let (order, before) = match self.files.remove(path) {
+            Some(file) => (file.order, Some(file.candidate)),
+            None => (self.seen, None),
+        };
+        let (after, effects) = step(before, event);
+        if let Some(candidate) = after {
+            self.seen = self.seen.max(order + 1);
+            self.files.insert(path.to_owned(), File { order, candidate });
+        }
+        effects
+    }
+
+    /// Drops what was removed and stands in for nobody.
+    fn dismiss(&mut self) {
+        let is_awaited = |name: &str| self.files.values().any(|file| file.candidate.may_become(name));
+        let is_over = |file: &File| {
+            let release = file.candidate.loaded().map(|loaded| &loaded.release);
+            file.candidate.is_leaving() && !release.is_some_and(|release| is_awaited(&release.name))
+        };
+        let over: Vec<_> = self.files.iter().filter(|(_, file)| is_over(file)).map(|(path, _)| path.clone()).collect();
+        over.iter().for_each(|path| drop(self.step(path, Event::Unawaited)));
+    }
+
+    /// The releases of all files with the files' paths, in the order of their claims: who leaves claims nothing against who stays. What
+    /// served before follows what is to serve now.
+    fn contenders(&self) -> (Vec<PathBuf>, Vec<Contender<Arc<Release>>>) {
+        let mut files: Vec<_> = self.files.iter().collect();
+        files.sort_by_key(|(_, file)| (file.candidate.is_leaving(), file.order));
+        let mut contenders = Vec::new();
+        for (path, file) in files {
+            let Some(loaded) = file.candidate.loaded() else { continue };
+            let front = contenders.len();
+            contenders.push((path.clone(), Contender::from(loaded.release.clone())));
+            let before = loaded.before.clone().map(|claim| Contender { claim, behind: Some(front) });
+            contenders.extend(before.map(|before| (path.clone(), before)));
+        }
+        contenders.into_iter().unzip()
     }
 }

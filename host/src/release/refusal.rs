@@ -6,7 +6,7 @@ use crate::{
     plugin::CompileError,
     routing::Taken,
 };
-use std::io;
+use std::{fmt::Display, io};
 
 /// A reason for the operator, complete in itself.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +31,8 @@ pub enum Refusal {
         "{endpoint} of client `{client}` belongs to plugin `{owner}` already; let one of the two give it up, or take another path"
     )]
     EndpointTaken { endpoint: String, client: String, owner: String },
+    #[error("{}", lines(.0))]
+    Several(Vec<Self>),
     #[error("the host failed while loading it: {0}")]
     Host(String),
 }
@@ -47,6 +49,6 @@ impl Refusal {
     }
 }
 
-fn lines(errors: &[PlanError]) -> String {
+fn lines<T: Display>(errors: &[T]) -> String {
     errors.iter().map(|error| format!("  {error}")).collect::<Vec<_>>().join("\n")
 }

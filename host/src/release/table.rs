@@ -1,11 +1,12 @@
 //! The releases in service and the way to them.
 
 use super::{
-    Refusal,
+    arrange::{Claim, Held, holdings},
+    choice::Choice,
     tally::{Observed, Sums, Tally},
 };
 use crate::{
-    artifact::{Artifact, Digest, EndpointPolicy, Limits},
+    artifact::{Artifact, Digest, EndpointName, EndpointPolicy, Limits},
     fanout::Plans,
     plugin::{Cost, Plugin},
     routing::Routes,
@@ -13,8 +14,8 @@ use crate::{
 };
 use http::StatusCode;
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    path::PathBuf,
+    collections::HashMap,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, OnceLock, PoisonError, atomic::Ordering::Relaxed},
     time::{Instant, SystemTime},
 };
@@ -72,7 +73,7 @@ struct Series {
 /// Everything that requests look up. Immutable; a change makes a new one.
 #[derive(Debug, Default)]
 pub struct Table {
-    clients: HashMap<String, Routes<Arc<Endpoint>>>,
+    clients: HashMap<String, Routes<Choice<Arc<Endpoint>>>>,
     releases: Vec<Arc<Release>>,
 }
 
@@ -202,20 +203,7 @@ impl Endpoint {
     }
 }
 
-/// Client, plugin and endpoint.
-type Claim = (String, String, String);
-
-fn claim(release: &Release, policy: &EndpointPolicy) -> Claim {
-    (release.client.clone(), release.name.clone(), policy.name.place())
-}
-
-/// One version of a plugin.
-pub(super) trait Versioned {
-    fn plugin(&self) -> &str;
-    fn version(&self) -> &semver::Version;
-}
-
-impl Versioned for Arc<Release> {
+impl Claim for Arc<Release> {
     fn plugin(&self) -> &str {
         &self.name
     }
@@ -223,73 +211,47 @@ impl Versioned for Arc<Release> {
     fn version(&self) -> &semver::Version {
         &self.version
     }
-}
 
-/// For each plugin its highest version, in the order of the list.
-pub(super) fn highest<'a, V: Versioned>(list: &[&'a V]) -> Vec<&'a V> {
-    let mut newest: BTreeMap<&str, &semver::Version> = BTreeMap::new();
-    for one in list {
-        let version = newest.entry(one.plugin()).or_insert(one.version());
-        *version = (*version).max(one.version());
+    fn client(&self) -> &str {
+        &self.client
     }
-    let is_newest = |one: &&&'a V| newest.get(one.plugin()) == Some(&one.version());
-    list.iter().filter(is_newest).copied().collect()
+
+    fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    fn file(&self) -> &Path {
+        &self.file
+    }
+
+    fn endpoints(&self) -> impl Iterator<Item = &EndpointName> {
+        self.endpoints.iter().map(|policy| &policy.name)
+    }
 }
 
 impl Table {
-    /// Puts together all releases that can stand beside each other; for each plugin the highest version that can. What `live` serves
-    /// stays with the plugin that has it, as long as that declares it; beyond this an endpoint belongs to the first that declares it.
-    /// `releases` come in the order of their claim. Those that can't serve come back with the reason.
-    pub(super) fn build(
-        releases: &[Arc<Release>],
-        live: &Self,
-        metrics: &Metrics,
-    ) -> (Self, Vec<(Arc<Release>, Refusal)>) {
-        let held = live.held();
-        let mut refused: Vec<(Arc<Release>, Refusal)> = Vec::new();
-        loop {
-            let is_refused = |release: &Arc<Release>| refused.iter().any(|(other, _)| Arc::ptr_eq(other, release));
-            let left: Vec<_> = releases.iter().filter(|release| !is_refused(release)).collect();
-            match Self::assemble(&highest(&left), &held, metrics) {
-                Ok(table) => return (table, refused),
-                // Without it the table is put together anew: an older version of it may serve, and keeps what it has.
-                Err(clash) => refused.push(clash),
-            }
-        }
-    }
-
-    /// All endpoints of all these releases; the first clash ends it.
-    fn assemble(
-        releases: &[&Arc<Release>],
-        held: &HashSet<Claim>,
-        metrics: &Metrics,
-    ) -> Result<Self, (Arc<Release>, Refusal)> {
-        let mut table = Self::default();
-        for is_held in [true, false] {
-            for release in releases {
-                let routes = table.clients.entry(release.client.clone()).or_default();
-                for policy in &release.endpoints {
-                    if held.contains(&claim(release, policy)) == is_held {
-                        let endpoint = Arc::new(Endpoint::new(release, policy, metrics));
-                        routes
-                            .add(&policy.name, &release.name, endpoint)
-                            .map_err(|by| ((*release).clone(), Refusal::taken(&release.client, &policy.name, by)))?;
-                    }
+    /// All endpoints of all these releases, of which no two want the same one: [`super::arrange()`] sees to that.
+    pub(super) fn of(releases: Vec<Arc<Release>>, metrics: &Metrics) -> Self {
+        let mut clients: HashMap<_, Routes<_>> = HashMap::new();
+        for release in &releases {
+            let routes = clients.entry(release.client.clone()).or_default();
+            for policy in &release.endpoints {
+                let endpoint = Choice::only(Arc::new(Endpoint::new(release, policy, metrics)));
+                if let Err(taken) = routes.add(&policy.name, &release.name, endpoint) {
+                    tracing::error!(plugin = %release.name, endpoint = %policy.name, "not served: {taken}");
                 }
             }
         }
-        table.releases = releases.iter().map(|release| (*release).clone()).collect();
-        Ok(table)
+        Self { clients, releases }
     }
 
-    fn held(&self) -> HashSet<Claim> {
-        let claims =
-            |release: &Arc<Release>| release.endpoints.iter().map(|policy| claim(release, policy)).collect::<Vec<_>>();
-        self.releases.iter().flat_map(claims).collect()
+    /// Which plugin serves what now.
+    pub(super) fn held(&self) -> Held {
+        self.releases.iter().flat_map(holdings).collect()
     }
 
     /// The endpoints of one client.
-    pub fn routes(&self, client: &str) -> Option<&Routes<Arc<Endpoint>>> {
+    pub fn routes(&self, client: &str) -> Option<&Routes<Choice<Arc<Endpoint>>>> {
         self.clients.get(client)
     }
 
