@@ -8,12 +8,16 @@
 mod doubts;
 mod generations;
 mod marks;
+pub mod record;
 mod shared;
 
 pub use doubts::Untrue;
 pub use generations::Generations;
 pub use marks::{Found, Put, Wanted};
-pub use shared::{Note, Shared};
+pub use shared::{
+    Note, Shared,
+    claims::{Claim, Claimed, Keyed, Known},
+};
 
 use moka::{Expiry, sync::Cache};
 use std::{

@@ -10,7 +10,7 @@ pub use logs::{Config, Listed, LogCaller, LogFormat, init_logs};
 pub use prometheus_client::metrics::{counter::Counter, gauge::Gauge, histogram::Histogram};
 
 pub use metrics::{
-    BackendLabels, CacheLabels, CallLabels, CutLabels, EndpointLabels, ExchangeLabels, JwksLabels, Metrics,
+    BackendLabels, CacheLabels, CallLabels, CutLabels, EndpointLabels, ExchangeLabels, JwksLabels, KeyLabels, Metrics,
     PluginLabels, RequestLabels, SourceLabels, TierLabels, UpstreamLabels,
 };
 pub use retired::{Past, Statuses};

@@ -20,6 +20,7 @@ mod input;
 mod json;
 mod manifest;
 mod query;
+mod record;
 mod template;
 mod token;
 mod wire;
@@ -31,6 +32,7 @@ pub use forwarded::forwarded;
 pub use json::json;
 pub use manifest::manifest;
 pub use query::query;
+pub use record::record;
 pub use template::template;
 pub use token::token;
 pub use wire::{answers, batch, fields};
@@ -39,7 +41,7 @@ pub use wire::{answers, batch, fields};
 pub type Target = (&'static str, fn(&[u8]) -> bool);
 
 /// All of them.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     ("batch", batch),
     ("answers", answers),
     ("fields", fields),
@@ -52,4 +54,5 @@ pub const TARGETS: [Target; 12] = [
     ("json", json),
     ("forwarded", forwarded),
     ("backend", backend),
+    ("record", record),
 ];

@@ -159,5 +159,6 @@ mutations_break_no_promise_of!(
     token,
     json,
     forwarded,
-    backend
+    backend,
+    record
 );

@@ -200,7 +200,8 @@ impl Gateway {
         let (party, token) = (Party::from(identity), token.flatten());
         let target = request.uri.path_and_query().map_or(path, |target| target.as_str());
         let (method, payer) = (&request.method, payer.as_ref());
-        let asked = Asked { method, target, headers: &request.headers, body: &body, payer };
+        let (shared, granted) = (self.engine.shared(), &*self.granted_headers);
+        let asked = Asked { method, target, headers: &request.headers, body: &body, payer, shared, granted };
         let begun = self.answers.begin(&endpoint, &party, asked);
         let begun = tokio::time::timeout_at(deadline.instant(), begun).await.map_err(|_| faults::deadline())??;
         if let Begun::Repeated(answer) = begun {
@@ -334,9 +335,9 @@ async fn answered(run: impl Future<Output = Ran>, mut slot: Slot) -> Ended {
     let Ran { outcome, cost, never_ran, .. } = run.await;
     // A request that never got its turn did nothing, and may be tried again.
     if never_ran {
-        slot.release()
+        slot.release().await;
     } else {
-        slot.fill(outcome.clone())
+        slot.fill(outcome.clone()).await;
     }
     (outcome, cost)
 }

@@ -43,6 +43,7 @@ mod recovery;
 mod refusals;
 mod reloading;
 mod repeats;
+mod repeats_elsewhere;
 mod requests;
 mod responses;
 mod rest;

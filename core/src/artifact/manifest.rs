@@ -47,11 +47,13 @@ crate::choice! {
     }
 }
 
-/// `idempotency = { ttl = "24h", scope = "principal" }`: how long, and to whom, a write's answer is repeated.
+/// `idempotency = { ttl = "24h", scope = "principal", strict = true }`: how long, and to whom, a write's answer is repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Idempotency {
     pub ttl: Duration,
     pub scope: Scope,
+    /// Nothing is done while other hosts can't be asked whether it was done before.
+    pub strict: bool,
 }
 
 /// `cache = { ttl = "30s", scope = "public", vary = ["accept-language"], stale-while-revalidate = "5m" }`: whole responses are kept.
@@ -269,6 +271,7 @@ impl EndpointPolicy {
         let idempotency = section.exists().then(|| Idempotency {
             ttl: section.within("ttl", Duration::from_hours(24), Duration::from_secs(1), Duration::from_hours(24 * 7)),
             scope: section.or("scope", Scope::Principal),
+            strict: section.or("strict", false),
         });
         if idempotency.is_some() && name.starts_with("GET ") {
             section.mistake("", "a GET changes nothing, so its answer need not be kept: remove `idempotency`");

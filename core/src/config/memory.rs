@@ -16,6 +16,8 @@ const SLOT: u64 = 2 << 20;
 const PACKER: u64 = 1 << 20;
 /// Callers and addresses whose rates are remembered, and what each takes.
 const RATES: u64 = 300_000 * 300;
+/// Answers to repeated writes on their way to the shared cache and from it.
+const CLAIMS: u64 = 20 << 20;
 /// Verified tokens, and the same of exchanged ones.
 const TOKENS: u64 = 32 << 20;
 
@@ -34,6 +36,7 @@ pub fn rows(config: &Config, cores: usize) -> Vec<Row> {
     let connection = CONNECTION + 2 * buffer + u64::from(CONNECTION_WINDOW);
     let replies = 8 * limits.arena.0 + limits.messages.0 + limits.response.0 + limits.log.0;
     let caches = [config.fanout.cache_bytes, limits.plugin_cache, limits.idempotency, limits.responses];
+    let claims = config.fanout.shared.as_ref().map_or(0, |_| CLAIMS);
     let packers = (PACKERS * cores) as u64;
     let identity = config.identity.as_ref().map_or(0, |_| 2 * TOKENS);
     let mut rows = vec![
@@ -45,7 +48,7 @@ pub fn rows(config: &Config, cores: usize) -> Vec<Row> {
         Row { what: "answers being packed", bytes: packers * (PACKER + limits.response.0) },
         Row { what: "guests", bytes: u64::from(limits.requests + limits.idle) * (limits.memory.0 + SLOT) },
         Row { what: "messages and replies of guests", bytes: requests * replies },
-        Row { what: "caches", bytes: caches.iter().map(|size| size.0).sum::<u64>() },
+        Row { what: "caches", bytes: caches.iter().map(|size| size.0).sum::<u64>() + claims },
         Row { what: "rates and tokens", bytes: RATES + identity },
         Row { what: "an artifact being loaded", bytes: 4 * config.plugins.max_artifact.0 },
     ];

@@ -142,6 +142,11 @@ impl Engine {
         self.shared.as_ref().map(|shared| shared.is_up())
     }
 
+    /// The second tier, for others than the entity cache.
+    pub fn shared(&self) -> Option<&Arc<Shared>> {
+        self.shared.as_ref()
+    }
+
     /// Starts the load of one flight that travels alone.
     pub(super) fn load(self: &Arc<Self>, unsent: Unsent<'_>, scoped: &Arc<Scoped>) {
         let Some(flight) = unsent.take() else { return };

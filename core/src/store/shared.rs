@@ -1,4 +1,4 @@
-//! The optional second tier, shared by all hosts: Redis or Valkey. The redis crate is named here only.
+//! The optional second tier, shared by all hosts: Redis or Valkey. The redis crate is named here, and in [`claims`], only.
 //!
 //! One connection over RESP3 carries everything: reads and writes, the server's notes of keys that others have changed (client-side
 //! tracking in broadcasting mode), and a channel for invalidations by tag. While it is away every read is a miss and every write is
@@ -6,10 +6,13 @@
 //!
 //! What is true is said by [`super::marks`]. Only invalidations are never dropped ([`super::doubts`]): until one has come through, entries that it concerns are not read.
 
+pub(super) mod claims;
+
 use super::{
     doubts::{Doubts, Job, Untrue},
     marks::{Found, GET, PUT, Put, Wanted, behind, found_in, millis},
 };
+use claims::Claims;
 use redis::{AsyncConnectionConfig, Client, PushInfo, PushKind, RedisError, Value, aio::MultiplexedConnection};
 use serde_json::json;
 use std::{fmt, sync::Arc, time::Duration};
@@ -38,7 +41,10 @@ pub struct Shared {
     client: Client,
     timeout: Duration,
     connection: watch::Sender<Option<MultiplexedConnection>>,
+    /// Whether a connection was tried.
+    tried: watch::Sender<bool>,
     doubts: Doubts,
+    claims: Claims,
     /// Where all its keys begin.
     root: String,
     /// The channel on which it is published what is true no more, by hosts and by anybody else: `{"tags": ["film:7"]}`, `{"all": true}`.
@@ -62,8 +68,9 @@ impl Shared {
         let name = format!("{:016x}", rand::random::<u64>());
         let root = if namespace.is_empty() { "weft:".to_owned() } else { format!("weft/{namespace}:") };
         let channel = format!("{root}invalidate");
-        let (connection, doubts) = (watch::Sender::new(None), Doubts::default());
-        Ok(Arc::new(Self { client, timeout, connection, doubts, root, channel, name }))
+        let (connection, tried) = (watch::Sender::new(None), watch::Sender::new(false));
+        let (doubts, claims) = (Doubts::default(), Claims::default());
+        Ok(Arc::new(Self { client, timeout, connection, tried, doubts, claims, root, channel, name }))
     }
 
     fn entry(&self, key: &str) -> String {
@@ -72,6 +79,10 @@ impl Shared {
 
     fn mark(&self, tag: &str) -> String {
         format!("{}m:{tag}", self.root)
+    }
+
+    fn keyed(&self, key: &str) -> String {
+        format!("{}i:{key}", self.root)
     }
 
     /// Each entry has it, and no tag is called so.
@@ -116,6 +127,7 @@ impl Shared {
                     // What happened before the first note is not known.
                     listener(Note::Unknown);
                     self.set(Some(connection));
+                    self.tried.send_replace(true);
                     pause = Duration::from_millis(50);
                     said = false;
                     tracing::info!("the shared cache is there");
@@ -130,6 +142,7 @@ impl Shared {
                 }
                 Err(_) => {}
             }
+            self.tried.send_replace(true);
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(5));
         }

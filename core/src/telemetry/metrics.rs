@@ -37,6 +37,7 @@ labels!(/** Where keys come from, and how the fetch ended. */ JwksLabels { sourc
 labels!(/** For which backend a token was exchanged: kept, asked for or failed. */ ExchangeLabels { backend, result });
 labels!(/** Endpoints of a backend in one state. */ BackendLabels { backend, state });
 labels!(/** A cache that this host shares with others. */ TierLabels { tier });
+labels!(/** What hosts that share a cache knew of a repeated write's key. */ KeyLabels { result });
 
 labels!(/** Why a connection, or a request on it, was cut or refused. */ CutLabels { reason });
 
@@ -75,6 +76,8 @@ pub struct Metrics {
     pub cache_entries: Gauge,
     pub cache_bytes: Gauge,
     pub cache_up: Family<TierLabels, Gauge>,
+    /// Keys of repeated writes that the shared cache was asked for.
+    pub keys_shared: Family<KeyLabels, Counter>,
     pub releases: Family<PluginLabels, Gauge>,
     pub releases_refused: Counter,
     pub endpoints: Family<BackendLabels, Gauge>,
@@ -119,6 +122,7 @@ impl Default for Metrics {
             cache_entries: Gauge::default(),
             cache_bytes: Gauge::default(),
             cache_up: Family::default(),
+            keys_shared: Family::default(),
             releases: Family::default(),
             releases_refused: Counter::default(),
             endpoints: Family::default(),
@@ -191,6 +195,17 @@ impl Metrics {
         r.register("cache_entries", "Entities in the cache", self.cache_entries.clone());
         r.register_with_unit("cache", "Size of the entity cache", Unit::Bytes, self.cache_bytes.clone());
         r.register("cache_up", "1 while the shared cache is there, 0 while it is away", self.cache_up.clone());
+        self.register_state(r);
+        root
+    }
+
+    /// What the host has, and what it hears of others.
+    fn register_state(&self, r: &mut Registry) {
+        r.register(
+            "idempotency_shared",
+            "Keys of repeated writes that the shared cache was asked for, by what it knew",
+            self.keys_shared.clone(),
+        );
         r.register("release_live", "1 for each release in service", self.releases.clone());
         r.register("release_refused", "Artifacts refused", self.releases_refused.clone());
         r.register("endpoints", "Endpoints of a backend by state", self.endpoints.clone());
@@ -202,7 +217,6 @@ impl Metrics {
             self.jwks_fetched_at.clone(),
         );
         r.register("token_exchanges", "Tokens that calls to backends needed", self.token_exchanges.clone());
-        root
     }
 
     /// This version serves no more: its metrics are told for a while longer. Those whose while is over are forgotten now, but for

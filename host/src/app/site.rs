@@ -68,7 +68,7 @@ impl Site {
         let loader =
             Arc::new(Loader::new(plugins, clients, runtime.clone(), engine.clone(), metrics, releases.clone()));
         let before = before.map(|(before, kept)| (&*before.gateway, kept));
-        let gateway = Arc::new(gateway(config, verifier, engine.clone(), &releases, before));
+        let gateway = Arc::new(gateway(config, metrics, verifier, engine.clone(), &releases, before));
         Ok(Self { gateway, loader, releases, engine, backends })
     }
 
@@ -116,7 +116,17 @@ impl Tasks {
     /// when what was invalidated has come through, or has had its time.
     pub(super) async fn finish(self) {
         self.stop_watching();
-        let told = tokio::time::timeout(TELLING, self.engine.told()).await;
+        let told = tokio::time::timeout(TELLING, self.engine.told());
+        let claims = async {
+            match self.engine.shared() {
+                // Requests go on here until they end, each in its time.
+                Some(shared) if self.engine.has_successor() => shared.claims_ended().await,
+                // What is not told by then, others see by the lease that ends.
+                Some(shared) => drop(tokio::time::timeout(TELLING, shared.claims_ended()).await),
+                None => {}
+            }
+        };
+        let (told, ()) = tokio::join!(told, claims);
         if told.is_err() && !self.engine.has_successor() {
             tracing::error!(
                 "the shared cache could not be told of all that was invalidated; it may hold old replies until they end: publish \
@@ -152,6 +162,7 @@ fn forward(config: &Config, metrics: &Metrics) -> Result<Forward, StartError> {
 
 fn gateway(
     config: &Config,
+    metrics: &Metrics,
     verifier: Option<Arc<Verifier>>,
     engine: Arc<Engine>,
     releases: &Arc<Releases>,
@@ -171,7 +182,10 @@ fn gateway(
         ceilings,
         admission: Arc::new(Admission::new(config.limits.requests as usize * 2)),
         rates: before.map(|(before, _)| before.rates.clone()).unwrap_or_default(),
-        answers: before.map_or_else(|| Answers::new(config.limits.idempotency.0), |(before, _)| before.answers.clone()),
+        answers: match before {
+            Some((before, _)) => before.answers.clone(),
+            None => Answers::new(config.limits.idempotency.0, metrics),
+        },
         responses: match before {
             Some((before, Kept { responses: true, .. })) => before.responses.clone(),
             _ => Shared::new(config.limits.responses.0),

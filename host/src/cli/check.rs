@@ -144,6 +144,7 @@ fn check(config: &Config) -> Result<Found> {
         propose(config, artifact, &mut found.proposals);
         found.warnings.extend(shared_with_nobody(config, artifact));
         found.warnings.extend(remembers_tenants(artifact));
+        found.warnings.extend(strict_alone(config, artifact));
     }
     let protos: Vec<_> = artifacts.iter().map(|(_, artifact)| &artifact.descriptors).collect();
     let misnamed = engine.misnamed(&protos).into_iter();
@@ -199,6 +200,21 @@ fn remembers_tenants(artifact: &Artifact) -> Option<String> {
         format!(
             "plugin `{}`: instances are used again (isolation = \"reuse\"), and the responses of {} are kept for whole tenants, so their \
              requests have an empty subject: what the plugin keeps in its own memory has to be kept by issuer and tenant too",
+            manifest.name,
+            endpoints.join(", ")
+        )
+    })
+}
+
+/// Endpoints that would rather refuse a write than do it twice, where no host can know what others did.
+fn strict_alone(config: &Config, artifact: &Artifact) -> Option<String> {
+    let manifest = &artifact.manifest;
+    let is_strict = |endpoint: &&EndpointPolicy| endpoint.idempotency.is_some_and(|rule| rule.strict);
+    let endpoints: Vec<_> = manifest.endpoints.iter().filter(is_strict).map(|e| format!("`{}`", e.name)).collect();
+    (config.fanout.shared.is_none() && !endpoints.is_empty()).then(|| {
+        format!(
+            "plugin `{}`: {} asks for `idempotency` with `strict`, and hosts share nothing here: each knows its own keys only, until it ends; \
+             set `shared` in [cache]",
             manifest.name,
             endpoints.join(", ")
         )

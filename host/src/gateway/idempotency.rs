@@ -4,20 +4,29 @@
 //! it is: a write that was answered with an error may have been done all the same, and doing it twice is what the key is there to
 //! prevent. So nothing gives way before its time: where there is no room a request is refused before it has begun, and an answer that
 //! is too large or was lost leaves behind that there was one. Only what never ran leaves nothing.
+//!
+//! Each host has a table of its own ([`table`]), which also bounds what its callers leave behind elsewhere. Whoever is the first there asks
+//! the hosts that share a cache with this one ([`elsewhere`]).
 
+mod elsewhere;
+mod slot;
 mod table;
+
+pub(super) use slot::Slot;
 
 use super::{Reply, rates::Payer};
 use crate::{
     artifact::{Digest, Idempotency},
     model::{Blame, Fault, Party, Scope, ShareKey},
     release::Endpoint,
+    store,
+    telemetry::Metrics,
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use std::{sync::Arc, time::Duration};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use std::sync::{Arc, Mutex};
 use table::{Claim, Table};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 const LONGEST_KEY: usize = 255;
 /// What an entry weighs beside its answer.
@@ -25,7 +34,12 @@ const OVERHEAD: usize = 500;
 
 /// Answers by key.
 #[derive(Debug)]
-pub struct Answers(Table<Entry>);
+pub struct Answers {
+    table: Table<Entry>,
+    metrics: Metrics,
+    /// When the log was last told that others can't be asked.
+    told: Mutex<Option<Instant>>,
+}
 
 #[derive(Debug, Clone)]
 struct Entry {
@@ -55,6 +69,10 @@ pub(super) struct Asked<'a> {
     pub(super) body: &'a Bytes,
     /// Whose share of the table it takes; none where only a listed peer is known.
     pub(super) payer: Option<&'a Payer>,
+    /// What the host shares with others.
+    pub(super) shared: Option<&'a Arc<store::Shared>>,
+    /// Response headers that the operator grants, which an answer from elsewhere may have as well.
+    pub(super) granted: &'a [HeaderName],
 }
 
 /// What to do with a request.
@@ -68,21 +86,9 @@ pub(super) enum Begun {
     Repeated(Result<Reply, Fault>),
 }
 
-/// Where the first answer goes. Dropped before the request has begun to run it leaves nothing behind; afterwards, that there was one.
-#[derive(Debug)]
-pub(super) struct Slot {
-    answers: Arc<Answers>,
-    key: Digest,
-    fingerprint: Digest,
-    ttl: Duration,
-    sender: watch::Sender<Progress>,
-    has_begun: bool,
-    is_over: bool,
-}
-
 impl Answers {
-    pub fn new(max_bytes: u64) -> Arc<Self> {
-        Arc::new(Self(Table::new(max_bytes)))
+    pub fn new(max_bytes: u64, metrics: &Metrics) -> Arc<Self> {
+        Arc::new(Self { table: Table::new(max_bytes), metrics: metrics.clone(), told: Mutex::default() })
     }
 
     /// Looks for the key's first answer, and waits for it where it is under way.
@@ -103,20 +109,20 @@ impl Answers {
         loop {
             let (sender, receiver) = watch::channel(Progress::UnderWay);
             let entry = Entry { fingerprint, answer: receiver };
-            let found = match self.0.claim(key, owner(asked.payer), entry, OVERHEAD as u64) {
+            let found = match self.table.claim(key, owner(asked.payer), entry, OVERHEAD as u64) {
                 Claim::First => {
-                    let (answers, ttl) = (self.clone(), rule.ttl);
-                    let (has_begun, is_over) = (false, false);
-                    return Ok(Begun::First(Slot { answers, key, fingerprint, ttl, sender, has_begun, is_over }));
+                    let slot = Slot::new(self.clone(), key, fingerprint, rule.ttl, sender);
+                    return match asked.shared {
+                        Some(shared) => self.ask_others(shared, &endpoint.policy, asked.granted, slot).await,
+                        None => Ok(Begun::First(slot)),
+                    };
                 }
                 Claim::Known(found) => found,
                 Claim::ShareFull => return Err(full("this caller's share of the kept answers is used up")),
                 Claim::Full => return Err(full("the store of kept answers is full")),
             };
             if found.fingerprint != fingerprint {
-                let text = "this idempotency-key was used for another request; take a new one for each request";
-                return Err(Fault::client(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused", text)
-                    .with("field", "header.idempotency-key"));
+                return Err(reused());
             }
             let mut answer = found.answer;
             // The sender tells before it goes.
@@ -164,6 +170,12 @@ fn bad(text: &str) -> Fault {
     Fault::client(StatusCode::BAD_REQUEST, "bad-idempotency-key", text).with("field", "header.idempotency-key")
 }
 
+fn reused() -> Fault {
+    let text = "this idempotency-key was used for another request; take a new one for each request";
+    Fault::client(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused", text)
+        .with("field", "header.idempotency-key")
+}
+
 fn full(what: &str) -> Fault {
     let text = format!("{what}, so a repeat could not be told from a new request; nothing was done, try again later");
     Fault::new(Blame::Host, StatusCode::SERVICE_UNAVAILABLE, "idempotency-full", text)
@@ -171,8 +183,10 @@ fn full(what: &str) -> Fault {
 }
 
 fn lost(why: &str) -> Fault {
-    let text =
-        format!("the first request with this idempotency-key may have been done, but {why}; it is not done again");
+    let text = format!(
+        "the first request with this idempotency-key may have been done, but {why}; it is not done again: look at what it would have \
+         changed, and take a new key only if it was not done"
+    );
     Fault::client(StatusCode::CONFLICT, "idempotency-outcome-unknown", text)
 }
 
@@ -196,64 +210,13 @@ fn replay(answer: &Result<Reply, Fault>) -> Result<Reply, Fault> {
     Ok(reply)
 }
 
-impl Slot {
-    /// From now on the request may have been done.
-    pub(super) fn begins(&mut self) {
-        self.has_begun = true;
-    }
-
-    /// Keeps the answer and gives it to those who wait for it.
-    pub(super) fn fill(mut self, answer: Result<Reply, Fault>) {
-        let size = OVERHEAD + answer.as_ref().map_or(0, Reply::weight);
-        if self.keep(size) {
-            self.end(Progress::Answered(Arc::new(answer)));
-        } else {
-            self.lose("its answer was too large to be kept");
-        }
-    }
-
-    /// The request never ran.
-    pub(super) fn release(mut self) {
-        self.has_begun = false;
-    }
-
-    fn keep(&self, size: usize) -> bool {
-        let entry = Entry { fingerprint: self.fingerprint, answer: self.sender.subscribe() };
-        self.answers.0.keep(&self.key, entry, size as u64, self.ttl)
-    }
-
-    /// What was taken for the claim is enough for this.
-    fn lose(&mut self, why: &'static str) {
-        self.keep(OVERHEAD);
-        self.end(Progress::Lost(why));
-    }
-
-    fn end(&mut self, progress: Progress) {
-        self.is_over = true;
-        self.sender.send_replace(progress);
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        if self.is_over {
-            return;
-        }
-        if self.has_begun {
-            self.lose("it ended without an answer");
-        } else {
-            self.answers.0.release(&self.key);
-            self.end(Progress::Released);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn asked<'a>(headers: &'a HeaderMap, target: &'a str, method: &'a Method, body: &'a Bytes) -> Asked<'a> {
-        Asked { method, target, headers, body, payer: None }
+        Asked { method, target, headers, body, payer: None, shared: None, granted: &[] }
     }
 
     #[test]
@@ -275,37 +238,36 @@ mod tests {
         let (key, fingerprint) = (Digest::of(b"key"), Digest::of(b"request"));
         let (sender, receiver) = watch::channel(Progress::UnderWay);
         let entry = Entry { fingerprint, answer: receiver.clone() };
-        assert!(matches!(answers.0.claim(key, Digest::of(b"ann"), entry, OVERHEAD as u64), Claim::First));
-        let (answers, ttl) = (answers.clone(), Duration::from_secs(60));
-        (Slot { answers, key, fingerprint, ttl, sender, has_begun: false, is_over: false }, receiver)
+        assert!(matches!(answers.table.claim(key, Digest::of(b"ann"), entry, OVERHEAD as u64), Claim::First));
+        (Slot::new(answers.clone(), key, fingerprint, Duration::from_secs(60), sender), receiver)
     }
 
     #[tokio::test]
     async fn what_ended_without_an_answer_is_remembered_once_it_has_begun_and_not_before() {
-        let answers = Answers::new(1 << 20);
+        let answers = Answers::new(1 << 20, &Metrics::default());
         let (first, told) = slot(&answers);
         drop(first);
         assert!(matches!(*told.borrow(), Progress::Released));
         let (mut second, told) = slot(&answers);
         second.begins();
-        second.release();
+        second.release().await;
         assert!(matches!(*told.borrow(), Progress::Released));
         let (mut third, told) = slot(&answers);
         third.begins();
         drop(third);
         assert!(matches!(*told.borrow(), Progress::Lost(_)));
         let entry = Entry { fingerprint: Digest::of(b""), answer: told };
-        let again = answers.0.claim(Digest::of(b"key"), Digest::of(b"ann"), entry, OVERHEAD as u64);
+        let again = answers.table.claim(Digest::of(b"key"), Digest::of(b"ann"), entry, OVERHEAD as u64);
         assert!(matches!(again, Claim::Known(_)), "it is not done again");
     }
 
     #[tokio::test]
     async fn an_answer_that_is_too_large_leaves_behind_that_there_was_one() {
-        let answers = Answers::new(8 * 1024);
+        let answers = Answers::new(8 * 1024, &Metrics::default());
         let (mut slot, told) = slot(&answers);
         slot.begins();
         let body = super::super::Body::Bytes(vec![0; 2048].into());
-        slot.fill(Ok(Reply { status: StatusCode::OK, headers: HeaderMap::new(), body }));
+        slot.fill(Ok(Reply { status: StatusCode::OK, headers: HeaderMap::new(), body })).await;
         assert!(matches!(*told.borrow(), Progress::Lost(_)));
     }
 }

@@ -101,6 +101,14 @@ fn is_allowed(name: &HeaderName, policy: &EndpointPolicy, granted: &[HeaderName]
     USUAL.contains(name) || (policy.response_headers.contains(name) && granted.contains(name))
 }
 
+/// Takes out what a plugin's answer may not have: of an answer that was not made here, and of which it isn't known who wrote it.
+pub(super) fn retain_allowed(headers: &mut HeaderMap, policy: &EndpointPolicy, granted: &[HeaderName]) {
+    let names: Vec<_> = headers.keys().filter(|name| !is_allowed(name, policy, granted)).cloned().collect();
+    for name in names {
+        headers.remove(name);
+    }
+}
+
 /// The guest's response, with only the headers that it may set.
 pub(super) fn reply(
     response: plugin::Response,

@@ -1,5 +1,10 @@
 //! The table of answers: bounded in all and for each caller, and nothing in it gives way to anything else. What is full says so, because
 //! a key that is forgotten is a write that is done twice.
+//!
+//! Nothing that is there can be taken back from whoever was first, so callers get less the less there is: an eighth of the table where
+//! nobody else has anything, and of that the square of the part that others have left. Fixed shares of an eighth would be all gone with
+//! eight callers, and shares in proportion to what is left with some seventy; by the square it takes a thousand until whoever is next (in
+//! 64 MiB) gets a single key. And whoever has nothing may have that one while there is room at all.
 
 use crate::artifact::Digest;
 use std::{
@@ -9,7 +14,7 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// The part of the table that one caller may take: one in so many.
+/// The part of an empty table that one caller may take: one in so many.
 const SHARES: u64 = 8;
 
 /// Values by key, until their time is over.
@@ -60,8 +65,23 @@ impl<V: Clone> Table<V> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn share(&self) -> u64 {
-        self.most / SHARES
+    /// What a caller may take who has taken so much of all that is taken.
+    fn share(&self, taken: u64, all: u64) -> u64 {
+        let (most, left) = (u128::from(self.most), u128::from(self.most.saturating_sub(all - taken.min(all))));
+        let share = left * left / most.max(1) / u128::from(SHARES);
+        u64::try_from(share).unwrap_or(u64::MAX)
+    }
+
+    /// Whether there is room for so much more of a caller's.
+    fn room(&self, state: &State<V>, owner: &Digest, more: u64) -> Result<(), Claim<V>> {
+        let taken = state.taken.get(owner).copied().unwrap_or_default();
+        if state.all.saturating_add(more) > self.most {
+            return Err(Claim::Full);
+        }
+        if taken > 0 && taken.saturating_add(more) > self.share(taken, state.all) {
+            return Err(Claim::ShareFull);
+        }
+        Ok(())
     }
 
     /// Takes the key for one that is under way from now on.
@@ -71,12 +91,8 @@ impl<V: Clone> Table<V> {
         if let Some(entry) = state.entries.get(&key) {
             return Claim::Known(entry.value.clone());
         }
-        let taken = state.taken.get(&owner).copied().unwrap_or_default();
-        if state.all.saturating_add(weight) > self.most {
-            return Claim::Full;
-        }
-        if taken.saturating_add(weight) > self.share() {
-            return Claim::ShareFull;
+        if let Err(refused) = self.room(&state, &owner, weight) {
+            return refused;
         }
         state.add(key, Entry { value, owner, weight, ends: None });
         Claim::First
@@ -89,8 +105,7 @@ impl<V: Clone> Table<V> {
         state.end(now);
         let Some(old) = state.entries.get(key) else { return false };
         let (owner, more) = (old.owner, weight.saturating_sub(old.weight));
-        let taken = state.taken.get(&owner).copied().unwrap_or_default();
-        if state.all.saturating_add(more) > self.most || taken.saturating_add(more) > self.share() {
+        if more > 0 && self.room(&state, &owner, more).is_err() {
             return false;
         }
         state.remove(key);
@@ -163,23 +178,56 @@ mod tests {
         assert_eq!(claim(1, 1), Claim::First);
     }
 
+    fn numbered(number: usize) -> Digest {
+        Digest::of(&number.to_be_bytes())
+    }
+
+    /// Claims keys for a caller until one is refused; how many it got, and why no more.
+    fn fill(table: &Table<usize>, owner: usize, weight: u64) -> (usize, Claim<usize>) {
+        for count in 0.. {
+            match table.claim(numbered(owner * 100_000 + count), numbered(owner), count, weight) {
+                Claim::First => {}
+                refused => return (count, refused),
+            }
+        }
+        unreachable!()
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn a_full_table_refuses_and_forgets_nothing_and_one_caller_does_not_fill_it() {
+    async fn callers_who_take_all_they_can_leave_room_for_whoever_comes_next() {
+        let table = Table::new(10_000 * SHARES);
+        let (alone, refused) = fill(&table, 0, 10);
+        assert_eq!((alone, refused), (1_000, Claim::ShareFull), "an eighth of a table that is empty otherwise");
+        for owner in 1..8 {
+            assert!(fill(&table, owner, 10).0 > 100);
+        }
+        let (ninth, refused) = fill(&table, 8, 10);
+        assert!(ninth > 100, "eight callers leave more than a hundred keys to the ninth: {ninth}");
+        assert_eq!(refused, Claim::ShareFull);
+        for owner in 9..300 {
+            assert!(fill(&table, owner, 10).0 >= 1, "caller {owner} has nothing");
+        }
+        assert_eq!(table.claim(numbered(0), numbered(0), 7, 10), Claim::Known(0), "nothing was forgotten");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_full_table_refuses_and_forgets_nothing_until_it_ends() {
         let table = Table::new(80 * SHARES);
-        let claim = |key, owner| table.claim(digest(key), digest(owner), key, 10);
+        let claim = |key: u8, owner: u8| table.claim(digest(key), digest(owner), key, 10);
         for key in 0..8 {
             assert_eq!(claim(key, 0), Claim::First);
         }
         assert_eq!(claim(8, 0), Claim::ShareFull);
         assert!(!table.keep(&digest(0), 0, 11, LIFE), "an answer takes no more than the share either");
-        assert_eq!(claim(8, 1), Claim::First, "another caller has its own");
-        for owner in 2..9 {
-            for key in 0..8 {
-                let _ = claim(owner * 8 + key, owner);
-            }
+        assert!(table.keep(&digest(0), 0, 10, LIFE), "but what was claimed for it");
+        let room = 56_u8;
+        for owner in 1..=room {
+            assert_eq!(claim(100 + owner, owner), Claim::First, "one key for everybody");
         }
         assert_eq!(claim(255, 255), Claim::Full);
-        assert_eq!(claim(0, 0), Claim::Known(0));
+        assert!(matches!(claim(1, 0), Claim::Known(1)));
+        tokio::time::advance(LIFE).await;
+        assert_eq!(claim(255, 255), Claim::First, "what has ended makes room");
     }
 
     /// Whatever is done, the sums are those of what is there, and within their bounds.
