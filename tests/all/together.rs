@@ -18,6 +18,7 @@ use weft_tests::{
     process::HostProcess,
     raw::{connect_from, narrow_from},
     setup::{Folder, Setup},
+    tokens::token,
     wait::until,
     web::Web,
 };
@@ -43,11 +44,13 @@ async fn start() -> (HostProcess, Folder, u64) {
             manifest["endpoint"][path].as_table_mut().unwrap().insert("timeout".into(), "300s".into());
         }
         let keyed = "idempotency = { ttl = \"1h\", scope = \"principal\" }".parse::<toml::Table>().unwrap();
-        manifest["endpoint"]["POST /orders"].as_table_mut().unwrap().extend(keyed);
+        let orders = manifest["endpoint"]["POST /orders"].as_table_mut().unwrap();
+        orders.extend(keyed);
+        orders.insert("auth".into(), "optional".into());
     });
     let setup = Setup::new().http(HTTP).limits(LIMITS).plugins("max-artifact = \"16MiB\"");
     let setup = setup.more("[cache]\nmax-bytes = \"4MiB\"");
-    let folder = setup.one_backend("127.0.0.1:1", "").plugin("probe.wasm", &probe).write();
+    let folder = setup.one_backend("127.0.0.1:1", "").identity("").plugin("probe.wasm", &probe).write();
     let config = Config::load(&folder.config()).unwrap();
     let cores = std::thread::available_parallelism().unwrap().get();
     (HostProcess::start(weft(), &folder).await, folder, memory::most(&config, cores))
@@ -156,7 +159,8 @@ async fn write(process: &HostProcess) {
     let web = process.web();
     for number in 0..300 {
         let order = serde_json::json!({ "lines": [{ "film": number, "stars": 5 }] });
-        let reply = web.post("/orders").header("idempotency-key", &format!("k{number}")).json(&order).send().await;
+        let write = web.post("/orders").bearer(&token("mallory")).header("idempotency-key", &format!("k{number}"));
+        let reply = write.json(&order).send().await;
         assert!([200, 503].contains(&reply.status), "{reply:?}");
     }
 }

@@ -12,8 +12,8 @@ mod tests {
 
     #[test]
     fn requests_need_no_types() {
-        let _ = boxes::v1::Boxes::get_box(Default::default());
-        let _ = boxes::v1::Boxes::list_boxes(());
+        drop(boxes::v1::Boxes::get_box(Default::default()));
+        drop(boxes::v1::Boxes::list_boxes(()));
         // One that is used again is lent.
         let request = boxes::v1::GetBoxRequest { id: "a".to_owned() };
         let _ = [boxes::v1::Boxes::GET_BOX.call(&request), boxes::v1::Boxes::GET_BOX.call(&request)];

@@ -1,3 +1,5 @@
+//! Whatever wants to serve, what serves fits together.
+
 use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeSet;

@@ -1,3 +1,5 @@
+//! Whatever happens to a file, what served from it goes on until something takes its place.
+
 use super::*;
 use proptest::prelude::*;
 

@@ -89,7 +89,7 @@ fn clients(change: impl FnOnce(Builder) -> Builder) -> String {
 }
 
 fn body<'a>(text: &'a str, head: &str) -> &'a str {
-    let start = text.find(head).unwrap_or_else(|| panic!("{head}\n{text}"));
+    let start = text.find(head).unwrap();
     let rest = &text[start..];
     &rest[..rest.find("\n}").unwrap()]
 }

@@ -3,6 +3,7 @@
 //! serde stops at the first fault. So a body that was refused is read again; what was found wrong is taken for right, whatever the type wants
 //! there, until nothing new is found. Bodies that are well cost nothing of this.
 
+mod place;
 mod read;
 
 use std::fmt::{self, Write};
@@ -20,16 +21,17 @@ const MOST_READ: usize = 256 << 10;
 
 /// A 400 for a body that could not be read as a `T`.
 pub(super) fn problem<T: DeserializeOwned>(text: &str, error: &serde_json::Error) -> Problem {
-    let body = match serde_json::from_str::<Value>(text) {
-        Ok(body) if error.is_data() => body,
-        _ => return Problem::bad_request(format_args!("body: not JSON: {error}")).with("field", "body"),
-    };
-    let faults = find::<T>(&body, (MOST_READ / text.len().max(1)).clamp(1, MOST_TOLD));
+    if !error.is_data() {
+        return Problem::bad_request(format_args!("body: not JSON: {error}")).with("field", "body");
+    }
+    let most = (MOST_READ / text.len().max(1)).clamp(1, MOST_TOLD);
+    let faults = serde_json::from_str::<Value>(text).map(|body| find::<T>(&body, most)).unwrap_or_default();
     match faults.as_slice() {
-        // What can't be seen in what was read: a field that is there twice.
+        // It can't be seen in what was read.
         [] => {
             let message = error.to_string();
-            Problem::invalid("body", message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message))
+            let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
+            Problem::invalid(&place::of(text.as_bytes(), error), expected_found(message))
         }
         [fault] => Problem::invalid(&fault.path, &fault.message),
         [first, ..] => {
