@@ -245,7 +245,7 @@ fn all_that_is_wrong_with_a_body_is_told_at_once() {
     assert_eq!(send(&many).2.split(", ").count(), 20);
     let large = many.replace("\"a\"", &format!("{:?}", "a".repeat(200 << 10)));
     assert_eq!((send(&large).1.as_str(), send(&large).2.as_str()), ("body.films[0].id", ""));
-    assert_eq!(send(r#"{"name": "a", "name": "b", "films": []}"#).0, "body: duplicate field `name`");
+    assert_eq!(send(r#"{"name": "a", "name": "b", "films": []}"#).0, "body.name: duplicate field `name`");
 }
 
 #[get("/me")]
