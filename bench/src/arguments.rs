@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) plot: Option<PathBuf>,
 
-    /// Put the results into the README, docs/bench.md and docs/bench.svg
+    /// Put the results into the README, docs/inside/bench.md and docs/inside/bench.svg
     #[arg(long)]
     pub(crate) readme: bool,
 

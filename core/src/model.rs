@@ -1,4 +1,4 @@
-//! The words of DESIGN.md as types: who calls, how far a reply may be shared, how long a request may take, what went wrong.
+//! The words that all modules share, as types: who calls, how far a reply may be shared, how long a request may take, what went wrong.
 
 mod code;
 mod deadline;

@@ -1,5 +1,6 @@
 //! The house rules that no compiler keeps: layers, who may name a framework, and that every file says what it is.
 
+mod documents;
 mod source;
 
 use source::{Source, sources};
@@ -213,53 +214,4 @@ fn unsafe_stands_where_its_proof_is() {
         .map(|source| source.path.display().to_string())
         .collect();
     assert_eq!(lax, allowed);
-}
-
-#[test]
-fn the_documents_that_newcomers_look_for_are_there() {
-    for name in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE"] {
-        let text = std::fs::read_to_string(repository().join(name)).unwrap_or_default();
-        assert!(text.len() > 200, "{name} is missing, or as good as empty");
-    }
-}
-
-#[test]
-fn every_promise_has_its_test() {
-    let promises = std::fs::read_to_string(repository().join("docs/security.md")).unwrap();
-    let rows = promises.lines().filter(|line| line.starts_with("| ") && line.contains("::"));
-    let named: Vec<&str> = rows.flat_map(|row| row.split('`')).filter(|word| word.contains("::")).collect();
-    assert!(named.len() > 20, "the table of promises was not found");
-    let files = sources(&repository());
-    let missing: Vec<&str> = named
-        .into_iter()
-        .filter(|path| {
-            let (module, name) = path.rsplit_once("::").unwrap();
-            let file = format!("{}.rs", module.replace("::", "/"));
-            let definition = format!("fn {name}(");
-            !files.iter().any(|source| source.path.ends_with(&file) && source.text.contains(&definition))
-        })
-        .collect();
-    assert!(missing.is_empty(), "docs/security.md names tests that are not there: {missing:?}");
-}
-
-#[test]
-fn every_metric_in_the_documents_is_measured() {
-    let files = sources(&repository());
-    let metrics = files.iter().find(|source| source.path.ends_with("telemetry/metrics.rs")).unwrap();
-    let registered = metrics.text.split(".register").skip(1).filter_map(|rest| rest.split('"').nth(1));
-    let registered: BTreeSet<String> = registered.map(|name| format!("weft_{name}")).collect();
-    let known = |name: &str| {
-        let ends = ["", "_total", "_seconds", "_bytes"];
-        ends.iter().any(|end| name.strip_suffix(end).is_some_and(|name| registered.contains(name)))
-    };
-    let mut unknown = Vec::new();
-    for document in ["README.md", "docs/operations.md", "docs/configuration.md", "docs/security.md"] {
-        let text = std::fs::read_to_string(repository().join(document)).unwrap();
-        let named = text.split('`').skip(1).step_by(2).filter(|word| word.starts_with("weft_"));
-        let names = named.map(|word| word.split(['{', ' ']).next().unwrap_or(word));
-        unknown.extend(
-            names.filter(|name| !name.ends_with('*') && !known(name)).map(|name| format!("{document}: {name}")),
-        );
-    }
-    assert!(registered.len() > 20 && unknown.is_empty(), "{registered:?} has no {unknown:?}");
 }

@@ -1,4 +1,4 @@
-//! The memory of one real process under attack, held to what docs/operations.md adds up for its configuration ("Memory, added up").
+//! The memory of one real process under attack, held to what "Memory, added up" in docs/operators/operations.md says of its configuration.
 
 use crate::{
     hostile::{artifact, manifest, of_functions},

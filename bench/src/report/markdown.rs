@@ -1,4 +1,4 @@
-//! The results as they stand in the README (a table and the plot) and in docs/bench.md (everything).
+//! The results as they stand in the README (a table and the plot) and in docs/inside/bench.md (everything).
 
 use super::{
     Report,
@@ -21,9 +21,9 @@ pub(super) fn publish(report: &Report, command: &str, plot: Option<&str>) -> any
     let part = short(report, command);
     let text = replaced(&text, &part).with_context(|| format!("{} has no place for it: {BEGIN}", readme.display()))?;
     write(&readme, &text)?;
-    write(&repository.join("docs/bench.md"), &long(report, command))?;
+    write(&repository.join("docs/inside/bench.md"), &long(report, command))?;
     if let Some(plot) = plot {
-        write(&repository.join("docs/bench.svg"), plot)?;
+        write(&repository.join("docs/inside/bench.svg"), plot)?;
     }
     Ok(())
 }
@@ -62,17 +62,17 @@ fn short(report: &Report, command: &str) -> String {
         }
         out.push('\n');
     }
-    let _ = writeln!(out, "\n![Requests per CPU-second of the server](docs/bench.svg)\n");
+    let _ = writeln!(out, "\n![Requests per CPU-second of the server](docs/inside/bench.svg)\n");
     let _ =
         writeln!(out, "`{command}` on {}. Driver, services and the server under test share the cores.", report.machine);
     out
 }
 
-/// For docs/bench.md.
+/// For docs/inside/bench.md.
 fn long(report: &Report, command: &str) -> String {
     format!(
         "# Bench\n\nWritten by `{command}`. What is measured, and how: `cargo bench -- --help` and `bench/src/lib.rs`. \
-         How the figures add up for a host and its users: [Scaling](scaling.md).\n\n![Requests per CPU-second of the server](bench.svg)\n\n\
+         How the figures add up for a host and its users: [Scaling](../operators/scaling.md).\n\n![Requests per CPU-second of the server](bench.svg)\n\n\
          ```text\n{}```\n",
         table::text(report).trim_start_matches('\n')
     )

@@ -1,5 +1,5 @@
-//! What a configuration lets a host take of memory at most, row by row: docs/operations.md explains the rows, `weft check` adds them up,
-//! and the tests of all attacks together hold the host to the sum.
+//! What a configuration lets a host take of memory at most, row by row. docs/operators/operations.md explains the rows, `weft check`
+//! adds them up, and the tests of all attacks together hold the host to the sum.
 
 use super::{
     Config,
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
     use std::path::Path;
 
-    const OPERATIONS: &str = include_str!("../../../docs/operations.md");
+    const OPERATIONS: &str = include_str!("../../../docs/operators/operations.md");
 
     #[test]
     fn every_row_and_the_sum_of_the_defaults_stand_in_the_documentation() {
@@ -75,10 +75,10 @@ mod tests {
         let config = Config::parse(Path::new("weft.toml"), text).unwrap();
         for row in rows(&config, 2) {
             let cell = format!("| {} | {} MiB |", row.what, row.bytes >> 20);
-            assert!(OPERATIONS.contains(&cell), "docs/operations.md does not have the row {cell:?}");
+            assert!(OPERATIONS.contains(&cell), "docs/operators/operations.md does not have the row {cell:?}");
         }
         let sum = format!("| together | {} MiB |", most(&config, 2) >> 20);
-        assert!(OPERATIONS.contains(&sum), "docs/operations.md does not have the row {sum:?}");
+        assert!(OPERATIONS.contains(&sum), "docs/operators/operations.md does not have the row {sum:?}");
     }
 
     #[test]
@@ -99,7 +99,7 @@ mod tests {
         ] {
             assert!(of(lower) < usual, "{lower}");
         }
-        // The example of docs/operations.md.
+        // The example of docs/operators/operations.md.
         let small = "[http]\nconnections = 500\n[limits]\nrequests = 32\nidle = 8\nmemory = \"32MiB\"\narena = \"1MiB\"\nmessages = \"4MiB\"";
         assert!(of(small) < 5 << 30);
     }

@@ -86,7 +86,7 @@ pub(super) fn run(arguments: &Arguments) -> Result {
     }
     let most: u64 = found.memory.values().sum();
     print(&format!(
-        "  at most {} MiB of memory (docs/operations.md, \"Memory, added up\"; by parts with --json)",
+        "  at most {} MiB of memory (docs/operators/operations.md, \"Memory, added up\"; by parts with --json)",
         most >> 20
     ));
     for warning in &found.warnings {
