@@ -191,3 +191,32 @@ fn every_problem_is_in_the_documents() {
     let untold: Vec<_> = made.iter().filter(|kind| !told.contains(kind.as_str())).collect();
     assert!(made.len() > 20 && untold.is_empty(), "of {made:?} the documents don't tell {untold:?}");
 }
+
+/// What stands in the last column of the glossary is a name in the code, so who renames something finds its word here.
+#[test]
+fn the_glossary_names_what_is_in_the_code() {
+    let map = document("ARCHITECTURE.md");
+    let (_, glossary) = map.split_once("## Glossary").unwrap();
+    let (glossary, _) = glossary.split_once("\n## ").unwrap();
+    let rows: Vec<&str> = glossary.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    let words: BTreeSet<String> = sources(&repository()).iter().flat_map(super::source::Source::words).collect();
+    let cells = rows.iter().filter_map(|row| row.strip_suffix(" |")?.rsplit_once('|')).map(|(_, cell)| cell);
+    let names = cells.flat_map(quoted).filter(|name| !name.contains(' '));
+    let unknown: Vec<&str> = names.filter(|name| !words.contains(*name)).collect();
+    assert!(rows.len() > 20 && unknown.is_empty(), "the glossary names what is not in the code: {unknown:?}");
+}
+
+#[test]
+fn every_decision_is_dated_and_says_why() {
+    let mut records = 0;
+    for (place, text) in documents().iter().filter(|(place, _)| place.starts_with("docs/inside/decisions")) {
+        for record in text.split("\n## ").skip(1) {
+            let (title, rest) = record.split_once('\n').unwrap();
+            let is_dated = rest.trim_start().starts_with("20");
+            let is_whole = ["**Context.**", "**Decision.**"].iter().all(|part| rest.contains(part));
+            assert!(is_dated && is_whole, "{}: {title}", place.display());
+            records += 1;
+        }
+    }
+    assert!(records > 20, "the decisions were not found");
+}
