@@ -1,6 +1,7 @@
 //! The command as plugin authors use it, on a desk of their own: new, test, build, inspect, and what is refused on the way.
 
 use crate::support::{GET_FILM, GET_PERSON, probe, weft};
+use demo_services::proto::catalog::v1::Film;
 use serde_json::{Value, json};
 use weft::artifact::Digest;
 use weft_tests::{
@@ -8,6 +9,7 @@ use weft_tests::{
     process::{Ended, run},
     repository,
     setup::Setup,
+    upstream::{Answer, FakeUpstream},
 };
 
 #[track_caller]
@@ -68,6 +70,44 @@ async fn a_new_plugin_tests_builds_and_serves_as_it_is() {
     assert_eq!(greeting, json!({ "text": "Hello, ann!" }));
     let problem = host.get(&format!("/ios/greetings/{}", "a".repeat(101))).send().await.problem(400);
     assert_eq!(problem["field"], "path.name");
+}
+
+/// What the page says to write is written, and what it says to run is run.
+#[tokio::test]
+async fn the_tutorial_works_as_it_is_written() {
+    let page = std::fs::read_to_string(repository().join("docs/authors/first-plugin.md")).unwrap();
+    let of = |language: &str| -> Vec<String> {
+        let blocks = page.split("```").skip(1).step_by(2).filter_map(|block| block.split_once('\n'));
+        blocks.filter(|(of, _)| *of == language).map(|(_, text)| text.to_owned()).collect()
+    };
+    let (typed, written) = (of("").concat(), [of("toml"), of("rust"), of("json")].concat());
+    let [granted, code, test, answer] = written.as_slice() else { panic!("{written:#?}") };
+    for command in ["weft new greeter --client web --in plugins --protos examples/protos", "cargo test -p greeter"] {
+        assert!(typed.contains(command), "{typed}");
+    }
+
+    let author = Author::new(weft());
+    let protos = repository().join("examples/protos");
+    author.begin("greeter", &["--client", "web", "--protos", protos.to_str().unwrap()]).await;
+    let manifest = author.read("greeter/plugin.toml");
+    let (before, _) = manifest.split_once("[calls]").unwrap();
+    author.write("greeter/plugin.toml", &format!("{before}{granted}"));
+    author.write("greeter/src/lib.rs", code);
+    author.write("greeter/tests/greet.rs", test);
+    let tested = author.cargo("greeter", &["test"]).await;
+    assert_says(&tested, 0, &[]);
+    assert!(tested.out.contains("test greets_by_name ... ok"), "{}", tested.out);
+    assert_says(&author.weft("greeter", &["build"]).await, 0, &[]);
+    let artifact = std::fs::read(author.target().join("weft/greeter-0.1.0.wasm")).unwrap();
+
+    let upstream = FakeUpstream::start().await;
+    upstream.on(GET_FILM, |_| Answer::message(&Film { title: "The Godfather".to_owned(), ..Film::default() }));
+    let setup =
+        Setup::new().clients("[[client]]\nname = \"web\"\nprefix = \"/web\"\n").one_backend(upstream.address(), "");
+    let host = setup.plugin("greeter.wasm", &artifact.into()).start().await;
+    let (_, path) = typed.split_once("curl localhost:8080").unwrap();
+    let greeting = host.get(path.lines().next().unwrap()).send().await.ok().json();
+    assert_eq!(greeting, serde_json::from_str::<Value>(answer).unwrap());
 }
 
 #[tokio::test]
