@@ -13,7 +13,6 @@
 //!   told, and a write that may have been done makes untrue what it is declared to.
 
 mod arena;
-mod behalf;
 mod cache;
 mod call;
 mod config;
@@ -31,9 +30,9 @@ mod scope;
 mod session;
 mod stats;
 mod tags;
+mod token_exchange;
 
 pub use arena::{Arena, Completion};
-pub use behalf::Exchange;
 pub use call::{Origin, Outcome, Trip};
 pub use config::{BackendConfig, BatchConfig, CacheConfig, Config, MethodConfig, StreamConfig};
 pub use descriptors::{Given, Source};
@@ -43,6 +42,7 @@ pub use rule::propose;
 pub use scope::{Caller, Forward};
 pub use session::{Head, Instead, JsonOrProto, Limits, MostCalls, Session};
 pub use stats::{Degraded, Stats};
+pub use token_exchange::TokenExchange;
 
 #[cfg(test)]
 mod tests;

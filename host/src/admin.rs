@@ -7,7 +7,7 @@ use crate::{
     plugin::Runtime,
     release::{Loader, Releases},
     settings::Change,
-    store::Untrue,
+    store,
     telemetry::{Listed, Metrics},
     upstream::Backend,
 };
@@ -166,7 +166,7 @@ async fn invalidate(State(admin): State<Arc<Admin>>, headers: HeaderMap, body: B
     };
     tracing::info!(tags = %Listed(&wanted.tags), all = wanted.all, "invalidated by the admin interface");
     let text = if wanted.all { "everything".to_owned() } else { wanted.tags.join(", ") };
-    let what = if wanted.all { Untrue::All } else { Untrue::Tags(wanted.tags) };
+    let what = if wanted.all { store::Invalidation::All } else { store::Invalidation::Tags(wanted.tags) };
     admin.host.view().engine.invalidate_everywhere(&what).await;
     (StatusCode::OK, format!("invalidated {text}\n"))
 }

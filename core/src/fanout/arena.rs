@@ -64,7 +64,7 @@ impl Arena {
         let (age_ms, origin) = (outcome.age_ms(), outcome.origin);
         let one = |ticket, origin: Origin| Completion { ticket, origin: origin.number(), age_ms, ..alike };
         self.completions.extend(takers.first.iter().map(|(ticket, _)| one(*ticket, origin)));
-        self.completions.extend(takers.twins.iter().map(|(ticket, _)| one(*ticket, origin.for_twins())));
+        self.completions.extend(takers.duplicates.iter().map(|(ticket, _)| one(*ticket, origin.for_duplicates())));
     }
 }
 

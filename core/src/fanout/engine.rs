@@ -1,7 +1,6 @@
 //! The engine that all requests share, and the way of a single load.
 
 use super::{
-    behalf::OnBehalf,
     cache::{Ended, EntityCache},
     call::{Origin, Outcome, Trip},
     config::{BackendConfig, CacheConfig, Config},
@@ -11,11 +10,12 @@ use super::{
     remote,
     scope::{Forward, Scoped},
     stats::Counted,
+    token_exchange::Exchanging,
 };
 use crate::{
     artifact::Artifact,
     model::{Code, Failure},
-    store::{Shared, Untrue},
+    store::{Invalidation, Shared},
     telemetry::{Metrics, TierLabels},
     upstream::{Answer, Backend, Outgoing, Transport},
 };
@@ -69,7 +69,7 @@ impl Engine {
         transports: HashMap<String, Arc<dyn Transport>>,
         metrics: &Metrics,
     ) -> Result<Arc<Self>, String> {
-        let transports = on_behalf(transports, &forward);
+        let transports = exchanging(transports, &forward);
         let cache = EntityCache::new(config.cache_bytes.0, config.cache_entries);
         let shared = match &config.shared {
             Some(tier) => Some(remote::connect(tier)?),
@@ -226,32 +226,32 @@ impl Engine {
 
     /// Cached replies are true no more, here and on all hosts that share a cache with this one, which are told as soon as can be.
     /// Gives back what [`Shared::removed`] waits for.
-    pub fn invalidate(&self, what: &Untrue) -> Option<u64> {
+    pub fn invalidate(&self, what: &Invalidation) -> Option<u64> {
         self.forget(what, true)
     }
 
     /// As [`Engine::invalidate`]; when it returns the others have been told, unless the shared cache is away or slow.
-    pub async fn invalidate_everywhere(&self, what: &Untrue) {
+    pub async fn invalidate_everywhere(&self, what: &Invalidation) {
         if let (Some(number), Some(shared)) = (self.invalidate(what), &self.shared) {
             shared.removed(number).await;
         }
     }
 
-    /// What a write is declared to make untrue.
-    pub(super) fn untrue_after(plan: &Plan, message: &[u8]) -> Option<Untrue> {
+    /// What a write is declared to invalidate.
+    pub(super) fn invalidated_by(plan: &Plan, message: &[u8]) -> Option<Invalidation> {
         // The first tag is the write's own name, which no cached reply carries.
         match &*plan.tags.of(message) {
-            [_, declared @ ..] if !declared.is_empty() && !plan.safe => Some(Untrue::Tags(declared.to_vec())),
+            [_, declared @ ..] if !declared.is_empty() && !plan.safe => Some(Invalidation::Tags(declared.to_vec())),
             _ => None,
         }
     }
 
-    /// The second tier is in doubt before the first: a load that begins in between finds the old reply in neither.
-    pub(super) fn forget(&self, what: &Untrue, tell: bool) -> Option<u64> {
-        let number = self.shared.as_ref().map(|shared| shared.doubt(what, tell));
+    /// It is pending for the second tier before it is done in the first: a load that begins in between finds the old reply in neither.
+    pub(super) fn forget(&self, what: &Invalidation, tell: bool) -> Option<u64> {
+        let number = self.shared.as_ref().map(|shared| shared.invalidate(what, tell));
         match what {
-            Untrue::Tags(tags) => tags.iter().for_each(|tag| self.cache.generations.invalidate(tag)),
-            Untrue::All => self.cache.generations.invalidate_all(),
+            Invalidation::Tags(tags) => tags.iter().for_each(|tag| self.cache.generations.invalidate(tag)),
+            Invalidation::All => self.cache.generations.invalidate_all(),
         }
         self.pass_on(what, tell);
         number
@@ -259,14 +259,14 @@ impl Engine {
 }
 
 /// Where tokens are exchanged, no transport sees a caller's.
-fn on_behalf(
+fn exchanging(
     transports: HashMap<String, Arc<dyn Transport>>,
     forward: &Forward,
 ) -> HashMap<String, Arc<dyn Transport>> {
     let Some(exchange) = &forward.exchange else { return transports };
     let wrap = |(backend, inner): (String, Arc<dyn Transport>)| {
         let wrapped: Arc<dyn Transport> =
-            Arc::new(OnBehalf { inner, exchange: exchange.clone(), backend: backend.clone() });
+            Arc::new(Exchanging { inner, exchange: exchange.clone(), backend: backend.clone() });
         (backend, wrapped)
     };
     transports.into_iter().map(wrap).collect()

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     artifact::Digest,
     model::{Code, Failure},
-    store::{Note, Put, Shared, Untrue, Wanted},
+    store::{Invalidation, Note, Put, Shared, Wanted},
 };
 use bytes::{BufMut, Bytes, BytesMut};
 use std::{
@@ -69,8 +69,8 @@ impl Engine {
     /// Ends those flights that the second tier has a fresh reply for; gives back the others.
     pub(super) async fn take_shared(&self, flights: Vec<Arc<Flight>>) -> Vec<Arc<Flight>> {
         let Some(shared) = self.shared.as_ref().filter(|shared| shared.is_up()) else { return flights };
-        let is_doubtful = |flight: &Arc<Flight>| shared.is_doubtful(&flight.plan.tags.of(&flight.key.request));
-        let (mut left, asked): (Vec<_>, Vec<_>) = flights.into_iter().partition(is_doubtful);
+        let is_pending = |flight: &Arc<Flight>| shared.is_pending(&flight.plan.tags.of(&flight.key.request));
+        let (mut left, asked): (Vec<_>, Vec<_>) = flights.into_iter().partition(is_pending);
         if asked.is_empty() {
             return left;
         }
@@ -183,7 +183,7 @@ impl Engine {
     }
 
     /// All that is true no more is passed on to the engines after this one.
-    pub(super) fn pass_on(&self, what: &Untrue, tell: bool) {
+    pub(super) fn pass_on(&self, what: &Invalidation, tell: bool) {
         if let Some(next) = self.successor.get() {
             next.forget(what, tell);
         }

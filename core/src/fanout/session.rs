@@ -2,14 +2,14 @@
 
 mod alone;
 mod bounds;
+mod call_batch;
+mod dedup;
 mod ending;
 mod starting;
 mod tickets;
-mod twins;
-mod whole;
 
 pub use bounds::{Limits, MostCalls};
-pub use whole::JsonOrProto;
+pub use call_batch::JsonOrProto;
 
 use super::{
     arena::Arena,
@@ -23,14 +23,14 @@ use super::{
 };
 use crate::{
     model::{Code, Deadline, Failure},
-    store::Untrue,
+    store::Invalidation,
 };
 use bytes::Bytes;
+pub(super) use dedup::Ended;
+use dedup::Takers;
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tickets::{Place, Row, Tickets};
 use tokio::{task::AbortHandle, time::Instant};
-pub(super) use twins::Ended;
-use twins::Takers;
 
 /// Replies of one request may fill the arena this often.
 const ARENAS: usize = 8;
@@ -138,7 +138,7 @@ impl Session {
 
     /// Cached replies with this tag are true no more.
     pub fn invalidate(&self, tag: &str) {
-        self.engine.invalidate(&Untrue::Tags(vec![tag.to_owned()]));
+        self.engine.invalidate(&Invalidation::Tags(vec![tag.to_owned()]));
     }
 
     /// The body of the contract's `exchange`: cancels, starts, waits until something has ended or `wait` has passed, hands over.

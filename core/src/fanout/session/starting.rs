@@ -2,8 +2,8 @@
 
 use super::{
     About, Head, Limits, Loading, Session, UnderWay,
+    dedup::{Firsts, Takers},
     tickets::{Place, Row},
-    twins::{Firsts, Takers},
 };
 use crate::{
     fanout::{
@@ -57,7 +57,7 @@ impl Session {
         let planned = plans.get(head.method).ok_or_else(not_granted)?;
         let plan = &planned.plan;
         self.check_limits(&head, &plan.name)?;
-        if plan.safe && self.is_twin(ticket, &head, first) {
+        if plan.safe && self.is_duplicate(ticket, &head, first) {
             return Ok(());
         }
         let Head { method, depth, timeout, instead, message } = head;
