@@ -34,8 +34,9 @@ mod token_exchange;
 
 pub use arena::{Arena, Completion};
 pub use call::{Origin, Outcome, Trip};
-pub use config::{BackendConfig, BatchConfig, CacheConfig, Config, MethodConfig, StreamConfig};
-pub use descriptors::{Given, Source};
+pub use config::{
+    BackendConfig, BatchConfig, CacheConfig, Config, DescriptorSource, Given, MethodConfig, StreamConfig, TagConfig,
+};
 pub use engine::Engine;
 pub use plan::{Plan, PlanError, Plans};
 pub use rule::propose;

@@ -1,46 +1,20 @@
 //! Messages of services that an artifact brings no protos for: from a file that the operator gives, or from the service itself.
 
-use super::{config::BackendConfig, engine::Engine};
+use super::{
+    config::{BackendConfig, DescriptorSource},
+    engine::Engine,
+};
 use crate::{
     artifact::{LARGEST_DESCRIPTORS, read_descriptors},
-    settings::{FromValue, Place, visible},
+    settings::visible,
 };
 use prost_reflect::DescriptorPool;
 use std::{
     fs::File,
     io::{self, Read},
-    path::{Path, PathBuf},
+    path::Path,
     sync::PoisonError,
 };
-use toml::de::DeValue;
-
-/// `descriptors = "films.binpb"` or `descriptors = "reflection"`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
-    /// A serialized `google.protobuf.FileDescriptorSet`.
-    File(PathBuf),
-    /// gRPC server reflection, when a release is loaded that needs it.
-    Reflection,
-}
-
-impl FromValue for Source {
-    fn expected() -> String {
-        "\"reflection\", or the path of a FileDescriptorSet".into()
-    }
-    fn from_value(value: &DeValue<'_>) -> Option<Result<Self, String>> {
-        Some(Ok(match value.as_str()? {
-            "reflection" => Self::Reflection,
-            path => Self::File(path.into()),
-        }))
-    }
-}
-
-/// A source and where it is configured.
-#[derive(Debug, Clone)]
-pub struct Given {
-    pub source: Source,
-    pub place: Place,
-}
 
 impl Engine {
     /// The messages of `service`, if its backend has a source for them. What was learnt once is kept. No source is trusted more than an
@@ -53,16 +27,20 @@ impl Engine {
         let Some(given) = &config.descriptors else { return Ok(None) };
         // One for all services of a file.
         let key = match &given.source {
-            Source::File(path) => path.display().to_string(),
-            Source::Reflection => service.to_owned(),
+            DescriptorSource::File(path) => path.display().to_string(),
+            DescriptorSource::Reflection => service.to_owned(),
         };
         let mut learnt = self.learnt.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(pool) = learnt.get(&key) {
             return Ok(Some(pool.clone()));
         }
         let (set, whence) = match &given.source {
-            Source::File(path) => (read(path).map_err(|error| format!("{key}: {error}"))?, format!("file {key}")),
-            Source::Reflection => (self.reflect(&config.name, service)?, format!("backend `{}`", config.name)),
+            DescriptorSource::File(path) => {
+                (read(path).map_err(|error| format!("{key}: {error}"))?, format!("file {key}"))
+            }
+            DescriptorSource::Reflection => {
+                (self.reflect(&config.name, service)?, format!("backend `{}`", config.name))
+            }
         };
         let pool = read_descriptors(&set).map_err(|error| {
             let error = visible(error);

@@ -237,15 +237,6 @@ impl Engine {
         }
     }
 
-    /// What a write is declared to invalidate.
-    pub(super) fn invalidated_by(plan: &Plan, message: &[u8]) -> Option<Invalidation> {
-        // The first tag is the write's own name, which no cached reply carries.
-        match &*plan.tags.of(message) {
-            [_, declared @ ..] if !declared.is_empty() && !plan.safe => Some(Invalidation::Tags(declared.to_vec())),
-            _ => None,
-        }
-    }
-
     /// It is pending for the second tier before it is done in the first: a load that begins in between finds the old reply in neither.
     pub(super) fn forget(&self, what: &Invalidation, tell: bool) -> Option<u64> {
         let number = self.shared.as_ref().map(|shared| shared.invalidate(what, tell));

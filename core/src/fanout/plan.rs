@@ -4,7 +4,7 @@
 use super::{
     cache::CacheCounts,
     call::Origin,
-    config::{BackendConfig, BatchConfig, CacheConfig, MethodConfig, StreamConfig},
+    config::{BackendConfig, BatchConfig, CacheConfig, MethodConfig, StreamConfig, TagConfig},
     engine::Engine,
     lane::Lanes,
     rule,
@@ -14,11 +14,14 @@ use crate::{
     artifact::Digest,
     model::Scope,
     settings::Place,
+    store::Invalidation,
     telemetry::{CallLabels, Counter, Metrics},
     upstream::{Method, Protocol, Rest, StreamBounds, Transport},
 };
 use bytes::Bytes;
-use prost_reflect::{DescriptorPool, MethodDescriptor, prost_types::method_options::IdempotencyLevel};
+use prost_reflect::{
+    DescriptorPool, MessageDescriptor, MethodDescriptor, prost_types::method_options::IdempotencyLevel,
+};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, atomic::AtomicU64},
@@ -42,8 +45,10 @@ pub struct Plan {
     pub(super) batch: Option<Batch>,
     pub(super) calls: CallCounts,
     pub(super) lookups: CacheCounts,
-    /// Of its cached replies; or, for a write, what it invalidates.
+    /// Of its cached replies.
     pub(super) tags: Tags,
+    /// What is true no more once it was done, where it is a write.
+    pub(super) invalidates: Option<Tags>,
     /// Of everything that its replies depend on beside scope and request, for hosts to agree on.
     pub(super) shape: Digest,
 }
@@ -182,8 +187,7 @@ fn resolve_one(engine: &Engine, name: &str, descriptor: MethodDescriptor) -> Res
     if let Some(method) = method {
         check_safety(method, safe)?;
     }
-    let templates = method.map(|m| m.tags.as_slice()).unwrap_or_default();
-    let tags = Tags::resolve(name, templates, &descriptor.input()).map_err(|message| PlanError::Rule {
+    let (tags, invalidates) = tags(name, method, &descriptor.input()).map_err(|message| PlanError::Rule {
         at: method.map_or_else(|| config.place.clone(), |m| m.place.clone()),
         message,
     })?;
@@ -208,12 +212,19 @@ fn resolve_one(engine: &Engine, name: &str, descriptor: MethodDescriptor) -> Res
         calls: CallCounts::new(&engine.metrics, name),
         lookups: CacheCounts::new(&engine.metrics, name),
         tags,
+        invalidates,
         shape,
     });
     Ok(Planned { plan, descriptor, fallback: None })
 }
 
 impl Plan {
+    /// What a write with this message is declared to invalidate.
+    pub(super) fn invalidated_by(&self, message: &[u8]) -> Option<Invalidation> {
+        let tags = self.invalidates.as_ref()?.of(message);
+        (!tags.is_empty()).then(|| Invalidation::Tags(tags.to_vec()))
+    }
+
     /// Whether the other one does the same, so that both may share what they load. All that a release can make differ is here:
     /// what comes from the configuration alone is the same for all plans of an engine.
     pub(super) fn is_same(&self, other: &Self) -> bool {
@@ -223,6 +234,22 @@ impl Plan {
             && how(&self.method) == how(&other.method)
             && batch(self) == batch(other)
             && self.tags.is_same(&other.tags)
+            && match (&self.invalidates, &other.invalidates) {
+                (Some(own), Some(others)) => own.is_same(others),
+                (None, None) => true,
+                _ => false,
+            }
+    }
+}
+
+/// The tags of its replies, and what it invalidates.
+fn tags(name: &str, method: Option<&MethodConfig>, input: &MessageDescriptor) -> Result<(Tags, Option<Tags>), String> {
+    match method.map(|method| &method.tags) {
+        Some(TagConfig::Invalidated(templates)) => {
+            Ok((Tags::of_replies(name, &[], input)?, Some(Tags::invalidated(templates, input)?)))
+        }
+        Some(TagConfig::OfReplies(templates)) => Ok((Tags::of_replies(name, templates, input)?, None)),
+        None => Ok((Tags::of_replies(name, &[], input)?, None)),
     }
 }
 
@@ -233,7 +260,7 @@ fn check_safety(method: &MethodConfig, safe: bool) -> Result<(), PlanError> {
             "nothing says that this method is safe (NO_SIDE_EFFECTS in its proto, a name like GetX or ListX), so it is neither cached \
              nor batched: set `safe = true` if it is"
         }
-        true if method.invalidates => {
+        true if matches!(method.tags, TagConfig::Invalidated(_)) => {
             "a safe method changes nothing, so it invalidates nothing: set `safe = false` if it is a write"
         }
         _ => return Ok(()),

@@ -33,7 +33,7 @@ impl Session {
         spawn(async move {
             let counted = Counted::new([stats]);
             let started = Instant::now();
-            let written = Written { invalidation: Engine::invalidated_by(&plan, &message), engine };
+            let written = Written { invalidation: plan.invalidated_by(&message), engine };
             let outgoing =
                 Outgoing { method: plan.method.clone(), message, metadata, deadline, source, cut: Arc::default() };
             let answer = plan.backend.call(outgoing).await;
