@@ -141,7 +141,7 @@ crate::choice! {
     }
 }
 
-/// `[cache] shared`, `namespace`, `shared-timeout`: where the second tier is, whose part of it, and how long it may take.
+/// `[cache] shared`, `namespace`, `shared-timeout`: where the shared tier is, whose part of it, and how long it may take.
 #[derive(Debug, Clone)]
 pub struct Tier {
     pub url: String,

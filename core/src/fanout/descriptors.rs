@@ -1,65 +1,101 @@
 //! Messages of services that an artifact brings no protos for: from a file that the operator gives, or from the service itself.
+//!
+//! What was learnt once is kept. Whoever needs what is being learnt waits for the same look, and for no other.
 
 use super::{
+    backends::Backends,
     config::{BackendConfig, DescriptorSource},
-    engine::Engine,
 };
 use crate::{
     artifact::{LARGEST_DESCRIPTORS, read_descriptors},
     settings::visible,
+    upstream::Transport,
 };
+use futures_util::future::{BoxFuture, FutureExt, Shared};
 use prost_reflect::DescriptorPool;
 use std::{
+    collections::HashMap,
     fs::File,
     io::{self, Read},
     path::Path,
-    sync::PoisonError,
+    sync::{Arc, Mutex, PoisonError},
 };
 
-impl Engine {
-    /// The messages of `service`, if its backend has a source for them. What was learnt once is kept. No source is trusted more than an
-    /// artifact: the same bounds hold.
-    pub(super) fn given_descriptors(
+/// One look at a source, for all who wait for it.
+type Look = Shared<BoxFuture<'static, Result<DescriptorPool, String>>>;
+
+/// What was learnt and is being learnt, by the file or the service.
+#[derive(Debug, Default)]
+pub(super) struct Descriptors(Mutex<HashMap<String, Look>>);
+
+impl Descriptors {
+    /// The messages of `service`, if its backend has a source for them. No source is trusted more than an artifact: the same bounds hold.
+    pub(super) async fn of(
         &self,
+        backends: &Backends,
         config: &BackendConfig,
         service: &str,
     ) -> Result<Option<DescriptorPool>, String> {
         let Some(given) = &config.descriptors else { return Ok(None) };
-        // One for all services of a file.
+        // One look for all services of a file.
         let key = match &given.source {
             DescriptorSource::File(path) => path.display().to_string(),
             DescriptorSource::Reflection => service.to_owned(),
         };
-        let mut learnt = self.learnt.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pool) = learnt.get(&key) {
-            return Ok(Some(pool.clone()));
-        }
-        let (set, whence) = match &given.source {
-            DescriptorSource::File(path) => {
-                (read(path).map_err(|error| format!("{key}: {error}"))?, format!("file {key}"))
-            }
-            DescriptorSource::Reflection => {
-                (self.reflect(&config.name, service)?, format!("backend `{}`", config.name))
-            }
+        let look = || {
+            let (source, service, backend) = (given.source.clone(), service.to_owned(), config.name.clone());
+            learn(source, service, backend, backends.transport(&config.name).cloned()).boxed().shared()
         };
-        let pool = read_descriptors(&set).map_err(|error| {
-            let error = visible(error);
-            format!("descriptors of `{service}`, from {whence}: {error}")
-        })?;
-        learnt.insert(key, pool.clone());
-        Ok(Some(pool))
+        let look = self.looks().entry(key.clone()).or_insert_with(look).clone();
+        let learnt = look.clone().await;
+        if learnt.is_err() {
+            // Who comes next looks again.
+            let mut looks = self.looks();
+            if looks.get(&key).is_some_and(|current| current.ptr_eq(&look)) {
+                looks.remove(&key);
+            }
+        }
+        learnt.map(Some)
     }
 
-    fn reflect(&self, backend: &str, service: &str) -> Result<Vec<u8>, String> {
-        let transport = self.transport(backend).ok_or_else(|| format!("backend `{backend}` is not there"))?;
-        // Releases are loaded on a thread that may block.
-        let runtime = tokio::runtime::Handle::try_current().map_err(|error| error.to_string())?;
-        let files = runtime.block_on(transport.reflect(service));
-        files.map_err(|error| {
-            let error = visible(error);
-            format!("server reflection of backend `{backend}` tells nothing of `{service}`: {error}")
-        })
+    fn looks(&self) -> std::sync::MutexGuard<'_, HashMap<String, Look>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+async fn learn(
+    source: DescriptorSource,
+    service: String,
+    backend: String,
+    transport: Option<Arc<dyn Transport>>,
+) -> Result<DescriptorPool, String> {
+    let set = match &source {
+        DescriptorSource::File(_) => Vec::new(),
+        DescriptorSource::Reflection => reflect(transport, &backend, &service).await?,
+    };
+    // Files are read and sets are parsed where that may take its time.
+    let learnt = tokio::task::spawn_blocking(move || {
+        let (set, whence) = match source {
+            DescriptorSource::File(path) => {
+                let name = path.display().to_string();
+                (read(&path).map_err(|error| format!("{name}: {error}"))?, format!("file {name}"))
+            }
+            DescriptorSource::Reflection => (set, format!("backend `{backend}`")),
+        };
+        read_descriptors(&set).map_err(|error| {
+            let error = visible(error);
+            format!("descriptors of `{service}`, from {whence}: {error}")
+        })
+    });
+    learnt.await.map_err(|error| error.to_string())?
+}
+
+async fn reflect(transport: Option<Arc<dyn Transport>>, backend: &str, service: &str) -> Result<Vec<u8>, String> {
+    let transport = transport.ok_or_else(|| format!("backend `{backend}` is not there"))?;
+    transport.reflect(service).await.map_err(|error| {
+        let error = visible(error);
+        format!("server reflection of backend `{backend}` tells nothing of `{service}`: {error}")
+    })
 }
 
 /// No more of it than may be.

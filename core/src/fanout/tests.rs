@@ -1,5 +1,6 @@
 //! The engine between a session and a scripted backend, in paused time.
 
+mod descriptors;
 mod guards;
 mod kit;
 mod plans;

@@ -1,4 +1,4 @@
-//! What may still stand in the second tier although it is true no more: from the moment it is known until it was removed there,
+//! What may still stand in the shared tier although it is true no more: from the moment it is known until it was removed there,
 //! however long that takes, nobody reads it.
 
 use std::{
@@ -18,7 +18,7 @@ pub enum Invalidation {
     All,
 }
 
-/// Something to be removed from the second tier: all that was pending when it began.
+/// Something to be removed from the shared tier: all that was pending when it began.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Job {
     /// Of the last invalidation that it carries out.

@@ -4,11 +4,12 @@ use super::Session;
 use crate::{
     fanout::{
         call::{Outcome, Trip},
-        engine::{Engine, Loaded, spawn},
         inbox::Inbox,
+        loads::{Loaded, spawn},
         plan::Plan,
         scope::Scoped,
         stats::Counted,
+        tiers::Tiers,
     },
     model::{Code, Deadline, Failure},
     store::Invalidation,
@@ -28,12 +29,12 @@ impl Session {
         deadline: Deadline,
     ) -> Option<AbortHandle> {
         let owed = Owed { inbox: self.inbox.clone(), ticket, is_paid: false };
-        let (engine, plan, stats) = (self.engine.clone(), plan.clone(), self.stats.clone());
+        let (tiers, plan, stats) = (self.engine.loads.tiers.clone(), plan.clone(), self.stats.clone());
         let (metadata, source) = (scoped.metadata.clone(), scoped.source);
         spawn(async move {
             let counted = Counted::new([stats]);
             let started = Instant::now();
-            let written = Written { invalidation: plan.invalidated_by(&message), engine };
+            let written = Written { invalidation: plan.invalidated_by(&message), tiers };
             let outgoing =
                 Outgoing { method: plan.method.clone(), message, metadata, deadline, source, cut: Arc::default() };
             let answer = plan.backend.call(outgoing).await;
@@ -80,7 +81,7 @@ impl Drop for Owed {
 /// says so: whoever gave it up, or whatever broke on the way back, undoes no write.
 #[derive(Debug)]
 struct Written {
-    engine: Arc<Engine>,
+    tiers: Arc<Tiers>,
     invalidation: Option<Invalidation>,
 }
 
@@ -88,7 +89,7 @@ impl Written {
     async fn ended(mut self, answer: &Answer) {
         let is_undone = !answer.sent || answer.result.as_ref().is_err_and(|failure| says_it_was_not_done(failure.code));
         if let Some(invalidation) = self.invalidation.take_if(|_| !is_undone) {
-            self.engine.invalidate_everywhere(&invalidation).await;
+            self.tiers.invalidate_everywhere(&invalidation).await;
         }
         self.invalidation = None;
     }
@@ -97,7 +98,7 @@ impl Written {
 impl Drop for Written {
     fn drop(&mut self) {
         if let Some(invalidation) = self.invalidation.take() {
-            self.engine.invalidate(&invalidation);
+            self.tiers.invalidate(&invalidation);
         }
     }
 }

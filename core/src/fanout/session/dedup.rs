@@ -86,13 +86,13 @@ impl Firsts {
 
 /// A call that has ended, and who takes it.
 #[derive(Debug)]
-pub(in crate::fanout) struct Ended {
-    pub(in crate::fanout) takers: Takers,
-    pub(in crate::fanout) outcome: Outcome,
+pub(super) struct Ended {
+    pub(super) takers: Takers,
+    pub(super) outcome: Outcome,
 }
 
 impl Ended {
-    pub(in crate::fanout) fn for_one(ticket: u32, outcome: Outcome) -> Self {
+    pub(super) fn for_one(ticket: u32, outcome: Outcome) -> Self {
         Self { takers: Takers::of(ticket, 0), outcome }
     }
 
@@ -114,9 +114,9 @@ pub(super) type Taker = (u32, u16);
 
 /// Who takes the outcome of a call: the first, unless it was cancelled, and its duplicates.
 #[derive(Debug)]
-pub(in crate::fanout) struct Takers {
-    pub(in crate::fanout) first: Option<Taker>,
-    pub(in crate::fanout) duplicates: Vec<Taker>,
+pub(super) struct Takers {
+    pub(super) first: Option<Taker>,
+    pub(super) duplicates: Vec<Taker>,
 }
 
 impl Takers {
@@ -124,7 +124,7 @@ impl Takers {
         Self { first: Some((ticket, depth)), duplicates: Vec::new() }
     }
 
-    pub(in crate::fanout) fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         usize::from(self.first.is_some()) + self.duplicates.len()
     }
 

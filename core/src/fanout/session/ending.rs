@@ -76,7 +76,7 @@ impl Session {
         // What is too much is too much from the cache as well.
         let stale = flight
             .filter(|_| outcome.refused_by != Some(REPLIES))
-            .and_then(|flight| self.engine.cache.standby(&flight.key, within));
+            .and_then(|flight| self.engine.loads.tiers.own.standby(&flight.key, within));
         if let Some((bytes, age)) = stale {
             self.stats.degrade(&about.plan.name, Degraded::Stale);
             return outcome.instead(bytes, Origin::Stale, age);

@@ -1,7 +1,10 @@
 //! How outcomes cross into the guest: flat heads beside one arena of bytes.
 
-use super::{call::Origin, session::Ended};
-use crate::model::{Code, Failure};
+use super::dedup::Ended;
+use crate::{
+    fanout::call::Origin,
+    model::{Code, Failure},
+};
 use hashbrown::HashMap;
 use std::collections::VecDeque;
 
