@@ -5,8 +5,8 @@
 //! alone ([`loads`]) or in a batch ([`batcher`]) through the backend's transport, and puts the outcome into the [`inbox`] of all who wait
 //! for it.
 //!
-//! Arrows between the files go one way: `session → engine → {registry, batcher} → loads → tiers → flight → plan → cache`. What others need
-//! of the engine is a part with a name of its own; only the session holds the whole.
+//! Arrows between the files go one way: `session → engine → batcher → loads → tiers → flight → plan → cache`, and `engine → registry →
+//! {descriptors, plan}`. Only the session holds the whole engine; everything else holds the parts that it needs.
 //!
 //! Invariants:
 //! - a call that is not safe is sent exactly once, alone, as asked: it meets neither cache nor flight nor batch;

@@ -18,7 +18,7 @@ use std::{
     fs::File,
     io::{self, Read},
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 /// One look at a source, for all who wait for it.
@@ -44,7 +44,9 @@ impl Descriptors {
         };
         let look = || {
             let (source, service, backend) = (given.source.clone(), service.to_owned(), config.name.clone());
-            learn(source, service, backend, backends.transport(&config.name).cloned()).boxed().shared()
+            let learning = learn(source, service, backend, backends.transport(&config.name).cloned());
+            // A task of its own: it gets on whoever gives up waiting, and a panic in it is a failure like others.
+            async { tokio::spawn(learning).await.map_err(|error| error.to_string())? }.boxed().shared()
         };
         let look = self.looks().entry(key.clone()).or_insert_with(look).clone();
         let learnt = look.clone().await;
@@ -58,7 +60,7 @@ impl Descriptors {
         learnt.map(Some)
     }
 
-    fn looks(&self) -> std::sync::MutexGuard<'_, HashMap<String, Look>> {
+    fn looks(&self) -> MutexGuard<'_, HashMap<String, Look>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
