@@ -113,7 +113,9 @@ impl Config {
             settings.check(&config.forward, &config.fanout.backends, &identity);
         }
         for backend in &mut config.fanout.backends {
-            if let Some(fanout::Given { source: fanout::Source::File(path), place }) = &mut backend.descriptors {
+            if let Some(fanout::Given { source: fanout::DescriptorSource::File(path), place }) =
+                &mut backend.descriptors
+            {
                 *path = folder.join(&path);
                 if let Err(error) = std::fs::metadata(&path) {
                     root.note(place.mistake(format!("{}: {error}", path.display())));

@@ -1,19 +1,23 @@
 //! The fan-out engine: what happens between a plugin's exchange and the backends.
 //!
 //! In the order of a call's way: a [`Session`] takes an exchange ([`session`]), looks up the [`Plan`] of each method ([`plan`]),
-//! finds who may share the reply ([`scope`]), asks the entity cache ([`cache`]), joins or starts a load ([`flight`]), which travels
-//! alone or in a batch ([`lane`]) through the backend's transport, and puts the outcome into the [`inbox`] of all who wait for it.
+//! finds who may share the reply ([`scope`]), asks the entity cache ([`cache`]), joins or starts a load ([`flight`]), which is sent
+//! alone ([`loads`]) or in a batch ([`batcher`]) through the backend's transport, and puts the outcome into the [`inbox`] of all who wait
+//! for it.
+//!
+//! Arrows between the files go one way: `session → engine → batcher → loads → tiers → flight → plan → cache`, and `engine → registry →
+//! {descriptors, plan}`. Only the session holds the whole engine; everything else holds the parts that it needs.
 //!
 //! Invariants:
-//! - a call that is not safe is sent exactly once, alone, as asked: it meets neither cache nor flight nor lane;
+//! - a call that is not safe is sent exactly once, alone, as asked: it meets neither cache nor flight nor batch;
 //! - what is forwarded to a backend follows from the scope alone, and every key holds the scope, so no reply and no credential
 //!   crosses from one scope to another;
 //! - a load belongs to nobody: it has the method's time, and ends when it is done or when the last one who waits for it gives it up;
 //! - every load and every call sent alone has a guard from its first moment, so that whatever happens in its task those who wait are
 //!   told, and a write that may have been done makes untrue what it is declared to.
 
-mod arena;
-mod behalf;
+mod backends;
+mod batcher;
 mod cache;
 mod call;
 mod config;
@@ -22,27 +26,29 @@ mod engine;
 mod explain;
 mod flight;
 mod inbox;
-mod lane;
+mod loads;
 mod misnamed;
 mod plan;
-mod remote;
+mod registry;
 mod rule;
 mod scope;
 mod session;
 mod stats;
 mod tags;
+mod tiers;
+mod token_exchange;
 
-pub use arena::{Arena, Completion};
-pub use behalf::Exchange;
 pub use call::{Origin, Outcome, Trip};
-pub use config::{BackendConfig, BatchConfig, CacheConfig, Config, MethodConfig, StreamConfig};
-pub use descriptors::{Given, Source};
+pub use config::{
+    BackendConfig, BatchConfig, CacheConfig, Config, DescriptorSource, Given, MethodConfig, StreamConfig, TagConfig,
+};
 pub use engine::Engine;
 pub use plan::{Plan, PlanError, Plans};
 pub use rule::propose;
 pub use scope::{Caller, Forward};
-pub use session::{Head, Instead, JsonOrProto, Limits, MostCalls, Session};
+pub use session::{Arena, Completion, Head, Instead, JsonOrProto, Limits, MostCalls, Session};
 pub use stats::{Degraded, Stats};
+pub use token_exchange::TokenExchange;
 
 #[cfg(test)]
 mod tests;

@@ -5,14 +5,14 @@
 //! moka keeps time by the system's clock; tests pause tokio's. So each entry carries its own end of life, which every read checks;
 //! moka's expiry only frees memory early.
 
-mod doubts;
 mod generations;
+mod invalidations;
 mod marks;
 pub mod record;
 mod shared;
 
-pub use doubts::Untrue;
 pub use generations::Generations;
+pub use invalidations::Invalidation;
 pub use marks::{Found, Put, Wanted};
 pub use shared::{
     Note, Shared,

@@ -7,7 +7,7 @@ use crate::{
     plugin::Runtime,
     release::{Loader, Releases},
     settings::Change,
-    store::Untrue,
+    store::Invalidation,
     telemetry::{Listed, Metrics},
     upstream::Backend,
 };
@@ -148,7 +148,7 @@ async fn identity(State(admin): State<Arc<Admin>>) -> Json<Value> {
 /// `{ "tags": ["film:7"] }` or `{ "all": true }`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Invalidation {
+struct InvalidationRequest {
     tags: Vec<String>,
     all: bool,
 }
@@ -158,7 +158,7 @@ async fn invalidate(State(admin): State<Arc<Admin>>, headers: HeaderMap, body: B
     if let Err(refusal) = admin.check_token(&headers) {
         return refusal;
     }
-    let wanted: Invalidation = match serde_json::from_slice(&body) {
+    let wanted: InvalidationRequest = match serde_json::from_slice(&body) {
         Ok(wanted) => wanted,
         Err(error) => {
             return (StatusCode::BAD_REQUEST, format!("expected {{\"tags\": [..]}} or {{\"all\": true}}: {error}\n"));
@@ -166,7 +166,7 @@ async fn invalidate(State(admin): State<Arc<Admin>>, headers: HeaderMap, body: B
     };
     tracing::info!(tags = %Listed(&wanted.tags), all = wanted.all, "invalidated by the admin interface");
     let text = if wanted.all { "everything".to_owned() } else { wanted.tags.join(", ") };
-    let what = if wanted.all { Untrue::All } else { Untrue::Tags(wanted.tags) };
+    let what = if wanted.all { Invalidation::All } else { Invalidation::Tags(wanted.tags) };
     admin.host.view().engine.invalidate_everywhere(&what).await;
     (StatusCode::OK, format!("invalidated {text}\n"))
 }

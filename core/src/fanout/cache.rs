@@ -31,7 +31,7 @@ type Loaded = Result<Bytes, Arc<Failure>>;
 pub(super) struct EntityCache {
     store: Store<Key, Entry>,
     pub(super) generations: Generations,
-    /// Keys of entries that stand in the second tier too, by their names there.
+    /// Keys of entries that stand in the shared tier too, by their names there.
     named: Store<String, Key>,
     /// Least weight of an entry, which bounds their number.
     least_weight: usize,
@@ -151,12 +151,12 @@ impl EntityCache {
         self.store.insert(key, entry, weight, lifetime);
     }
 
-    /// An entry of the second tier goes by this name.
+    /// An entry of the shared tier goes by this name.
     pub(super) fn name(&self, name: String, key: &Key, lifetime: Duration) {
         self.named.insert(name, key.clone(), 1, lifetime);
     }
 
-    /// The entry with this name in the second tier was changed there.
+    /// The entry with this name in the shared tier was changed there.
     pub(super) fn forget_named(&self, name: &str) {
         if let Some(key) = self.named.get(name) {
             self.store.remove(&key);

@@ -35,7 +35,7 @@ impl Origin {
     }
 
     /// What it is for an equal call, which was not sent itself.
-    pub(super) fn for_twins(self) -> Self {
+    pub(super) fn for_duplicates(self) -> Self {
         if self == Self::Upstream { Self::Coalesced } else { self }
     }
 
@@ -122,8 +122,8 @@ impl Outcome {
     }
 
     /// The same for an equal call, which was not sent itself.
-    pub(super) fn for_twins(&self) -> Self {
-        Self { origin: self.origin.for_twins(), ..self.clone() }
+    pub(super) fn for_duplicates(&self) -> Self {
+        Self { origin: self.origin.for_duplicates(), ..self.clone() }
     }
 
     /// Its age in milliseconds, as the contract has it.

@@ -1,12 +1,14 @@
 //! `[cache]` and `[backend.NAME]` of `weft.toml`, as written. Names of fields are looked up when a release is loaded, because only
 //! artifacts know the messages.
 
-use super::descriptors::Given;
+mod sources;
+
 use crate::{
     model::Scope,
     settings::{ByteSize, FromValue, Place, Secret, Table, nearest},
     upstream,
 };
+pub use sources::{DescriptorSource, Given};
 use std::{collections::BTreeMap, time::Duration};
 use toml::de::DeValue;
 
@@ -45,10 +47,7 @@ pub struct MethodConfig {
     pub scope: Scope,
     pub timeout: Option<Duration>,
     pub cache: Option<CacheConfig>,
-    /// Tags of its cached replies, or (of a write) the tags that it invalidates: `film:{id}`, with fields of the request in braces.
-    pub tags: Vec<String>,
-    /// Whether `tags` are what it invalidates.
-    pub invalidates: bool,
+    pub tags: TagConfig,
     pub batch: Option<BatchConfig>,
     /// How it is called where the backend speaks REST: `GET /v1/weather/{city}`.
     pub http: Option<String>,
@@ -57,6 +56,15 @@ pub struct MethodConfig {
     /// `stream = { items = 1000, bytes = "1MiB", time = "500ms" }`: how much of a stream is taken.
     pub stream: StreamConfig,
     pub place: Place,
+}
+
+/// What a method's tags are for: `film:{id}`, with fields of the request in braces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TagConfig {
+    /// Its cached replies carry them: `cache = { tags = […] }`.
+    OfReplies(Vec<String>),
+    /// It is a write, and replies that carry them are true no more: `invalidates = […]`.
+    Invalidated(Vec<String>),
 }
 
 /// Bounds of a server-streaming method; without a time of its own it has to end within the method's.
@@ -133,7 +141,7 @@ crate::choice! {
     }
 }
 
-/// `[cache] shared`, `namespace`, `shared-timeout`: where the second tier is, whose part of it, and how long it may take.
+/// `[cache] shared`, `namespace`, `shared-timeout`: where the shared tier is, whose part of it, and how long it may take.
 #[derive(Debug, Clone)]
 pub struct Tier {
     pub url: String,
@@ -177,7 +185,7 @@ impl Config {
 
     /// The backend that serves `service`.
     pub fn backend_of(&self, service: &str) -> Option<&BackendConfig> {
-        self.backends.iter().find(|backend| backend.services.iter().any(|s| s == service))
+        self.backends.iter().find(|backend| backend.serves(service))
     }
 }
 
@@ -199,6 +207,10 @@ fn read_url(cache: &Table<'_>, text: &str) -> Result<String, String> {
 }
 
 impl BackendConfig {
+    pub(super) fn serves(&self, service: &str) -> bool {
+        self.services.iter().any(|served| served == service)
+    }
+
     fn read(name: String, table: &Table<'_>) -> Self {
         let services: Option<Vec<String>> = table.required("services");
         let timeout = table.within("timeout", Duration::from_secs(1), Duration::from_millis(1), Duration::from_mins(5));
@@ -264,22 +276,11 @@ impl MethodConfig {
         if !invalidates.is_empty() && cache.is_some() {
             table.mistake("invalidates", "a method that is cached changes nothing: remove `cache` or `invalidates`");
         }
-        let (tags, invalidates) = if invalidates.is_empty() { (tags, false) } else { (invalidates, true) };
+        let tags =
+            if invalidates.is_empty() { TagConfig::OfReplies(tags) } else { TagConfig::Invalidated(invalidates) };
         let stream = StreamConfig::read(&table.table("stream"));
         let (http, response_body) = (table.optional("http"), table.optional("response-body"));
-        Self {
-            safe,
-            scope,
-            timeout,
-            cache,
-            tags,
-            invalidates,
-            batch,
-            http,
-            response_body,
-            stream,
-            place: table.place(""),
-        }
+        Self { safe, scope, timeout, cache, tags, batch, http, response_body, stream, place: table.place("") }
     }
 }
 

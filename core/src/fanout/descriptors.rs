@@ -1,87 +1,103 @@
 //! Messages of services that an artifact brings no protos for: from a file that the operator gives, or from the service itself.
+//!
+//! What was learnt once is kept. Whoever needs what is being learnt waits for the same look, and for no other.
 
-use super::{config::BackendConfig, engine::Engine};
+use super::{
+    backends::Backends,
+    config::{BackendConfig, DescriptorSource},
+};
 use crate::{
     artifact::{LARGEST_DESCRIPTORS, read_descriptors},
-    settings::{FromValue, Place, visible},
+    settings::visible,
+    upstream::Transport,
 };
+use futures_util::future::{BoxFuture, FutureExt, Shared};
 use prost_reflect::DescriptorPool;
 use std::{
+    collections::HashMap,
     fs::File,
     io::{self, Read},
-    path::{Path, PathBuf},
-    sync::PoisonError,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-use toml::de::DeValue;
 
-/// `descriptors = "films.binpb"` or `descriptors = "reflection"`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
-    /// A serialized `google.protobuf.FileDescriptorSet`.
-    File(PathBuf),
-    /// gRPC server reflection, when a release is loaded that needs it.
-    Reflection,
-}
+/// One look at a source, for all who wait for it.
+type Look = Shared<BoxFuture<'static, Result<DescriptorPool, String>>>;
 
-impl FromValue for Source {
-    fn expected() -> String {
-        "\"reflection\", or the path of a FileDescriptorSet".into()
-    }
-    fn from_value(value: &DeValue<'_>) -> Option<Result<Self, String>> {
-        Some(Ok(match value.as_str()? {
-            "reflection" => Self::Reflection,
-            path => Self::File(path.into()),
-        }))
-    }
-}
+/// What was learnt and is being learnt, by the file or the service.
+#[derive(Debug, Default)]
+pub(super) struct Descriptors(Mutex<HashMap<String, Look>>);
 
-/// A source and where it is configured.
-#[derive(Debug, Clone)]
-pub struct Given {
-    pub source: Source,
-    pub place: Place,
-}
-
-impl Engine {
-    /// The messages of `service`, if its backend has a source for them. What was learnt once is kept. No source is trusted more than an
-    /// artifact: the same bounds hold.
-    pub(super) fn given_descriptors(
+impl Descriptors {
+    /// The messages of `service`, if its backend has a source for them. No source is trusted more than an artifact: the same bounds hold.
+    pub(super) async fn of(
         &self,
+        backends: &Backends,
         config: &BackendConfig,
         service: &str,
     ) -> Result<Option<DescriptorPool>, String> {
         let Some(given) = &config.descriptors else { return Ok(None) };
-        // One for all services of a file.
+        // One look for all services of a file.
         let key = match &given.source {
-            Source::File(path) => path.display().to_string(),
-            Source::Reflection => service.to_owned(),
+            DescriptorSource::File(path) => path.display().to_string(),
+            DescriptorSource::Reflection => service.to_owned(),
         };
-        let mut learnt = self.learnt.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pool) = learnt.get(&key) {
-            return Ok(Some(pool.clone()));
+        let look = || {
+            let (source, service, backend) = (given.source.clone(), service.to_owned(), config.name.clone());
+            let learning = learn(source, service, backend, backends.transport(&config.name).cloned());
+            // A task of its own: it gets on whoever gives up waiting, and a panic in it is a failure like others.
+            async { tokio::spawn(learning).await.map_err(|error| error.to_string())? }.boxed().shared()
+        };
+        let look = self.looks().entry(key.clone()).or_insert_with(look).clone();
+        let learnt = look.clone().await;
+        if learnt.is_err() {
+            // Who comes next looks again.
+            let mut looks = self.looks();
+            if looks.get(&key).is_some_and(|current| current.ptr_eq(&look)) {
+                looks.remove(&key);
+            }
         }
-        let (set, whence) = match &given.source {
-            Source::File(path) => (read(path).map_err(|error| format!("{key}: {error}"))?, format!("file {key}")),
-            Source::Reflection => (self.reflect(&config.name, service)?, format!("backend `{}`", config.name)),
-        };
-        let pool = read_descriptors(&set).map_err(|error| {
-            let error = visible(error);
-            format!("descriptors of `{service}`, from {whence}: {error}")
-        })?;
-        learnt.insert(key, pool.clone());
-        Ok(Some(pool))
+        learnt.map(Some)
     }
 
-    fn reflect(&self, backend: &str, service: &str) -> Result<Vec<u8>, String> {
-        let transport = self.transport(backend).ok_or_else(|| format!("backend `{backend}` is not there"))?;
-        // Releases are loaded on a thread that may block.
-        let runtime = tokio::runtime::Handle::try_current().map_err(|error| error.to_string())?;
-        let files = runtime.block_on(transport.reflect(service));
-        files.map_err(|error| {
-            let error = visible(error);
-            format!("server reflection of backend `{backend}` tells nothing of `{service}`: {error}")
-        })
+    fn looks(&self) -> MutexGuard<'_, HashMap<String, Look>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+async fn learn(
+    source: DescriptorSource,
+    service: String,
+    backend: String,
+    transport: Option<Arc<dyn Transport>>,
+) -> Result<DescriptorPool, String> {
+    let set = match &source {
+        DescriptorSource::File(_) => Vec::new(),
+        DescriptorSource::Reflection => reflect(transport, &backend, &service).await?,
+    };
+    // Files are read and sets are parsed where that may take its time.
+    let learnt = tokio::task::spawn_blocking(move || {
+        let (set, whence) = match source {
+            DescriptorSource::File(path) => {
+                let name = path.display().to_string();
+                (read(&path).map_err(|error| format!("{name}: {error}"))?, format!("file {name}"))
+            }
+            DescriptorSource::Reflection => (set, format!("backend `{backend}`")),
+        };
+        read_descriptors(&set).map_err(|error| {
+            let error = visible(error);
+            format!("descriptors of `{service}`, from {whence}: {error}")
+        })
+    });
+    learnt.await.map_err(|error| error.to_string())?
+}
+
+async fn reflect(transport: Option<Arc<dyn Transport>>, backend: &str, service: &str) -> Result<Vec<u8>, String> {
+    let transport = transport.ok_or_else(|| format!("backend `{backend}` is not there"))?;
+    transport.reflect(service).await.map_err(|error| {
+        let error = visible(error);
+        format!("server reflection of backend `{backend}` tells nothing of `{service}`: {error}")
+    })
 }
 
 /// No more of it than may be.

@@ -1,52 +1,35 @@
-//! The engine that all requests share, and the way of a single load.
+//! What all requests share, put together: plans, the cache's tiers, flights and the batcher.
 
 use super::{
-    behalf::OnBehalf,
-    cache::{Ended, EntityCache},
-    call::{Origin, Outcome, Trip},
-    config::{BackendConfig, CacheConfig, Config},
-    flight::{Boarded, Flight, Flights, Load, Unsent},
-    inbox::Post,
-    plan::{Plan, PlanError, Plans},
-    remote,
-    scope::{Forward, Scoped},
-    stats::Counted,
+    backends::Backends,
+    batcher::Batcher,
+    config::Config,
+    flight::Flights,
+    loads::Loads,
+    misnamed::misnamed,
+    plan::{PlanError, Plans},
+    registry::Registry,
+    scope::Forward,
+    tiers::Tiers,
 };
 use crate::{
     artifact::Artifact,
-    model::{Code, Failure},
-    store::{Shared, Untrue},
-    telemetry::{Metrics, TierLabels},
-    upstream::{Answer, Backend, Outgoing, Transport},
+    settings::Place,
+    store::{Invalidation, Shared},
+    telemetry::Metrics,
+    upstream::{Backend, Transport},
 };
-use bytes::Bytes;
 use prost_reflect::DescriptorPool;
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc, Mutex, OnceLock, PoisonError, Weak,
-        atomic::{AtomicU32, Ordering},
-    },
-};
-use tokio::{runtime::Handle, task::AbortHandle, time::Instant};
+use std::{collections::HashMap, sync::Arc};
 
 /// Everything between sessions and backends.
 #[derive(Debug)]
 pub struct Engine {
-    config: Config,
     pub(super) forward: Forward,
-    transports: HashMap<String, Arc<dyn Transport>>,
-    pub(super) flights: Flights,
-    pub(super) cache: EntityCache,
-    /// The second tier, where one is configured.
-    pub(super) shared: Option<Arc<Shared>>,
-    /// What has taken this one's place.
-    pub(super) successor: OnceLock<Arc<Self>>,
+    pub(super) loads: Arc<Loads>,
+    pub(super) batcher: Arc<Batcher>,
+    pub(super) registry: Registry,
     pub(super) metrics: Metrics,
-    plans: Mutex<HashMap<String, Vec<Weak<Plan>>>>,
-    /// Messages that no artifact brought, by service.
-    pub(super) learnt: Mutex<HashMap<String, DescriptorPool>>,
-    next_plan: AtomicU32,
 }
 
 impl Engine {
@@ -69,244 +52,67 @@ impl Engine {
         transports: HashMap<String, Arc<dyn Transport>>,
         metrics: &Metrics,
     ) -> Result<Arc<Self>, String> {
-        let transports = on_behalf(transports, &forward);
-        let cache = EntityCache::new(config.cache_bytes.0, config.cache_entries);
-        let shared = match &config.shared {
-            Some(tier) => Some(remote::connect(tier)?),
-            None => None,
-        };
-        Ok(Arc::new(Self {
-            config,
-            forward,
-            shared,
-            successor: OnceLock::new(),
-            transports,
-            flights: Flights::new(),
-            cache,
-            metrics: metrics.clone(),
-            plans: Mutex::default(),
-            learnt: Mutex::default(),
-            next_plan: AtomicU32::new(0),
-        }))
+        let tiers = Tiers::new(&config)?;
+        let registry = Registry::new(Backends::new(config.backends, transports, &forward), metrics.clone());
+        let loads = Arc::new(Loads { flights: Arc::new(Flights::new()), tiers });
+        let batcher = Batcher::new(loads.clone(), metrics.clone());
+        Ok(Arc::new(Self { forward, loads, batcher, registry, metrics: metrics.clone() }))
     }
 
     /// The plans of one release's method table, or every reason why there are none.
-    pub fn plans(&self, artifact: &Artifact) -> Result<Plans, Vec<PlanError>> {
-        Plans::resolve(self, &artifact.methods, &artifact.descriptors, &artifact.manifest.fallbacks)
+    pub async fn plans(&self, artifact: &Artifact) -> Result<Plans, Vec<PlanError>> {
+        self.registry.plans(artifact).await
     }
 
-    pub(super) fn backend_of(&self, service: &str) -> Option<(&BackendConfig, Arc<dyn Transport>)> {
-        let config = self.config.backend_of(service)?;
-        Some((config, self.transports.get(&config.name)?.clone()))
-    }
-
-    pub(super) fn backends(&self) -> &[BackendConfig] {
-        &self.config.backends
-    }
-
-    pub(super) fn transport(&self, backend: &str) -> Option<Arc<dyn Transport>> {
-        self.transports.get(backend).cloned()
-    }
-
-    /// The plan, or an equal one that some release uses.
-    pub(super) fn share_plan(&self, plan: Plan) -> Arc<Plan> {
-        let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = plans.entry(plan.name.to_string()).or_default();
-        known.retain(|plan| plan.strong_count() > 0);
-        if let Some(equal) = known.iter().filter_map(Weak::upgrade).find(|known| known.is_same(&plan)) {
-            return equal;
-        }
-        let plan = Arc::new(Plan { id: self.next_plan.fetch_add(1, Ordering::Relaxed), ..plan });
-        known.push(Arc::downgrade(&plan));
-        plan
+    /// Methods and services of the configuration that are in none of these protos, and not in what backends tell of themselves,
+    /// although one of them should have them. What nobody knows may be right, and is passed over.
+    pub async fn misnamed(&self, pools: &[&DescriptorPool]) -> Vec<(Place, String)> {
+        misnamed(&self.registry.backends, &self.registry.descriptors, pools).await
     }
 
     /// Loads under way that may be shared.
     pub fn loads_under_way(&self) -> usize {
-        self.flights.len()
+        self.loads.flights.len()
     }
 
     /// Brings the gauges up to date before they are read.
     pub fn observe(&self) {
-        let (entries, bytes) = self.cache.size();
-        self.metrics.cache_entries.set(entries.try_into().unwrap_or(i64::MAX));
-        self.metrics.cache_bytes.set(bytes.try_into().unwrap_or(i64::MAX));
-        if let Some(is_up) = self.shared_cache_is_up() {
-            let labels = TierLabels { tier: "shared".to_owned() };
-            self.metrics.cache_up.get_or_create(&labels).set(is_up.into());
-        }
+        self.loads.tiers.observe(&self.metrics);
     }
 
-    /// Whether the second tier is there; `None` where none is configured.
+    /// Whether the shared tier is there; `None` where none is configured.
     pub fn shared_cache_is_up(&self) -> Option<bool> {
-        self.shared.as_ref().map(|shared| shared.is_up())
+        self.loads.tiers.shared_is_up()
     }
 
-    /// The second tier, for others than the entity cache.
+    /// The shared tier, for others than the entity cache.
     pub fn shared(&self) -> Option<&Arc<Shared>> {
-        self.shared.as_ref()
+        self.loads.tiers.shared()
     }
 
-    /// Starts the load of one flight that travels alone.
-    pub(super) fn load(self: &Arc<Self>, unsent: Unsent<'_>, scoped: &Arc<Scoped>) {
-        let Some(flight) = unsent.take() else { return };
-        // From here on the flight is the task's, whether it is ever run or not.
-        let boarded = Boarded { engine: self.clone(), flights: vec![flight.clone()] };
-        let load = Load::new(1);
-        if !flight.board(&load) {
-            return;
-        }
-        let scoped = scoped.clone();
-        let task = spawn(async move {
-            let engine = &boarded.engine;
-            if flight.plan.cache.is_none() || !engine.take_shared(vec![flight.clone()]).await.is_empty() {
-                let loaded = engine.load_single(&flight, &scoped).await;
-                engine.settle(&flight, loaded, &mut Post::default());
-            }
-        });
-        load.runs_as(task);
+    /// Cached replies are true no more, here and on all hosts that share a tier with this one. When it returns they have been told,
+    /// unless that tier is away or slow.
+    pub async fn invalidate_everywhere(&self, what: &Invalidation) {
+        self.loads.tiers.invalidate_everywhere(what).await;
     }
 
-    /// One call of the method itself, for one flight.
-    pub(super) async fn load_single(&self, flight: &Flight, scoped: &Scoped) -> Loaded {
-        let plan = &flight.plan;
-        let Some(deadline) = flight.ends() else { return Loaded::unwanted() };
-        let counted = Counted::new(flight.stats());
-        let outgoing = Outgoing {
-            method: plan.method.clone(),
-            message: flight.key.request.clone(),
-            metadata: scoped.metadata.clone(),
-            deadline,
-            source: scoped.source,
-            cut: Arc::default(),
-        };
-        let started = Instant::now();
-        let answer = plan.backend.call(outgoing).await;
-        counted.ended(&answer);
-        let gathered = started.saturating_duration_since(flight.started);
-        let trip = Trip { via: plan.name.to_string(), keys: 1, gathered, started, ..Trip::ended(&answer) };
-        Loaded::of(answer, trip)
+    /// Keeps the connection to the shared tier until the future is dropped; without one, does nothing.
+    pub async fn watch_shared(self: Arc<Self>) {
+        self.loads.tiers.clone().watch().await;
     }
 
-    /// Keeps the result where the plan says so, then hands it to all who wait. In this order, so that a call that comes
-    /// between the two finds one or the other. Where a load failed, an old reply may stand in.
-    pub(super) fn settle(&self, flight: &Arc<Flight>, loaded: Loaded, post: &mut Post) {
-        let is_whole = !loaded.cut;
-        if is_whole {
-            self.to_shared(flight, &loaded);
-        }
-        let mut outcome = loaded.into_outcome();
-        if let Some(rule) = flight.plan.cache {
-            if is_whole {
-                self.keep(flight, &outcome.result, rule);
-            }
-            if outcome.is_backend_failure()
-                && let Some((bytes, age)) = self.cache.standby(&flight.key, rule.stale_if_error)
-            {
-                outcome = outcome.instead(bytes, Origin::Stale, age);
-            }
-        }
-        self.flights.end(flight, &outcome, post);
+    /// Until everything that is true no more was removed from the shared tier, and the other hosts were told.
+    pub async fn told(&self) {
+        self.loads.tiers.told().await;
     }
 
-    pub(super) fn keep(&self, flight: &Flight, result: &Result<Bytes, Arc<Failure>>, rule: CacheConfig) {
-        if let Some(name) = self.shared_name(flight) {
-            self.cache.name(name, &flight.key, rule.ttl.saturating_add(rule.retention()));
-        }
-        self.cache.keep(Ended {
-            key: &flight.key,
-            result,
-            rule,
-            tags: flight.plan.tags.of(&flight.key.request),
-            generation: flight.generation,
-            cost: flight.started.elapsed(),
-            expires_at: flight.expires_at,
-        });
+    /// From now on `next` hears of all that is true no more here, and goes on with what has not come through yet.
+    pub fn hand_over(&self, next: &Arc<Self>) {
+        self.loads.tiers.hand_over(&next.loads.tiers);
     }
 
-    /// Cached replies are true no more, here and on all hosts that share a cache with this one, which are told as soon as can be.
-    /// Gives back what [`Shared::removed`] waits for.
-    pub fn invalidate(&self, what: &Untrue) -> Option<u64> {
-        self.forget(what, true)
+    /// Whether another one goes on with what this one has not told yet.
+    pub fn has_successor(&self) -> bool {
+        self.loads.tiers.has_successor()
     }
-
-    /// As [`Engine::invalidate`]; when it returns the others have been told, unless the shared cache is away or slow.
-    pub async fn invalidate_everywhere(&self, what: &Untrue) {
-        if let (Some(number), Some(shared)) = (self.invalidate(what), &self.shared) {
-            shared.removed(number).await;
-        }
-    }
-
-    /// What a write is declared to make untrue.
-    pub(super) fn untrue_after(plan: &Plan, message: &[u8]) -> Option<Untrue> {
-        // The first tag is the write's own name, which no cached reply carries.
-        match &*plan.tags.of(message) {
-            [_, declared @ ..] if !declared.is_empty() && !plan.safe => Some(Untrue::Tags(declared.to_vec())),
-            _ => None,
-        }
-    }
-
-    /// The second tier is in doubt before the first: a load that begins in between finds the old reply in neither.
-    pub(super) fn forget(&self, what: &Untrue, tell: bool) -> Option<u64> {
-        let number = self.shared.as_ref().map(|shared| shared.doubt(what, tell));
-        match what {
-            Untrue::Tags(tags) => tags.iter().for_each(|tag| self.cache.generations.invalidate(tag)),
-            Untrue::All => self.cache.generations.invalidate_all(),
-        }
-        self.pass_on(what, tell);
-        number
-    }
-}
-
-/// Where tokens are exchanged, no transport sees a caller's.
-fn on_behalf(
-    transports: HashMap<String, Arc<dyn Transport>>,
-    forward: &Forward,
-) -> HashMap<String, Arc<dyn Transport>> {
-    let Some(exchange) = &forward.exchange else { return transports };
-    let wrap = |(backend, inner): (String, Arc<dyn Transport>)| {
-        let wrapped: Arc<dyn Transport> =
-            Arc::new(OnBehalf { inner, exchange: exchange.clone(), backend: backend.clone() });
-        (backend, wrapped)
-    };
-    transports.into_iter().map(wrap).collect()
-}
-
-/// What a load brought.
-#[derive(Debug, Clone)]
-pub(super) struct Loaded {
-    pub(super) result: Result<Bytes, Failure>,
-    pub(super) trip: Option<Arc<Trip>>,
-    /// Who refused the call, where it was not sent.
-    pub(super) refused_by: Option<&'static str>,
-    /// It is not all that there is, so it is not kept.
-    pub(super) cut: bool,
-}
-
-impl Loaded {
-    pub(super) fn of(answer: Answer, trip: Trip) -> Self {
-        let Answer { result, refused_by, cut, .. } = answer;
-        Self { result, trip: Some(Arc::new(trip)), refused_by, cut }
-    }
-
-    pub(super) fn unwanted() -> Self {
-        let failure = Failure::new(Code::Cancelled, "nobody waits for the reply");
-        Self { result: Err(failure), trip: None, refused_by: None, cut: false }
-    }
-
-    /// The part of one item in what a batch brought.
-    pub(super) fn part(&self, result: Result<Bytes, Failure>) -> Self {
-        Self { result, trip: self.trip.clone(), refused_by: None, cut: false }
-    }
-
-    pub(super) fn into_outcome(self) -> Outcome {
-        let Self { result, trip, refused_by, cut } = self;
-        let origin = if refused_by.is_some() { Origin::Refused } else { Origin::Upstream };
-        Outcome { trip, origin, refused_by, cut, ..Outcome::upstream(result.map_err(Arc::new)) }
-    }
-}
-
-/// Runs it; where the runtime is gone, drops it, and its guards do what is to be done.
-pub(super) fn spawn(task: impl Future<Output = ()> + Send + 'static) -> Option<AbortHandle> {
-    Some(Handle::try_current().ok()?.spawn(task).abort_handle())
 }

@@ -8,7 +8,6 @@
 
 use super::{
     call::{Key, Origin, Outcome},
-    engine::Engine,
     inbox::{Inbox, Post},
     plan::Plan,
     stats::Stats,
@@ -43,11 +42,11 @@ pub(super) struct Flights {
 pub(super) struct Flight {
     pub(super) key: Key,
     pub(super) plan: Arc<Plan>,
-    /// When the credentials that it travels with end.
+    /// When the credentials that it is sent with end.
     pub(super) expires_at: Option<SystemTime>,
     /// The cache's clock when it began.
     pub(super) generation: u64,
-    /// The marks that its tags had in the second tier before it was loaded.
+    /// The marks that its tags had in the shared tier before it was loaded.
     pub(super) marks: OnceLock<Bytes>,
     pub(super) started: Instant,
     /// Its time is over: the method's, or of a stream that of who began it.
@@ -84,7 +83,7 @@ impl Start<'_> {
         if self.generations.now() == flight.generation {
             return true;
         }
-        let tags = self.plan.tags.of(&flight.key.request);
+        let tags = flight.tags();
         self.generations.is_true(flight.generation, tags.iter().map(String::as_str))
     }
 }
@@ -167,8 +166,8 @@ impl Flight {
         !lock(&self.state).closed
     }
 
-    /// The load that will end this flight. `false`: nobody waits any more, so it need not travel.
-    pub(super) fn board(&self, load: &Arc<Load>) -> bool {
+    /// The load that will end this flight. `false`: nobody waits any more, so it need not be sent.
+    pub(super) fn attach(&self, load: &Arc<Load>) -> bool {
         let mut state = lock(&self.state);
         if !state.closed {
             state.load = Some(load.clone());
@@ -179,6 +178,11 @@ impl Flight {
     /// When its load ends at the latest; `None` where nobody wants it any more.
     pub(super) fn ends(&self) -> Option<Deadline> {
         self.is_open().then_some(self.ends)
+    }
+
+    /// The tags of its reply.
+    pub(super) fn tags(&self) -> Arc<[String]> {
+        self.plan.tags.of(&self.key.request)
     }
 
     /// Of the requests that wait.
@@ -306,14 +310,20 @@ impl Drop for Unsent<'_> {
 
 /// Ends its flights if their load ends without doing so: by a panic, aborted, before it was ever run or with its runtime.
 #[derive(Debug)]
-pub(super) struct Boarded {
-    pub(super) engine: Arc<Engine>,
-    pub(super) flights: Vec<Arc<Flight>>,
+pub(super) struct LoadGuard {
+    flights: Arc<Flights>,
+    open: Vec<Arc<Flight>>,
 }
 
-impl Drop for Boarded {
+impl LoadGuard {
+    pub(super) fn new(flights: Arc<Flights>, open: Vec<Arc<Flight>>) -> Self {
+        Self { flights, open }
+    }
+}
+
+impl Drop for LoadGuard {
     fn drop(&mut self) {
-        end_without_answer(&self.engine.flights, self.flights.drain(..));
+        end_without_answer(&self.flights, self.open.drain(..));
     }
 }
 

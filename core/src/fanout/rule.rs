@@ -155,10 +155,11 @@ fn request(batch: &BatchConfig, single: &MethodDescriptor, via: &MethodDescripto
         .fields()
         .filter(|field| !key_roots.contains(&field.name()))
         .filter_map(|field| {
-            let twin = to.get_field_by_name(field.name())?;
-            let same =
-                twin.kind() == field.kind() && twin.cardinality() == field.cardinality() && Some(twin.number()) != root;
-            same.then_some((field.number(), twin.number()))
+            let same_name = to.get_field_by_name(field.name())?;
+            let same = same_name.kind() == field.kind()
+                && same_name.cardinality() == field.cardinality()
+                && Some(same_name.number()) != root;
+            same.then_some((field.number(), same_name.number()))
         })
         .collect();
     Ok(Request::Keys { keys, carry })

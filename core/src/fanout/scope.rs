@@ -3,7 +3,7 @@
 //! `public` carries nothing of the caller, `tenant` the tenant alone, `principal` what `[identity.forward]` names. A key of scope
 //! `principal` holds issuer, subject and everything forwarded, so two callers share only where the backend could not tell them apart.
 
-use super::behalf::Exchange;
+use super::token_exchange::TokenExchange;
 use crate::{
     model::{Identity, Party, Scope, ShareKey, TraceContext},
     settings::Table,
@@ -27,7 +27,7 @@ pub struct Forward {
     /// Claim and key.
     pub claims: Vec<(String, HeaderName)>,
     /// Calls carry the caller's token as far as this, which sends another one in its place.
-    pub exchange: Option<Arc<dyn Exchange>>,
+    pub exchange: Option<Arc<dyn TokenExchange>>,
 }
 
 impl Forward {

@@ -1,18 +1,19 @@
 //! The engine as one request sees it: tickets out, completions back.
 
 mod alone;
+mod arena;
 mod bounds;
+mod call_batch;
+mod dedup;
 mod ending;
 mod starting;
 mod tickets;
-mod twins;
-mod whole;
 
+pub use arena::{Arena, Completion};
 pub use bounds::{Limits, MostCalls};
-pub use whole::JsonOrProto;
+pub use call_batch::JsonOrProto;
 
 use super::{
-    arena::Arena,
     call::Outcome,
     engine::Engine,
     flight::Flight,
@@ -23,14 +24,13 @@ use super::{
 };
 use crate::{
     model::{Code, Deadline, Failure},
-    store::Untrue,
+    store::Invalidation,
 };
 use bytes::Bytes;
+use dedup::{Ended, Takers};
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tickets::{Place, Row, Tickets};
 use tokio::{task::AbortHandle, time::Instant};
-pub(super) use twins::Ended;
-use twins::Takers;
 
 /// Replies of one request may fill the arena this often.
 const ARENAS: usize = 8;
@@ -138,7 +138,7 @@ impl Session {
 
     /// Cached replies with this tag are true no more.
     pub fn invalidate(&self, tag: &str) {
-        self.engine.invalidate(&Untrue::Tags(vec![tag.to_owned()]));
+        self.engine.loads.tiers.invalidate(&Invalidation::Tags(vec![tag.to_owned()]));
     }
 
     /// The body of the contract's `exchange`: cancels, starts, waits until something has ended or `wait` has passed, hands over.
@@ -171,7 +171,7 @@ impl Session {
     /// A load that has had the call's time ends by itself, and says of its backend that it was late.
     fn leave(&self, ticket: u32, UnderWay { load, deadline, .. }: &UnderWay) {
         match load {
-            Loading::Shared(flight) => self.engine.flights.leave(flight, &self.inbox, ticket),
+            Loading::Shared(flight) => self.engine.loads.flights.leave(flight, &self.inbox, ticket),
             Loading::Alone(Some(task)) if !deadline.has_passed() => task.abort(),
             Loading::Alone(_) => {}
         }

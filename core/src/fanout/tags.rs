@@ -5,7 +5,7 @@ use prost_reflect::MessageDescriptor;
 use std::sync::Arc;
 use weft_wire::{Fields, KeyPath};
 
-/// The tags of one method. Its full name is always among them.
+/// The tags that a method's requests make.
 #[derive(Debug)]
 pub(super) struct Tags {
     templates: Vec<Vec<Piece>>,
@@ -23,11 +23,20 @@ enum Piece {
 }
 
 impl Tags {
+    /// Of the method's cached replies. Its full name is always among them.
+    pub(super) fn of_replies(method: &str, templates: &[String], input: &MessageDescriptor) -> Result<Self, String> {
+        Self::resolve(vec![method.to_owned()], templates, input)
+    }
+
+    /// Of what a write makes untrue.
+    pub(super) fn invalidated(templates: &[String], input: &MessageDescriptor) -> Result<Self, String> {
+        Self::resolve(Vec::new(), templates, input)
+    }
+
     /// Looks up the fields in braces.
-    pub(super) fn resolve(method: &str, templates: &[String], input: &MessageDescriptor) -> Result<Self, String> {
+    fn resolve(mut fixed: Vec<String>, templates: &[String], input: &MessageDescriptor) -> Result<Self, String> {
         let mut paths = Vec::new();
         let mut parsed = Vec::new();
-        let mut fixed = vec![method.to_owned()];
         for template in templates {
             let pieces = parse(template, |name| {
                 paths.push(rule::path(input, name, "tags")?.0);
@@ -48,7 +57,7 @@ impl Tags {
         self.templates == other.templates && self.paths == other.paths && self.fixed == other.fixed
     }
 
-    /// The tags of a reply to this request.
+    /// The tags of this request.
     pub(super) fn of(&self, request: &[u8]) -> Arc<[String]> {
         let Some(fields) = &self.fields else { return self.fixed.clone() };
         // A request that can't be read has no reply worth keeping by its fields.

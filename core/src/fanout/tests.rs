@@ -1,6 +1,6 @@
 //! The engine between a session and a scripted backend, in paused time.
 
-mod behalf;
+mod descriptors;
 mod guards;
 mod kit;
 mod plans;
@@ -9,3 +9,4 @@ mod rules;
 mod shapes;
 mod sharing;
 mod simulation;
+mod token_exchange;

@@ -9,7 +9,7 @@ pub(super) use config::Config;
 
 use crate::{
     artifact::Digest,
-    fanout::Exchange,
+    fanout::TokenExchange,
     model::{Code, Failure},
     net::{HttpClient, Response, Tls},
     store::Store,
@@ -131,7 +131,7 @@ impl Exchanger {
     }
 }
 
-impl Exchange for Exchanger {
+impl TokenExchange for Exchanger {
     fn exchange<'a>(&'a self, token: &'a HeaderValue, backend: &'a str) -> BoxFuture<'a, Outcome> {
         async move {
             let audience = self.0.audiences.get(backend).cloned().unwrap_or_else(|| backend.into());

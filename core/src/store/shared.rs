@@ -4,12 +4,12 @@
 //! tracking in broadcasting mode), and a channel for invalidations by tag. While it is away every read is a miss and every write is
 //! dropped: hosts work on without it. When it comes back nothing that was noted in between is known, so listeners are told to forget.
 //!
-//! What is true is said by [`super::marks`]. Only invalidations are never dropped ([`super::doubts`]): until one has come through, entries that it concerns are not read.
+//! What is true is said by [`super::marks`]. Only invalidations are never dropped ([`super::invalidations`]): until one has come through, entries that it concerns are not read.
 
 pub(super) mod claims;
 
 use super::{
-    doubts::{Doubts, Job, Untrue},
+    invalidations::{Invalidation, Job, PendingInvalidations},
     marks::{Found, GET, PUT, Put, Wanted, behind, found_in, millis},
 };
 use claims::Claims;
@@ -31,7 +31,7 @@ pub enum Note {
     /// An entry was changed or removed.
     Changed(String),
     /// Entries are true no more.
-    Invalidated(Untrue),
+    Invalidated(Invalidation),
     /// The connection was lost, or notes were: anything may have changed.
     Unknown,
 }
@@ -43,7 +43,7 @@ pub struct Shared {
     connection: watch::Sender<Option<MultiplexedConnection>>,
     /// Whether a connection was tried.
     tried: watch::Sender<bool>,
-    doubts: Doubts,
+    pending: PendingInvalidations,
     claims: Claims,
     /// Where all its keys begin.
     root: String,
@@ -69,8 +69,8 @@ impl Shared {
         let root = if namespace.is_empty() { "weft:".to_owned() } else { format!("weft/{namespace}:") };
         let channel = format!("{root}invalidate");
         let (connection, tried) = (watch::Sender::new(None), watch::Sender::new(false));
-        let (doubts, claims) = (Doubts::default(), Claims::default());
-        Ok(Arc::new(Self { client, timeout, connection, tried, doubts, claims, root, channel, name }))
+        let (pending, claims) = (PendingInvalidations::default(), Claims::default());
+        Ok(Arc::new(Self { client, timeout, connection, tried, pending, claims, root, channel, name }))
     }
 
     fn entry(&self, key: &str) -> String {
@@ -211,38 +211,38 @@ impl Shared {
 
     /// From now on nobody here reads entries that this concerns, until they were removed. `tell`: and the other hosts are told.
     /// Gives back a number to wait for.
-    pub fn doubt(&self, what: &Untrue, tell: bool) -> u64 {
-        self.doubts.add(what, tell)
+    pub fn invalidate(&self, what: &Invalidation, tell: bool) -> u64 {
+        self.pending.add(what, tell)
     }
 
     /// Whether an entry with these tags may be one that is true no more.
-    pub fn is_doubtful(&self, tags: &[String]) -> bool {
-        self.doubts.is_doubtful(tags)
+    pub fn is_pending(&self, tags: &[String]) -> bool {
+        self.pending.is_pending(tags)
     }
 
-    /// Until what is in doubt under this number was removed; but no longer than any other look into the tier, and not while it is
+    /// Until the invalidation with this number was carried out; but no longer than any other look into the tier, and not while it is
     /// away.
     pub async fn removed(&self, number: u64) {
         let mut connection = self.connection.subscribe();
         tokio::select! {
-            () = self.doubts.done(number) => {}
+            () = self.pending.done(number) => {}
             _ = connection.wait_for(Option::is_none) => {}
             () = tokio::time::sleep(self.timeout) => {}
         }
     }
 
-    /// Removes what is in doubt, one after the other, each again until it has come through.
+    /// Carries out what is pending, one after the other, each again until it has come through.
     async fn deliver(&self) {
         let mut connections = self.connection.subscribe();
         loop {
-            let job = self.doubts.next().await;
+            let job = self.pending.next().await;
             let Ok(Some(mut connection)) = connections.wait_for(Option::is_some).await.map(|found| found.clone())
             else {
                 return;
             };
             connection.set_response_timeout(PATIENCE);
             match self.remove(connection, &job).await {
-                Ok(()) => self.doubts.finish(&job),
+                Ok(()) => self.pending.finish(&job),
                 Err(error) => {
                     tracing::warn!(%error, what = ?job.what, "an invalidation has not reached the shared cache yet");
                     tokio::time::sleep(PATIENCE).await;
@@ -254,17 +254,19 @@ impl Shared {
     /// The other hosts are told first, so that none of them stores what it is loading now after it was removed.
     async fn remove(&self, mut connection: MultiplexedConnection, job: &Job) -> Result<(), RedisError> {
         match &job.tell {
-            Some(Untrue::Tags(tags)) => {
+            Some(Invalidation::Tags(tags)) => {
                 for tags in tags.chunks(CHUNK) {
                     self.publish(&mut connection, &json!({ "tags": tags, "from": self.name })).await?;
                 }
             }
-            Some(Untrue::All) => self.publish(&mut connection, &json!({ "all": true, "from": self.name })).await?,
+            Some(Invalidation::All) => {
+                self.publish(&mut connection, &json!({ "all": true, "from": self.name })).await?
+            }
             None => {}
         }
         let marks: Vec<_> = match &job.what {
-            Untrue::Tags(tags) => tags.iter().map(|tag| self.mark(tag)).collect(),
-            Untrue::All => vec![self.mark_of_all()],
+            Invalidation::Tags(tags) => tags.iter().map(|tag| self.mark(tag)).collect(),
+            Invalidation::All => vec![self.mark_of_all()],
         };
         for marks in marks.chunks(CHUNK) {
             redis::cmd("UNLINK").arg(marks).query_async::<()>(&mut connection).await?;
@@ -280,28 +282,28 @@ impl Shared {
         redis::cmd("PUBLISH").arg(&self.channel).arg(message.to_string()).query_async(connection).await
     }
 
-    /// All that is in doubt still, for whoever goes on with it; and what of it others have to be told.
-    pub fn pending(&self) -> Option<(Untrue, Option<Untrue>)> {
-        self.doubts.pending().map(|job| (job.what, job.tell))
+    /// All that is pending still, for whoever goes on with it; and what of it others have to be told.
+    pub fn pending(&self) -> Option<(Invalidation, Option<Invalidation>)> {
+        self.pending.pending().map(|job| (job.what, job.tell))
     }
 
-    /// Until nothing is in doubt any more.
+    /// Until nothing is pending any more.
     pub async fn settled(&self) {
-        self.doubts.settled().await;
+        self.pending.settled().await;
     }
 
     /// `{"tags": [..]}` or `{"all": true}`. Anything else on the channel is nobody's, and what we said ourselves is known.
-    fn published(&self, message: &Value) -> Option<Untrue> {
+    fn published(&self, message: &Value) -> Option<Invalidation> {
         let Value::BulkString(bytes) = message else { return None };
         let message: serde_json::Value = serde_json::from_slice(bytes).ok()?;
         if message.get("from").is_some_and(|from| *from == self.name) {
             return None;
         }
         if message.get("all").is_some_and(|all| *all == true) {
-            return Some(Untrue::All);
+            return Some(Invalidation::All);
         }
         let tags = message.get("tags")?.as_array()?;
-        Some(Untrue::Tags(tags.iter().filter_map(|tag| tag.as_str().map(str::to_owned)).collect()))
+        Some(Invalidation::Tags(tags.iter().filter_map(|tag| tag.as_str().map(str::to_owned)).collect()))
     }
 }
 

@@ -131,7 +131,7 @@ fn check(config: &Config) -> Result<Found> {
         if !clients.contains(&manifest.client) {
             found.complain(file, &Refusal::NoClient { client: manifest.client.clone(), known: clients.join(", ") });
         }
-        match engine.plans(artifact) {
+        match runtime.block_on(engine.plans(artifact)) {
             Ok(_) => found.artifacts.push(format!(
                 "{} {} for {}, {} endpoints",
                 manifest.name,
@@ -147,7 +147,7 @@ fn check(config: &Config) -> Result<Found> {
         found.warnings.extend(strict_alone(config, artifact));
     }
     let protos: Vec<_> = artifacts.iter().map(|(_, artifact)| &artifact.descriptors).collect();
-    let misnamed = engine.misnamed(&protos).into_iter();
+    let misnamed = runtime.block_on(engine.misnamed(&protos)).into_iter();
     found.mistakes.extend(misnamed.map(|(place, message)| place.mistake(message)));
     let claimants: Vec<_> =
         artifacts.iter().map(|(file, artifact)| Contender::from(Claimant { file, artifact })).collect();

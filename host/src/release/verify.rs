@@ -7,6 +7,7 @@ use crate::{
 };
 use bytes::Bytes;
 use std::sync::Arc;
+use tokio::runtime::Handle;
 
 /// Good as far as it can be without being compiled.
 pub(super) type Verified = (Artifact, Plans);
@@ -29,7 +30,9 @@ impl Verification {
         if !self.clients.contains(client) {
             return Err(Refusal::NoClient { client: client.clone(), known: self.clients.join(", ") });
         }
-        let plans = self.engine.plans(&artifact).map_err(Refusal::Calls)?;
+        // Whoever verifies is on a thread that may block.
+        let runtime = Handle::try_current().map_err(|error| Refusal::Host(error.to_string()))?;
+        let plans = runtime.block_on(self.engine.plans(&artifact)).map_err(Refusal::Calls)?;
         Ok((artifact, plans))
     }
 }

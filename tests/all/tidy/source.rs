@@ -20,6 +20,19 @@ impl Source {
         Path::new(first).file_stem().unwrap().to_string_lossy().into_owned()
     }
 
+    /// The modules that lead to it: `fanout`, `session` for `fanout/session.rs`; none for the root.
+    pub(super) fn place(&self) -> Vec<String> {
+        let path = self.path.with_extension("");
+        let names: Vec<_> = path.iter().map(|name| name.to_string_lossy().into_owned()).collect();
+        if names == ["lib"] || names == ["main"] { Vec::new() } else { names }
+    }
+
+    /// Its code up to the tests that stand at its end.
+    pub(super) fn code_without_tests(&self) -> String {
+        let code = code(&self.text);
+        code.split("#[cfg(test)]\nmod tests {").next().unwrap().to_owned()
+    }
+
     /// The names in its code.
     pub(super) fn words(&self) -> Vec<String> {
         let code = code(&self.text);
@@ -108,7 +121,7 @@ fn code(text: &str) -> String {
     code
 }
 
-fn is_word(c: char) -> bool {
+pub(super) fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 

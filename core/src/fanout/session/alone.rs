@@ -4,14 +4,15 @@ use super::Session;
 use crate::{
     fanout::{
         call::{Outcome, Trip},
-        engine::{Engine, Loaded, spawn},
         inbox::Inbox,
+        loads::{Loaded, spawn},
         plan::Plan,
         scope::Scoped,
         stats::Counted,
+        tiers::Tiers,
     },
     model::{Code, Deadline, Failure},
-    store::Untrue,
+    store::Invalidation,
     upstream::{Answer, Outgoing},
 };
 use bytes::Bytes;
@@ -28,12 +29,12 @@ impl Session {
         deadline: Deadline,
     ) -> Option<AbortHandle> {
         let owed = Owed { inbox: self.inbox.clone(), ticket, is_paid: false };
-        let (engine, plan, stats) = (self.engine.clone(), plan.clone(), self.stats.clone());
+        let (tiers, plan, stats) = (self.engine.loads.tiers.clone(), plan.clone(), self.stats.clone());
         let (metadata, source) = (scoped.metadata.clone(), scoped.source);
         spawn(async move {
             let counted = Counted::new([stats]);
             let started = Instant::now();
-            let written = Written { untrue: Engine::untrue_after(&plan, &message), engine };
+            let written = Written { invalidation: plan.invalidated_by(&message), tiers };
             let outgoing =
                 Outgoing { method: plan.method.clone(), message, metadata, deadline, source, cut: Arc::default() };
             let answer = plan.backend.call(outgoing).await;
@@ -76,28 +77,28 @@ impl Drop for Owed {
     }
 }
 
-/// A write. What it makes untrue if it is done is untrue, unless it is known that it was not done, because it was not sent or the backend
+/// A write. What it is declared to invalidate is invalidated, unless it is known that it was not done, because it was not sent or the backend
 /// says so: whoever gave it up, or whatever broke on the way back, undoes no write.
 #[derive(Debug)]
 struct Written {
-    engine: Arc<Engine>,
-    untrue: Option<Untrue>,
+    tiers: Arc<Tiers>,
+    invalidation: Option<Invalidation>,
 }
 
 impl Written {
     async fn ended(mut self, answer: &Answer) {
         let is_undone = !answer.sent || answer.result.as_ref().is_err_and(|failure| says_it_was_not_done(failure.code));
-        if let Some(untrue) = self.untrue.take_if(|_| !is_undone) {
-            self.engine.invalidate_everywhere(&untrue).await;
+        if let Some(invalidation) = self.invalidation.take_if(|_| !is_undone) {
+            self.tiers.invalidate_everywhere(&invalidation).await;
         }
-        self.untrue = None;
+        self.invalidation = None;
     }
 }
 
 impl Drop for Written {
     fn drop(&mut self) {
-        if let Some(untrue) = self.untrue.take() {
-            self.engine.invalidate(&untrue);
+        if let Some(invalidation) = self.invalidation.take() {
+            self.tiers.invalidate(&invalidation);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     About, Session, UnderWay,
-    twins::{Ended, Taker, Takers},
+    dedup::{Ended, Taker, Takers},
 };
 use crate::fanout::{
     call::{Origin, Outcome},
@@ -47,7 +47,7 @@ impl Session {
         } else if outcome.origin == Origin::Stale && outcome.trip.is_some() {
             self.stats.degrade(&about.plan.name, Degraded::Stale);
         }
-        count(&self.stats, about, (takers.first, &takers.twins), &outcome);
+        count(&self.stats, about, (takers.first, &takers.duplicates), &outcome);
         self.ready.push_back(Ended { takers, outcome });
     }
 
@@ -60,11 +60,11 @@ impl Session {
     }
 
     /// Another taker for a call that is ready already.
-    pub(super) fn end_twin(&mut self, about: &About, place: usize, twin: Taker) -> bool {
+    pub(super) fn end_duplicate(&mut self, about: &About, place: usize, duplicate: Taker) -> bool {
         let Self { ready, stats, .. } = self;
         let Some(Ended { takers, outcome }) = ready.get_mut(place) else { return false };
-        takers.twins.push(twin);
-        count(stats, about, (None, &[twin]), outcome);
+        takers.duplicates.push(duplicate);
+        count(stats, about, (None, &[duplicate]), outcome);
         true
     }
 
@@ -76,7 +76,7 @@ impl Session {
         // What is too much is too much from the cache as well.
         let stale = flight
             .filter(|_| outcome.refused_by != Some(REPLIES))
-            .and_then(|flight| self.engine.cache.standby(&flight.key, within));
+            .and_then(|flight| self.engine.loads.tiers.own.standby(&flight.key, within));
         if let Some((bytes, age)) = stale {
             self.stats.degrade(&about.plan.name, Degraded::Stale);
             return outcome.instead(bytes, Origin::Stale, age);
@@ -91,9 +91,9 @@ impl Session {
     }
 }
 
-/// Counts the outcome for a first taker and for twins.
-fn count(stats: &Stats, about: &About, (first, twins): (Option<Taker>, &[Taker]), outcome: &Outcome) {
-    let count = u32::from(first.is_some()) + twins.len() as u32;
+/// Counts the outcome for a first taker and for duplicates.
+fn count(stats: &Stats, about: &About, (first, duplicates): (Option<Taker>, &[Taker]), outcome: &Outcome) {
+    let count = u32::from(first.is_some()) + duplicates.len() as u32;
     match &outcome.result {
         Ok(bytes) => drop(stats.bytes.fetch_add(bytes.len() as u64 * u64::from(count), Relaxed)),
         Err(_) => drop(stats.failed.fetch_add(count, Relaxed)),
@@ -105,10 +105,10 @@ fn count(stats: &Stats, about: &About, (first, twins): (Option<Taker>, &[Taker])
         stats.cached.fetch_add(count, Relaxed);
     }
     about.plan.calls.count(outcome.origin, first.is_some().into());
-    about.plan.calls.count(outcome.origin.for_twins(), twins.len() as u64);
+    about.plan.calls.count(outcome.origin.for_duplicates(), duplicates.len() as u64);
     let Some(explain) = &stats.explain else { return };
     let record = |taker: Taker, outcome: &Outcome| explain.record(taker, &about.plan.name, about.started, outcome);
     first.into_iter().for_each(|taker| record(taker, outcome));
-    let for_twins = outcome.for_twins();
-    twins.iter().for_each(|taker| record(*taker, &for_twins));
+    let for_duplicates = outcome.for_duplicates();
+    duplicates.iter().for_each(|taker| record(*taker, &for_duplicates));
 }

@@ -2,15 +2,15 @@
 
 use super::{
     About, Head, Limits, Loading, Session, UnderWay,
+    dedup::{Firsts, Takers},
     tickets::{Place, Row},
-    twins::{Firsts, Takers},
 };
 use crate::{
     fanout::{
+        batcher::Collector,
         cache::Lookup,
         call::{Key, Origin, Outcome},
         flight::{Flight, Start, Waiter},
-        lane::Boarding,
         plan::{Plan, Plans},
         scope::Scoped,
     },
@@ -24,7 +24,7 @@ use tokio::time::Instant;
 struct Starting {
     plans: Arc<Plans>,
     now: Instant,
-    boarding: Boarding,
+    collector: Collector,
     first: Firsts,
 }
 
@@ -36,7 +36,7 @@ impl Session {
         let mut starting = Starting {
             plans: self.plans.clone(),
             now: Instant::now(),
-            boarding: Boarding::new(self.engine.clone()),
+            collector: Collector::new(self.engine.batcher.clone()),
             first: Firsts::of(calls.len()),
         };
         self.calls.reserve(row, calls.len());
@@ -47,17 +47,17 @@ impl Session {
                 self.refuse((ticket, depth), method, failure, by);
             }
         }
-        starting.boarding.leave();
+        starting.collector.dispatch();
     }
 
     /// Fails where the call is refused, and says by whom.
     fn start_one(&mut self, ticket: u32, head: Head, starting: &mut Starting) -> Result<(), (Failure, &'static str)> {
-        let Starting { plans, now, boarding, first } = starting;
+        let Starting { plans, now, collector, first } = starting;
         let not_granted = || (not_granted(&format!("number {}", head.method)), "grants");
         let planned = plans.get(head.method).ok_or_else(not_granted)?;
         let plan = &planned.plan;
         self.check_limits(&head, &plan.name)?;
-        if plan.safe && self.is_twin(ticket, &head, first) {
+        if plan.safe && self.is_duplicate(ticket, &head, first) {
             return Ok(());
         }
         let Head { method, depth, timeout, instead, message } = head;
@@ -69,13 +69,13 @@ impl Session {
             None => Loading::Alone(self.send_alone(ticket, plan, &scoped, message, deadline)),
             Some(scope) => {
                 let key = Key { plan: plan.id, scope, request: message };
-                if let Some(outcome) = self.look_up(plan, &scoped, &key, (*now, &mut *boarding)) {
+                if let Some(outcome) = self.look_up(plan, &scoped, &key, (*now, &mut *collector)) {
                     self.end(&about, takers, None, outcome);
                     first.ended(ticket, about, self.ready.len() - 1);
                     return Ok(());
                 }
                 let start = self.start_of(plan, &scoped, *now);
-                Loading::Shared(self.share(ticket, start, &scoped, key, deadline, boarding))
+                Loading::Shared(self.share(ticket, start, &scoped, key, deadline, collector))
             }
         };
         if let Some(place) = self.calls.get_mut(ticket) {
@@ -89,7 +89,7 @@ impl Session {
 
     /// What a flight of this plan begins with.
     fn start_of<'a>(&'a self, plan: &'a Arc<Plan>, scoped: &Scoped, now: Instant) -> Start<'a> {
-        let generations = &self.engine.cache.generations;
+        let generations = &self.engine.loads.tiers.own.generations;
         Start { plan, expires_at: scoped.expires_at, generations, now, wrote: self.wrote }
     }
 
@@ -99,23 +99,23 @@ impl Session {
         plan: &Arc<Plan>,
         scoped: &Arc<Scoped>,
         key: &Key,
-        (now, boarding): (Instant, &mut Boarding),
+        (now, collector): (Instant, &mut Collector),
     ) -> Option<Outcome> {
         let rule = plan.cache?;
-        let mut lookup = self.engine.cache.get(key);
+        let mut lookup = self.engine.loads.tiers.own.get(key);
         // Where a failure is all that can be waited for, what would stand in for it need not wait.
         if matches!(lookup, Lookup::Miss)
             && !rule.stale_if_error.is_zero()
             && plan.backend.is_away()
-            && let Some((bytes, age)) = self.engine.cache.standby(key, rule.stale_if_error)
+            && let Some((bytes, age)) = self.engine.loads.tiers.own.standby(key, rule.stale_if_error)
         {
             lookup = Lookup::Hit { result: Ok(bytes), age, stale: true, refresh: true };
         }
         plan.lookups.count(&lookup);
         let Lookup::Hit { result, age, stale, refresh } = lookup else { return None };
         if refresh {
-            let refresh = self.engine.flights.start_refresh(self.start_of(plan, scoped, now), key.clone());
-            refresh.into_iter().for_each(|unsent| boarding.send(unsent, scoped));
+            let refresh = self.engine.loads.flights.start_refresh(self.start_of(plan, scoped, now), key.clone());
+            refresh.into_iter().for_each(|unsent| collector.add(unsent, scoped));
         }
         Some(Outcome::cached(result, if stale { Origin::Stale } else { Origin::Cache }, age))
     }
@@ -150,12 +150,12 @@ impl Session {
         scoped: &Arc<Scoped>,
         key: Key,
         deadline: Deadline,
-        boarding: &mut Boarding,
+        collector: &mut Collector,
     ) -> Arc<Flight> {
         let (inbox, stats) = (self.inbox.clone(), self.stats.clone());
         let waiter = Waiter { inbox, ticket, deadline, stats, origin: Origin::Upstream };
-        let (flight, unsent) = self.engine.flights.join_or_start(start, key, waiter);
-        unsent.into_iter().for_each(|unsent| boarding.send(unsent, scoped));
+        let (flight, unsent) = self.engine.loads.flights.join_or_start(start, key, waiter);
+        unsent.into_iter().for_each(|unsent| collector.add(unsent, scoped));
         flight
     }
 }

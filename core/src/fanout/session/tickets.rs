@@ -14,7 +14,7 @@ pub(super) enum Place {
     Empty,
     Open(Box<UnderWay>),
     /// It ends as the call with this ticket does.
-    Twin(u32),
+    Duplicate(u32),
 }
 
 /// Which row a call stands in.

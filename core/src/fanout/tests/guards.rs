@@ -5,7 +5,7 @@ use crate::{
     fanout::{Origin, Session},
     model::{Code, Failure},
 };
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 use tokio::{runtime, time::Instant};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -102,22 +102,35 @@ fn a_runtime_that_is_gone_ends_all_that_it_ran() {
     let expected: Vec<_> = (0..252).map(|ticket| (ticket, Code::Internal as u32)).collect();
     assert_eq!(ended_elsewhere(&mut session), expected);
     assert_eq!(bench.engine.loads_under_way(), 0);
-    assert_eq!(bench.lanes(), 0);
+    assert_eq!(bench.queues().0, 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_that_is_given_up_before_it_ran_takes_no_place_in_its_lane() {
+async fn a_batch_that_is_given_up_before_it_ran_takes_no_place_in_its_queue() {
     let bench = Bench::new(Fake::after(MS), BATCH);
     for _ in 0..3 {
         let mut session = bench.session(None, SECOND);
         // Nothing is polled in between: the batch's task ends before it began.
         session.exchange((1..=200).map(|id| head(GET, id)).collect(), &[], Some(Duration::ZERO)).await;
-        assert_eq!(bench.lanes(), 1);
+        assert_eq!(bench.queues().0, 1);
         drop(session);
         tokio::task::yield_now().await;
-        assert_eq!((bench.lanes(), bench.engine.loads_under_way()), (0, 0));
+        assert_eq!((bench.queues().0, bench.engine.loads_under_way()), (0, 0));
     }
     let since = Instant::now();
     all(&mut bench.session(None, SECOND), vec![head(GET, 1), head(GET, 2)]).await;
     assert_eq!((since.elapsed(), bench.fake.batches()), (MS, vec![2]), "it did not have to gather first");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_known_of_batches_goes_with_the_plans_of_its_release() {
+    let mut bench = Bench::new(Fake::after(MS), BATCH);
+    all(&mut bench.session(None, SECOND), vec![head(GET, 1), head(GET, 2)]).await;
+    assert_eq!(bench.queues(), (0, 1));
+    let streams = PROTO.replace("returns (BatchGetItemsResponse)", "returns (stream BatchGetItemsResponse)");
+    for proto in [&*streams, PROTO, &*streams] {
+        // The plans before end with their release.
+        bench.plans = Arc::new(plans_of(&bench.engine, &artifact_of(proto, "")).unwrap());
+        assert_eq!(bench.queues(), (0, 1), "one method is batched");
+    }
 }

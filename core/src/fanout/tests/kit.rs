@@ -2,14 +2,16 @@
 
 use crate::{
     artifact::{Artifact, CONTRACT, Sections},
-    fanout::{Arena, Caller, Config, Engine, Forward, Head, Instead, Limits, MostCalls, Plans, Session, Stats},
+    fanout::{
+        Arena, Caller, Config, Engine, Forward, Head, Instead, Limits, MostCalls, PlanError, Plans, Session, Stats,
+    },
     model::{Code, Deadline, Failure, Identity, Name, Party, TraceContext},
     settings::{Document, Mistakes},
     telemetry::Metrics,
     upstream::{Answer, Outgoing, Transport},
 };
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, FutureExt};
 use http::{HeaderName, HeaderValue};
 use prost::Message;
 use std::{
@@ -220,7 +222,7 @@ fn artifact(manifest: &str) -> Artifact {
 }
 
 pub(super) fn artifact_of(proto: &str, manifest: &str) -> Artifact {
-    let file = protox_compile(proto);
+    let file = descriptors_of(proto);
     let sections = Sections {
         manifest: format!(
             "[plugin]\nname = \"p\"\nversion = \"1.0.0\"\nclient = \"web\"\n[calls]\n\"t.v1.Items\" = [\"GetItem\", \"GetMine\", \"SetItem\"]\n{manifest}"
@@ -234,7 +236,7 @@ pub(super) fn artifact_of(proto: &str, manifest: &str) -> Artifact {
     Artifact::parse(sections.append_to(b"\0asm\x0d\0\x01\0").into()).unwrap()
 }
 
-fn protox_compile(proto: &str) -> Vec<u8> {
+pub(super) fn descriptors_of(proto: &str) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("t.proto"), proto).unwrap();
     protox::compile(["t.proto"], [folder.path()]).unwrap().encode_to_vec()
@@ -248,6 +250,11 @@ pub(super) fn engine(text: &str, fake: &Fake, forward: Forward) -> Arc<Engine> {
     let transports: HashMap<String, Arc<dyn Transport>> =
         HashMap::from([("items".to_owned(), Arc::new(fake.clone()) as Arc<dyn Transport>)]);
     Engine::with_transports(config, forward, transports, &Metrics::default()).unwrap()
+}
+
+/// The plans of an artifact that brings all its protos, so that nothing has to be asked for.
+pub(super) fn plans_of(engine: &Engine, artifact: &Artifact) -> Result<Plans, Vec<PlanError>> {
+    engine.plans(artifact).now_or_never().unwrap()
 }
 
 impl Bench {
@@ -270,13 +277,13 @@ impl Bench {
              [backend.items.method.\"t.v1.Items/SetItem\"]\ninvalidates = [\"item:{{id}}\"]\n"
         );
         let engine = engine(&text, &fake, forward);
-        let plans = Arc::new(engine.plans(&artifact(manifest)).unwrap());
+        let plans = Arc::new(plans_of(&engine, &artifact(manifest)).unwrap());
         Self { engine, plans, fake }
     }
 
-    /// Lanes of GetItem.
-    pub(super) fn lanes(&self) -> usize {
-        self.plans.get(GET).unwrap().plan.batch.as_ref().unwrap().lanes.len()
+    /// Queues of GetItem in which calls wait or are under way, and methods of which the batcher knows anything.
+    pub(super) fn queues(&self) -> (usize, usize) {
+        self.engine.batcher.size(&self.plans.get(GET).unwrap().plan)
     }
 
     /// A request of `subject` (none: anonymous) with `budget` left.

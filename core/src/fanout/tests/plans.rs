@@ -15,7 +15,8 @@ fn fake() -> Fake {
 #[test]
 fn releases_share_a_plan_only_where_it_does_the_same() {
     let engine = engine(&one_backend(""), &fake(), Forward::default());
-    let plan = |proto: &str, number| engine.plans(&artifact_of(proto, "")).unwrap().get(number).unwrap().plan.clone();
+    let plan =
+        |proto: &str, number| plans_of(&engine, &artifact_of(proto, "")).unwrap().get(number).unwrap().plan.clone();
     let (one, other) = (plan(PROTO, GET), plan(PROTO, GET));
     assert!(Arc::ptr_eq(&one, &other));
     let streams = PROTO
@@ -42,7 +43,7 @@ fn over_http_a_method_is_safe_by_name_only_under_a_verb_that_reads() {
             method("SetItem", "PUT /items/{id}")
         );
         let engine = engine(&one_backend(&rules), &fake(), Forward::default());
-        engine.plans(&artifact_of(PROTO, "")).map(|plans| plans.get(GET).unwrap().plan.safe)
+        plans_of(&engine, &artifact_of(PROTO, "")).map(|plans| plans.get(GET).unwrap().plan.safe)
     };
     assert_eq!(
         [rest("GET", ""), rest("POST", ""), rest("DELETE", ""), rest("POST", "safe = true")],
@@ -63,7 +64,7 @@ fn a_rule_that_would_make_other_replies_than_the_method_is_refused() {
             &fake(),
             Forward::default(),
         );
-        let plans = engine.plans(&artifact_of(&format!("{proto}\nmessage Envelope {{ {envelope} }}"), ""));
+        let plans = plans_of(&engine, &artifact_of(&format!("{proto}\nmessage Envelope {{ {envelope} }}"), ""));
         plans.err().map(|mistakes| mistakes[0].to_string())
     };
     let refused = with("bool success = 1; Item item = 2; string error_message = 3;").unwrap();
@@ -78,6 +79,6 @@ fn a_batch_does_not_go_through_a_method_that_is_said_to_change_something() {
         "[backend.items.method.\"t.v1.Items/GetItem\"]\n{BATCH}\n[backend.items.method.\"t.v1.Items/BatchGetItems\"]\nsafe = false\n"
     );
     let engine = engine(&one_backend(&rules), &fake(), Forward::default());
-    let Err(mistakes) = engine.plans(&artifact_of(PROTO, "")) else { panic!("it is accepted") };
+    let Err(mistakes) = plans_of(&engine, &artifact_of(PROTO, "")) else { panic!("it is accepted") };
     assert!(mistakes[0].to_string().contains("`BatchGetItems` is not safe"), "{mistakes:?}");
 }

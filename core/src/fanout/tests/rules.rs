@@ -128,7 +128,7 @@ async fn one_bad_key_fails_nobody_elses_call_whatever_the_rule_says() {
         });
         let cache = "cache = { ttl = \"10s\", negative-ttl = \"10s\" }";
         let bench = Bench::new(fake, &format!("{BATCH}\n{cache}"));
-        // Three batches gather into one lane; the last carries the calls of two strangers.
+        // Three batches gather in one queue; the last carries the calls of two strangers.
         let mut sessions: Vec<_> = (0..4).map(|_| bench.session(None, SECOND)).collect();
         let heads = [gets([1, 2]), gets([3, 4]), gets([13, 5]), gets([6, 7])];
         let asked = sessions.iter_mut().zip(heads).map(|(session, heads)| all(session, heads));

@@ -239,7 +239,7 @@ async fn ask(case: &'static Case, ids: &[&str], prepare: impl FnOnce(&Fake)) -> 
         case.rule
     );
     let engine = engine(&rules, &fake, Forward::default());
-    let plans = engine.plans(&artifact).unwrap_or_else(|mistakes| panic!("{}: {mistakes:#?}", case.rule));
+    let plans = plans_of(&engine, &artifact).unwrap_or_else(|mistakes| panic!("{}: {mistakes:#?}", case.rule));
     let limits = Limits { calls: MostCalls::new(1_000, 2_000), arena: 1 << 20, message: 1 << 16 };
     let deadline = Deadline::after(Duration::from_secs(1));
     let mut session = Session::new(engine, Arc::new(plans), caller(None), deadline, limits, Arc::new(Stats::new(true)));
@@ -316,7 +316,7 @@ fn what_a_rule_can_not_make_is_a_mistake_with_its_line() {
              [backend.items.method.\"t.v1.Items/GetItem\"]\nbatch = {{ via = \"BatchGetItems\", {rule} }}\n"
         );
         let engine = engine(&rules, &Fake::after(Duration::ZERO), Forward::default());
-        let mistakes = engine.plans(&artifact_of(&proto_of(&case), "")).unwrap_err();
+        let mistakes = plans_of(&engine, &artifact_of(&proto_of(&case), "")).unwrap_err();
         let told = mistakes[0].to_string();
         assert!(told.starts_with("test:5: "), "{told}");
         told

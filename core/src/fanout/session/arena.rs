@@ -1,7 +1,10 @@
 //! How outcomes cross into the guest: flat heads beside one arena of bytes.
 
-use super::{call::Origin, session::Ended};
-use crate::model::{Code, Failure};
+use super::dedup::Ended;
+use crate::{
+    fanout::call::Origin,
+    model::{Code, Failure},
+};
 use hashbrown::HashMap;
 use std::collections::VecDeque;
 
@@ -64,7 +67,7 @@ impl Arena {
         let (age_ms, origin) = (outcome.age_ms(), outcome.origin);
         let one = |ticket, origin: Origin| Completion { ticket, origin: origin.number(), age_ms, ..alike };
         self.completions.extend(takers.first.iter().map(|(ticket, _)| one(*ticket, origin)));
-        self.completions.extend(takers.twins.iter().map(|(ticket, _)| one(*ticket, origin.for_twins())));
+        self.completions.extend(takers.duplicates.iter().map(|(ticket, _)| one(*ticket, origin.for_duplicates())));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::kit::*;
 use crate::{
-    fanout::{Exchange, Forward},
+    fanout::{Forward, TokenExchange},
     model::{Code, Failure},
 };
 use futures_util::future::BoxFuture;
@@ -15,7 +15,7 @@ const SECOND: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 struct Bureau;
 
-impl Exchange for Bureau {
+impl TokenExchange for Bureau {
     fn exchange<'a>(&'a self, token: &'a HeaderValue, backend: &'a str) -> BoxFuture<'a, Result<HeaderValue, Failure>> {
         Box::pin(async move {
             let caller = token.to_str().unwrap().rsplit('-').next().unwrap();

@@ -51,7 +51,7 @@ pub(super) struct Firsts {
     /// Their places. What a guest makes of the hash is its own loss: it pays for the time, and the map is gone with the exchange.
     places: HashTable<usize>,
     hasher: DefaultHashBuilder,
-    /// A call alone has no twin.
+    /// A call alone has no duplicate.
     several: bool,
 }
 
@@ -86,74 +86,74 @@ impl Firsts {
 
 /// A call that has ended, and who takes it.
 #[derive(Debug)]
-pub(in crate::fanout) struct Ended {
-    pub(in crate::fanout) takers: Takers,
-    pub(in crate::fanout) outcome: Outcome,
+pub(super) struct Ended {
+    pub(super) takers: Takers,
+    pub(super) outcome: Outcome,
 }
 
 impl Ended {
-    pub(in crate::fanout) fn for_one(ticket: u32, outcome: Outcome) -> Self {
+    pub(super) fn for_one(ticket: u32, outcome: Outcome) -> Self {
         Self { takers: Takers::of(ticket, 0), outcome }
     }
 
     /// The row of its takers. All are of one exchange.
     pub(super) fn row(&self) -> Option<Row> {
-        let taker = self.takers.first.as_ref().or(self.takers.twins.first());
+        let taker = self.takers.first.as_ref().or(self.takers.duplicates.first());
         taker.map(|(ticket, _)| Row::of(*ticket))
     }
 
     /// What each taker takes.
     pub(super) fn each(&self) -> impl Iterator<Item = (u32, Outcome)> {
         let first = self.takers.first.iter().map(|(ticket, _)| (*ticket, self.outcome.clone()));
-        first.chain(self.takers.twins.iter().map(|(ticket, _)| (*ticket, self.outcome.for_twins())))
+        first.chain(self.takers.duplicates.iter().map(|(ticket, _)| (*ticket, self.outcome.for_duplicates())))
     }
 }
 
 /// A ticket and its depth.
 pub(super) type Taker = (u32, u16);
 
-/// Who takes the outcome of a call: the first, unless it was cancelled, and its twins.
+/// Who takes the outcome of a call: the first, unless it was cancelled, and its duplicates.
 #[derive(Debug)]
-pub(in crate::fanout) struct Takers {
-    pub(in crate::fanout) first: Option<Taker>,
-    pub(in crate::fanout) twins: Vec<Taker>,
+pub(super) struct Takers {
+    pub(super) first: Option<Taker>,
+    pub(super) duplicates: Vec<Taker>,
 }
 
 impl Takers {
     pub(super) fn of(ticket: u32, depth: u16) -> Self {
-        Self { first: Some((ticket, depth)), twins: Vec::new() }
+        Self { first: Some((ticket, depth)), duplicates: Vec::new() }
     }
 
-    pub(in crate::fanout) fn len(&self) -> usize {
-        usize::from(self.first.is_some()) + self.twins.len()
+    pub(super) fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.duplicates.len()
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = Taker> {
-        self.first.iter().chain(&self.twins).copied()
+        self.first.iter().chain(&self.duplicates).copied()
     }
 
     pub(super) fn remove(&mut self, ticket: u32) {
         self.first = self.first.filter(|(first, _)| *first != ticket);
-        self.twins.retain(|(twin, _)| *twin != ticket);
+        self.duplicates.retain(|(duplicate, _)| *duplicate != ticket);
     }
 }
 
 impl Session {
     /// Whether an equal call came before in this exchange: then this one is settled.
-    pub(super) fn is_twin(&mut self, ticket: u32, head: &Head, firsts: &mut Firsts) -> bool {
+    pub(super) fn is_duplicate(&mut self, ticket: u32, head: &Head, firsts: &mut Firsts) -> bool {
         if !firsts.several {
             return false;
         }
         let Some(first) = firsts.first_like(ticket, head) else { return false };
         let taker = (ticket, head.depth);
         if let Some((about, place)) = &first.ended {
-            return self.end_twin(about, *place, taker);
+            return self.end_duplicate(about, *place, taker);
         }
         let Some(Place::Open(under_way)) = self.calls.get_mut(first.ticket) else { return false };
-        under_way.takers.twins.push(taker);
-        let twin_of = Place::Twin(first.ticket);
+        under_way.takers.duplicates.push(taker);
+        let duplicate = Place::Duplicate(first.ticket);
         if let Some(place) = self.calls.get_mut(ticket) {
-            *place = twin_of;
+            *place = duplicate;
         }
         true
     }
@@ -163,8 +163,8 @@ impl Session {
         let first = match self.calls.get_mut(ticket)? {
             Place::Empty => return None,
             Place::Open(_) => ticket,
-            place @ Place::Twin(_) => match std::mem::take(place) {
-                Place::Twin(first) => first,
+            place @ Place::Duplicate(_) => match std::mem::take(place) {
+                Place::Duplicate(first) => first,
                 _ => return None,
             },
         };

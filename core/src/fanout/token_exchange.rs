@@ -12,20 +12,20 @@ use http::{HeaderValue, header::AUTHORIZATION};
 use std::{fmt, sync::Arc};
 
 /// Something that exchanges tokens.
-pub trait Exchange: Send + Sync + fmt::Debug {
+pub trait TokenExchange: Send + Sync + fmt::Debug {
     /// `token` is the caller's `authorization`; what comes back is sent to the backend instead.
     fn exchange<'a>(&'a self, token: &'a HeaderValue, backend: &'a str) -> BoxFuture<'a, Result<HeaderValue, Failure>>;
 }
 
 /// A transport that sees no caller's token.
 #[derive(Debug)]
-pub(super) struct OnBehalf {
+pub(super) struct Exchanging {
     pub(super) inner: Arc<dyn Transport>,
-    pub(super) exchange: Arc<dyn Exchange>,
+    pub(super) exchange: Arc<dyn TokenExchange>,
     pub(super) backend: String,
 }
 
-impl Transport for OnBehalf {
+impl Transport for Exchanging {
     fn call(&self, mut outgoing: Outgoing) -> BoxFuture<'_, Answer> {
         async move {
             if let Some(token) = outgoing.metadata.remove(AUTHORIZATION) {
