@@ -7,7 +7,7 @@ mod proxy;
 mod subnet;
 mod tls;
 
-pub use client::{HttpClient, HttpError, Response, Tls};
+pub use client::{HttpClient, HttpError, Response, Tls, Trust};
 pub use peers::Peers;
 pub use proxy::{ProxyError, read_proxy_header};
 pub use subnet::Subnet;

@@ -1,16 +1,18 @@
 //! The names of metrics and log fields, and how logs are written. What is counted is counted elsewhere.
 
+mod endpoints;
 mod logs;
 mod metrics;
 mod retired;
 
+pub use endpoints::EndpointStates;
 #[cfg(test)]
 pub(crate) use logs::kept;
 pub use logs::{Config, Listed, LogCaller, LogFormat, init_logs};
 pub use prometheus_client::metrics::{counter::Counter, gauge::Gauge, histogram::Histogram};
 
 pub use metrics::{
-    BackendLabels, CacheLabels, CallLabels, CutLabels, EndpointLabels, ExchangeLabels, JwksLabels, KeyLabels, Metrics,
-    PluginLabels, RequestLabels, SourceLabels, TierLabels, UpstreamLabels,
+    CacheLabels, CallLabels, CutLabels, EndpointLabels, ExchangeLabels, JwksLabels, KeyLabels, Metrics, PluginLabels,
+    RequestLabels, SourceLabels, TierLabels, UpstreamLabels,
 };
 pub use retired::{Past, Statuses};

@@ -1,7 +1,7 @@
-//! The way out of the host: backends, their endpoints, which one is picked, and what protects both sides.
+//! The way out of the host: backends, their instances, which one is picked, and what protects both sides.
 //!
 //! In the order of a call's way: [`backend`] (throttle and concurrency limit), [`attempt`] (retries and hedges), [`balance`] (which
-//! endpoint), [`endpoint`] (its load and health), [`grpc`] or [`rest`] (the wire). gRPC messages are neither decoded nor encoded here.
+//! instance of the newest [`set`]), [`instance`] (its load and health), [`grpc`] or [`rest`] (the wire). [`discovery`] says which there are. gRPC messages are neither decoded nor encoded here.
 //! tonic is named here only.
 
 mod answer;
@@ -12,9 +12,12 @@ mod broken;
 mod budget;
 mod codec;
 mod config;
-mod endpoint;
+mod connect;
+mod discovery;
+mod failed;
 mod grpc;
 mod health;
+mod instance;
 mod latency;
 mod limit;
 mod load;
@@ -23,17 +26,20 @@ mod reflection;
 mod rest;
 #[cfg(test)]
 mod scripted;
+mod set;
 mod throttle;
 mod trouble;
 
 pub use attempt::Answer;
 pub use backend::{Backend, BackendState, EndpointState};
-pub use config::{Address, Balance, Canary, Config, Credential, Hedge, Protocol, Retry, TlsFiles};
+pub use config::{Balance, Canary, Config, Credential, Hedge, Protocol, Retry, TlsFiles};
+pub use discovery::{InstanceSpec, Provider};
 pub use grpc::read_grpc;
 pub use health::Outlier;
 pub use limit::Concurrency;
 pub use method::{Method, StreamBounds};
 pub use rest::Rest;
+pub use set::{SetChange, SetRefused};
 pub use trouble::{LastError, Told};
 
 use crate::model::Deadline;

@@ -17,6 +17,7 @@ use weft_tests::{
     raw::Connection,
     setup::Setup,
     upstream::{Answer, FakeUpstream, Gate},
+    wait::until,
     web::{Reply, Web},
 };
 
@@ -284,4 +285,19 @@ async fn sighup_reloads_the_file_and_says_what_came_of_it() {
     assert_eq!(plugins["plugins"][0]["name"], "probe");
     process.terminate();
     assert_eq!(process.end().await.0, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_backend_that_is_configured_away_no_endpoints_are_told() {
+    let upstream = knows_all().await;
+    let host = host(&upstream).await;
+    let told = async |backend| {
+        let scrape = host.metrics().await;
+        let states = scrape.find("weft_endpoints", &[("backend", backend)]).count();
+        (states, scrape.sum("weft_endpoints", &[("backend", backend)]))
+    };
+    assert_eq!(told("fake").await, (3, 1.0));
+    change(&host, "[backend.fake]", "[backend.other]").await.ok();
+    assert_eq!(told("other").await, (3, 1.0));
+    until("the backend before is gone", || async { (told("fake").await == (0, 0.0)).then_some(()) }).await;
 }

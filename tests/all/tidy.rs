@@ -61,7 +61,7 @@ const RINGS: &[(&str, &str)] = &[
     ("core", "identity: claims, config, exchange, keys"),
     ("core", "model: identity, share"),
     ("core", "telemetry: metrics, retired"),
-    ("core", "upstream: attempt, backend, balance, endpoint, grpc, method, rest, scripted"),
+    ("core", "upstream: attempt, backend, balance, connect, instance, scripted, set"),
     ("host", "edge: accept, pulse, stream, watchdog"),
     ("host", "gateway::idempotency: elsewhere, slot"),
     ("host", "plugin: compile, engine, error, instance, native, runner, shelf"),

@@ -16,6 +16,13 @@ pub struct Tls<'a> {
     pub identity: Option<(&'a Path, &'a Path)>,
 }
 
+/// What such files hold.
+#[derive(Debug, Clone)]
+pub struct Trust {
+    authorities: Vec<reqwest::Certificate>,
+    identity: Option<reqwest::Identity>,
+}
+
 /// A whole response.
 #[derive(Debug, Clone)]
 pub struct Response {
@@ -35,25 +42,38 @@ pub enum HttpError {
     Other(String),
 }
 
+impl Tls<'_> {
+    /// Fails where the files can't be read or don't fit.
+    pub fn read(self) -> Result<Trust, String> {
+        let read = |path: &Path| std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
+        let authorities = reqwest::Certificate::from_pem_bundle(&read(self.ca)?)
+            .map_err(|error| format!("{}: {error}", self.ca.display()))?;
+        let identity = |(certificate, key): (&Path, &Path)| {
+            let pem = [read(certificate)?, read(key)?].concat();
+            reqwest::Identity::from_pem(&pem).map_err(|error| format!("{}: {error}", certificate.display()))
+        };
+        Ok(Trust { authorities, identity: self.identity.map(identity).transpose()? })
+    }
+}
+
 impl HttpClient {
     /// Fails where PEM files can't be read or don't fit.
     pub fn new(connect_timeout: Duration, tls: Option<Tls<'_>>) -> Result<Self, String> {
+        Self::trusting(connect_timeout, tls.map(Tls::read).transpose()?.as_ref())
+    }
+
+    /// By what was read from PEM files before.
+    pub fn trusting(connect_timeout: Duration, trust: Option<&Trust>) -> Result<Self, String> {
         let mut builder = reqwest::Client::builder()
             .connect_timeout(connect_timeout)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .tcp_nodelay(true)
             .user_agent(concat!("weft/", env!("CARGO_PKG_VERSION")));
-        if let Some(tls) = tls {
-            let read = |path: &Path| std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
-            let ca = reqwest::Certificate::from_pem_bundle(&read(tls.ca)?)
-                .map_err(|error| format!("{}: {error}", tls.ca.display()))?;
-            builder = builder.tls_certs_only(ca);
-            if let Some((certificate, key)) = tls.identity {
-                let pem = [read(certificate)?, read(key)?].concat();
-                let identity =
-                    reqwest::Identity::from_pem(&pem).map_err(|error| format!("{}: {error}", certificate.display()))?;
-                builder = builder.identity(identity);
+        if let Some(Trust { authorities, identity }) = trust {
+            builder = builder.tls_certs_only(authorities.clone());
+            if let Some(identity) = identity {
+                builder = builder.identity(identity.clone());
             }
         }
         builder.build().map(Self).map_err(|error| error.to_string())

@@ -1,6 +1,9 @@
 //! All metrics of the host, by the names that dashboards rely on. Hot paths keep the handles that they need.
 
-use super::retired::{Past, Retired};
+use super::{
+    endpoints::Endpoints,
+    retired::{Past, Retired},
+};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
@@ -35,7 +38,6 @@ labels!(/** One method of a backend and the gRPC status. */ UpstreamLabels { bac
 labels!(/** Where keys come from. */ SourceLabels { source });
 labels!(/** Where keys come from, and how the fetch ended. */ JwksLabels { source, result });
 labels!(/** For which backend a token was exchanged: kept, asked for or failed. */ ExchangeLabels { backend, result });
-labels!(/** Endpoints of a backend in one state. */ BackendLabels { backend, state });
 labels!(/** A cache that this host shares with others. */ TierLabels { tier });
 labels!(/** What hosts that share a cache knew of a repeated write's key. */ KeyLabels { result });
 
@@ -80,7 +82,7 @@ pub struct Metrics {
     pub keys_shared: Family<KeyLabels, Counter>,
     pub releases: Family<PluginLabels, Gauge>,
     pub releases_refused: Counter,
-    pub endpoints: Family<BackendLabels, Gauge>,
+    pub endpoints: Endpoints,
     pub jwks_fetches: Family<JwksLabels, Counter>,
     /// Seconds since 1970.
     pub jwks_fetched_at: Family<SourceLabels, Gauge>,
@@ -125,7 +127,7 @@ impl Default for Metrics {
             keys_shared: Family::default(),
             releases: Family::default(),
             releases_refused: Counter::default(),
-            endpoints: Family::default(),
+            endpoints: Endpoints::default(),
             jwks_fetches: Family::default(),
             jwks_fetched_at: Family::default(),
             token_exchanges: Family::default(),
@@ -208,7 +210,7 @@ impl Metrics {
         );
         r.register("release_live", "1 for each release in service", self.releases.clone());
         r.register("release_refused", "Artifacts refused", self.releases_refused.clone());
-        r.register("endpoints", "Endpoints of a backend by state", self.endpoints.clone());
+        r.register_collector(self.endpoints.collector("endpoints", "Endpoints of a backend by state."));
         r.register("jwks_fetches", "Fetches of verification keys", self.jwks_fetches.clone());
         r.register_with_unit(
             "jwks_fetched_timestamp",

@@ -5,9 +5,10 @@
 
 use super::{
     Backend, Outgoing,
-    balance::Wish,
+    balance::{self, PickContext},
     config::Hedge,
-    endpoint::{Endpoint, Failed, Pushback},
+    failed::{Failed, Pushback},
+    instance::UpstreamInstance,
 };
 use crate::model::{Code, Failure};
 use bytes::Bytes;
@@ -51,18 +52,21 @@ impl Answer {
     }
 }
 
+/// Who was asked, and what came of it.
+type Ended = (Arc<UpstreamInstance>, Result<Bytes, Failed>);
+
 /// The attempts of one call so far.
 struct Attempts<'a> {
     backend: &'a Backend,
     outgoing: &'a Outgoing,
     canary: bool,
-    tried: Vec<usize>,
+    tried: Vec<Arc<UpstreamInstance>>,
     count: u32,
     /// An attempt has ended for which there was a connection.
     sent: bool,
-    running: FuturesUnordered<BoxFuture<'a, (&'a Endpoint, Result<Bytes, Failed>)>>,
+    running: FuturesUnordered<BoxFuture<'a, Ended>>,
     /// Where the last attempt that ended was made.
-    ended_at: Option<&'a Endpoint>,
+    ended_at: Option<Arc<UpstreamInstance>>,
 }
 
 /// Makes the call. Ends by its deadline.
@@ -80,7 +84,7 @@ pub(super) async fn run(backend: &Backend, outgoing: &Outgoing) -> Answer {
     };
     backend.budget.deposit();
     let result = attempts.run().await;
-    let endpoint = attempts.ended_at.map(|endpoint| endpoint.address.clone());
+    let endpoint = attempts.ended_at.map(|instance| instance.address.clone());
     // Attempts that the end left behind may have arrived as well.
     let sent = attempts.sent || !attempts.running.is_empty();
     Answer { endpoint, sent, cut: outgoing.cut.load(Relaxed), ..Answer::new(result, attempts.count) }
@@ -104,14 +108,14 @@ impl Attempts<'_> {
                 ended = self.running.next() => ended,
                 () = hedge => {
                     hedge_at = None;
-                    if self.tried.len() < self.backend.endpoints.len() && self.backend.budget.withdraw() {
+                    if self.has_untried() && self.backend.budget.withdraw() {
                         self.launch();
                     }
                     continue;
                 }
             };
-            let Some((endpoint, result)) = ended else { return Err(no_endpoint()) };
-            self.ended_at = Some(endpoint);
+            let Some((instance, result)) = ended else { return Err(no_endpoint()) };
+            self.ended_at = Some(instance);
             self.sent |= !matches!(&result, Err(failed) if failed.unsent);
             let failed = match result {
                 Ok(bytes) => return Ok(bytes),
@@ -122,29 +126,39 @@ impl Attempts<'_> {
             }
             let Some(pause) = self.pause_before_next(&failed) else { return Err(failed.failure) };
             tokio::time::sleep(pause).await;
-            self.launch();
+            if !self.launch() {
+                // None is left in the set by now.
+                return Err(failed.failure);
+            }
         }
     }
 
-    /// Starts one attempt on an endpoint that was not tried, or on any when all were.
+    fn context(&self) -> PickContext<'_> {
+        let source = self.outgoing.source_for(self.backend.config.balance);
+        PickContext { tried: &self.tried, canary: self.canary, source }
+    }
+
+    /// Whether the newest set has an instance for this call that was not tried.
+    fn has_untried(&self) -> bool {
+        balance::has_untried(&self.backend.instances.load(), self.context())
+    }
+
+    /// Starts one attempt, on an instance of the newest set that was not tried, or on any when all were; `false`: there is none.
     fn launch(&mut self) -> bool {
         let backend = self.backend;
-        let pick = |tried: &[usize]| {
-            let wish = Wish { tried, canary: self.canary, source: self.outgoing.source_for(backend.config.balance) };
-            backend.picker.pick(&backend.endpoints, wish)
-        };
-        let place = pick(&self.tried).or_else(|| pick(&[]));
-        let Some((place, endpoint)) = place.and_then(|place| Some((place, backend.endpoints.get(place)?))) else {
-            return false;
-        };
-        self.tried.push(place);
+        let set = backend.instances.load();
+        let pick = |context| backend.picker.pick(&set, context);
+        let picked = pick(self.context()).or_else(|| pick(PickContext { tried: &[], ..self.context() }));
+        let Some(instance) = picked.map(|member| member.instance.clone()) else { return false };
+        drop(set);
+        self.tried.push(instance.clone());
         self.count += 1;
         let outgoing = self.outgoing;
         self.running.push(
             async move {
-                let result = endpoint.attempt(outgoing, backend.max_reply).await;
-                backend.observe(endpoint, result.as_ref().map(drop).map_err(|failed| &failed.failure));
-                (endpoint, result)
+                let result = instance.attempt(outgoing, backend.max_reply).await;
+                backend.observe(&instance, result.as_ref().map(drop).map_err(|failed| &failed.failure));
+                (instance, result)
             }
             .boxed(),
         );
@@ -154,8 +168,7 @@ impl Attempts<'_> {
     /// How long to wait before another attempt; `None`: there is none.
     fn pause_before_next(&self, failed: &Failed) -> Option<Duration> {
         let retry = &self.backend.config.retry;
-        let untried = self.tried.len() < self.backend.endpoints.len();
-        if failed.unsent && untried {
+        if failed.unsent && self.has_untried() {
             return Some(Duration::ZERO);
         }
         let may = self.outgoing.method.safe
@@ -174,7 +187,7 @@ impl Attempts<'_> {
     }
 
     fn hedge_delay(&self) -> Option<Duration> {
-        if !self.outgoing.method.safe || self.backend.endpoints.len() < 2 {
+        if !self.outgoing.method.safe || self.backend.instances.load().members().len() < 2 {
             return None;
         }
         match self.backend.config.hedge? {

@@ -1,42 +1,40 @@
-//! One backend: its endpoints, and the protections that all calls to it share.
+//! One backend: its instances, and the protections that all calls to it share.
 
 use super::{
-    Address, Answer, Config, Outgoing, Protocol, Transport, attempt,
+    Answer, Config, Outgoing, Transport, attempt,
     balance::Picker,
     budget::Budget,
-    endpoint::{Endpoint, Line},
-    grpc::GrpcLine,
-    health::{self, Health},
+    connect::Connector,
+    discovery::InstanceSpec,
+    health,
+    instance::{Connection, UpstreamInstance},
     limit::Limiter,
-    load::Load,
     reflection,
-    rest::RestLine,
+    set::{Instances, Member, SetChange, SetRefused},
     throttle::Throttle,
-    trouble::{self, Seldom, Told, Trouble, is_endpoints_own},
+    trouble::{self, Seldom, Told, is_endpoints_own},
 };
 use crate::{
     model::{Code, Failure},
-    net::{HttpClient, Tls},
-    telemetry::{BackendLabels, Metrics},
+    telemetry::{EndpointStates, Metrics},
 };
 use futures_util::future::BoxFuture;
-use http::{HeaderName, HeaderValue};
 use std::{
     fmt::Display,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
 use tokio::time::Instant;
 
-/// A named group of endpoints that serve the same services.
+/// A named group of instances that serve the same services.
 #[derive(Debug)]
 pub struct Backend {
     pub(super) name: String,
     pub(super) config: Config,
-    pub(super) endpoints: Vec<Endpoint>,
+    pub(super) instances: Arc<Instances>,
     pub(super) picker: Picker,
     pub(super) budget: Budget,
     pub(super) max_reply: usize,
@@ -45,7 +43,7 @@ pub struct Backend {
     compared_at: Mutex<Instant>,
     refused: AtomicU64,
     refusals_told: Mutex<Seldom>,
-    metrics: Metrics,
+    sets_told: Mutex<SetsTold>,
 }
 
 /// One endpoint as the admin interface shows it.
@@ -75,39 +73,23 @@ pub struct BackendState<'a> {
 impl Backend {
     /// Connects to nothing yet. Fails where TLS files can't be read or don't fit.
     pub fn new(name: &str, config: &Config, metrics: &Metrics) -> Result<Self, String> {
-        let credential = match &config.credential {
-            Some(credential) => {
-                Some(credential.read().map_err(|error| format!("backend `{name}`: credential: {error}"))?)
-            }
-            None => None,
-        };
-        let mut lines = Vec::new();
-        for address in &config.endpoints {
-            let line = line(config, address, credential.clone());
-            lines.push(line.map_err(|error| format!("backend `{name}`, endpoint {}: {error}", address.uri))?);
-        }
-        Ok(Self::with_lines(name, config, lines, metrics))
+        let wrong = |error| format!("backend `{name}`: {error}");
+        Self::with_connector(name, config, Connector::new(config).map_err(wrong)?, metrics)
     }
 
-    pub(super) fn with_lines(name: &str, config: &Config, lines: Vec<Line>, metrics: &Metrics) -> Self {
-        let is_canary = |address: &Address| {
-            config.canary.as_ref().is_some_and(|canary| address.metadata.get(&canary.key) == Some(&canary.value))
-        };
-        let endpoint = |(address, line): (&Address, Line)| Endpoint {
-            address: address.uri.authority().map(|authority| authority.as_str()).unwrap_or_default().into(),
-            line,
-            base_weight: address.weight,
-            canary: is_canary(address),
-            load: Load::default(),
-            health: Health::default(),
-            rules: config.outlier,
-            trouble: Trouble::default(),
-        };
-        let endpoints: Vec<_> = config.endpoints.iter().zip(lines).map(endpoint).collect();
+    pub(super) fn with_connector(
+        name: &str,
+        config: &Config,
+        connector: Connector,
+        metrics: &Metrics,
+    ) -> Result<Self, String> {
+        let instances = Arc::new(Instances::new(config, connector));
+        let states: Arc<dyn EndpointStates> = instances.clone();
+        metrics.endpoints.watch(name, &states);
         let backend = Self {
             name: name.to_owned(),
-            picker: Picker::new(config.balance, config.panic, endpoints.len()),
-            endpoints,
+            picker: Picker::new(config.balance, config.panic),
+            instances,
             budget: Budget::new(config.retry.budget),
             max_reply: config.max_reply.as_usize(),
             throttle: Throttle::new(config.breaker),
@@ -115,11 +97,27 @@ impl Backend {
             compared_at: Mutex::new(Instant::now()),
             refused: AtomicU64::new(0),
             refusals_told: Mutex::default(),
-            metrics: metrics.clone(),
+            sets_told: Mutex::default(),
             config: config.clone(),
         };
-        backend.count_endpoints();
-        backend
+        let change = backend.swap(config.endpoints.known()).map_err(|error| format!("backend `{name}`: {error}"))?;
+        match change.unusable.first() {
+            Some((uri, reason)) => Err(format!("backend `{name}`, endpoint {uri}: {reason}")),
+            None => Ok(backend),
+        }
+    }
+
+    /// A whole set of instances has arrived. Those at addresses that the backend has already stay as they are, with another weight where
+    /// they are given one; those that are in it no more get no further calls. What can't be used of it is passed over, and a set that
+    /// would leave nothing is refused while the one before answers.
+    pub fn offer(&self, specs: &[InstanceSpec]) -> Result<SetChange, SetRefused> {
+        let result = self.swap(specs);
+        self.tell_set(&result);
+        result
+    }
+
+    fn swap(&self, specs: &[InstanceSpec]) -> Result<SetChange, SetRefused> {
+        self.instances.replace(specs, |set| self.picker.settle(set))
     }
 
     pub fn name(&self) -> &str {
@@ -137,14 +135,14 @@ impl Backend {
     }
 
     fn endpoints(&self) -> Vec<EndpointState> {
-        let state = |e: &Endpoint| EndpointState {
-            address: e.address.to_string(),
-            state: e.health.word(),
-            weight: e.weight(),
-            under_way: e.load.under_way(),
-            told: e.trouble.told(),
+        let state = |member: &Member| EndpointState {
+            address: member.instance.address.to_string(),
+            state: member.instance.health.word(),
+            weight: member.weight(),
+            under_way: member.instance.load.under_way(),
+            told: member.instance.trouble.told(),
         };
-        self.endpoints.iter().map(state).collect()
+        self.instances.load().members().iter().map(state).collect()
     }
 
     /// Throttle, then a turn, then attempts.
@@ -184,48 +182,48 @@ impl Backend {
         }
     }
 
-    /// Notes how an attempt did, tells of what has changed, and ejects an endpoint that stands out.
-    pub(super) fn observe(&self, endpoint: &Endpoint, result: Result<(), &Failure>) {
-        let before = endpoint.health.word();
+    /// Notes how an attempt did, tells of what has changed, and ejects an instance that stands out. One that has left the set is told of
+    /// until its last call has ended, and is nothing to compare others with.
+    pub(super) fn observe(&self, instance: &Arc<UpstreamInstance>, result: Result<(), &Failure>) {
+        let health = &instance.health;
+        let was_ready = health.word() == "ready";
         let rules = &self.config.outlier;
-        let all = self.endpoints.iter().map(|e| &e.health);
         let own = result.err().filter(|failure| is_endpoints_own(failure.code));
-        let is_too_much = endpoint.health.observe(own.is_some(), rules);
-        let has_returned = endpoint.health.has_returned();
-        if has_returned {
-            let (backend, address) = (&self.name, &endpoint.address);
+        let is_too_much = health.observe(own.is_some(), rules);
+        if health.has_returned() {
+            let (backend, address) = (&self.name, &instance.address);
             tracing::info!(%backend, endpoint = %address, "backend `{backend}`: {address} is no longer left out; it gets calls again, few at first");
         }
-        self.tell(endpoint, own, before);
-        let mut is_changed = has_returned;
-        if is_too_much && health::may_eject(all.clone(), rules) {
-            let time = endpoint.health.eject(rules);
-            self.tell_ejection(endpoint, time, &format_args!("it failed {} times in a row", rules.consecutive));
+        self.tell(instance, own, was_ready);
+        let interval_ended = self.interval_ended();
+        if !is_too_much && !interval_ended {
+            return;
         }
-        if self.interval_ended() {
-            let ejected = health::compare(all, rules);
-            is_changed |= !ejected.is_empty();
-            for health::Ejected { place, rate, mean, time } in ejected {
+        let set = self.instances.load();
+        if is_too_much && set.holds(instance) && health::may_eject(set.healths(), rules) {
+            let time = health.eject(rules);
+            self.tell_ejection(instance, time, &format_args!("it failed {} times in a row", rules.consecutive));
+        }
+        if interval_ended {
+            for health::Ejected { place, rate, mean, time } in health::compare(set.healths(), rules) {
                 let (rate, mean) = (rate * 100.0, mean * 100.0);
                 let reason = format_args!("{rate:.1} % of its calls succeeded, where the mean of all is {mean:.1} %");
-                self.endpoints.get(place).into_iter().for_each(|other| self.tell_ejection(other, time, &reason));
+                let other = set.members().get(place);
+                other.into_iter().for_each(|other| self.tell_ejection(&other.instance, time, &reason));
             }
-        }
-        if is_changed || endpoint.health.word() != before {
-            self.count_endpoints();
         }
     }
 
-    fn tell_ejection(&self, endpoint: &Endpoint, time: Duration, reason: &dyn Display) {
-        let (backend, address) = (&self.name, &endpoint.address);
+    fn tell_ejection(&self, instance: &UpstreamInstance, time: Duration, reason: &dyn Display) {
+        let (backend, address) = (&self.name, &instance.address);
         tracing::warn!(%backend, endpoint = %address, "backend `{backend}`: {address} is left out for {time:?}: {reason}");
     }
 
-    fn tell(&self, endpoint: &Endpoint, own: Option<&Failure>, before: &str) {
-        let (backend, address) = (&self.name, &endpoint.address);
+    fn tell(&self, instance: &UpstreamInstance, own: Option<&Failure>, was_ready: bool) {
+        let (backend, address) = (&self.name, &instance.address);
         let line = match own {
-            Some(failure) => endpoint.trouble.failed(failure),
-            None => endpoint.trouble.answered(before != "ready"),
+            Some(failure) => instance.trouble.failed(failure),
+            None => instance.trouble.answered(!was_ready),
         };
         match (line, own) {
             (Some(trouble::Line::Begins { passed_over }), Some(failure)) => {
@@ -248,27 +246,52 @@ impl Backend {
         ended
     }
 
-    pub(super) fn count_endpoints(&self) {
-        for state in ["ready", "failing", "ejected"] {
-            let count = self.endpoints.iter().filter(|e| e.health.word() == state).count();
-            let labels = BackendLabels { backend: self.name.clone(), state: state.to_owned() };
-            self.metrics.endpoints.get_or_create(&labels).set(count as i64);
+    /// One line for each change, and seldom where there is no end to them.
+    fn tell_set(&self, result: &Result<SetChange, SetRefused>) {
+        let backend = &self.name;
+        let mut told = self.sets_told.lock().unwrap_or_else(PoisonError::into_inner);
+        let passed_over = match result {
+            Ok(change) if change.is_none() => None,
+            Ok(_) => told.changes.now(),
+            Err(_) => told.refusals.now(),
+        };
+        match (result, passed_over) {
+            (Ok(change), Some(passed_over)) => {
+                let (added, removed) = (listed(&change.added), listed(&change.removed));
+                tracing::info!(%backend, instances = change.total, passed_over, "backend `{backend}`: its endpoints have changed: new {added}; gone {removed}; {} of those that stay are described otherwise; {} in all", change.altered, change.total);
+            }
+            (Err(refused), Some(passed_over)) => {
+                tracing::warn!(%backend, passed_over, "backend `{backend}`: a new set of endpoints is not taken: {refused}; calls go on to those before");
+            }
+            _ => {}
         }
+        let Ok(SetChange { doubled, unusable, .. }) = result else { return };
+        let Some(passed_over) = (*doubled > 0 || !unusable.is_empty()).then(|| told.oddities.now()).flatten() else {
+            return;
+        };
+        let first = unusable.first().map_or_else(String::new, |(uri, reason)| format!(" ({uri}: {reason})"));
+        let count = unusable.len();
+        tracing::warn!(%backend, passed_over, "backend `{backend}`: of its endpoints {count} can't be used{first}, and {doubled} stand there twice");
     }
 }
 
-fn line(config: &Config, address: &Address, credential: Option<(HeaderName, HeaderValue)>) -> Result<Line, String> {
-    if config.protocol == Protocol::Grpc {
-        let line = GrpcLine::new(&address.uri, config);
-        return line.map(|line| Line::Grpc(Box::new(line))).map_err(|error| error.to_string());
+/// When the log was told of sets.
+#[derive(Debug, Default)]
+struct SetsTold {
+    changes: Seldom,
+    refusals: Seldom,
+    oddities: Seldom,
+}
+
+/// The first few of a list that may be long.
+fn listed(addresses: &[Arc<str>]) -> String {
+    const SHOWN: usize = 5;
+    let first: Vec<&str> = addresses.iter().take(SHOWN).map(|address| &**address).collect();
+    match addresses.len().saturating_sub(SHOWN) {
+        _ if first.is_empty() => "none".to_owned(),
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
     }
-    let tls = config.tls.as_ref().map(|files| Tls {
-        ca: &files.ca,
-        identity: files.identity.as_ref().map(|(certificate, key)| (certificate.as_path(), key.as_path())),
-    });
-    let client = HttpClient::new(config.connect_timeout, tls)?;
-    let base = address.uri.to_string().trim_end_matches('/').to_owned();
-    Ok(Line::Rest(RestLine { client, base, credential }))
 }
 
 impl Transport for Backend {
@@ -285,8 +308,10 @@ impl Transport for Backend {
     }
 
     fn reflect<'a>(&'a self, service: &'a str) -> BoxFuture<'a, Result<Vec<u8>, String>> {
-        let channel = self.endpoints.iter().find_map(|endpoint| match &endpoint.line {
-            Line::Grpc(line) => Some(line.channel()),
+        let set = self.instances.load();
+        let ready = set.members().iter().find(|member| member.instance.health.word() == "ready");
+        let channel = ready.or_else(|| set.members().first()).and_then(|member| match &member.instance.connection {
+            Connection::Grpc(connection) => Some(connection.channel()),
             _ => None,
         });
         Box::pin(async move {

@@ -1,13 +1,17 @@
-//! Which endpoint takes the next call.
+//! Which instance takes the next call.
 //!
-//! Every policy sees the same candidates: the endpoints of the subset that the call belongs to, without those that were tried already
+//! Every policy sees the same candidates: the instances of the subset that the call belongs to, without those that were tried already
 //! or are ejected; where too many are ejected, the ejections are taken for a mistake and all count again (`panic`).
 
-use super::{Balance, endpoint::Endpoint};
+use super::{
+    Balance,
+    instance::UpstreamInstance,
+    set::{InstanceSet, Member},
+};
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
 };
@@ -16,18 +20,18 @@ use std::{
 #[derive(Debug)]
 pub(super) struct Picker {
     policy: Balance,
-    /// Below this share of available endpoints, ejections are disregarded.
+    /// Below this share of available instances, ejections are disregarded.
     panic: f64,
     turn: AtomicUsize,
-    /// Current weights of the smooth weighted round robin, by place.
-    smooth: Mutex<Vec<f64>>,
+    /// Guards the credits of all instances, which the smooth weighted round robin weighs against each other.
+    smooth: Mutex<()>,
 }
 
 /// What a call brings along for the choice.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Wish<'a> {
-    /// Places that were tried before.
-    pub(super) tried: &'a [usize],
+pub(super) struct PickContext<'a> {
+    /// Instances that were tried before. Some of them may be in the set no more.
+    pub(super) tried: &'a [Arc<UpstreamInstance>],
     /// Whether the call belongs to the canary subset.
     pub(super) canary: bool,
     /// Hash of the caller's address, for the policies that stick to it.
@@ -35,106 +39,125 @@ pub(super) struct Wish<'a> {
 }
 
 impl Picker {
-    pub(super) fn new(policy: Balance, panic: f64, endpoints: usize) -> Self {
-        Self { policy, panic, turn: AtomicUsize::new(0), smooth: Mutex::new(vec![0.0; endpoints]) }
+    pub(super) fn new(policy: Balance, panic: f64) -> Self {
+        Self { policy, panic, turn: AtomicUsize::new(0), smooth: Mutex::default() }
     }
 
-    /// The place of the endpoint. `None` only where there is none that was not tried.
-    pub(super) fn pick(&self, endpoints: &[Endpoint], wish: Wish<'_>) -> Option<usize> {
-        let in_subset = |e: &Endpoint| e.canary == wish.canary;
-        let any_in_subset = endpoints.iter().any(in_subset);
-        let belongs = |(_, e): &(usize, &Endpoint)| !any_in_subset || in_subset(e);
-        let untried = |(place, _): &(usize, &Endpoint)| !wish.tried.contains(place);
-        let members = || endpoints.iter().enumerate().filter(belongs);
-        let available = members().filter(|(_, e)| e.health.is_available()).count();
+    /// `None` only where there is none that was not tried.
+    pub(super) fn pick<'s>(&self, set: &'s InstanceSet, context: PickContext<'_>) -> Option<&'s Member> {
+        let members = || subset(set, context.canary);
+        let untried = |member: &&Member| !context.tried.iter().any(|tried| member.is(tried));
+        let available = members().filter(|member| member.instance.health.is_available()).count();
         let panics = (available as f64) < self.panic * members().count() as f64;
-        let mut candidates: Vec<(usize, &Endpoint)> =
-            members().filter(untried).filter(|(_, e)| panics || e.health.is_available()).collect();
+        let mut candidates: Vec<&Member> =
+            members().filter(untried).filter(|member| panics || member.instance.health.is_available()).collect();
         if candidates.is_empty() {
             candidates = members().filter(untried).collect();
         }
         match candidates.as_slice() {
             [] => None,
-            [(only, _)] => Some(*only),
-            several => self.choose(several, wish.source),
+            [only] => Some(*only),
+            several => self.choose(several, context.source),
         }
     }
 
-    fn choose(&self, candidates: &[(usize, &Endpoint)], source: Option<u64>) -> Option<usize> {
-        let random = || candidates.get(rand::random_range(0..candidates.len())).map(|(place, _)| *place);
+    fn choose<'s>(&self, candidates: &[&'s Member], source: Option<u64>) -> Option<&'s Member> {
+        let random = || candidates.get(rand::random_range(0..candidates.len())).copied();
+        let under_way = |member: &Member| member.instance.load.under_way() as f64;
         match self.policy {
-            Balance::RoundRobin => {
-                candidates.get(self.turn.fetch_add(1, Relaxed) % candidates.len()).map(|(place, _)| *place)
-            }
+            Balance::RoundRobin => candidates.get(self.turn.fetch_add(1, Relaxed) % candidates.len()).copied(),
             Balance::WeightedRoundRobin => self.smooth(candidates),
             Balance::Random => random(),
             Balance::WeightedRandom => weighted_random(candidates),
-            Balance::LeastRequests => best(candidates, |e| -(e.load.under_way() as f64)),
-            Balance::WeightedLeastRequests => best(candidates, |e| e.weight() / (e.load.under_way() as f64 + 1.0)),
+            Balance::LeastRequests => best(candidates, |member| -under_way(member)),
+            Balance::WeightedLeastRequests => best(candidates, |member| member.weight() / (under_way(member) + 1.0)),
             Balance::SourceHash | Balance::SourcePortHash => match source {
-                Some(source) => best(candidates, |e| rendezvous(source, e)),
+                Some(source) => best(candidates, |member| rendezvous(source, member)),
                 None => random(),
             },
             Balance::P2cEwma => {
                 let first = rand::random_range(0..candidates.len());
                 let second = (first + rand::random_range(1..candidates.len())) % candidates.len();
-                let (first, second) = (candidates.get(first)?, candidates.get(second)?);
-                let cost = |(_, e): &(usize, &Endpoint)| e.load.cost() / e.weight();
-                Some(if cost(second) < cost(first) { second.0 } else { first.0 })
+                let (first, second) = (*candidates.get(first)?, *candidates.get(second)?);
+                let cost = |member: &Member| member.instance.load.cost() / member.weight();
+                Some(if cost(second) < cost(first) { second } else { first })
             }
         }
     }
 
     /// nginx's smooth weighted round robin: everyone gains their weight, the richest is picked and pays for all.
-    fn smooth(&self, candidates: &[(usize, &Endpoint)]) -> Option<usize> {
-        let mut current = self.smooth.lock().unwrap_or_else(PoisonError::into_inner);
+    fn smooth<'s>(&self, candidates: &[&'s Member]) -> Option<&'s Member> {
+        let _guard = self.smooth.lock().unwrap_or_else(PoisonError::into_inner);
         let mut total = 0.0;
-        let mut richest: Option<(usize, f64)> = None;
-        for (place, endpoint) in candidates {
-            let weight = endpoint.weight();
+        let mut richest: Option<(&Member, f64)> = None;
+        for member in candidates.iter().copied() {
+            let weight = member.weight();
             total += weight;
-            let Some(own) = current.get_mut(*place) else { continue };
-            *own += weight;
-            if richest.is_none_or(|(_, most)| *own > most) {
-                richest = Some((*place, *own));
+            let own = member.instance.credit.get() + weight;
+            member.instance.credit.set(own);
+            if richest.is_none_or(|(_, most)| own > most) {
+                richest = Some((member, own));
             }
         }
-        let (place, _) = richest?;
-        if let Some(own) = current.get_mut(place) {
-            *own -= total;
-        }
-        Some(place)
+        let (member, own) = richest?;
+        member.instance.credit.set(own - total);
+        Some(member)
     }
+
+    /// A new set comes. What those that left took along is made up for among the others, so that who comes, with nothing, is neither
+    /// before nor behind them; and nobody is owed more than a round by the new weights.
+    pub(super) fn settle(&self, set: &InstanceSet) {
+        let _guard = self.smooth.lock().unwrap_or_else(PoisonError::into_inner);
+        let members = set.members();
+        let total: f64 = members.iter().map(|member| member.base_weight).sum();
+        let mean = members.iter().map(|member| member.instance.credit.get()).sum::<f64>() / members.len().max(1) as f64;
+        for member in members {
+            let credit = &member.instance.credit;
+            credit.set((credit.get() - mean).clamp(-total, total));
+        }
+    }
+}
+
+/// Whether there is one for this call that was not tried.
+pub(super) fn has_untried(set: &InstanceSet, context: PickContext<'_>) -> bool {
+    subset(set, context.canary).any(|member| !context.tried.iter().any(|tried| member.is(tried)))
+}
+
+/// The instances that a call may go to: those of its subset, or all where that is empty.
+fn subset(set: &InstanceSet, canary: bool) -> impl Iterator<Item = &Member> {
+    let any = set.members().iter().any(|member| member.canary == canary);
+    set.members().iter().filter(move |member| !any || member.canary == canary)
 }
 
 /// The highest score; of equal ones a random one.
-fn best(candidates: &[(usize, &Endpoint)], score: impl Fn(&Endpoint) -> f64) -> Option<usize> {
+fn best<'s>(candidates: &[&'s Member], score: impl Fn(&Member) -> f64) -> Option<&'s Member> {
     let offset = rand::random_range(0..candidates.len());
     let rotated = candidates.iter().skip(offset).chain(candidates.iter().take(offset));
-    rotated.map(|(place, e)| (*place, score(e))).reduce(|a, b| if b.1 > a.1 { b } else { a }).map(|(place, _)| place)
+    let scored = rotated.map(|member| (*member, score(member)));
+    scored.reduce(|a, b| if b.1 > a.1 { b } else { a }).map(|(member, _)| member)
 }
 
-fn weighted_random(candidates: &[(usize, &Endpoint)]) -> Option<usize> {
-    let total: f64 = candidates.iter().map(|(_, e)| e.weight()).sum();
+fn weighted_random<'s>(candidates: &[&'s Member]) -> Option<&'s Member> {
+    let total: f64 = candidates.iter().map(|member| member.weight()).sum();
     let mut left = rand::random_range(0.0..total.max(f64::MIN_POSITIVE));
-    for (place, endpoint) in candidates {
-        left -= endpoint.weight();
+    for member in candidates.iter().copied() {
+        left -= member.weight();
         if left < 0.0 {
-            return Some(*place);
+            return Some(member);
         }
     }
-    candidates.last().map(|(place, _)| *place)
+    candidates.last().copied()
 }
 
-/// Weighted rendezvous hashing: each endpoint draws a number for the source, the highest wins. When an endpoint comes or goes, only the
+/// Weighted rendezvous hashing: each instance draws a number for the source, the highest wins. When an instance comes or goes, only the
 /// sources that it wins or had won move.
-fn rendezvous(source: u64, endpoint: &Endpoint) -> f64 {
+fn rendezvous(source: u64, member: &Member) -> f64 {
     let mut hasher = DefaultHasher::new();
-    (source, &endpoint.address).hash(&mut hasher);
+    (source, &member.instance.address).hash(&mut hasher);
     // Uniform in (0, 1), of which the logarithm exists.
     let uniform = ((hasher.finish() >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;
-    // The configured weight: one that changes with slow start would move sources back and forth.
-    -endpoint.base_weight / uniform.ln()
+    // The weight that it was given: one that changes with slow start would move sources back and forth.
+    -member.base_weight / uniform.ln()
 }
 
 #[cfg(test)]

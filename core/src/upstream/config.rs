@@ -1,13 +1,12 @@
 //! The part of `[backend.NAME]` that says where the backend is and how it is reached.
 
-use super::{health::Outlier, limit::Concurrency};
+use super::{discovery::Provider, health::Outlier, limit::Concurrency};
 use crate::{
     model::Code,
     settings::{ByteSize, Percent, Place, Secret, Table},
 };
-use http::{HeaderName, HeaderValue, Uri};
+use http::{HeaderName, HeaderValue};
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -28,17 +27,6 @@ crate::choice! {
         /// By the client's address and port: one connection stays with one endpoint.
         SourcePortHash = "source-port-hash",
     }
-}
-
-/// One endpoint as configured.
-#[derive(Debug, Clone)]
-pub struct Address {
-    /// Scheme and authority: `http://127.0.0.1:50051`.
-    pub uri: Uri,
-    /// Its share of calls, relative to the others, for the policies that know weights.
-    pub weight: f64,
-    /// What else is known of it: `version`, `zone`.
-    pub metadata: BTreeMap<String, String>,
 }
 
 /// `retry = { … }`: safe methods only.
@@ -122,7 +110,7 @@ impl Credential {
 /// How to reach one backend.
 #[derive(Debug, Clone)]
 pub struct Config {
-    pub endpoints: Vec<Address>,
+    pub endpoints: Provider,
     pub balance: Balance,
     /// Below this share of endpoints that are not ejected, ejections are disregarded.
     pub panic: f64,
@@ -149,10 +137,8 @@ impl Config {
     /// Without endpoints only where a mistake is noted.
     pub fn read(table: &Table<'_>) -> Self {
         let tls = TlsFiles::read(&table.table("tls"));
-        let endpoints: Option<String> = table.required("endpoints");
-        let scheme = if tls.is_some() { "https" } else { "http" };
         Self {
-            endpoints: endpoints.map(|text| static_endpoints(table, &text, scheme)).unwrap_or_default(),
+            endpoints: Provider::read(table, if tls.is_some() { "https" } else { "http" }),
             balance: table.or("balance", Balance::P2cEwma),
             panic: table.or("panic", Percent(0.5)).0,
             retry: Retry::read(&table.table("retry")),
@@ -191,35 +177,6 @@ fn codings(table: &Table<'_>) -> Option<HeaderValue> {
     }
     // Without `identity` a backend may take a plain reply for forbidden.
     (!names.is_empty()).then(|| HeaderValue::try_from(format!("{},identity", names.join(","))).ok()).flatten()
-}
-
-/// `static://HOST:PORT,HOST:PORT?weight=3&version=2`.
-fn static_endpoints(table: &Table<'_>, text: &str, scheme: &str) -> Vec<Address> {
-    let Some(list) = text.strip_prefix("static://") else {
-        table.mistake("endpoints", "expected \"static://HOST:PORT,HOST:PORT\"");
-        return Vec::new();
-    };
-    let mut endpoints: Vec<Address> = Vec::new();
-    for item in list.split(',').map(str::trim) {
-        let (authority, query) = item.split_once('?').unwrap_or((item, ""));
-        let uri = format!("{scheme}://{authority}").parse::<Uri>().ok();
-        let Some(uri) = uri.filter(|uri| uri.port_u16().is_some() && uri.path() == "/") else {
-            table.mistake("endpoints", format!("expected HOST:PORT, found {authority:?}"));
-            continue;
-        };
-        if endpoints.iter().any(|other| other.uri == uri) {
-            table.mistake("endpoints", format!("{authority} stands there twice"));
-        }
-        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-        let mut metadata: BTreeMap<_, _> = pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
-        let weight =
-            metadata.remove("weight").map_or(Some(1.0), |text| text.parse().ok().filter(|w| *w > 0.0 && *w < 1e6));
-        if weight.is_none() {
-            table.mistake("endpoints", format!("{authority}: expected a weight above 0"));
-        }
-        endpoints.push(Address { uri, weight: weight.unwrap_or(1.0), metadata });
-    }
-    endpoints
 }
 
 impl Retry {

@@ -10,13 +10,13 @@ use super::{
     broken::{NoConnection, broken},
     codec::RawCodec,
     config::TlsFiles,
-    endpoint::{Failed, Pushback},
+    failed::{Failed, Pushback},
     method::StreamBounds,
 };
 use crate::model::{Code, Failure};
 use arc_swap::ArcSwap;
 use bytes::{BufMut, Bytes, BytesMut};
-use http::{Response, Uri, uri::PathAndQuery};
+use http::{HeaderValue, Response, Uri, uri::PathAndQuery};
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
@@ -37,20 +37,41 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// Longest time that a ping may take to come back.
 const PING: Duration = Duration::from_secs(5);
 
-fn connect(uri: &Uri, config: &Config, keep_alive: Duration) -> Result<Channel, BoxError> {
-    let mut endpoint = Endpoint::from(uri.clone())
-        .connect_timeout(config.connect_timeout)
-        .tcp_nodelay(true)
-        .tcp_keepalive(Some(Duration::from_secs(30)))
-        .http2_keep_alive_interval(keep_alive)
-        .keep_alive_timeout(keep_alive.min(PING))
-        .initial_stream_window_size(1 << 20)
-        .initial_connection_window_size(8 << 20)
-        .user_agent(concat!("weft/", env!("CARGO_PKG_VERSION")))?;
-    if let Some(files) = &config.tls {
-        endpoint = endpoint.tls_config(tls_config(files)?)?;
+/// How the channels of one backend are made. Its TLS files are read once, when the configuration is: an instance that comes later
+/// neither waits for a disk nor fails by a file that is just being replaced.
+#[derive(Debug)]
+pub(super) struct Dialer {
+    connect_timeout: Duration,
+    keep_alive: Duration,
+    tls: Option<ClientTlsConfig>,
+    codings: Option<HeaderValue>,
+}
+
+impl Dialer {
+    pub(super) fn new(config: &Config) -> Result<Self, BoxError> {
+        Ok(Self {
+            connect_timeout: config.connect_timeout,
+            keep_alive: config.keep_alive,
+            tls: config.tls.as_ref().map(tls_config).transpose()?,
+            codings: config.compression.clone(),
+        })
     }
-    Ok(endpoint.connect_lazy())
+
+    fn dial(&self, uri: &Uri, keep_alive: Duration) -> Result<Channel, BoxError> {
+        let mut endpoint = Endpoint::from(uri.clone())
+            .connect_timeout(self.connect_timeout)
+            .tcp_nodelay(true)
+            .tcp_keepalive(Some(Duration::from_secs(30)))
+            .http2_keep_alive_interval(keep_alive)
+            .keep_alive_timeout(keep_alive.min(PING))
+            .initial_stream_window_size(1 << 20)
+            .initial_connection_window_size(8 << 20)
+            .user_agent(concat!("weft/", env!("CARGO_PKG_VERSION")))?;
+        if let Some(tls) = &self.tls {
+            endpoint = endpoint.tls_config(tls.clone())?;
+        }
+        Ok(endpoint.connect_lazy())
+    }
 }
 
 fn tls_config(files: &TlsFiles) -> Result<ClientTlsConfig, BoxError> {
@@ -78,11 +99,11 @@ where
 {
 }
 
-/// The line to one endpoint.
+/// The channel to one instance.
 #[derive(Debug)]
-pub(super) struct GrpcLine {
+pub(super) struct GrpcConnection {
     uri: Uri,
-    config: Config,
+    dialer: Arc<Dialer>,
     channel: ArcSwap<Channel>,
     /// Between two pings; longer where the backend takes them for too many.
     keep_alive: Mutex<Duration>,
@@ -91,11 +112,11 @@ pub(super) struct GrpcLine {
 /// Pings are never rarer than this, however often a backend complains: it has other reasons then.
 const RAREST_PING: Duration = Duration::from_hours(2);
 
-impl GrpcLine {
+impl GrpcConnection {
     /// Connects when the first call comes, and again whenever the connection is lost.
-    pub(super) fn new(uri: &Uri, config: &Config) -> Result<Self, BoxError> {
-        let channel = ArcSwap::from_pointee(connect(uri, config, config.keep_alive)?);
-        Ok(Self { uri: uri.clone(), config: config.clone(), channel, keep_alive: Mutex::new(config.keep_alive) })
+    pub(super) fn new(uri: &Uri, dialer: &Arc<Dialer>) -> Result<Self, BoxError> {
+        let channel = ArcSwap::from_pointee(dialer.dial(uri, dialer.keep_alive)?);
+        Ok(Self { uri: uri.clone(), dialer: dialer.clone(), channel, keep_alive: Mutex::new(dialer.keep_alive) })
     }
 
     pub(super) fn channel(&self) -> Channel {
@@ -111,7 +132,7 @@ impl GrpcLine {
             return;
         }
         let uri = &self.uri;
-        match connect(uri, &self.config, doubled) {
+        match self.dialer.dial(uri, doubled) {
             Ok(channel) => {
                 tracing::warn!(
                     endpoint = %uri,
@@ -120,7 +141,7 @@ impl GrpcLine {
                 *keep_alive = doubled;
                 self.channel.store(Arc::new(channel));
             }
-            // Its files were good when the host began. What there is goes on.
+            // It could be made before. What there is goes on.
             Err(error) => tracing::warn!(endpoint = %uri, "the connection to {uri} can't be made anew: {error}"),
         }
     }
@@ -129,7 +150,7 @@ impl GrpcLine {
     pub(super) async fn unary(&self, outgoing: Outgoing, max_reply: usize) -> Result<Bytes, Failed> {
         let progress = Arc::<Progress>::default();
         // The backend may use any coding that is understood, without having been offered it.
-        let codings = self.config.compression.clone();
+        let codings = self.dialer.codings.clone();
         let sound = Sound { inner: self.channel(), codings, progress: progress.clone() };
         let answer = call(sound, outgoing, max_reply, &progress).await;
         if matches!(&answer, Err(failed) if failed.too_many_pings) {

@@ -78,6 +78,12 @@ impl Default for Health {
 }
 
 impl Health {
+    /// Of an instance that comes to others: it gets less than its share at first.
+    pub(super) fn newcomer() -> Self {
+        let state = State { back_since: Some(Instant::now()), ..State::default() };
+        Self { state: Mutex::new(state), ..Self::default() }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

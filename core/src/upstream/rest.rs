@@ -7,7 +7,7 @@
 
 mod query;
 
-use super::endpoint::{Failed, Pushback};
+use super::failed::{Failed, Pushback};
 use crate::{
     artifact::json,
     model::{Code, Failure},
@@ -45,9 +45,9 @@ enum Piece {
     Field(String),
 }
 
-/// The line to one endpoint of a REST backend.
+/// What carries calls to one instance of a REST backend.
 #[derive(Debug)]
-pub(super) struct RestLine {
+pub(super) struct RestConnection {
     pub(super) client: HttpClient,
     /// `https://api.example.com:443`.
     pub(super) base: String,
@@ -205,7 +205,7 @@ fn pieces(path: &str) -> Result<Vec<Piece>, String> {
     Ok(pieces)
 }
 
-impl RestLine {
+impl RestConnection {
     pub(super) async fn unary(
         &self,
         rest: &Rest,

@@ -1,6 +1,6 @@
 //! Endpoints that do as a test says.
 
-use super::{Address, Backend, Config, Method, Outgoing, endpoint::Failed, endpoint::Line};
+use super::{Backend, Config, Method, Outgoing, connect::Connector, failed::Failed, instance::Connection};
 use crate::{
     model::{Code, Deadline, Failure},
     settings::{Document, Mistakes},
@@ -8,7 +8,9 @@ use crate::{
 };
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use http::Uri;
 use std::{
+    collections::HashMap,
     fmt,
     path::Path,
     sync::{
@@ -67,7 +69,19 @@ pub(super) fn failed(code: Code) -> Failed {
     Failed::new(Failure::new(code, "scripted"))
 }
 
-/// A backend of scripted endpoints; `settings` are lines of its table.
+/// What is scripted at each address; elsewhere nothing can be connected to.
+#[derive(Debug)]
+pub(super) struct Scripts(HashMap<String, Script>);
+
+impl Scripts {
+    pub(super) fn connect(&self, uri: &Uri) -> Result<Connection, String> {
+        let script = self.0.get(uri.authority().unwrap().as_str());
+        script.cloned().map(Connection::Scripted).ok_or_else(|| "nothing is scripted there".to_owned())
+    }
+}
+
+/// A backend whose instances at `h0:1`, `h1:1` … do as scripted; `settings` are lines of its table. Those that are not in the set of its
+/// `endpoints` may come into it later.
 pub(super) fn backend(settings: &str, scripts: &[Script]) -> Backend {
     let list: Vec<_> = (0..scripts.len()).map(|place| format!("h{place}:1")).collect();
     let text = if settings.contains("endpoints") {
@@ -78,8 +92,9 @@ pub(super) fn backend(settings: &str, scripts: &[Script]) -> Backend {
     let mistakes = Mistakes::new();
     let config = Config::read(&Document::parse(Path::new("test"), &text, &mistakes).table(&mistakes));
     assert!(mistakes.is_empty(), "{:?}", mistakes.into_sorted());
-    let lines = scripts.iter().cloned().map(Line::Scripted).collect();
-    Backend::with_lines("b", &config, lines, &Metrics::default())
+    let scripts = scripts.iter().enumerate().map(|(place, script)| (format!("h{place}:1"), script.clone()));
+    let scripts = Scripts(scripts.collect());
+    Backend::with_connector("b", &config, Connector::Scripted(scripts), &Metrics::default()).unwrap()
 }
 
 pub(super) fn outgoing(safe: bool, budget: Duration) -> Outgoing {
@@ -91,9 +106,4 @@ pub(super) fn outgoing(safe: bool, budget: Duration) -> Outgoing {
         deadline: Deadline::after(budget),
         source: None,
     }
-}
-
-/// What an address is without its endpoint: for tests of the balancer.
-pub(super) fn addresses(backend: &Backend) -> Vec<&Address> {
-    backend.config.endpoints.iter().collect()
 }

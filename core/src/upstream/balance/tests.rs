@@ -3,7 +3,7 @@
 use super::*;
 use crate::upstream::{
     Backend,
-    scripted::{Script, addresses, backend},
+    scripted::{Script, backend},
 };
 use std::time::Duration;
 
@@ -13,17 +13,28 @@ fn of(settings: &str, count: usize) -> Backend {
     backend(settings, &vec![Script::after(Duration::ZERO); count])
 }
 
-fn shares(backend: &Backend, wish: impl Fn(usize) -> Wish<'static>) -> Vec<f64> {
-    let mut counts = vec![0.0; addresses(backend).len()];
+/// The place of the one that is picked.
+fn pick(backend: &Backend, context: PickContext<'_>) -> usize {
+    let set = backend.instances.load();
+    let picked = backend.picker.pick(&set, context).unwrap();
+    set.members().iter().position(|member| member.is(&picked.instance)).unwrap()
+}
+
+fn instances(backend: &Backend) -> Vec<Arc<UpstreamInstance>> {
+    backend.instances.load().members().iter().map(|member| member.instance.clone()).collect()
+}
+
+fn shares(backend: &Backend, context: impl Fn(usize) -> PickContext<'static>) -> Vec<f64> {
+    let mut counts = vec![0.0; instances(backend).len()];
     for call in 0..CALLS {
-        let place = backend.picker.pick(&backend.endpoints, wish(call)).unwrap();
+        let place = pick(backend, context(call));
         counts[place] += 1.0 / CALLS as f64;
     }
     counts
 }
 
-fn plain(_: usize) -> Wish<'static> {
-    Wish::default()
+fn plain(_: usize) -> PickContext<'static> {
+    PickContext::default()
 }
 
 fn near(shares: &[f64], expected: &[f64]) -> bool {
@@ -31,7 +42,7 @@ fn near(shares: &[f64], expected: &[f64]) -> bool {
 }
 
 fn eject(backend: &Backend, place: usize) {
-    backend.endpoints[place].health.eject(&backend.config.outlier);
+    instances(backend)[place].health.eject(&backend.config.outlier);
 }
 
 #[tokio::test(start_paused = true)]
@@ -54,7 +65,7 @@ async fn the_weighted_ones_follow_the_weights() {
 #[tokio::test(start_paused = true)]
 async fn smooth_weighted_round_robin_spreads_the_heavy_one() {
     let backend = of("balance = \"weighted-round-robin\"\nendpoints = \"static://h0:1?weight=5,h1:1,h2:1\"", 3);
-    let order: Vec<_> = (0..7).map(|_| backend.picker.pick(&backend.endpoints, Wish::default()).unwrap()).collect();
+    let order: Vec<_> = (0..7).map(|_| pick(&backend, PickContext::default())).collect();
     assert_eq!(order, [0, 0, 1, 0, 2, 0, 0], "the example of nginx");
 }
 
@@ -62,7 +73,8 @@ async fn smooth_weighted_round_robin_spreads_the_heavy_one() {
 async fn the_idle_ones_are_preferred() {
     for policy in ["least-requests", "weighted-least-requests", "p2c-ewma"] {
         let backend = of(&format!("balance = \"{policy}\""), 2);
-        let _busy = [backend.endpoints[0].load.begin(), backend.endpoints[0].load.begin()];
+        let instances = instances(&backend);
+        let _busy = [instances[0].load.begin(), instances[0].load.begin()];
         assert!(near(&shares(&backend, plain), &[0.0, 1.0]), "{policy}");
     }
 }
@@ -70,11 +82,12 @@ async fn the_idle_ones_are_preferred() {
 #[tokio::test(start_paused = true)]
 async fn p2c_leaves_an_endpoint_that_fails_and_comes_back_to_it() {
     let backend = of("", 3);
-    backend.endpoints[0].load.begin().end(true);
+    let instances = instances(&backend);
+    instances[0].load.begin().end(true);
     assert!(near(&shares(&backend, plain), &[0.0, 0.5, 0.5]));
     tokio::time::advance(Duration::from_mins(2)).await;
-    for endpoint in &backend.endpoints[1..] {
-        let call = endpoint.load.begin();
+    for instance in &instances[1..] {
+        let call = instance.load.begin();
         tokio::time::advance(Duration::from_millis(20)).await;
         call.end(false);
     }
@@ -84,8 +97,8 @@ async fn p2c_leaves_an_endpoint_that_fails_and_comes_back_to_it() {
 #[tokio::test(start_paused = true)]
 async fn a_source_keeps_its_endpoint_and_a_changed_set_moves_few() {
     let choose = |backend: &Backend| -> Vec<usize> {
-        let wish = |source| Wish { source: Some(source), ..Wish::default() };
-        (0..1000).map(|source| backend.picker.pick(&backend.endpoints, wish(source)).unwrap()).collect()
+        let context = |source| PickContext { source: Some(source), ..PickContext::default() };
+        (0..1000).map(|source| pick(backend, context(source))).collect()
     };
     let (ten, nine) = (of("balance = \"source-hash\"", 10), of("balance = \"source-hash\"", 9));
     let (before, after) = (choose(&ten), choose(&nine));
@@ -112,5 +125,5 @@ async fn a_canary_gets_its_own_calls_and_no_others() {
                     endpoints = \"static://h0:1,h1:1,h2:1?version=2\"";
     let backend = of(settings, 3);
     assert!(near(&shares(&backend, plain), &[0.5, 0.5, 0.0]));
-    assert!(near(&shares(&backend, |_| Wish { canary: true, ..Wish::default() }), &[0.0, 0.0, 1.0]));
+    assert!(near(&shares(&backend, |_| PickContext { canary: true, ..PickContext::default() }), &[0.0, 0.0, 1.0]));
 }

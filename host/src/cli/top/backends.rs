@@ -54,7 +54,9 @@ pub(super) fn table(before: &[Backend], now: &[Backend], over: Duration) -> Stri
     for backend in now {
         let refused = backend.refused.saturating_sub(refused.get(&backend.name).copied().unwrap_or(0));
         for endpoint in &backend.endpoints {
-            let known = old.get(&(&backend.name, &endpoint.address)).copied().unwrap_or_default();
+            // One with fewer calls than before is another one at the same address, which came in between.
+            let known = old.get(&(&backend.name, &endpoint.address)).copied();
+            let known = known.filter(|(calls, _)| *calls <= endpoint.calls).unwrap_or_default();
             let calls = endpoint.calls.saturating_sub(known.0);
             let failures = endpoint.failures.saturating_sub(known.1);
             let state = if backend.away { "away" } else { &endpoint.state };
@@ -101,5 +103,10 @@ mod tests {
         let row: Vec<_> = text.lines().last().unwrap().split_whitespace().collect();
         assert_eq!(row[..7], ["films", "10.0.0.1:50051", "failing", "3", "100", "25.0", "2"]);
         assert!(text.ends_with("UNAVAILABLE: gone [2J\n"), "{text}");
+        let another = table(&backends(300, 60, 9), &backends(40, 10, 9), Duration::from_secs(2));
+        assert!(
+            another.lines().last().unwrap().contains(" 20   25.0 "),
+            "one that came to the same address: {another}"
+        );
     }
 }

@@ -1,0 +1,61 @@
+//! How the instances of one backend are connected to. Files are read once, when the configuration is: an instance that comes later needs
+//! none.
+
+use super::{
+    Config, Protocol,
+    grpc::{Dialer, GrpcConnection},
+    instance::Connection,
+    rest::RestConnection,
+};
+use crate::net::{HttpClient, Tls, Trust};
+use http::{HeaderName, HeaderValue, Uri};
+use std::{sync::Arc, time::Duration};
+
+#[derive(Debug)]
+pub(super) enum Connector {
+    Grpc(Arc<Dialer>),
+    Rest {
+        connect_timeout: Duration,
+        trust: Option<Trust>,
+        credential: Option<(HeaderName, HeaderValue)>,
+    },
+    #[cfg(test)]
+    Scripted(super::scripted::Scripts),
+}
+
+impl Connector {
+    /// Fails where TLS files or the credential can't be read or don't fit.
+    pub(super) fn new(config: &Config) -> Result<Self, String> {
+        let credential = match &config.credential {
+            Some(credential) => Some(credential.read().map_err(|error| format!("credential: {error}"))?),
+            None => None,
+        };
+        if config.protocol == Protocol::Grpc {
+            let dialer = Dialer::new(config).map_err(|error| error.to_string())?;
+            return Ok(Self::Grpc(Arc::new(dialer)));
+        }
+        let tls = config.tls.as_ref().map(|files| Tls {
+            ca: &files.ca,
+            identity: files.identity.as_ref().map(|(certificate, key)| (certificate.as_path(), key.as_path())),
+        });
+        let trust = tls.map(Tls::read).transpose()?;
+        Ok(Self::Rest { connect_timeout: config.connect_timeout, trust, credential })
+    }
+
+    /// Connects to nothing yet. Each instance has a connection of its own, which ends with it.
+    pub(super) fn connect(&self, uri: &Uri) -> Result<Connection, String> {
+        match self {
+            Self::Grpc(dialer) => {
+                let connection = GrpcConnection::new(uri, dialer).map_err(|error| error.to_string())?;
+                Ok(Connection::Grpc(Box::new(connection)))
+            }
+            Self::Rest { connect_timeout, trust, credential } => {
+                let client = HttpClient::trusting(*connect_timeout, trust.as_ref())?;
+                let base = uri.to_string().trim_end_matches('/').to_owned();
+                Ok(Connection::Rest(RestConnection { client, base, credential: credential.clone() }))
+            }
+            #[cfg(test)]
+            Self::Scripted(scripts) => scripts.connect(uri),
+        }
+    }
+}
