@@ -51,7 +51,7 @@ pub(crate) fn run() -> Option<ExitCode> {
     let more = arguments.next().unwrap_or_default();
     let ended = match role.as_str() {
         // The `weft` command itself.
-        "serve" | "build" | "compile-artifact" => return Some(weft::cli::main()),
+        "serve" | "build" | "compile-artifact" | "read-artifact" => return Some(weft::cli::main()),
         "as-services" => services::run(&more),
         "as-unsandboxed" => unsandboxed::run(&more),
         "as-hand-written" => hand_written::run(&more),

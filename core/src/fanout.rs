@@ -42,7 +42,7 @@ pub use call::{Origin, Outcome, Trip};
 pub use config::{
     BackendConfig, BatchConfig, CacheConfig, Config, DescriptorSource, Given, MethodConfig, StreamConfig, TagConfig,
 };
-pub use engine::Engine;
+pub use engine::{Engine, Inherited};
 pub use plan::{Plan, PlanError, Plans};
 pub use rule::propose;
 pub use scope::{Caller, Forward};

@@ -1,7 +1,7 @@
 //! A new configuration for a running host: in force as a whole with a word on what has changed, or refused with reasons and nothing
 //! changed. Requests under way notice nothing of it.
 
-use crate::support::{GET_PERSON, hold_people, knows_all, person, probe, raw, rule, weft};
+use crate::support::{GET_FILM, GET_PERSON, hold_people, knows_all, person, probe, raw, rule, weft};
 use bytes::Bytes;
 use demo_services::proto::DESCRIPTORS;
 use rustix::process::Signal;
@@ -208,6 +208,32 @@ async fn caches_outlive_a_reload_that_does_not_concern_them() {
     host.folder.change(|text| text.replace("timeout = \"30s\"", "timeout = \"20s\""));
     host.reload().await.unwrap();
     assert_eq!((person("/b").await, upstream.count(GET_PERSON)), (first, 2), "the backend is another now");
+}
+
+/// Of a backend that another one's change does not concern, replies are kept.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_cached_of_one_backend_outlives_a_change_of_another() {
+    let (films, people) = (knows_all().await, knows_all().await);
+    let cached =
+        |method| format!("timeout = \"30s\"\n{}", rule(method, "scope = \"public\"\ncache = { ttl = \"1h\" }"));
+    let of = |backend: &str, method| cached(method).replace("backend.fake", &format!("backend.{backend}"));
+    let others = ["people.v1.People", "reviews.v1.Reviews", "recommend.v1.Recommend"];
+    let setup = Setup::new().clients(CLIENT).plugin("probe.wasm", &artifact());
+    let setup = setup.backend("films", &["catalog.v1.Films"], films.address(), &of("films", GET_FILM));
+    let setup = setup.backend("people", &others, people.address(), &of("people", GET_PERSON));
+    let host = setup.start().await;
+    let ask = async || {
+        let outcome = host.get("/a/outcome?film=1&person=1").send().await.ok().json();
+        assert_eq!((&outcome["film"]["code"], &outcome["person"]["code"]), (&json!("OK"), &json!("OK")), "{outcome}");
+        (films.count(GET_FILM), people.count(GET_PERSON))
+    };
+    assert_eq!((ask().await, ask().await), ((1, 1), (1, 1)));
+    host.folder.change(|text| {
+        let (films, people) = text.split_once("[backend.people]").unwrap();
+        format!("{films}[backend.people]{}", people.replace("timeout = \"30s\"", "timeout = \"29s\""))
+    });
+    host.reload().await.unwrap();
+    assert_eq!(ask().await, (1, 2), "only the other backend's replies are asked for again");
 }
 
 /// What a plugin has made with one configuration is not given out under another.

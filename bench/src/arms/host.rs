@@ -51,7 +51,7 @@ impl Host {
     /// The same, run by an earlier build, which keeps its compiled code apart.
     pub(crate) fn before(scene: &Scene, setting: Setting, isolation: Isolation) -> anyhow::Result<Self> {
         let program = scene.baseline.clone().context("no --baseline")?;
-        let compiled = scene::folder("compiled-before")?;
+        let compiled = scene::folder("")?.join("compiled-before");
         let host = Self { program: Some(program), ..Self::empty(scene.backends, setting, "", Some(&compiled))? };
         host.install("pages.wasm", &pages(&scene.artifacts.pages, isolation)?)?;
         Ok(host)

@@ -4,17 +4,21 @@ use super::{config::BackendConfig, scope::Forward, token_exchange::Exchanging};
 use crate::upstream::Transport;
 use std::{collections::HashMap, sync::Arc};
 
+/// By the backend's name.
+pub(super) type Transports = HashMap<String, Arc<dyn Transport>>;
+
 #[derive(Debug)]
 pub(super) struct Backends {
     configs: Vec<BackendConfig>,
-    transports: HashMap<String, Arc<dyn Transport>>,
+    transports: Transports,
 }
 
 impl Backends {
-    /// Where tokens are exchanged, no transport sees a caller's.
+    /// Where tokens are exchanged, none of the new transports sees a caller's; those that are kept were told so before.
     pub(super) fn new(
         configs: Vec<BackendConfig>,
-        mut transports: HashMap<String, Arc<dyn Transport>>,
+        mut transports: Transports,
+        kept: Transports,
         forward: &Forward,
     ) -> Self {
         if let Some(exchange) = &forward.exchange {
@@ -23,6 +27,7 @@ impl Backends {
                 *transport = Arc::new(Exchanging { inner, exchange: exchange.clone(), backend });
             }
         }
+        transports.extend(kept);
         Self { configs, transports }
     }
 

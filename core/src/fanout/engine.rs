@@ -1,9 +1,9 @@
 //! What all requests share, put together: plans, the cache's tiers, flights and the batcher.
 
 use super::{
-    backends::Backends,
+    backends::{Backends, Transports},
     batcher::Batcher,
-    config::Config,
+    config::{BackendConfig, Config},
     flight::Flights,
     loads::Loads,
     misnamed::misnamed,
@@ -20,7 +20,7 @@ use crate::{
     upstream::{Backend, Transport},
 };
 use prost_reflect::DescriptorPool;
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc};
 
 /// Everything between sessions and backends.
 #[derive(Debug)]
@@ -32,28 +32,68 @@ pub struct Engine {
     pub(super) metrics: Metrics,
 }
 
+/// What an engine takes over from the one before it. Entries of other backends than these are found by nobody any more.
+#[derive(Debug)]
+pub struct Inherited<'a> {
+    pub engine: &'a Engine,
+    pub backends: &'a [Arc<Backend>],
+    /// Backends of which nothing has changed, nor of what they are told of callers.
+    pub unchanged: &'a BTreeSet<String>,
+}
+
+impl Inherited<'_> {
+    fn backend(&self, name: &str) -> Option<(Arc<Backend>, Arc<dyn Transport>)> {
+        let backend = self.backends.iter().find(|backend| backend.name() == name && self.unchanged.contains(name))?;
+        Some((backend.clone(), self.engine.registry.backends.transport(name)?.clone()))
+    }
+}
+
 impl Engine {
     /// Fails where a backend's TLS files can't be used; the message names it.
-    pub fn new(config: Config, forward: Forward, metrics: &Metrics) -> Result<(Arc<Self>, Vec<Arc<Backend>>), String> {
-        let mut transports: HashMap<String, Arc<dyn Transport>> = HashMap::new();
+    pub fn new(
+        config: Config,
+        forward: Forward,
+        metrics: &Metrics,
+        inherited: Option<&Inherited<'_>>,
+    ) -> Result<(Arc<Self>, Vec<Arc<Backend>>), String> {
+        let (mut new, mut kept): (Transports, Transports) = Default::default();
         let mut backends = Vec::new();
-        for backend in &config.backends {
-            let made = Arc::new(Backend::new(&backend.name, &backend.upstream, metrics)?);
-            backends.push(made.clone());
-            transports.insert(backend.name.clone(), made);
+        for BackendConfig { name, upstream, .. } in &config.backends {
+            if let Some((backend, transport)) = inherited.and_then(|inherited| inherited.backend(name)) {
+                backends.push(backend);
+                kept.insert(name.clone(), transport);
+            } else {
+                let made = Arc::new(Backend::new(name, upstream, metrics)?);
+                backends.push(made.clone());
+                new.insert(name.clone(), made);
+            }
         }
-        Ok((Self::with_transports(config, forward, transports, metrics)?, backends))
+        let before = inherited.map(|inherited| inherited.engine);
+        let served = Backends::new(config.backends.clone(), new, kept, &forward);
+        Ok((Self::assembled(&config, forward, served, metrics, before)?, backends))
     }
 
     /// As [`Engine::new`], with other transports than the configured ones.
     pub fn with_transports(
         config: Config,
         forward: Forward,
-        transports: HashMap<String, Arc<dyn Transport>>,
+        transports: Transports,
         metrics: &Metrics,
     ) -> Result<Arc<Self>, String> {
-        let tiers = Tiers::new(&config)?;
-        let registry = Registry::new(Backends::new(config.backends, transports, &forward), metrics.clone());
+        let backends = Backends::new(config.backends.clone(), transports, Transports::new(), &forward);
+        Self::assembled(&config, forward, backends, metrics, None)
+    }
+
+    fn assembled(
+        config: &Config,
+        forward: Forward,
+        backends: Backends,
+        metrics: &Metrics,
+        before: Option<&Self>,
+    ) -> Result<Arc<Self>, String> {
+        let tiers = Tiers::new(config, before.map(|before| before.loads.tiers.own.clone()))?;
+        let known = before.map(|before| before.registry.known()).unwrap_or_default();
+        let registry = Registry::new(backends, known, metrics.clone());
         let loads = Arc::new(Loads { flights: Arc::new(Flights::new()), tiers });
         let batcher = Batcher::new(loads.clone(), metrics.clone());
         Ok(Arc::new(Self { forward, loads, batcher, registry, metrics: metrics.clone() }))

@@ -142,6 +142,7 @@ impl Plan {
                 (None, None) => true,
                 _ => false,
             }
+            && Arc::ptr_eq(&self.backend, &other.backend)
     }
 }
 

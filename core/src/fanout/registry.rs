@@ -21,20 +21,25 @@ pub(super) struct Registry {
     pub(super) backends: Backends,
     pub(super) descriptors: Descriptors,
     metrics: Metrics,
+    known: Arc<Known>,
+}
+
+/// The plans that releases use, also those of the engine before.
+#[derive(Debug, Default)]
+pub(super) struct Known {
     /// By the method's name.
     plans: Mutex<HashMap<String, Vec<Weak<Plan>>>>,
     next: AtomicU32,
 }
 
 impl Registry {
-    pub(super) fn new(backends: Backends, metrics: Metrics) -> Self {
-        Self {
-            backends,
-            metrics,
-            descriptors: Descriptors::default(),
-            plans: Mutex::default(),
-            next: AtomicU32::new(0),
-        }
+    pub(super) fn new(backends: Backends, known: Arc<Known>, metrics: Metrics) -> Self {
+        Self { backends, known, metrics, descriptors: Descriptors::default() }
+    }
+
+    /// For the engine after this one.
+    pub(super) fn known(&self) -> Arc<Known> {
+        self.known.clone()
     }
 
     /// The plans of one release's method table. All errors are found at once.
@@ -77,10 +82,12 @@ impl Registry {
         let Some(backend) = self.backends.of(&service) else {
             return Err(PlanError::NoBackend { service, method: name.to_owned() });
         };
-        let plan = self.share(resolve(backend, name, &descriptor, &self.metrics)?);
+        let plan = self.known.share(resolve(backend, name, &descriptor, &self.metrics)?);
         Ok(Planned { plan, descriptor, fallback: None })
     }
+}
 
+impl Known {
     /// The plan, or an equal one that some release uses.
     fn share(&self, plan: Plan) -> Arc<Plan> {
         let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);

@@ -24,7 +24,7 @@ use std::{
 #[derive(Debug)]
 pub(super) struct Tiers {
     /// The host's own.
-    pub(super) own: EntityCache,
+    pub(super) own: Arc<EntityCache>,
     shared: Option<Arc<Shared>>,
     /// What has taken their place.
     successor: OnceLock<Arc<Self>>,
@@ -40,8 +40,9 @@ fn name(flight: &Flight) -> String {
 }
 
 impl Tiers {
-    pub(super) fn new(config: &Config) -> Result<Arc<Self>, String> {
-        let own = EntityCache::new(config.cache_bytes.0, config.cache_entries);
+    /// `own` is that of the engine before.
+    pub(super) fn new(config: &Config, own: Option<Arc<EntityCache>>) -> Result<Arc<Self>, String> {
+        let own = own.unwrap_or_else(|| Arc::new(EntityCache::new(config.cache_bytes.0, config.cache_entries)));
         let connect = |error| format!("[cache] shared: {error}");
         let shared = match &config.shared {
             Some(tier) => Some(Shared::new(&tier.url, &tier.namespace, tier.timeout).map_err(connect)?),

@@ -2,7 +2,10 @@
 
 use super::{Change, diff::values};
 use sha2::{Digest, Sha256};
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 use toml::{Table, Value};
 
 /// A file that a configuration names is not larger than this; what is larger is none that is read into memory.
@@ -12,6 +15,8 @@ const LARGEST_FILE: u64 = 16 << 20;
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Parts {
     tables: BTreeMap<String, Vec<u8>>,
+    /// The same of what stands in them, by table and key.
+    inner: BTreeMap<(String, String), Vec<u8>>,
     /// By key: what stands there, and a digest of the files that it names.
     files: BTreeMap<String, (String, Vec<u8>)>,
 }
@@ -28,13 +33,24 @@ impl Parts {
         }
         let table = text.parse::<Table>().unwrap_or_default();
         let digest = |value: &Value| Sha256::digest([value.to_string().as_bytes(), &content(value, folder)].concat());
-        let tables = table.into_iter().map(|(name, value)| (name, digest(&value).to_vec())).collect();
-        Self { tables, files }
+        let within = |(name, value): (&String, &Value)| {
+            let inner = value.as_table().into_iter().flatten();
+            inner.map(|(part, value)| ((name.clone(), part.clone()), digest(value).to_vec())).collect::<Vec<_>>()
+        };
+        let inner = table.iter().flat_map(within).collect();
+        let tables = table.iter().map(|(name, value)| (name.clone(), digest(value).to_vec())).collect();
+        Self { tables, inner, files }
     }
 
     /// Whether these tables, and the files that they name, are the same in both.
     pub fn agree(&self, other: &Self, tables: &[&str]) -> bool {
         tables.iter().all(|name| self.tables.get(*name) == other.tables.get(*name))
+    }
+
+    /// What stands in this table and is the same in both, by key.
+    pub fn unchanged(&self, other: &Self, table: &str) -> BTreeSet<String> {
+        let mine = self.inner.iter().filter(|((name, _), _)| name == table);
+        mine.filter(|(key, digest)| other.inner.get(*key) == Some(*digest)).map(|((_, key), _)| key.clone()).collect()
     }
 
     /// Keys that name the same files as `before`, with other content.
@@ -88,6 +104,7 @@ mod tests {
         std::fs::write(folder.path().join("key"), "two").unwrap();
         assert!(!before.agree(&of(text), &["a", "b"]));
         assert!(before.agree(&of(text), &["b", "c"]));
+        assert_eq!(of(text).unchanged(&before, "a"), ["x".to_owned()].into(), "the file of the other one has changed");
         let changed: Vec<_> = of(text).changed_files(&before).iter().map(ToString::to_string).collect();
         assert_eq!(changed, ["a.secret: \"file:key\" → \"file:key\", with other content"]);
         assert!(of(text).changed_files(&of(text)).is_empty());

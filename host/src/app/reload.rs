@@ -128,7 +128,7 @@ impl Reloader {
         changes.extend(new.parts.changed_files(&in_force.parts).into_iter().map(in_time));
         let before = self.site.load_full();
         let kept = Kept::of(&in_force.parts, &new.parts);
-        let site = Site::prepare(&config, &self.runtime, &self.metrics, Some((&before, kept)))?;
+        let site = Site::prepare(&config, &self.runtime, &self.metrics, Some((&before, &kept)))?;
         site.load().await?;
         let keyless = keyless(&before, &site);
         if !keyless.is_empty() {

@@ -3,7 +3,7 @@
 use super::StartError;
 use crate::{
     config::Config,
-    fanout::{Engine, Forward},
+    fanout::{Engine, Forward, Inherited},
     gateway::{Admission, Answers, Ceilings, Gateway, Shared},
     identity::{Exchanger, Verifier},
     plugin::Runtime,
@@ -12,7 +12,7 @@ use crate::{
     telemetry::Metrics,
     upstream::Backend,
 };
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
 
 /// How long a start waits for verification keys; without them it goes on, and callers are told to come again.
@@ -32,12 +32,14 @@ pub(super) struct Site {
 }
 
 /// What a reload keeps of the site before: whatever the changed parts of the configuration have no say in.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Kept {
     /// Keys, and tokens that were verified.
     identity: bool,
-    /// Connections to backends, what is known of them, and the entity cache.
+    /// All backends and the entity cache.
     engine: bool,
+    /// Connections to these backends, what is known of them and cached of their replies; none where the cache is another one.
+    backends: Option<BTreeSet<String>>,
     /// Whole responses.
     responses: bool,
 }
@@ -46,7 +48,14 @@ impl Kept {
     pub(super) fn of(before: &Parts, after: &Parts) -> Self {
         let identity = after.agree(before, &["identity"]);
         let engine = identity && after.agree(before, &["backend", "cache"]);
-        Self { identity, engine, responses: engine && after.agree(before, &["client", "plugins"]) }
+        let is_cache = identity && after.agree(before, &["cache"]);
+        let backends = is_cache.then(|| after.unchanged(before, "backend"));
+        Self { identity, engine, backends, responses: engine && after.agree(before, &["client", "plugins"]) }
+    }
+
+    fn inherited<'a>(&'a self, before: &'a Site) -> Option<Inherited<'a>> {
+        let unchanged = self.backends.as_ref()?;
+        Some(Inherited { engine: &before.engine, backends: &before.backends, unchanged })
     }
 }
 
@@ -56,12 +65,16 @@ impl Site {
         config: &Config,
         runtime: &Runtime,
         metrics: &Metrics,
-        before: Option<(&Self, Kept)>,
+        before: Option<(&Self, &Kept)>,
     ) -> Result<Self, StartError> {
         let verifier = verifier(config, metrics, before)?;
         let (engine, backends) = match before {
             Some((before, Kept { engine: true, .. })) => (before.engine.clone(), before.backends.clone()),
-            _ => Engine::new(config.fanout.clone(), forward(config, metrics)?, metrics).map_err(StartError::Backend)?,
+            before => {
+                let inherited = before.and_then(|(before, kept)| kept.inherited(before));
+                let forward = forward(config, metrics)?;
+                Engine::new(config.fanout.clone(), forward, metrics, inherited.as_ref()).map_err(StartError::Backend)?
+            }
         };
         let releases = Arc::<Releases>::default();
         let (plugins, clients) = (config.plugins.clone(), config.clients.names());
@@ -141,7 +154,7 @@ impl Tasks {
 fn verifier(
     config: &Config,
     metrics: &Metrics,
-    before: Option<(&Site, Kept)>,
+    before: Option<(&Site, &Kept)>,
 ) -> Result<Option<Arc<Verifier>>, StartError> {
     let known = before.and_then(|(before, _)| before.gateway.verifier.as_ref());
     if let Some((_, Kept { identity: true, .. })) = before {
@@ -166,7 +179,7 @@ fn gateway(
     verifier: Option<Arc<Verifier>>,
     engine: Arc<Engine>,
     releases: &Arc<Releases>,
-    before: Option<(&Gateway, Kept)>,
+    before: Option<(&Gateway, &Kept)>,
 ) -> Gateway {
     let ceilings = Ceilings {
         timeout: config.http.timeout,

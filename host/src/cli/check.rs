@@ -103,8 +103,8 @@ fn check(config: &Config) -> Result<Found> {
     // Channels to backends belong to a runtime, although nothing is connected here.
     let runtime = runtime()?;
     let _inside = runtime.enter();
-    let (engine, _) =
-        Engine::new(config.fanout.clone(), config.forward.clone(), &Metrics::default()).map_err(anyhow::Error::msg)?;
+    let (engine, _) = Engine::new(config.fanout.clone(), config.forward.clone(), &Metrics::default(), None)
+        .map_err(anyhow::Error::msg)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let memory = memory::rows(config, cores).into_iter().map(|row| (row.what, row.bytes)).collect();
     let mut found = Found { memory, ..Found::default() };
