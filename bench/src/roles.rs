@@ -6,6 +6,7 @@ mod unsandboxed;
 
 use serde::{Deserialize, Serialize};
 use std::{net::SocketAddr, process::ExitCode};
+use weft::plugin::HELPER_COMMANDS;
 
 /// Where the backends are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,7 +52,8 @@ pub(crate) fn run() -> Option<ExitCode> {
     let more = arguments.next().unwrap_or_default();
     let ended = match role.as_str() {
         // The `weft` command itself.
-        "serve" | "build" | "compile-artifact" | "read-artifact" => return Some(weft::cli::main()),
+        "serve" | "build" => return Some(weft::cli::main()),
+        helper if HELPER_COMMANDS.contains(&helper) => return Some(weft::cli::main()),
         "as-services" => services::run(&more),
         "as-unsandboxed" => unsandboxed::run(&more),
         "as-hand-written" => hand_written::run(&more),

@@ -16,6 +16,8 @@ use std::{
 /// The names of the subcommands.
 const COMPILE: &str = "compile-artifact";
 const READ: &str = "read-artifact";
+/// What a host asks its helper for, which is mostly the host's own program: a program that is another one's helper too has to know all.
+pub const HELPER_COMMANDS: [&str; 2] = [COMPILE, READ];
 /// Reading takes milliseconds.
 const LONGEST_READ: Duration = Duration::from_secs(10);
 /// Where this program itself is found, also when its file was replaced since it started.
