@@ -2,12 +2,10 @@
 
 use crate::{
     fan::{fan, film as shown, setup, without_plugin},
-    support::{GET_FILM, RATE_FILM, film, knows_all},
+    support::{GET_FILM, RATE_FILM, film, knows_all, ratings},
 };
-use demo_services::proto::reviews::v1::Rating;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use tokio::task::JoinHandle;
 use toml::Table;
 use weft_tests::{
@@ -19,17 +17,6 @@ use weft_tests::{
     wait::until,
     web::{Reply, Request},
 };
-
-/// A backend that counts ratings, and answers them once the gate is open.
-async fn ratings(gate: &Gate) -> FakeUpstream {
-    let upstream = knows_all().await;
-    let (shut, count) = (gate.clone(), AtomicU32::new(0));
-    upstream.on(RATE_FILM, move |_| {
-        let your_ratings = count.fetch_add(1, SeqCst) + 1;
-        Answer::message(&Rating { your_ratings, ..Rating::default() }).held(&shut)
-    });
-    upstream
-}
 
 fn open() -> Gate {
     let gate = Gate::new();

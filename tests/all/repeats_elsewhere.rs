@@ -2,13 +2,11 @@
 
 use crate::{
     fan::{fan, without_plugin},
-    support::{GET_FILM, RATE_FILM, knows_all, weft},
+    support::{GET_FILM, RATE_FILM, ratings, weft},
 };
 use bytes::Bytes;
-use demo_services::proto::reviews::v1::Rating;
 use rustix::process::Signal;
 use serde_json::json;
-use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use tokio::task::JoinHandle;
 use weft_tests::{
     artifacts::with_manifest,
@@ -34,17 +32,6 @@ struct Two {
     gate: Gate,
     hosts: [HostProcess; 2],
     folders: [Folder; 2],
-}
-
-/// A backend that counts ratings, and answers them once the gate is open.
-async fn ratings(gate: &Gate) -> FakeUpstream {
-    let upstream = knows_all().await;
-    let (shut, count) = (gate.clone(), AtomicU32::new(0));
-    upstream.on(RATE_FILM, move |_| {
-        let your_ratings = count.fetch_add(1, SeqCst) + 1;
-        Answer::message(&Rating { your_ratings, ..Rating::default() }).held(&shut)
-    });
-    upstream
 }
 
 async fn metrics(host: &HostProcess) -> Scrape {

@@ -4,8 +4,12 @@ use bytes::Bytes;
 use demo_services::proto::{
     catalog::v1::{BatchGetFilmsRequest, BatchGetFilmsResponse, Film, GetFilmRequest},
     people::v1::{BatchGetPeopleRequest, BatchGetPeopleResponse, GetPersonRequest, Person},
+    reviews::v1::Rating,
 };
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::atomic::{AtomicU32, Ordering::SeqCst},
+};
 use weft_tests::{
     artifacts,
     upstream::{Answer, FakeUpstream, Gate},
@@ -60,6 +64,17 @@ pub(crate) async fn knows_all() -> FakeUpstream {
             let ids = call.decoded::<BatchGetPeopleRequest>().ids;
             Answer::message(&BatchGetPeopleResponse { people: ids.into_iter().map(person).collect() })
         });
+    upstream
+}
+
+/// A backend that counts ratings, and answers them once the gate is open.
+pub(crate) async fn ratings(gate: &Gate) -> FakeUpstream {
+    let upstream = knows_all().await;
+    let (shut, count) = (gate.clone(), AtomicU32::new(0));
+    upstream.on(RATE_FILM, move |_| {
+        let your_ratings = count.fetch_add(1, SeqCst) + 1;
+        Answer::message(&Rating { your_ratings, ..Rating::default() }).held(&shut)
+    });
     upstream
 }
 
