@@ -34,9 +34,9 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 /// How often running guests are interrupted to yield and to have their CPU time looked at.
 const TICK: Duration = Duration::from_millis(2);
-/// Memory of a slot that stays mapped between two instances. Rust guests dirty about 1.1 MiB. Much more than that would be kept for
-/// good by each slot in which a greedy guest has been, and with every new version of it that is another slot.
-const KEEP_RESIDENT: usize = 5 << 18;
+/// Memory of a slot that stays mapped between two instances: what a component of the SDK begins with. More than that would be kept for
+/// good, and out of everybody's reach, by each slot in which a guest that needs more has been, and in time that is each slot.
+const KEEP_RESIDENT: usize = 1 << 18;
 
 /// What all instances share.
 pub(super) struct Shared {
