@@ -38,7 +38,7 @@ use arc_swap::ArcSwap;
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, header};
 use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc};
 use tokio::{sync::Semaphore, time::Instant};
 use tower::service_fn;
@@ -50,7 +50,7 @@ pub struct Edge {
     /// Requests that are not answered, and answers that have not left.
     requests: Arc<Held>,
     unread: Arc<Held>,
-    packers: Arc<Semaphore>,
+    packers: Semaphore,
     metrics: Metrics,
     /// How the access log names callers.
     names: LogCaller,
@@ -78,7 +78,7 @@ impl Edge {
             inside: ArcSwap::from_pointee(Inside::new(gateway, config)),
             requests: Held::new("bodies", config.bodies, metrics),
             unread: Held::new("unread", config.unread, metrics),
-            packers: Arc::new(Semaphore::new(PACKERS * cores)),
+            packers: Semaphore::new(PACKERS * cores),
             metrics: metrics.clone(),
             names,
         })
@@ -104,21 +104,27 @@ impl Edge {
 
 /// The public side as a service: every path leads to the gateway, which knows the endpoints.
 pub fn public(edge: Arc<Edge>, config: &Config) -> impl Inner + use<> {
-    let packers = edge.packers.clone();
-    let answer = service_fn(move |request| {
+    let packs = config.compress;
+    service_fn(move |request| {
         let edge = edge.clone();
         // On the heap: a connection that rests does not hold the room for a request.
-        Box::pin(async move { Ok::<_, Infallible>(entry(&edge, request).await) })
-    });
-    packed::layer(answer, config.compress, packers)
+        Box::pin(async move { Ok::<_, Infallible>(answered(&edge, request, packs).await) })
+    })
+}
+
+/// One request and its answer as it leaves.
+async fn answered(edge: &Edge, mut request: Request<Body>, packs: bool) -> Response<Body> {
+    let form = packing::negotiate(request.headers_mut(), packs);
+    let takes = request.headers().get_all(header::ACCEPT_ENCODING).iter().cloned().collect();
+    let response = entry(edge, request, form).await;
+    packed::leaving(response, takes, &edge.packers).await
 }
 
 /// One request: in, through, out, and one line in the log.
-async fn entry(edge: &Edge, request: Request<Body>) -> Response<Body> {
+async fn entry(edge: &Edge, request: Request<Body>, form: Form) -> Response<Body> {
     let since = Instant::now();
     let _active = Active::new(&edge.metrics.requests_active);
     let inside = edge.inside.load_full();
-    let form = request.extensions().get::<Form>().cloned().unwrap_or(Ok(Packs::Nothing));
     let packs = form.as_ref().copied().unwrap_or(Packs::Nothing);
     let (head, request) = request::take_in(request, &inside.intake, &edge.requests, &inside.peers);
     let mut trail = Trail::default();

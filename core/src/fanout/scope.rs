@@ -11,6 +11,7 @@ use crate::{
 use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
 use percent_encoding::AsciiSet;
 use std::{
+    borrow::Cow,
     hash::{DefaultHasher, Hash, Hasher},
     net::SocketAddr,
     sync::Arc,
@@ -140,17 +141,18 @@ pub(super) struct Scoped {
 impl Caller {
     pub(super) fn scoped(&self, scope: Scope, forward: &Forward) -> Scoped {
         let mut metadata = HeaderMap::with_capacity(4);
-        if let Ok(trace) = HeaderValue::try_from(self.trace.to_string()) {
+        if let Ok(trace) = HeaderValue::from_bytes(&self.trace.to_header()) {
             metadata.insert("traceparent", trace);
         }
         let mut forwarded = Vec::new();
         match (scope, &self.party, &forward.tenant) {
             (Scope::Principal, Party::Caller(identity), _) => {
                 forwarded = self.forwarded(identity, forward);
-                metadata.extend(forwarded.clone());
+                metadata.extend(forwarded.iter().cloned());
             }
             (Scope::Tenant, party, Some(name)) => {
-                party.tenant().into_iter().for_each(|tenant| put(&mut metadata, name, &tenant.name));
+                let tenant = party.tenant().and_then(|tenant| value(&tenant.name));
+                metadata.extend(tenant.map(|tenant| (name.clone(), tenant)));
             }
             _ => {}
         }
@@ -167,25 +169,30 @@ impl Caller {
         Scoped { key, metadata, expires_at, source: self.source }
     }
 
+    /// In the order of their names; of two for one name the last.
     fn forwarded(&self, identity: &Identity, forward: &Forward) -> Vec<(HeaderName, HeaderValue)> {
-        let mut map = HeaderMap::new();
+        let mut list: Vec<(HeaderName, HeaderValue)> = Vec::with_capacity(4);
+        let mut put = |name: &HeaderName, value: HeaderValue| {
+            list.retain(|(other, _)| other != name);
+            list.push((name.clone(), value));
+        };
         if let Some(name) = &forward.subject {
-            put(&mut map, name, &identity.subject);
+            value(&identity.subject).into_iter().for_each(|value| put(name, value));
         }
         if let (Some(name), Some(tenant)) = (&forward.tenant, &identity.tenant) {
-            put(&mut map, name, tenant);
+            value(tenant).into_iter().for_each(|value| put(name, value));
         }
         for (claim, name) in &forward.claims {
-            match identity.claims.get(claim) {
-                Some(serde_json::Value::String(text)) => put(&mut map, name, text),
-                Some(value) => put(&mut map, name, &value.to_string()),
-                None => {}
-            }
+            let text = match identity.claims.get(claim) {
+                Some(serde_json::Value::String(text)) => value(text),
+                Some(other) => value(&other.to_string()),
+                None => None,
+            };
+            text.into_iter().for_each(|text| put(name, text));
         }
         if let (true, Some(token)) = (forward.carries_token(), &self.token) {
-            map.insert(AUTHORIZATION, token.clone());
+            put(&AUTHORIZATION, token.clone());
         }
-        let mut list: Vec<_> = map.into_iter().filter_map(|(name, value)| Some((name?, value))).collect();
         list.sort_by(|a, b| a.0.as_str().cmp(b.0.as_str()));
         list
     }
@@ -196,12 +203,10 @@ const ENCODED: &AsciiSet = &percent_encoding::CONTROLS.add(b'%');
 /// A field's value neither begins nor ends with a space (RFC 9113, section 8.2.1), and many a receiver would cut it off.
 const WITH_SPACES: &AsciiSet = &ENCODED.add(b' ');
 
-fn put(map: &mut HeaderMap, name: &HeaderName, value: &str) {
-    let encoded = if value.starts_with(' ') || value.ends_with(' ') { WITH_SPACES } else { ENCODED };
-    let encoded = percent_encoding::utf8_percent_encode(value, encoded).to_string();
-    if let Ok(value) = HeaderValue::try_from(encoded) {
-        map.insert(name.clone(), value);
-    }
+fn value(text: &str) -> Option<HeaderValue> {
+    let encoded = if text.starts_with(' ') || text.ends_with(' ') { WITH_SPACES } else { ENCODED };
+    let encoded: Cow<'_, str> = percent_encoding::utf8_percent_encode(text, encoded).into();
+    HeaderValue::from_str(&encoded).ok()
 }
 
 #[cfg(test)]

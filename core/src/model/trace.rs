@@ -1,6 +1,6 @@
 //! W3C trace context: taken from the gateway or made here, and passed to the backends.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 /// The `traceparent` of one request (<https://www.w3.org/TR/trace-context/>).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,9 +56,29 @@ fn nonzero<T: Default + PartialEq>(mut next: impl FnMut() -> T) -> T {
     }
 }
 
+impl TraceContext {
+    /// As a header has it: `00-TRACE-SPAN-FLAGS`, in lower-case hexadecimal digits.
+    pub fn to_header(self) -> [u8; 55] {
+        let mut header = *b"00-00000000000000000000000000000000-0000000000000000-00";
+        hex(&mut header[3..35], self.trace_id);
+        hex(&mut header[36..52], self.span_id.into());
+        hex(&mut header[53..], self.sampled.into());
+        header
+    }
+}
+
+/// As many of the number's digits as there is room for, the last ones.
+fn hex(place: &mut [u8], mut number: u128) {
+    for digit in place.iter_mut().rev() {
+        let low = (number & 15) as u8;
+        *digit = if low < 10 { b'0' + low } else { b'a' + low - 10 };
+        number >>= 4;
+    }
+}
+
 impl fmt::Display for TraceContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "00-{:032x}-{:016x}-{:02x}", self.trace_id, self.span_id, u8::from(self.sampled))
+        self.to_header().iter().try_for_each(|byte| f.write_char(char::from(*byte)))
     }
 }
 

@@ -19,13 +19,13 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::conn::auto::Builder,
 };
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::poll_fn, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
     task::JoinSet,
 };
-use tower::{Service, ServiceExt};
+use tower::Service;
 
 /// The other end of a request's connection.
 #[derive(Debug, Clone)]
@@ -304,7 +304,7 @@ impl<S: Inner> House<S> {
 
 /// One request of a connection.
 fn answer<S: Inner>(
-    service: S,
+    mut service: S,
     mut request: Request<Body>,
     mut peer: Peer,
     pulse: &Arc<Pulse>,
@@ -317,7 +317,8 @@ fn answer<S: Inner>(
             peer.end = end;
         }
         request.extensions_mut().insert(peer);
-        let mut response = service.oneshot(request).await?;
+        poll_fn(|cx| service.poll_ready(cx)).await?;
+        let mut response = service.call(request).await?;
         if version <= Version::HTTP_11 && *phase.borrow() > Phase::Serving {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }

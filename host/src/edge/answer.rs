@@ -47,8 +47,8 @@ pub(super) fn give_out(
         }
     };
     headers.insert("x-request-id", head.request_id.clone());
-    insert(&mut headers, "traceparent", &head.trace.to_string());
-    insert(&mut headers, "server-timing", &timing(trail, took));
+    insert(&mut headers, "traceparent", &head.trace.to_header());
+    insert(&mut headers, "server-timing", timing(trail, took).as_bytes());
     for (name, value) in &trail.headers {
         // Both the plugin and the host may have something to say of `vary`.
         headers.append(name.clone(), value.clone());
@@ -61,7 +61,7 @@ pub(super) fn give_out(
     if status.is_success()
         && let Some(degraded) = degraded(trail)
     {
-        insert(&mut headers, "x-weft-degraded", &degraded);
+        insert(&mut headers, "x-weft-degraded", degraded.as_bytes());
     }
     let is_read = head.method == Method::GET || head.method == Method::HEAD;
     if is_read && status == StatusCode::OK {
@@ -97,8 +97,8 @@ fn is_known(head: &Head, headers: &HeaderMap) -> bool {
     has.any(|has| has.trim() == "*" || has.split(',').any(|one| opaque(one) == tag))
 }
 
-fn insert(headers: &mut HeaderMap, name: &'static str, value: &str) {
-    if let Ok(value) = HeaderValue::try_from(value) {
+fn insert(headers: &mut HeaderMap, name: &'static str, value: &[u8]) {
+    if let Ok(value) = HeaderValue::from_bytes(value) {
         headers.insert(HeaderName::from_static(name), value);
     }
 }
@@ -134,14 +134,15 @@ fn degraded(trail: &Trail) -> Option<String> {
 
 /// `total;dur=12.3, guest;dur=0.8, calls;desc="102 calls, 2 upstream, depth 2"` (<https://www.w3.org/TR/server-timing/>).
 fn timing(trail: &Trail, took: Duration) -> String {
-    let millis = |time: Duration| time.as_secs_f64() * 1e3;
-    let mut text = format!("total;dur={:.2}", millis(took));
+    // Room for nearly all of them. Writing to a string can't fail.
+    let mut text = String::with_capacity(128);
+    let (whole, part) = millis(took);
+    let _ = write!(text, "total;dur={whole}.{part:02}");
     if let Some(stats) = &trail.stats {
-        // Writing to a string can't fail.
+        let (whole, part) = millis(trail.cost.unwrap_or_default().cpu);
         let _ = write!(
             text,
-            ", guest;dur={:.2}, calls;desc=\"{} made, {} upstream{}{}, {} cached, depth {}\"",
-            millis(trail.cost.unwrap_or_default().cpu),
+            ", guest;dur={whole}.{part:02}, calls;desc=\"{} made, {} upstream{}{}, {} cached, depth {}\"",
             stats.calls(),
             stats.upstream(),
             if_any(stats.retries(), "retries"),
@@ -151,6 +152,12 @@ fn timing(trail: &Trail, took: Duration) -> String {
         );
     }
     text
+}
+
+/// Milliseconds and their hundredths: whole numbers are written for a fraction of what floats take.
+fn millis(time: Duration) -> (u128, u128) {
+    let hundredths = time.as_micros() / 10;
+    (hundredths / 100, hundredths % 100)
 }
 
 /// `, 2 retries`; nothing where there were none.

@@ -12,6 +12,7 @@
 //! shares: a share bounds what one can make the host keep, also after all others have gone.
 
 mod books;
+mod order;
 
 use crate::{
     config::http::Shares,
@@ -122,9 +123,7 @@ impl Held {
         let bytes = bytes.max(LEAST);
         let mut books = self.books();
         self.make_room(&mut books, 0, owner, bytes, bytes)?;
-        let holding = self.enter(&mut books, owner, end, moved);
-        books.count(holding.id, bytes, bytes);
-        Ok(holding)
+        Ok(self.enter(&mut books, owner, bytes, end, moved))
     }
 
     /// As [`Held::hold`], for these bytes, which others may hold as well.
@@ -136,7 +135,7 @@ impl Held {
         let mut books = self.books();
         let own = LEAST + if books.shared.contains_key(&place) { 0 } else { bytes.len() };
         self.make_room(&mut books, 0, owner, bytes.len().max(LEAST), own)?;
-        let holding = self.enter(&mut books, owner, end, self.now());
+        let holding = self.enter(&mut books, owner, 0, end, self.now());
         books.join(holding.id, place, LEAST);
         Ok(holding)
     }
@@ -147,9 +146,9 @@ impl Held {
         self.books().within_shares(owner, 0, LEAST, self.shares, now).map(drop)
     }
 
-    fn enter(self: &Arc<Self>, books: &mut Books, owner: Owner, end: Arc<Notify>, known: u64) -> Holding {
+    fn enter(self: &Arc<Self>, books: &mut Books, owner: Owner, bytes: usize, end: Arc<Notify>, known: u64) -> Holding {
         let moved = Arc::new(AtomicU64::new(known));
-        let entry = Entry { owner, bytes: 0, own: 0, place: None, moved: moved.clone(), known, end };
+        let entry = Entry { owner, bytes, own: bytes, place: None, moved: moved.clone(), known, end };
         Holding { held: self.clone(), id: books.enter(entry), owner, moved }
     }
 

@@ -1,17 +1,14 @@
 //! Answers are packed for clients that ask for it: which, how, and that a HEAD is told what its GET would be.
 
-use super::{
-    held::Holding,
-    packing::{self, Packs},
-};
+use super::{held::Holding, packing::Packs};
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http::{Extensions, HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
 use http_body_util::BodyExt;
 use hyper::body::Body as HttpBody;
-use std::{convert::Infallible, fmt::Display, io, sync::Arc};
+use std::{convert::Infallible, fmt::Display, future::ready, io, sync::Arc};
 use tokio::sync::Semaphore;
-use tower::{Layer, ServiceExt};
+use tower::{Layer, Service, service_fn};
 use tower_http::{CompressionLevel, compression::CompressionLayer};
 
 /// Smaller bodies gain less than packing costs.
@@ -52,26 +49,28 @@ fn is_worth(headers: &HeaderMap) -> bool {
     !is_image && !kind.starts_with("application/zip")
 }
 
-/// The service with its answers packed, if `packs`. `packers`: so many at the same time, because what packs takes up to a megabyte.
-pub(super) fn layer<S>(service: S, packs: bool, packers: Arc<Semaphore>) -> impl super::Inner
-where
-    S: super::Inner,
-{
-    // Looked at before the layer that packs, which takes the request's word as it then is.
-    let negotiated = move |mut request: Request<Body>| {
-        let form = packing::negotiate(request.headers_mut(), packs);
-        request.extensions_mut().insert(form);
-        request
-    };
-    let is_packable = |status: StatusCode, _: Version, _: &HeaderMap, extensions: &Extensions| {
-        status != StatusCode::NOT_MODIFIED && extensions.get::<Packable>().is_some()
-    };
-    let compression = CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(is_packable);
-    let packed = compression.layer(service).map_request(negotiated);
-    packed.and_then(move |response| {
-        let packers = packers.clone();
-        async move { Ok::<_, Infallible>(bare(settled(weakened(response), &packers).await)) }
-    })
+/// The answer as it leaves: packed, where it is to be and the client takes it so (`takes`: its `accept-encoding`, made plain), and
+/// without its body for a HEAD. `packers`: so many at the same time, because what packs takes up to a megabyte.
+pub(super) async fn leaving(response: Response<Body>, takes: Vec<HeaderValue>, packers: &Semaphore) -> Response<Body> {
+    let is_new = response.status() != StatusCode::NOT_MODIFIED;
+    if !is_new || takes.is_empty() || response.extensions().get::<Packable>().is_none() {
+        return bare(response);
+    }
+    bare(packed(response, takes, packers).await)
+}
+
+async fn packed(response: Response<Body>, takes: Vec<HeaderValue>, packers: &Semaphore) -> Response<Body> {
+    let mut request = Request::new(());
+    for takes in takes {
+        request.headers_mut().append(header::ACCEPT_ENCODING, takes);
+    }
+    let mut response = Some(response);
+    let made = service_fn(move |_| ready(Ok::<_, Infallible>(response.take().unwrap_or_default())));
+    let always = |_: StatusCode, _: Version, _: &HeaderMap, _: &Extensions| true;
+    let compression = CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(always);
+    // On the heap: answers that are not packed do not have the room for what packs.
+    let Ok(response) = Box::pin(compression.layer(made).call(request)).await;
+    Box::pin(settled(weakened(response), packers)).await
 }
 
 async fn settled<B>(response: Response<B>, packers: &Semaphore) -> Response<Body>
@@ -83,8 +82,7 @@ where
     }
     // Nobody closes it.
     let _permit = packers.acquire().await;
-    // On the heap: answers that are not packed do not have the room for what packs.
-    Box::pin(whole(response)).await
+    whole(response).await
 }
 
 /// A packed answer is packed at once: what packs it is not kept for clients who don't read.

@@ -14,7 +14,7 @@ use crate::{
     store::Store,
 };
 use std::{
-    hash::Hash,
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -22,6 +22,8 @@ use tokio::time::Instant;
 
 /// Callers whose rates are remembered, and for how long after their last request.
 const MOST_CALLERS: u64 = 100_000;
+/// Addresses with failures in one of the two tables.
+const MOST_FAILING: usize = 50_000;
 const REMEMBERED: Duration = Duration::from_mins(10);
 
 /// Who is counted as one.
@@ -38,7 +40,7 @@ pub(super) enum Payer {
 pub struct Rates {
     shared: Store<Digest, Arc<Bucket>>,
     own: Store<Digest, Arc<Bucket>>,
-    failures: Store<Subnet, Arc<Bucket>>,
+    failures: Mutex<Failures>,
 }
 
 /// When it will be full again, had nobody taken more (the generic cell rate algorithm).
@@ -48,14 +50,31 @@ struct Bucket(Mutex<Instant>);
 /// One turn, taken.
 #[derive(Debug)]
 #[must_use]
-pub(super) struct Taken {
+struct Taken {
     bucket: Arc<Bucket>,
+    rate: Rate,
+}
+
+/// When each address's bucket will be full again; who is in neither table has a full one. Most who prove themselves do so at once, and
+/// leave nothing here. When the newer table is full, it becomes the older one, and whoever has not failed since is forgotten.
+#[derive(Debug, Default)]
+struct Failures {
+    newer: HashMap<Subnet, Instant>,
+    older: HashMap<Subnet, Instant>,
+}
+
+/// A failure, counted before it is one.
+#[derive(Debug)]
+#[must_use]
+pub(super) struct Failure<'a> {
+    rates: &'a Rates,
+    address: Subnet,
     rate: Rate,
 }
 
 impl Default for Rates {
     fn default() -> Self {
-        Self { shared: Store::new(MOST_CALLERS), own: Store::new(MOST_CALLERS), failures: Store::new(MOST_CALLERS) }
+        Self { shared: Store::new(MOST_CALLERS), own: Store::new(MOST_CALLERS), failures: Mutex::default() }
     }
 }
 
@@ -82,13 +101,16 @@ impl Rates {
     }
 
     /// A failure of whoever is at this address, to be given back if it is none. 429 where there were too many.
-    pub(super) fn failure(&self, address: Option<Subnet>, rate: Rate) -> Result<Option<Taken>, Fault> {
+    pub(super) fn failure(&self, address: Option<Subnet>, rate: Rate) -> Result<Option<Failure<'_>>, Fault> {
         let Some(address) = address else { return Ok(None) };
-        let bucket = bucket(&self.failures, address, rate);
-        match bucket.take(rate) {
-            Ok(taken) => Ok(Some(taken)),
+        match self.failures().take(address, rate) {
+            Ok(()) => Ok(Some(Failure { rates: self, address, rate })),
             Err(wait) => Err(faults::too_many(rate, "with a credential that is not good", wait)),
         }
+    }
+
+    fn failures(&self) -> MutexGuard<'_, Failures> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -110,14 +132,10 @@ fn key(place: [&str; 2], who: Option<&Payer>) -> Digest {
     parts.digest()
 }
 
-fn bucket<K: Hash + Eq + Clone + Send + Sync + 'static>(
-    store: &Store<K, Arc<Bucket>>,
-    key: K,
-    rate: Rate,
-) -> Arc<Bucket> {
+fn bucket(store: &Store<Digest, Arc<Bucket>>, key: Digest, rate: Rate) -> Arc<Bucket> {
     let life = REMEMBERED.max(rate.period);
     let found = store.get(&key);
-    let bucket = found.unwrap_or_else(|| store.get_or_insert(key.clone(), Arc::default(), 1, life).0);
+    let bucket = found.unwrap_or_else(|| store.get_or_insert(key, Arc::default(), 1, life).0);
     // Stored anew each time, so that it lives on after the last request of its caller.
     store.insert(key, bucket.clone(), 1, life);
     bucket
@@ -151,17 +169,7 @@ impl Bucket {
 
     /// How long to wait, where it is empty.
     fn take(self: &Arc<Self>, rate: Rate) -> Result<Taken, Duration> {
-        let now = Instant::now();
-        let mut full_at = self.full_at();
-        // The rate may have been another one when it was last taken from.
-        *full_at = (*full_at).clamp(now, now + rate.period);
-        let next = *full_at + each(rate);
-        let over = next.saturating_duration_since(now + rate.period);
-        if !over.is_zero() {
-            return Err(over);
-        }
-        *full_at = next;
-        drop(full_at);
+        take(&mut self.full_at(), Instant::now(), rate)?;
         Ok(Taken { bucket: self.clone(), rate })
     }
 }
@@ -170,9 +178,56 @@ fn each(rate: Rate) -> Duration {
     rate.period / rate.count.get()
 }
 
+/// Takes a turn, or says how long to wait, where there is none.
+fn take(full_at: &mut Instant, now: Instant, rate: Rate) -> Result<(), Duration> {
+    // The rate may have been another one when it was last taken from.
+    *full_at = (*full_at).clamp(now, now + rate.period);
+    let next = *full_at + each(rate);
+    let over = next.saturating_duration_since(now + rate.period);
+    if !over.is_zero() {
+        return Err(over);
+    }
+    *full_at = next;
+    Ok(())
+}
+
+impl Failures {
+    /// How long to wait, where there were too many.
+    fn take(&mut self, address: Subnet, rate: Rate) -> Result<(), Duration> {
+        let now = Instant::now();
+        let known = self.newer.get(&address).or_else(|| self.older.get(&address));
+        let mut full_at = known.copied().unwrap_or(now);
+        take(&mut full_at, now, rate)?;
+        if self.newer.len() >= MOST_FAILING && !self.newer.contains_key(&address) {
+            self.older = std::mem::take(&mut self.newer);
+        }
+        self.newer.insert(address, full_at);
+        Ok(())
+    }
+
+    fn give_back(&mut self, address: Subnet, rate: Rate) {
+        let Self { newer, older } = self;
+        let Some(full_at) = newer.get_mut(&address).or_else(|| older.get_mut(&address)) else { return };
+        match full_at.checked_sub(each(rate)).filter(|before| *before > Instant::now()) {
+            Some(before) => *full_at = before,
+            None => {
+                newer.remove(&address);
+                older.remove(&address);
+            }
+        }
+    }
+}
+
+impl Failure<'_> {
+    /// It was none.
+    pub(super) fn give_back(self) {
+        self.rates.failures().give_back(self.address, self.rate);
+    }
+}
+
 impl Taken {
     /// As if it had not been taken.
-    pub(super) fn give_back(self) {
+    fn give_back(self) {
         let mut full_at = self.bucket.full_at();
         *full_at = full_at.checked_sub(each(self.rate)).unwrap_or(*full_at);
     }

@@ -105,16 +105,24 @@ impl<'a> Sender<'a> {
     }
 
     /// A call of the method itself for each key.
-    async fn one_by_one(self, stops: Vec<Stop>) {
-        let alone = |stop: Stop| async move {
-            // Any of them, but one that somebody waits for.
-            let loaded = match stop.flights.iter().find(|flight| flight.ends().is_some()) {
-                Some(flight) => load_one(flight, &self.common.scoped).await,
-                None => Loaded::unwanted(),
-            };
-            self.batcher.loads.settle_all(&stop.flights, &loaded);
+    async fn one_by_one(self, mut stops: Vec<Stop>) {
+        if stops.len() > 1 {
+            // On the heap: a call that is alone does not have the room for many.
+            let all = stream::iter(stops).for_each_concurrent(ALONE_AT_ONCE, |stop| self.alone(stop));
+            return Box::pin(all).await;
+        }
+        if let Some(only) = stops.pop() {
+            self.alone(only).await;
+        }
+    }
+
+    async fn alone(self, stop: Stop) {
+        // Any of them, but one that somebody waits for.
+        let loaded = match stop.flights.iter().find(|flight| flight.ends().is_some()) {
+            Some(flight) => load_one(flight, &self.common.scoped).await,
+            None => Loaded::unwanted(),
         };
-        stream::iter(stops).for_each_concurrent(ALONE_AT_ONCE, alone).await;
+        self.batcher.loads.settle_all(&stop.flights, &loaded);
     }
 
     async fn halves(self, mut stops: Vec<Stop>) {

@@ -3,12 +3,13 @@
 //! All that is asked of them costs the logarithm of what is in them. What moves only leaves a mark; where it stands in the orders by
 //! time is put right when somebody comes across it there, which happens about once a second at most.
 
-use super::{Entry, Over, Owner, STILL, WORKS};
+use super::{Entry, Over, Owner, STILL, WORKS, order::Order};
 use crate::{config::http::Shares, net::Subnet};
 use bytes::Bytes;
+use hashbrown::HashMap;
 use std::{
-    collections::{BTreeSet, HashMap},
-    hash::Hash,
+    collections::BTreeSet,
+    hash::{BuildHasher, Hash, RandomState},
     ops::Bound::{Excluded, Unbounded},
     sync::atomic::Ordering::Relaxed,
 };
@@ -22,7 +23,8 @@ pub(super) struct Books {
     /// Bytes of all entries; what several of them hold in common once.
     pub(super) all: usize,
     pub(super) entries: HashMap<u64, Entry>,
-    pub(super) callers: HashMap<Subnet, Account>,
+    /// Whose keys others choose: hashed so that nobody can make them collide.
+    pub(super) callers: HashMap<Subnet, Account, RandomState>,
     pub(super) connections: HashMap<u64, Account>,
     order: BTreeSet<Mark>,
     /// How much of `all` is whose.
@@ -36,7 +38,7 @@ pub(super) struct Account {
     bytes: usize,
     /// Its part of `all`.
     own: usize,
-    order: BTreeSet<Mark>,
+    order: Order<Mark>,
 }
 
 /// Those of whom a gateway says nothing are callers each.
@@ -68,19 +70,38 @@ pub(super) fn place(bytes: &Bytes) -> Place {
 }
 
 impl Books {
-    /// A new entry, of no bytes yet.
+    /// A new entry, with the bytes that it says.
     pub(super) fn enter(&mut self, entry: Entry) -> u64 {
         self.last += 1;
-        let (id, known, owner) = (self.last, entry.known, entry.owner);
-        self.entries.insert(id, entry);
-        self.order.insert((known, id));
-        if let Some(caller) = owner.caller {
-            self.callers.entry(caller).or_default().order.insert((known, id));
-        }
+        let (id, owner, mark) = (self.last, entry.owner, (entry.known, self.last));
+        self.all = self.all.saturating_add(entry.own);
+        self.order.insert(mark);
         if let Some(connection) = owner.connection {
-            self.connections.entry(connection).or_default().order.insert((known, id));
+            self.connections.entry(connection).or_default().enter(&entry, mark);
         }
+        let (holder, before, after) = match owner.caller {
+            Some(caller) => {
+                let account = self.callers.entry(caller).or_default();
+                let before = account.own;
+                account.enter(&entry, mark);
+                (Holder::Caller(caller), before, account.own)
+            }
+            None => (Holder::Alone(id), 0, entry.own),
+        };
+        self.weigh(holder, before, after);
+        self.entries.insert(id, entry);
         id
+    }
+
+    /// Where a holder stands among all.
+    fn weigh(&mut self, holder: Holder, before: usize, after: usize) {
+        if before == after {
+            return;
+        }
+        self.weights.remove(&(before, holder));
+        if after > 0 {
+            self.weights.insert((after, holder));
+        }
     }
 
     /// From now on it is `bytes` for its owner and `own` of all.
@@ -103,12 +124,7 @@ impl Books {
             }
             None => (Holder::Alone(id), own_before, own),
         };
-        if weight != weight_before {
-            self.weights.remove(&(weight_before, holder));
-            if weight > 0 {
-                self.weights.insert((weight, holder));
-            }
-        }
+        self.weigh(holder, weight_before, weight);
     }
 
     /// It has these bytes in common with all who have them.
@@ -140,13 +156,24 @@ impl Books {
     }
 
     pub(super) fn remove(&mut self, id: u64) -> Option<Entry> {
-        self.part(id);
-        self.count(id, 0, 0);
+        if self.entries.get(&id)?.place.is_some() {
+            self.part(id);
+        }
         let entry = self.entries.remove(&id)?;
         let mark = (entry.known, id);
+        self.all = self.all.saturating_sub(entry.own);
         self.order.remove(&mark);
-        strike(&mut self.callers, entry.owner.caller, mark);
-        strike(&mut self.connections, entry.owner.connection, mark);
+        if let Some(connection) = entry.owner.connection {
+            leave(&mut self.connections, connection, &entry, mark);
+        }
+        let (holder, before, after) = match entry.owner.caller {
+            Some(caller) => {
+                let (before, after) = leave(&mut self.callers, caller, &entry, mark);
+                (Holder::Caller(caller), before, after)
+            }
+            None => (Holder::Alone(id), entry.own, 0),
+        };
+        self.weigh(holder, before, after);
         Some(entry)
     }
 
@@ -206,13 +233,12 @@ impl Books {
 
     fn still(&mut self, of: Of, mut after: Option<Mark>, but: u64, now: u64) -> Option<Mark> {
         loop {
-            let order = match of {
-                Of::All => Some(&self.order),
-                Of::Caller(caller) => self.callers.get(&caller).map(|account| &account.order),
-                Of::Connection(connection) => self.connections.get(&connection).map(|account| &account.order),
+            let next = match of {
+                Of::All => self.order.range((after.map_or(Unbounded, Excluded), Unbounded)).next().copied(),
+                Of::Caller(caller) => self.callers.get(&caller)?.order.next(after),
+                Of::Connection(connection) => self.connections.get(&connection)?.order.next(after),
             };
-            let from = after.map_or(Unbounded, Excluded);
-            let mark @ (known, id) = *order?.range((from, Unbounded)).next()?;
+            let mark @ (known, id) = next?;
             if u128::from(now.saturating_sub(known)) < STILL.as_millis() {
                 return None;
             }
@@ -231,12 +257,13 @@ impl Books {
     pub(super) fn place_anew(&mut self, id: u64, moved: u64) {
         let Some(entry) = self.entries.get_mut(&id) else { return };
         let (owner, before) = (entry.owner, std::mem::replace(&mut entry.known, moved));
-        let of_caller = owner.caller.and_then(|caller| self.callers.get_mut(&caller)).map(|account| &mut account.order);
+        self.order.remove(&(before, id));
+        self.order.insert((moved, id));
+        let of_caller = owner.caller.and_then(|caller| self.callers.get_mut(&caller));
         let of_connection = owner.connection.and_then(|connection| self.connections.get_mut(&connection));
-        let orders = [Some(&mut self.order), of_caller, of_connection.map(|account| &mut account.order)];
-        for order in orders.into_iter().flatten() {
-            order.remove(&(before, id));
-            order.insert((moved, id));
+        for account in [of_caller, of_connection].into_iter().flatten() {
+            account.order.remove(&(before, id));
+            account.order.insert((moved, id));
         }
     }
 
@@ -245,30 +272,45 @@ impl Books {
     pub(super) fn heaviest(&self, but: u64, owner: Owner, more: usize) -> Option<u64> {
         let of_owner = owner.caller.and_then(|caller| self.callers.get(&caller)).map_or(0, |account| account.own);
         let works = |id: &u64| self.entries.get(id).is_none_or(|entry| entry.moved.load(Relaxed) == WORKS);
-        let first = |order: &BTreeSet<Mark>| order.iter().map(|(_, id)| *id).find(|id| *id != but);
+        let others = |(_, id): Mark| Some(id).filter(|id| *id != but);
         let of_holder = |holder| match holder {
             Holder::Alone(id) => Some(id).filter(|id| *id != but),
-            Holder::Caller(caller) => first(&self.callers.get(&caller)?.order),
+            Holder::Caller(caller) => self.callers.get(&caller)?.order.iter().find_map(others),
         };
         let (weight, id) =
             self.weights.iter().rev().find_map(|&(weight, holder)| Some((weight, of_holder(holder)?)))?;
         if !works(&id) || weight > of_owner.saturating_add(more) {
             return Some(id);
         }
-        first(&self.order).filter(|id| !works(id))
+        self.order.iter().copied().find_map(others).filter(|id| !works(id))
     }
 }
 
-/// Takes an entry out of its owner's account, and the account away with its last one.
-fn strike<K: Hash + Eq>(accounts: &mut HashMap<K, Account>, key: Option<K>, mark: Mark) {
-    let Some(key) = key else { return };
-    let is_last = accounts.get_mut(&key).is_some_and(|account| {
-        account.order.remove(&mark);
-        account.order.is_empty()
-    });
-    if is_last {
+impl Account {
+    fn enter(&mut self, entry: &Entry, mark: Mark) {
+        self.bytes = self.bytes.saturating_add(entry.bytes);
+        self.own = self.own.saturating_add(entry.own);
+        self.order.insert(mark);
+    }
+}
+
+/// Takes an entry out of its owner's account, and the account away with its last one. What the account had of all before and has now.
+fn leave<K: Hash + Eq, S: BuildHasher>(
+    accounts: &mut HashMap<K, Account, S>,
+    key: K,
+    entry: &Entry,
+    mark: Mark,
+) -> (usize, usize) {
+    let Some(account) = accounts.get_mut(&key) else { return (0, 0) };
+    let before = account.own;
+    account.order.remove(&mark);
+    account.bytes = account.bytes.saturating_sub(entry.bytes);
+    account.own = account.own.saturating_sub(entry.own);
+    let after = account.own;
+    if account.order.is_empty() {
         accounts.remove(&key);
     }
+    (before, after)
 }
 
 #[cfg(test)]
