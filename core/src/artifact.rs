@@ -4,15 +4,14 @@
 
 mod bounds;
 mod descriptors;
-mod digest;
 mod endpoint;
 mod fallback;
-pub mod json;
 mod manifest;
 mod sections;
 
+/// By which an artifact is known.
+pub use crate::model::Digest;
 pub use descriptors::{Gathered, LARGEST as LARGEST_DESCRIPTORS, read_descriptors};
-pub use digest::Digest;
 pub use endpoint::{BadEndpoint, EndpointName, normal};
 pub use manifest::{Auth, EndpointPolicy, Idempotency, Isolation, Limits, Manifest, Priority, ResponseCache};
 pub use sections::{CONTRACT, Sections};

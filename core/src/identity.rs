@@ -24,8 +24,7 @@ pub use keys::KeyState;
 pub use payload::Peer;
 
 use crate::{
-    artifact::Digest,
-    model::{Blame, Fault, Identity},
+    model::{Blame, Digest, Fault, Identity},
     settings::Rate,
     store::Store,
     telemetry::Metrics,

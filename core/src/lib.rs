@@ -12,7 +12,7 @@
 //! | [`responses`] | whole responses, kept and made once |
 //! | [`fanout`] | calls: scope, cache, coalescing, batching |
 //! | [`upstream`] | backends: endpoints, balancing, gRPC |
-//! | [`model`], [`artifact`], [`store`], [`net`], [`settings`], [`telemetry`] | words, files and tools that all may use and that use none of the above |
+//! | [`model`], [`protojson`], [`artifact`], [`store`], [`net`], [`settings`], [`telemetry`] | words, files and tools that all may use and that use none of the above |
 #![forbid(unsafe_code)]
 
 pub mod artifact;
@@ -21,6 +21,7 @@ pub mod fanout;
 pub mod identity;
 pub mod model;
 pub mod net;
+pub mod protojson;
 pub mod responses;
 pub mod routing;
 pub mod settings;

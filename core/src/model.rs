@@ -2,6 +2,7 @@
 
 mod code;
 mod deadline;
+mod digest;
 mod fault;
 mod identity;
 mod name;
@@ -10,6 +11,7 @@ mod trace;
 
 pub use code::{Code, Failure};
 pub use deadline::Deadline;
+pub use digest::Digest;
 pub use fault::{Blame, Fault};
 pub use identity::{Identity, Party, Tenant};
 pub use name::Name;

@@ -6,8 +6,8 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 use std::{path::Path, sync::LazyLock};
 use weft_core::{
-    artifact::json::{list_to_json, to_json, to_protobuf},
     model::Code,
+    protojson::{list_to_json, to_json, to_protobuf},
 };
 
 pub(crate) static SHAPE: LazyLock<MessageDescriptor> = LazyLock::new(|| {

@@ -17,7 +17,7 @@
 //! | [`app`] | puts the parts together, starts and stops them |
 //! | [`cli`], [`admin`] | what the operator says and sees |
 //! | [`config`] * | `weft.toml` as a whole |
-//! | [`model`], [`artifact`], [`store`], [`net`], [`settings`], [`telemetry`] * | words, files and tools that all may use and that use none of the above |
+//! | [`model`], [`protojson`], [`artifact`], [`store`], [`net`], [`settings`], [`telemetry`] * | words, files and tools that all may use and that use none of the above |
 //!
 //! # The layer rule
 //!
@@ -44,5 +44,5 @@ pub mod plugin;
 pub mod release;
 
 pub use weft_core::{
-    artifact, config, fanout, identity, model, net, responses, routing, settings, store, telemetry, upstream,
+    artifact, config, fanout, identity, model, net, protojson, responses, routing, settings, store, telemetry, upstream,
 };

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use weft_tests::repository;
 
 /// From the top: a module may use those in the rows below its own, and none beside it.
-const LAYERS: [&[&str]; 15] = [
+const LAYERS: [&[&str]; 16] = [
     &["main"],
     &["cli"],
     &["app"],
@@ -23,8 +23,9 @@ const LAYERS: [&[&str]; 15] = [
     &["identity", "responses", "routing"],
     &["fanout"],
     &["upstream"],
-    // For all; of these, `artifact` knows words of the model, and all read their settings.
+    // For all; of these, `artifact` knows words of the model and how they are written as JSON, and all read their settings.
     &["artifact"],
+    &["protojson"],
     &["model", "net", "store"],
     &["telemetry"],
     &["settings"],

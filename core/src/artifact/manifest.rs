@@ -4,10 +4,10 @@ use super::{
     EndpointName, EndpointSchema,
     bounds::{MOST_ENDPOINTS, MOST_METHODS},
     fallback::Reply,
-    json,
 };
 use crate::{
     model::Scope,
+    protojson,
     settings::{ByteSize, Mistakes, Place, Rate, Table},
 };
 use bytes::Bytes;
@@ -226,7 +226,7 @@ impl Manifest {
                 mistakes.add(place.mistake(format!("`{method}` is not in [calls]")));
                 continue;
             };
-            match json::to_protobuf(found.output(), text.as_bytes()) {
+            match protojson::to_protobuf(found.output(), text.as_bytes()) {
                 Ok(bytes) => drop(self.fallbacks.insert(method.clone(), bytes)),
                 Err(failure) => {
                     mistakes.add(place.mistake(format!("value: {}", failure.message.replace("request", "value"))))

@@ -2,7 +2,8 @@
 //! `weft:descriptors`, `weft:schema`, `weft:mocks`, `weft:contract`; and, always
 //! the last, `weft:digest`: the SHA-256 of all that stands before it.
 
-use super::{ArtifactError, Digest};
+use super::ArtifactError;
+use crate::model::Digest;
 use crate::settings::visible;
 use wasm_encoder::{CustomSection, Encode, Section};
 use wasmparser::{Encoding, Parser, Payload};

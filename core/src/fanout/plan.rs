@@ -5,8 +5,7 @@ mod resolve;
 
 use super::{cache::CacheCounts, call::Origin, config::CacheConfig, tags::Tags};
 use crate::{
-    artifact::Digest,
-    model::Scope,
+    model::{Digest, Scope},
     settings::Place,
     store::Invalidation,
     telemetry::{CallLabels, Counter, Metrics},

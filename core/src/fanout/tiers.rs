@@ -9,8 +9,7 @@ use super::{
     flight::Flight,
 };
 use crate::{
-    artifact::Digest,
-    model::{Code, Failure},
+    model::{Code, Digest, Failure},
     store::{Invalidation, Note, Put, Shared, Wanted},
     telemetry::{Metrics, TierLabels},
 };

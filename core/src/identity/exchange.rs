@@ -8,9 +8,8 @@ mod config;
 pub(super) use config::Config;
 
 use crate::{
-    artifact::Digest,
     fanout::TokenExchange,
-    model::{Code, Failure},
+    model::{Code, Digest, Failure},
     net::{HttpClient, Response, Tls},
     store::Store,
     telemetry::{ExchangeLabels, Metrics},

@@ -9,9 +9,9 @@ mod query;
 
 use super::failed::{Failed, Pushback};
 use crate::{
-    artifact::json,
     model::{Code, Failure},
     net::{HttpClient, HttpError},
+    protojson,
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -145,7 +145,7 @@ impl Rest {
             return Err(Failure::new(Code::InvalidArgument, format!("`{part}` can't be a part of the path")));
         }
         if self.has_body() {
-            return Ok((target, Some(json::of_set_fields(&fields, LARGEST_REQUEST)?)));
+            return Ok((target, Some(protojson::of_set_fields(&fields, LARGEST_REQUEST)?)));
         }
         query::add(&mut target, self.has_query, &fields).map_err(|name| {
             Failure::new(Code::InvalidArgument, format!("`{name}` has a value that a query can't say"))
@@ -176,7 +176,7 @@ impl Rest {
             return Ok(Bytes::new());
         }
         match &self.response_body {
-            None => json::to_protobuf(self.output.clone(), body).map_err(bad),
+            None => protojson::to_protobuf(self.output.clone(), body).map_err(bad),
             Some(field) => {
                 // It becomes a part of a larger text, so it has to be whole on its own.
                 serde_json::from_slice::<IgnoredAny>(body)
@@ -187,7 +187,7 @@ impl Rest {
                 wrapped.extend_from_slice(format!("{{{}:", Value::String(name)).as_bytes());
                 wrapped.extend_from_slice(body);
                 wrapped.push(b'}');
-                json::to_protobuf(self.output.clone(), &wrapped).map_err(bad)
+                protojson::to_protobuf(self.output.clone(), &wrapped).map_err(bad)
             }
         }
     }

@@ -2,14 +2,13 @@
 
 use super::{BatchRule, CallCounts, Plan, PlanError};
 use crate::{
-    artifact::Digest,
     fanout::{
         cache::CacheCounts,
         config::{BackendConfig, BatchConfig, MethodConfig, StreamConfig, TagConfig},
         rule,
         tags::Tags,
     },
-    model::Scope,
+    model::{Digest, Scope},
     telemetry::Metrics,
     upstream::{Method, Protocol, Rest, StreamBounds, Transport},
 };

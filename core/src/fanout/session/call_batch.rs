@@ -1,7 +1,7 @@
 //! `call-batch`: all calls at once, in JSON or protobuf, all answers in the order of the calls.
 
 use super::{Ended, Head, Instead, Session, starting::not_granted, tickets::Row};
-use crate::{artifact::json, fanout::call::Outcome, model::Failure};
+use crate::{fanout::call::Outcome, model::Failure, protojson};
 use bytes::Bytes;
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -58,7 +58,7 @@ impl Session {
         let Some((number, planned)) = self.plans.number_of(method) else { return Err(not_granted(method)) };
         let message = match message {
             JsonOrProto::Proto(bytes) => bytes.clone(),
-            JsonOrProto::Json(json) => json::to_protobuf(planned.descriptor.input(), json)?,
+            JsonOrProto::Json(json) => protojson::to_protobuf(planned.descriptor.input(), json)?,
         };
         Ok(Head { method: number, depth: 1, timeout, instead: Instead::default(), message })
     }
@@ -71,7 +71,7 @@ impl Session {
         };
         let message = planned.descriptor.output();
         let is_list = planned.descriptor.is_server_streaming();
-        let make = if is_list { json::list_to_json } else { json::to_json };
+        let make = if is_list { protojson::list_to_json } else { protojson::to_json };
         let json = make(message, reply, *room);
         *room -= json.as_ref().map_or(0, Bytes::len).min(*room);
         let result = json.map_err(Arc::new);

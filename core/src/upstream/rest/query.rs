@@ -1,6 +1,6 @@
 //! Fields as query parameters, as `google.api.http` maps them: those that are set, nested ones as `a.b`, lists as repeated parameters.
 
-use crate::artifact::json::{self, is_one_value as is_scalar};
+use crate::protojson::{self, is_one_value as is_scalar};
 use base64::{Engine, engine::general_purpose::URL_SAFE};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage, Value};
@@ -109,5 +109,5 @@ fn scalar(message: &DynamicMessage) -> Option<String> {
         let field = descriptor.get_field(1)?;
         return text(&message.get_field(&field), &field);
     }
-    json::text_of(message)
+    protojson::text_of(message)
 }

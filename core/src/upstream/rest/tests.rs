@@ -34,7 +34,7 @@ fn rest(text: &str, response_body: Option<&str>) -> Result<Rest, String> {
 
 fn request(text: &str, json: &str) -> Result<(String, Option<String>), String> {
     let rest = rest(text, None).unwrap();
-    let message = json::to_protobuf(rest.input.clone(), json.as_bytes()).unwrap();
+    let message = protojson::to_protobuf(rest.input.clone(), json.as_bytes()).unwrap();
     let (target, body) = rest.request(&message).map_err(|failure| failure.message)?;
     Ok((target, body.map(|body| String::from_utf8(body.to_vec()).unwrap())))
 }

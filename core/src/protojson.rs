@@ -1,5 +1,5 @@
-//! Messages in JSON for plugins that have no protobuf: converted once on the way out and once on the way back, by the artifact's
-//! own descriptors.
+//! Protobuf messages as JSON and back, by their descriptors: for plugins that have no protobuf, for REST backends, and for values that a
+//! manifest gives.
 
 mod read;
 mod scalar;

@@ -1,9 +1,9 @@
-//! The identity of an artifact.
+//! By what bytes are known: an artifact by its file, a token or a request by what is in it.
 
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 
-/// SHA-256 of the whole file.
+/// SHA-256.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest([u8; 32]);
 
