@@ -6,6 +6,8 @@
 //! issuer's keys verify that issuer's tokens only. [`token`] tells the way of a token, [`claims`] what is asked of its claims,
 //! [`remote`] how keys are kept. jsonwebtoken is named here only.
 
+mod algorithm;
+mod base64url;
 mod claims;
 mod config;
 mod exchange;
@@ -14,6 +16,7 @@ mod file;
 mod headers;
 mod keys;
 mod payload;
+mod places;
 mod remote;
 mod token;
 

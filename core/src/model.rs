@@ -6,6 +6,7 @@ mod digest;
 mod fault;
 mod identity;
 mod name;
+mod scope;
 mod share;
 mod trace;
 
@@ -15,5 +16,6 @@ pub use digest::Digest;
 pub use fault::{Blame, Fault};
 pub use identity::{Identity, Party, Tenant};
 pub use name::Name;
-pub use share::{Scope, ShareKey};
+pub use scope::Scope;
+pub use share::ShareKey;
 pub use trace::TraceContext;

@@ -1,6 +1,7 @@
 //! The names of metrics and log fields, and how logs are written. What is counted is counted elsewhere.
 
 mod endpoints;
+mod labels;
 mod logs;
 mod metrics;
 mod retired;
@@ -11,8 +12,9 @@ pub(crate) use logs::kept;
 pub use logs::{Config, Listed, LogCaller, LogFormat, init_logs};
 pub use prometheus_client::metrics::{counter::Counter, gauge::Gauge, histogram::Histogram};
 
-pub use metrics::{
-    CacheLabels, CallLabels, CutLabels, EndpointLabels, ExchangeLabels, JwksLabels, KeyLabels, Metrics, PluginLabels,
+pub use labels::{
+    CacheLabels, CallLabels, CutLabels, EndpointLabels, ExchangeLabels, JwksLabels, KeyLabels, PluginLabels,
     RequestLabels, SourceLabels, TierLabels, UpstreamLabels,
 };
+pub use metrics::Metrics;
 pub use retired::{Past, Statuses};

@@ -18,6 +18,8 @@ mod failed;
 mod grpc;
 mod health;
 mod instance;
+#[cfg(test)]
+mod kit;
 mod latency;
 mod limit;
 mod load;

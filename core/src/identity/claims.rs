@@ -2,14 +2,11 @@
 
 use super::{
     Refusal,
+    base64url::BASE64,
     config::{Config, Issuer},
 };
 use crate::model::{Identity, Name};
-use base64::{
-    Engine,
-    alphabet::URL_SAFE,
-    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
-};
+use base64::Engine;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use std::{
@@ -19,11 +16,6 @@ use std::{
 
 /// The last second of the year 9999. A time after it is a mistake, or an attempt to overflow one.
 const LAST: f64 = 253_402_300_799.0;
-
-pub(super) const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &URL_SAFE,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
 
 /// A JSON object in which no name stands twice, however deep: of two, other readers might take the other.
 #[derive(Debug)]

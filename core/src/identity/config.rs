@@ -1,15 +1,19 @@
 //! `[identity]` of `weft.toml`.
 
-use super::{exchange, is_internal, keys::KeySet};
+use super::{
+    algorithm::Algorithm,
+    exchange, is_internal,
+    keys::KeySet,
+    places::{check_url, readable},
+};
 use crate::{
     fanout::{BackendConfig, Forward},
     net::Peers,
     settings::{Place, Rate, Table},
 };
-use http::{HeaderName, Uri};
+use http::HeaderName;
 use std::{
     collections::BTreeSet,
-    net::IpAddr,
     num::NonZeroU32,
     path::{Path, PathBuf},
     time::Duration,
@@ -18,15 +22,6 @@ use std::{
 /// Far more than people with an old token in several windows, and little work.
 pub(super) const FAILURE_RATE: Rate =
     Rate { count: NonZeroU32::MIN.saturating_add(599), period: Duration::from_mins(1) };
-
-crate::choice! {
-    /// Algorithms that sign with a private key. Shared secrets have no place between a gateway and the hosts behind it.
-    pub enum Algorithm {
-        Rs256 = "RS256", Rs384 = "RS384", Rs512 = "RS512",
-        Ps256 = "PS256", Ps384 = "PS384", Ps512 = "PS512",
-        Es256 = "ES256", Es384 = "ES384", EdDsa = "EdDSA",
-    }
-}
 
 crate::choice! {
     /// How far the network and the gateway are trusted.
@@ -238,26 +233,6 @@ impl Source {
             Self::File { place, .. } | Self::Url { place, .. } => place,
         }
     }
-}
-
-/// Secrets and keys travel encrypted; in the clear only where they don't leave the machine.
-pub(super) fn check_url(text: &str) -> Result<(), String> {
-    let uri: Uri = text.parse().map_err(|_| format!("expected a URL, found {text:?}"))?;
-    let host = uri.host().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    let stays_here = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
-    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-        return Err("a URL with a password in it is refused".to_owned());
-    }
-    match uri.scheme_str() {
-        Some("https") => Ok(()),
-        Some("http") if stays_here => Ok(()),
-        _ => Err("expected https://…; http:// to this machine only".to_owned()),
-    }
-}
-
-pub(super) fn readable(path: &Path) -> Result<(), String> {
-    std::fs::metadata(path).map(drop).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 impl Payload {

@@ -1,6 +1,6 @@
 //! Verification keys: one, a set of them, and the seam to where they come from.
 
-use super::{claims::BASE64, config::Algorithm};
+use super::{algorithm::Algorithm, base64url::BASE64};
 use base64::Engine;
 use futures_util::future::BoxFuture;
 use jsonwebtoken::{

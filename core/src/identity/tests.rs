@@ -1,9 +1,6 @@
 //! Every way in which a token may be wrong, against a real key.
 
-use super::{
-    config::{Algorithm, Trust},
-    *,
-};
+use super::{algorithm::Algorithm, base64url::BASE64, config::Trust, *};
 use crate::net::Peers;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use futures_util::future::BoxFuture;
@@ -122,7 +119,7 @@ async fn an_empty_tenant_is_none() {
 #[test]
 fn claims_are_found_by_name_or_by_path_and_no_name_stands_twice() {
     let of = |json: &str, config: Config| {
-        let claims = claims::Claims::decode(claims::BASE64.encode(json).as_bytes())?;
+        let claims = claims::Claims::decode(BASE64.encode(json).as_bytes())?;
         claims.check(&config, &config.issuers[0])
     };
     let with = |more: &str| {
@@ -143,7 +140,7 @@ fn a_token_for_a_client_counts_where_its_clients_are_named() {
     let of = |claims: Value, clients: &[&str]| {
         let mut config = config();
         config.issuers[0].clients = clients.iter().map(|client| (*client).to_owned()).collect();
-        claims::Claims::decode(claims::BASE64.encode(claims.to_string()).as_bytes())?.check(&config, &config.issuers[0])
+        claims::Claims::decode(BASE64.encode(claims.to_string()).as_bytes())?.check(&config, &config.issuers[0])
     };
     let mut token = claims();
     token.as_object_mut().unwrap().remove("aud");
@@ -157,13 +154,13 @@ fn a_token_for_a_client_counts_where_its_clients_are_named() {
 
 #[test]
 fn the_numbers_of_a_key_are_numbers_however_they_are_written() {
-    let pad = |bytes: &[u8]| claims::BASE64.encode([&[0][..], bytes].concat());
+    let pad = |bytes: &[u8]| BASE64.encode([&[0][..], bytes].concat());
     let read = |keys: Value| {
         let (set, complaints) = keys::KeySet::parse(json!({ "keys": [keys] }).to_string().as_bytes()).unwrap();
         assert!(complaints.is_empty(), "{complaints:?}");
         format!("{:?}", set.find(None)[0].key)
     };
-    let plain = |bytes: &[u8]| claims::BASE64.encode(bytes).trim_end_matches('=').to_owned();
+    let plain = |bytes: &[u8]| BASE64.encode(bytes).trim_end_matches('=').to_owned();
     let (n, e) = ([0xc5; 256], [1, 0, 1]);
     let rsa = |n: String, e: String| read(json!({ "kty": "RSA", "n": n, "e": e }));
     assert_eq!(rsa(pad(&n), pad(&e)), rsa(plain(&n), plain(&e)));

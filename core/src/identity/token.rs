@@ -2,8 +2,9 @@
 
 use super::{
     Refusal,
+    algorithm::Algorithm,
     claims::Claims,
-    config::{Algorithm, Config, Issuer},
+    config::{Config, Issuer},
     keys::KeySource,
 };
 use crate::model::Identity;

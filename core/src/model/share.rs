@@ -1,18 +1,6 @@
 //! Who may share what was made or kept: the one place where this is decided, for everything that is shared.
 
-use super::{Name, Party, Tenant};
-
-crate::choice! {
-    /// Who may share a reply or a response.
-    pub enum Scope {
-        /// Only the same caller with the same forwarded credentials. The default.
-        Principal = "principal",
-        /// All callers of one tenant.
-        Tenant = "tenant",
-        /// Everybody.
-        Public = "public",
-    }
-}
+use super::{Name, Party, Scope, Tenant};
 
 /// Those who share. Equal keys, and equal bytes of them, are the same people; no key is of people who were not named.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -2,15 +2,18 @@
 
 use super::{
     endpoints::Endpoints,
+    labels::{
+        CacheLabels, CallLabels, CutLabels, EndpointLabels, ExchangeLabels, JwksLabels, KeyLabels, PluginLabels,
+        RequestLabels, SourceLabels, TierLabels, UpstreamLabels,
+    },
     retired::{Past, Retired},
 };
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text},
+    encoding::text,
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
 use std::{
-    collections::BTreeSet,
     fmt,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -20,28 +23,6 @@ const SECONDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.7
 const CPU_SECONDS: [f64; 10] = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1];
 const DEPTHS: [f64; 8] = [0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 16.0];
 const COUNTS: [f64; 12] = [0.0, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
-
-macro_rules! labels {
-    ($(#[$meta:meta])* $name:ident { $($field:ident),+ }) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-        pub struct $name { $(pub $field: String),+ }
-    };
-}
-
-labels!(/** One endpoint of one plugin version, and the answer's status. */ RequestLabels { client, endpoint, plugin, version, status });
-labels!(/** One endpoint of one plugin version. */ EndpointLabels { client, endpoint, plugin, version });
-labels!(/** One plugin version. */ PluginLabels { plugin, version });
-labels!(/** One method and where its reply came from. */ CallLabels { method, origin });
-labels!(/** One method and what the entity cache had for it. */ CacheLabels { method, result });
-labels!(/** One method of a backend and the gRPC status. */ UpstreamLabels { backend, method, code });
-labels!(/** Where keys come from. */ SourceLabels { source });
-labels!(/** Where keys come from, and how the fetch ended. */ JwksLabels { source, result });
-labels!(/** For which backend a token was exchanged: kept, asked for or failed. */ ExchangeLabels { backend, result });
-labels!(/** A cache that this host shares with others. */ TierLabels { tier });
-labels!(/** What hosts that share a cache knew of a repeated write's key. */ KeyLabels { result });
-
-labels!(/** Why a connection, or a request on it, was cut or refused. */ CutLabels { reason });
 
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 
@@ -227,11 +208,15 @@ impl Metrics {
         let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
         let now = past.since;
         retired.push(past);
-        retired.forget(now, self, is_live);
+        for past in retired.take_old(now, is_live) {
+            self.forget(&past);
+        }
     }
 
     /// Takes away what is told of one plugin version. Who still holds a part of it counts for nobody from then on.
-    pub(super) fn forget(&self, of: &PluginLabels, endpoints: &[EndpointLabels], statuses: &BTreeSet<u16>) {
+    fn forget(&self, past: &Past) {
+        let Past { labels: of, endpoints, statuses, .. } = past;
+        let statuses = statuses.lock().unwrap_or_else(PoisonError::into_inner);
         for histograms in [&self.guest_cpu, &self.queue_seconds, &self.depth] {
             histograms.remove(of);
         }
@@ -243,7 +228,7 @@ impl Metrics {
             self.request_seconds.remove(endpoint);
             self.amplification.remove(endpoint);
             self.degraded.remove(endpoint);
-            for status in statuses {
+            for status in statuses.iter() {
                 let EndpointLabels { client, endpoint, plugin, version } = endpoint.clone();
                 self.requests.remove(&RequestLabels { client, endpoint, plugin, version, status: status.to_string() });
             }

@@ -1,10 +1,10 @@
 //! Metrics of versions that serve no more: told for a while, so that their last figures are still read, and then forgotten. Otherwise
 //! each swap would leave some hundred series behind for as long as the host runs.
 
-use super::{EndpointLabels, Metrics, PluginLabels};
+use super::labels::{EndpointLabels, PluginLabels};
 use std::{
     collections::{BTreeSet, VecDeque},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -36,21 +36,20 @@ impl Retired {
         self.0.push_back(past);
     }
 
-    /// Forgets what was told for long enough. A version that serves again is not past.
-    pub(super) fn forget(&mut self, now: Instant, metrics: &Metrics, is_live: impl Fn(&PluginLabels) -> bool) {
+    /// Takes out those that were told for long enough. A version that serves again is not past.
+    pub(super) fn take_old(&mut self, now: Instant, is_live: impl Fn(&PluginLabels) -> bool) -> Vec<Past> {
         self.0.retain(|past| !is_live(&past.labels));
-        while self.0.len() > MOST || self.0.front().is_some_and(|past| now.duration_since(past.since) >= TOLD_FOR) {
-            let Some(Past { labels, endpoints, statuses, .. }) = self.0.pop_front() else { return };
-            let statuses = statuses.lock().unwrap_or_else(PoisonError::into_inner);
-            metrics.forget(&labels, &endpoints, &statuses);
-        }
+        let is_old = |past: &Past| now.duration_since(past.since) >= TOLD_FOR;
+        let too_many = self.0.len().saturating_sub(MOST);
+        let old = self.0.iter().skip(too_many).take_while(|past| is_old(past)).count();
+        self.0.drain(..too_many + old).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::RequestLabels;
+    use crate::telemetry::{Metrics, RequestLabels};
 
     fn past(metrics: &Metrics, version: &str) -> Past {
         let [client, endpoint, plugin] = ["web", "GET /", "p"].map(str::to_owned);
@@ -72,20 +71,19 @@ mod tests {
 
     #[test]
     fn a_past_version_is_forgotten_after_a_while_unless_it_serves_again() {
-        let (metrics, mut retired) = (Metrics::default(), Retired::default());
-        (0..3).for_each(|n| retired.push(past(&metrics, &n.to_string())));
-        let (now, serves) = (Instant::now(), |labels: &PluginLabels| labels.version == "1");
-        retired.forget(now, &metrics, serves);
+        let (metrics, start) = (Metrics::default(), Instant::now());
+        let serves = |labels: &PluginLabels| labels.version == "1";
+        (0..3).for_each(|n| metrics.retire(Past { since: start, ..past(&metrics, &n.to_string()) }, serves));
         assert_eq!(told(&metrics), [true, true, true]);
-        retired.forget(now + TOLD_FOR, &metrics, serves);
+        let later = Past { since: start + TOLD_FOR, ..past(&metrics, "3") };
+        metrics.retire(later, serves);
         assert_eq!(told(&metrics), [false, true, false]);
     }
 
     #[test]
     fn many_versions_in_a_short_time_are_bounded() {
-        let (metrics, mut retired) = (Metrics::default(), Retired::default());
-        (0..=MOST + 1).for_each(|n| retired.push(past(&metrics, &n.to_string())));
-        retired.forget(Instant::now(), &metrics, |_| false);
-        assert_eq!((told(&metrics), retired.0.len()), (vec![false, false, true], MOST));
+        let metrics = Metrics::default();
+        (0..=MOST + 1).for_each(|n| metrics.retire(past(&metrics, &n.to_string()), |_| false));
+        assert_eq!(told(&metrics), [false, false, true]);
     }
 }

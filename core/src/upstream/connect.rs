@@ -55,7 +55,7 @@ impl Connector {
                 Ok(Connection::Rest(RestConnection { client, base, credential: credential.clone() }))
             }
             #[cfg(test)]
-            Self::Scripted(scripts) => scripts.connect(uri),
+            Self::Scripted(scripts) => scripts.at(uri).map(Connection::Scripted),
         }
     }
 }

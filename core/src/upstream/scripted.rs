@@ -1,18 +1,13 @@
 //! Endpoints that do as a test says.
 
-use super::{Backend, Config, Method, Outgoing, connect::Connector, failed::Failed, instance::Connection};
-use crate::{
-    model::{Code, Deadline, Failure},
-    settings::{Document, Mistakes},
-    telemetry::Metrics,
-};
+use super::{Outgoing, failed::Failed};
+use crate::model::{Code, Failure};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::Uri;
 use std::{
     collections::HashMap,
     fmt,
-    path::Path,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::SeqCst},
@@ -74,36 +69,12 @@ pub(super) fn failed(code: Code) -> Failed {
 pub(super) struct Scripts(HashMap<String, Script>);
 
 impl Scripts {
-    pub(super) fn connect(&self, uri: &Uri) -> Result<Connection, String> {
-        let script = self.0.get(uri.authority().unwrap().as_str());
-        script.cloned().map(Connection::Scripted).ok_or_else(|| "nothing is scripted there".to_owned())
+    pub(super) fn new(scripts: impl IntoIterator<Item = (String, Script)>) -> Self {
+        Self(scripts.into_iter().collect())
     }
-}
 
-/// A backend whose instances at `h0:1`, `h1:1` … do as scripted; `settings` are lines of its table. Those that are not in the set of its
-/// `endpoints` may come into it later.
-pub(super) fn backend(settings: &str, scripts: &[Script]) -> Backend {
-    let list: Vec<_> = (0..scripts.len()).map(|place| format!("h{place}:1")).collect();
-    let text = if settings.contains("endpoints") {
-        settings.to_owned()
-    } else {
-        format!("endpoints = \"static://{}\"\n{settings}", list.join(","))
-    };
-    let mistakes = Mistakes::new();
-    let config = Config::read(&Document::parse(Path::new("test"), &text, &mistakes).table(&mistakes));
-    assert!(mistakes.is_empty(), "{:?}", mistakes.into_sorted());
-    let scripts = scripts.iter().enumerate().map(|(place, script)| (format!("h{place}:1"), script.clone()));
-    let scripts = Scripts(scripts.collect());
-    Backend::with_connector("b", &config, Connector::Scripted(scripts), &Metrics::default()).unwrap()
-}
-
-pub(super) fn outgoing(safe: bool, budget: Duration) -> Outgoing {
-    Outgoing {
-        cut: Arc::default(),
-        method: Arc::new(Method::new("b", "s.S/M", safe, None, &Metrics::default())),
-        message: Bytes::new(),
-        metadata: http::HeaderMap::new(),
-        deadline: Deadline::after(budget),
-        source: None,
+    pub(super) fn at(&self, uri: &Uri) -> Result<Script, String> {
+        let script = self.0.get(uri.authority().unwrap().as_str());
+        script.cloned().ok_or_else(|| "nothing is scripted there".to_owned())
     }
 }

@@ -263,6 +263,4 @@ impl<'a> Wanted<'a> {
 }
 
 #[cfg(test)]
-mod properties;
-#[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 use super::form_encoded;
 use crate::{
-    identity::config::{check_url, readable},
+    identity::places::{check_url, readable},
     settings::{Place, Secret, Table},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};

@@ -3,7 +3,8 @@
 use super::*;
 use crate::upstream::{
     Transport,
-    scripted::{Script, backend, failed, outgoing},
+    kit::{backend, outgoing},
+    scripted::{Script, failed},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -26,7 +27,7 @@ async fn a_safe_call_is_tried_again_on_another_endpoint_and_an_unsafe_one_is_not
     assert!(answer.endpoint.is_some_and(|endpoint| endpoint.ends_with(":1")), "it says where it ended");
 
     let script = fails_once(Code::Unavailable);
-    let backend = super::super::scripted::backend("", std::slice::from_ref(&script));
+    let backend = super::super::kit::backend("", std::slice::from_ref(&script));
     assert_eq!(call(&backend, false).await.attempts, 1);
     assert_eq!(script.count(), 1);
 }
@@ -115,10 +116,7 @@ async fn an_answer_says_whether_the_call_may_have_arrived() {
     let backend = backend("balance = \"round-robin\"", &[Script::failing(Code::Unavailable), unconnected()]);
     let answer = call(&backend, true).await;
     assert!(answer.attempts > 1 && answer.sent, "of several attempts one is enough: {answer:?}");
-    assert!(
-        call(&super::super::scripted::backend("", &[Script::after(SECOND * 9)]), false).await.sent,
-        "it may be late"
-    );
+    assert!(call(&super::super::kit::backend("", &[Script::after(SECOND * 9)]), false).await.sent, "it may be late");
     let late = backend.call(outgoing(false, Duration::ZERO)).await;
     assert_eq!((late.refused_by, late.sent), (Some("deadline"), false));
 }

@@ -3,7 +3,10 @@
 use super::*;
 use crate::{
     telemetry::kept::Kept,
-    upstream::scripted::{Script, backend, failed, outgoing},
+    upstream::{
+        kit::{backend, outgoing},
+        scripted::{Script, failed},
+    },
 };
 use bytes::Bytes;
 use std::{future::ready, time::Duration};

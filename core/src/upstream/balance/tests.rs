@@ -1,10 +1,7 @@
 //! Who gets the calls, under each policy.
 
 use super::*;
-use crate::upstream::{
-    Backend,
-    scripted::{Script, backend},
-};
+use crate::upstream::{Backend, kit::backend, scripted::Script};
 use std::time::Duration;
 
 const CALLS: usize = 3_000;

@@ -1,12 +1,13 @@
 //! Balancers over random sequences of sets, with calls under way all the time.
 
-use super::*;
+use super::super::*;
 use crate::{
     telemetry::Metrics,
     upstream::{
         Answer, Backend, Method, Outgoing, Transport,
         balance::PickContext,
-        scripted::{Script, backend, outgoing},
+        kit::{backend, outgoing},
+        scripted::Script,
     },
 };
 use bytes::Bytes;

@@ -1,5 +1,7 @@
 //! Sets that change while calls are under way, in paused time.
 
+mod properties;
+
 use super::*;
 use crate::{
     model::Code,
@@ -7,7 +9,8 @@ use crate::{
     upstream::{
         Answer, Backend, Transport,
         failed::Failed,
-        scripted::{Script, backend, failed, outgoing},
+        kit::{backend, outgoing},
+        scripted::{Script, failed},
     },
 };
 use bytes::Bytes;
