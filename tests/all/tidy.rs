@@ -63,8 +63,6 @@ const RINGS: &[(&str, &str)] = &[
     ("host", "edge: accept, pulse, stream, watchdog"),
     ("host", "gateway::idempotency: elsewhere, slot"),
     ("host", "plugin: compile, engine, error, instance, native, runner, shelf"),
-    ("sdk/rust", "executor: current, task, time"),
-    ("sdk/rust", "test: app, drive, host, request"),
 ];
 
 /// Longest file.

@@ -1,9 +1,11 @@
 //! What crosses the plugin boundary: calls go out, completions come back.
 
 use std::any::Any;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+
+use crate::lock::lock;
 
 in_component! {
     pub use crate::export::bindings::weft::bff::backend::{CallHead, Completion};
@@ -75,7 +77,7 @@ pub(crate) struct Decoded(Arc<Mutex<Option<Box<dyn Any + Send>>>>);
 impl Decoded {
     /// The message, if somebody has decoded it as this type before; else what `decode` makes of it.
     pub(crate) fn get_or<T: Clone + Send + 'static, E>(&self, decode: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-        let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut place = lock(&self.0);
         if let Some(message) = place.as_ref().and_then(|any| any.downcast_ref::<T>()) {
             return Ok(message.clone());
         }

@@ -30,8 +30,10 @@
 
 mod calls;
 pub(crate) mod current;
+mod spawn;
 mod task;
 mod time;
+mod timers;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -46,7 +48,7 @@ pub use crate::host::Access;
 elsewhere! {
     pub use crate::host::{Host, NoHost};
 }
-pub use task::{JoinHandle, spawn};
+pub use spawn::{JoinHandle, spawn};
 pub use time::{Elapsed, Sleep, sleep, timeout};
 
 pub(crate) use calls::Polled;

@@ -90,6 +90,7 @@ mod host;
 mod identity;
 mod json;
 mod list;
+mod lock;
 pub mod log;
 #[doc(hidden)]
 pub mod message;

@@ -40,6 +40,7 @@
 
 mod app;
 mod drive;
+mod fixture;
 mod host;
 mod request;
 mod response;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::calls::Calls;
 use super::task::Spawned;
-use super::time::Timers;
+use super::timers::Timers;
 use crate::host::Access;
 use crate::log::Level;
 

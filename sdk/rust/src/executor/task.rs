@@ -1,21 +1,14 @@
-//! Tasks: what the executor polls, how it is woken, and `spawn`.
+//! Tasks: what the executor polls, and how it is woken.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Wake, Waker};
+use std::sync::{Arc, Mutex};
+use std::task::{Wake, Waker};
 
-use futures_util::future::FusedFuture;
-
-use super::current;
+use crate::lock::lock;
 
 type TaskFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// A mutex that nobody can poison for others: a panic ends the request as a whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// Tasks that were woken, in that order.
 #[derive(Debug, Default)]
@@ -53,7 +46,7 @@ impl Wake for TaskWaker {
 pub(crate) struct Handle {
     flag: Arc<TaskWaker>,
     waker: Waker,
-    /// See [`current::Depth`].
+    /// Of the deepest completion that the task has observed.
     pub(crate) depth: u16,
 }
 
@@ -82,76 +75,5 @@ pub(crate) struct Spawned {
 impl std::fmt::Debug for Spawned {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Spawned").field("depth", &self.depth).finish_non_exhaustive()
-    }
-}
-
-/// Runs `future` beside the handler.
-///
-/// It goes on by itself, also when the handle is dropped, but **not longer than the handler**: when the handler returns, what is
-/// left of the request is dropped. Await the handle if the work must be done.
-///
-/// `join!`, `join_all` and `FuturesUnordered` need no `spawn`: they run side by side anyway.
-///
-/// Outside of a request there is nobody to run the future, and the handle never becomes ready.
-pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
-    let join = Arc::new(Mutex::new(Join { output: None, waker: None }));
-    let end = Arc::clone(&join);
-    let future = Box::pin(async move {
-        let output = future.await;
-        let depth = current::with(|core| core.depth.deepest).unwrap_or_default();
-        let waker = {
-            let mut join = lock(&end);
-            join.output = Some((output, depth));
-            join.waker.take()
-        };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    });
-    current::with(|core| {
-        let depth = core.depth.now();
-        core.spawned.push(Spawned { future, depth });
-    });
-    JoinHandle { join: Some(join) }
-}
-
-#[derive(Debug)]
-struct Join<T> {
-    /// With the depth that the task had come to.
-    output: Option<(T, u16)>,
-    waker: Option<Waker>,
-}
-
-/// What a spawned task returns. Dropping it detaches the task. See [`spawn`].
-#[must_use = "await it if the work must be done: the task ends with the handler"]
-#[derive(Debug)]
-pub struct JoinHandle<T> {
-    join: Option<Arc<Mutex<Join<T>>>>,
-}
-
-impl<T> Future for JoinHandle<T> {
-    type Output = T;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
-        let Some(join) = &self.join else { return Poll::Pending };
-        let mut state = lock(join);
-        let Some((output, depth)) = state.output.take() else {
-            state.waker = Some(context.waker().clone());
-            return Poll::Pending;
-        };
-        drop(state);
-        self.join = None;
-        current::with(|core| core.depth.observe(depth));
-        Poll::Ready(output)
-    }
-}
-
-impl<T> FusedFuture for JoinHandle<T> {
-    fn is_terminated(&self) -> bool {
-        self.join.is_none()
     }
 }

@@ -2,38 +2,24 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use prost::Message;
 
-use super::host::{Line, Shared};
+use super::fixture::{Answer, Backend, Fixture};
+use super::host::Line;
 use super::request::TestRequest;
 use super::response::SentCall;
+use crate::lock::lock;
 use crate::{CallError, Method, Origin, Plugin};
 
-type Answer = Box<dyn Fn(&[u8]) -> Result<Vec<u8>, CallError> + Send + Sync>;
-
-/// How one method behaves.
-#[derive(Default)]
-pub(super) struct Backend {
-    pub(super) answer: Option<Answer>,
-    pub(super) latency: Duration,
-    pub(super) stalls: bool,
-    pub(super) origin: Option<Origin>,
-}
-
 /// A plugin with backends in memory. See the [module](super).
-pub struct App {
-    pub(super) plugin: Plugin,
-    pub(super) backends: BTreeMap<&'static str, Backend>,
-    pub(super) shared: Arc<Shared>,
-    pub(super) sent: Mutex<Vec<Vec<SentCall>>>,
-}
+pub struct App(Fixture);
 
 impl fmt::Debug for App {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("App").field("plugin", &self.plugin).finish_non_exhaustive()
+        f.debug_struct("App").field("plugin", &self.0.plugin).finish_non_exhaustive()
     }
 }
 
@@ -45,7 +31,7 @@ impl App {
     pub fn new(plugin: Plugin) -> Self {
         let faults = plugin.faults();
         assert!(faults.is_empty(), "{}", faults.join("; "));
-        Self { plugin, backends: BTreeMap::new(), shared: Arc::default(), sent: Mutex::default() }
+        Self(Fixture { plugin, backends: BTreeMap::new(), shared: Arc::default(), sent: Mutex::default() })
     }
 
     /// Answers calls of `method`. A call of a method that has no backend ends the test.
@@ -87,7 +73,7 @@ impl App {
 
     /// Sets a value of `[config]`.
     pub fn config(self, key: &str, value: &str) -> Self {
-        lock(&self.shared.config).insert(key.to_owned(), value.to_owned());
+        lock(&self.0.shared.config).insert(key.to_owned(), value.to_owned());
         self
     }
 
@@ -118,25 +104,21 @@ impl App {
 
     /// A request of any method.
     pub fn request(&self, method: &str, path: &str) -> TestRequest<'_> {
-        TestRequest::new(self, method, path)
+        TestRequest::new(&self.0, method, path)
     }
 
     /// The exchanges of all requests so far, each with its calls. [`TestResponse::exchanges`](super::TestResponse::exchanges) has
     /// those of one request.
     pub fn exchanges(&self) -> Vec<Vec<SentCall>> {
-        lock(&self.sent).clone()
+        lock(&self.0.sent).clone()
     }
 
     /// What has been logged so far.
     pub fn logs(&self) -> Vec<Line> {
-        lock(&self.shared.logs).clone()
+        lock(&self.0.shared.logs).clone()
     }
 
     fn entry<Req, Resp>(&mut self, method: Method<Req, Resp>) -> &mut Backend {
-        self.backends.entry(method.name()).or_default()
+        self.0.backends.entry(method.name()).or_default()
     }
-}
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

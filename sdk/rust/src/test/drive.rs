@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::app::{App, lock};
-use super::request::overdue;
+use super::fixture::Fixture;
 use super::response::{SentCall, TestResponse};
 use crate::call::OR_DEFAULT;
 use crate::executor::{CallHead, Completion, Exchange, Executor, Turn};
+use crate::lock::lock;
 use crate::{CallError, Code, Origin, Outcome, Problem};
 
 /// A reply on its way: when it is there, and what it is.
@@ -25,7 +25,7 @@ struct UnderWay {
     sent: Vec<Vec<SentCall>>,
 }
 
-pub(super) fn drive(app: &App, mut executor: Executor<Outcome>, deadline: Duration) -> TestResponse {
+pub(super) fn drive(fixture: &Fixture, mut executor: Executor<Outcome>, deadline: Duration) -> TestResponse {
     let mut under_way = UnderWay::default();
     let outcome = loop {
         executor.set_time(under_way.now);
@@ -33,14 +33,14 @@ pub(super) fn drive(app: &App, mut executor: Executor<Outcome>, deadline: Durati
             Turn::Done(outcome) => break outcome,
             Turn::Stuck => break Err(Problem::deadlock()),
             Turn::Exchange(wanted) => {
-                under_way.start(app, &wanted);
+                under_way.start(fixture, &wanted);
                 wanted.wait_ms.map(|ms| under_way.now + Duration::from_millis(u64::from(ms)))
             }
         };
         let first = under_way.due.values().map(|(at, ..)| *at).min();
         let Some(next) = first.into_iter().chain(wait).min().filter(|&next| next < deadline) else {
             under_way.now = deadline;
-            break Err(overdue());
+            break Err(Problem::gateway_timeout("the request took longer than its deadline"));
         };
         under_way.now = next;
         let finished: Vec<u32> =
@@ -51,27 +51,27 @@ pub(super) fn drive(app: &App, mut executor: Executor<Outcome>, deadline: Durati
             }
         }
     };
-    lock(&app.sent).extend(under_way.sent.iter().cloned());
+    lock(&fixture.sent).extend(under_way.sent.iter().cloned());
     TestResponse { outcome, exchanges: under_way.sent, elapsed: under_way.now }
 }
 
 impl UnderWay {
-    fn start(&mut self, app: &App, wanted: &Exchange<'_>) {
+    fn start(&mut self, fixture: &Fixture, wanted: &Exchange<'_>) {
         for &ticket in wanted.cancel {
             self.due.remove(&ticket);
             self.mark_cancelled(ticket);
         }
-        let calls: Vec<SentCall> = wanted.calls.iter().map(|head| self.call(app, head, wanted.messages)).collect();
+        let calls: Vec<SentCall> = wanted.calls.iter().map(|head| self.call(fixture, head, wanted.messages)).collect();
         if !calls.is_empty() {
             self.sent.push(calls);
         }
     }
 
     #[expect(clippy::panic, clippy::indexing_slicing, reason = "ends the test")]
-    fn call(&mut self, app: &App, head: &CallHead, messages: &[u8]) -> SentCall {
-        let method = app.plugin.methods()[head.method as usize];
+    fn call(&mut self, fixture: &Fixture, head: &CallHead, messages: &[u8]) -> SentCall {
+        let method = fixture.plugin.methods()[head.method as usize];
         let message = &messages[head.offset as usize..][..head.len as usize];
-        let backend = app.backends.get(method).filter(|backend| backend.stalls || backend.answer.is_some());
+        let backend = fixture.backends.get(method).filter(|backend| backend.stalls || backend.answer.is_some());
         let Some(backend) = backend else {
             panic!("`{method}` was called, but the test has no backend for it: add `.backend(.., |request| ..)`");
         };

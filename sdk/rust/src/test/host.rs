@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::app::lock;
 use crate::cache::Scope;
 use crate::executor::Host;
+use crate::lock::lock;
 use crate::log::Level;
 
 /// A line that a handler has logged.

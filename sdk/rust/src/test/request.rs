@@ -5,23 +5,23 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::app::App;
 use super::drive::drive;
+use super::fixture::Fixture;
 use super::host::TestHost;
 use super::response::TestResponse;
-use crate::{Endpoint, Identity, Problem, Request};
+use crate::{Endpoint, Identity, Request};
 
-/// A request, to be sent to an [`App`].
+/// A request, to be sent to an [`App`](super::App).
 #[must_use = "a request does nothing until `send`"]
 #[derive(Debug)]
 pub struct TestRequest<'a> {
-    app: &'a App,
+    fixture: &'a Fixture,
     method: String,
     request: Request,
 }
 
 impl<'a> TestRequest<'a> {
-    pub(super) fn new(app: &'a App, method: &str, path: &str) -> Self {
+    pub(super) fn new(fixture: &'a Fixture, method: &str, path: &str) -> Self {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let pairs = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -33,7 +33,7 @@ impl<'a> TestRequest<'a> {
             .with_client("test")
             .with_request_id("test")
             .with_deadline(Duration::from_secs(1));
-        Self { app, method: method.to_owned(), request }
+        Self { fixture, method: method.to_owned(), request }
     }
 
     /// Adds a query pair, not encoded.
@@ -82,7 +82,7 @@ impl<'a> TestRequest<'a> {
     /// If no endpoint of the plugin has this path, or if the handler calls a method that has no backend.
     #[expect(clippy::panic, reason = "ends the test")]
     pub fn send(mut self) -> TestResponse {
-        let endpoints = self.app.plugin.endpoints();
+        let endpoints = self.fixture.plugin.endpoints();
         let Some((endpoint, params)) = route(endpoints, &self.method, &self.request.path) else {
             let names: Vec<_> = endpoints.iter().map(Endpoint::name).collect();
             panic!("no endpoint for {} {}; there are {names:?}", self.method, self.request.path);
@@ -93,9 +93,9 @@ impl<'a> TestRequest<'a> {
             Some(identity) => (identity.subject.clone(), identity.tenant.clone().unwrap_or_default()),
             None => Default::default(),
         };
-        let host = TestHost { shared: Arc::clone(&self.app.shared), subject, tenant };
+        let host = TestHost { shared: Arc::clone(&self.fixture.shared), subject, tenant };
         let deadline = self.request.deadline;
-        drive(self.app, self.app.plugin.start(self.request, Arc::new(host)), deadline)
+        drive(self.fixture, self.fixture.plugin.start(self.request, Arc::new(host)), deadline)
     }
 }
 
@@ -141,11 +141,6 @@ fn decoded(text: &str) -> String {
         rest = if escaped.is_some() { tail.get(2..).unwrap_or_default() } else { tail };
     }
     String::from_utf8_lossy(&bytes).into_owned()
-}
-
-/// What the host answers when a request has used up its time.
-pub(super) fn overdue() -> Problem {
-    Problem::gateway_timeout("the request took longer than its deadline")
 }
 
 #[cfg(test)]
