@@ -1,5 +1,6 @@
 //! An endpoint's name: method and path template, `GET /films/{id}`.
 
+use crate::model::http_method;
 use http::Method;
 use std::{borrow::Cow, fmt, fmt::Write, str::FromStr};
 
@@ -37,14 +38,8 @@ pub enum BadEndpoint {
 
 impl EndpointName {
     pub fn new(method: &str, template: &str) -> Result<Self, BadEndpoint> {
-        let method = match method {
-            "GET" => Method::GET,
-            "POST" => Method::POST,
-            "PUT" => Method::PUT,
-            "PATCH" => Method::PATCH,
-            "DELETE" => Method::DELETE,
-            other => return Err(BadEndpoint::Method(other.chars().take(32).collect())),
-        };
+        let bad = || BadEndpoint::Method(method.chars().take(32).collect());
+        let method = http_method(method).ok_or_else(bad)?;
         Ok(Self { method, template: template.to_owned(), params: params(template)? })
     }
 

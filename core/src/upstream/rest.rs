@@ -9,7 +9,7 @@ mod query;
 
 use super::failed::{Failed, Pushback};
 use crate::{
-    model::{Code, Failure},
+    model::{Code, Failure, http_method},
     net::{HttpClient, HttpError},
     protojson,
 };
@@ -70,14 +70,7 @@ impl Rest {
     ) -> Result<Self, String> {
         let form = || format!("expected a method and a path, such as \"GET /v1/items/{{id}}\", found {text:?}");
         let (method, path) = text.split_once(' ').ok_or_else(form)?;
-        let method = match method {
-            "GET" => Method::GET,
-            "POST" => Method::POST,
-            "PUT" => Method::PUT,
-            "PATCH" => Method::PATCH,
-            "DELETE" => Method::DELETE,
-            _ => return Err(form()),
-        };
+        let method = http_method(method).ok_or_else(form)?;
         if !path.starts_with('/') {
             return Err(form());
         }

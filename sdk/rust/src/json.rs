@@ -274,56 +274,31 @@ impl Inside<'_> {
     }
 }
 
-impl ser::SerializeSeq for Inside<'_> {
-    type Ok = ();
-    type Error = Error;
+/// What is written value by value, or field by field, in whatever trait of serde.
+macro_rules! inside {
+    ($($kind:ident: $method:ident($($key:ident: $type:ty)?) is $own:ident;)+) => {$(
+        impl ser::$kind for Inside<'_> {
+            type Ok = ();
+            type Error = Error;
 
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
-        self.element(value)
-    }
+            fn $method<T: Serialize + ?Sized>(&mut self, $($key: $type,)? value: &T) -> Result<()> {
+                self.$own($($key,)? value)
+            }
 
-    fn end(self) -> Result<()> {
-        self.end()
-    }
+            fn end(self) -> Result<()> {
+                self.end()
+            }
+        }
+    )+};
 }
 
-impl ser::SerializeTuple for Inside<'_> {
-    type Ok = ();
-    type Error = Error;
-
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
-        self.element(value)
-    }
-
-    fn end(self) -> Result<()> {
-        self.end()
-    }
-}
-
-impl ser::SerializeTupleStruct for Inside<'_> {
-    type Ok = ();
-    type Error = Error;
-
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
-        self.element(value)
-    }
-
-    fn end(self) -> Result<()> {
-        self.end()
-    }
-}
-
-impl ser::SerializeTupleVariant for Inside<'_> {
-    type Ok = ();
-    type Error = Error;
-
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
-        self.element(value)
-    }
-
-    fn end(self) -> Result<()> {
-        self.end()
-    }
+inside! {
+    SerializeSeq: serialize_element() is element;
+    SerializeTuple: serialize_element() is element;
+    SerializeTupleStruct: serialize_field() is element;
+    SerializeTupleVariant: serialize_field() is element;
+    SerializeStruct: serialize_field(key: &'static str) is field;
+    SerializeStructVariant: serialize_field(key: &'static str) is field;
 }
 
 impl ser::SerializeMap for Inside<'_> {
@@ -349,32 +324,6 @@ impl ser::SerializeMap for Inside<'_> {
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
         self.out.push(b':');
         write(value, self.out)
-    }
-
-    fn end(self) -> Result<()> {
-        self.end()
-    }
-}
-
-impl ser::SerializeStruct for Inside<'_> {
-    type Ok = ();
-    type Error = Error;
-
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<()> {
-        self.field(key, value)
-    }
-
-    fn end(self) -> Result<()> {
-        self.end()
-    }
-}
-
-impl ser::SerializeStructVariant for Inside<'_> {
-    type Ok = ();
-    type Error = Error;
-
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<()> {
-        self.field(key, value)
     }
 
     fn end(self) -> Result<()> {
