@@ -1,25 +1,16 @@
 //! Whole responses, kept: found again by key, made once for all who ask at the same time, old ones served while one request makes a
 //! new one. What a key holds, and what may be kept, the gateway decides; what a response is, this module does not know.
 
-use crate::store::Store;
-use std::{
-    collections::HashMap,
-    fmt,
-    hash::Hash,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
-use tokio::{sync::watch, time::Instant};
+use crate::store::{Follower, Joined, Leader, SingleFlight, Store};
+use std::{fmt, hash::Hash, sync::Arc, time::Duration};
+use tokio::time::Instant;
 
 /// Responses by key, bounded by bytes.
 pub struct Responses<K, V> {
     kept: Store<K, Kept<V>>,
     /// Those that are being made now.
-    making: Mutex<HashMap<K, watch::Receiver<Made<V>>>>,
+    making: SingleFlight<K, Waited<V>>,
 }
-
-/// `None`: not yet.
-type Made<V> = Option<Waited<V>>;
 
 /// What came of waiting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,13 +46,12 @@ pub enum Found<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 's
 #[derive(Debug)]
 pub struct Maker<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> {
     responses: Arc<Responses<K, V>>,
-    key: K,
-    made: watch::Sender<Made<V>>,
+    leader: Leader<K, Waited<V>>,
 }
 
 /// Waits for what another one makes.
 #[derive(Debug)]
-pub struct Waiter<V>(watch::Receiver<Made<V>>);
+pub struct Waiter<V>(Follower<Waited<V>>);
 
 /// How long to keep a response: fresh, and then stale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +68,7 @@ where
     V: Clone + Send + Sync + 'static,
 {
     pub fn new(max_bytes: u64) -> Arc<Self> {
-        Arc::new(Self { kept: Store::new(max_bytes), making: Mutex::default() })
+        Arc::new(Self { kept: Store::new(max_bytes), making: SingleFlight::default() })
     }
 
     pub fn find(self: &Arc<Self>, key: &K) -> Found<K, V> {
@@ -98,19 +88,10 @@ where
     }
 
     fn start(self: &Arc<Self>, key: &K) -> Result<Maker<K, V>, Waiter<V>> {
-        let mut making = self.making();
-        if let Some(receiver) = making.get(key) {
-            return Err(Waiter(receiver.clone()));
+        match self.making.join(key) {
+            Joined::Leader(leader) => Ok(Maker { responses: self.clone(), leader }),
+            Joined::Follower(follower) => Err(Waiter(follower)),
         }
-        let (made, receiver) = watch::channel(None);
-        making.insert(key.clone(), receiver);
-        Ok(Maker { responses: self.clone(), key: key.clone(), made })
-    }
-}
-
-impl<K: Hash + Eq, V> Responses<K, V> {
-    fn making(&self) -> MutexGuard<'_, HashMap<K, watch::Receiver<Made<V>>>> {
-        self.making.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -119,24 +100,15 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Clone + Send + Sync + 'sta
     pub fn done(self, value: V, keep: Option<Keep>, shared: bool) {
         if let Some(Keep { ttl, stale, weight }) = keep {
             let kept = Kept { value: value.clone(), made_at: Instant::now(), ttl };
-            self.responses.kept.insert(self.key.clone(), kept, weight, ttl + stale);
+            self.responses.kept.insert(self.leader.key().clone(), kept, weight, ttl + stale);
         }
-        self.made.send_replace(Some(if shared { Waited::Shared(value) } else { Waited::NotShared }));
-    }
-}
-
-impl<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static> Drop for Maker<K, V> {
-    fn drop(&mut self) {
-        self.responses.making().remove(&self.key);
+        self.leader.land(if shared { Waited::Shared(value) } else { Waited::NotShared });
     }
 }
 
 impl<V: Clone> Waiter<V> {
-    pub async fn wait(mut self) -> Waited<V> {
-        match self.0.wait_for(Option::is_some).await {
-            Ok(made) => made.clone().unwrap_or(Waited::Nothing),
-            Err(_) => Waited::Nothing,
-        }
+    pub async fn wait(self) -> Waited<V> {
+        self.0.wait().await.unwrap_or(Waited::Nothing)
     }
 }
 

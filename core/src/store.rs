@@ -1,6 +1,7 @@
 //! The bounded store with a lifetime for each entry that lies under every cache of the host. moka is named here only.
 //!
-//! [`Generations`] beside it says which entries are no longer true.
+//! [`Generations`] beside it says which entries are no longer true, and [`SingleFlight`] lets those who miss the same thing at the same
+//! time wait for one.
 //!
 //! moka keeps time by the system's clock; tests pause tokio's. So each entry carries its own end of life, which every read checks;
 //! moka's expiry only frees memory early.
@@ -10,6 +11,7 @@ mod invalidations;
 mod marks;
 pub mod record;
 mod shared;
+mod single_flight;
 
 pub use generations::Generations;
 pub use invalidations::Invalidation;
@@ -18,6 +20,7 @@ pub use shared::{
     Note, Shared,
     claims::{Claim, Claimed, Keyed, Known},
 };
+pub use single_flight::{Follower, Joined, Leader, SingleFlight};
 
 use moka::{Expiry, sync::Cache};
 use std::{

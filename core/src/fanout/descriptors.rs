@@ -9,9 +9,9 @@ use super::{
 use crate::{
     artifact::{LARGEST_DESCRIPTORS, read_descriptors},
     settings::visible,
+    store::SingleFlight,
     upstream::Transport,
 };
-use futures_util::future::{BoxFuture, FutureExt, Shared};
 use prost_reflect::DescriptorPool;
 use std::{
     collections::HashMap,
@@ -21,12 +21,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// One look at a source, for all who wait for it.
-type Look = Shared<BoxFuture<'static, Result<DescriptorPool, String>>>;
-
-/// What was learnt and is being learnt, by the file or the service.
+/// What was learnt, and what is being learnt, by the file or the service.
 #[derive(Debug, Default)]
-pub(super) struct Descriptors(Mutex<HashMap<String, Look>>);
+pub(super) struct Descriptors {
+    learnt: Arc<Mutex<HashMap<String, DescriptorPool>>>,
+    looks: SingleFlight<String, Result<DescriptorPool, String>>,
+}
 
 impl Descriptors {
     /// The messages of `service`, if its backend has a source for them. No source is trusted more than an artifact: the same bounds hold.
@@ -42,27 +42,32 @@ impl Descriptors {
             DescriptorSource::File(path) => path.display().to_string(),
             DescriptorSource::Reflection => service.to_owned(),
         };
-        let look = || {
-            let (source, service, backend) = (given.source.clone(), service.to_owned(), config.name.clone());
-            let learning = learn(source, service, backend, backends.transport(&config.name).cloned());
-            // A task of its own: it gets on whoever gives up waiting, and a panic in it is a failure like others.
-            async { tokio::spawn(learning).await.map_err(|error| error.to_string())? }.boxed().shared()
-        };
-        let look = self.looks().entry(key.clone()).or_insert_with(look).clone();
-        let learnt = look.clone().await;
-        if learnt.is_err() {
-            // Who comes next looks again.
-            let mut looks = self.looks();
-            if looks.get(&key).is_some_and(|current| current.ptr_eq(&look)) {
-                looks.remove(&key);
-            }
+        let known = lock(&self.learnt).get(&key).cloned();
+        if known.is_some() {
+            return Ok(known);
         }
-        learnt.map(Some)
+        // It gets on whoever gives up waiting. After a failure, who comes next looks again.
+        let look = self.looks.run(&key, || {
+            let (source, service, backend) = (given.source.clone(), service.to_owned(), config.name.clone());
+            let transport = backends.transport(&config.name).cloned();
+            let (learnt, key) = (self.learnt.clone(), key.clone());
+            async move {
+                let known = lock(&learnt).get(&key).cloned();
+                if let Some(known) = known {
+                    return Ok(known);
+                }
+                let pool = learn(source, service, backend, transport).await?;
+                lock(&learnt).insert(key, pool.clone());
+                Ok(pool)
+            }
+        });
+        let unknown = || Err(format!("looking for descriptors of `{service}` ended without an answer"));
+        look.wait().await.unwrap_or_else(unknown).map(Some)
     }
+}
 
-    fn looks(&self) -> MutexGuard<'_, HashMap<String, Look>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn learn(

@@ -5,6 +5,10 @@
 //! kept, and that the backend was slow is learnt. Nobody's going away costs another one the answer.
 //!
 //! Whoever finds a load under way joins it only if its answer will be true for them, and has a fair part of its time before it.
+//!
+//! It is no [`SingleFlight`](crate::store::SingleFlight): one load may end many flights (a batch), some of them early; who joins is asked
+//! first whether the answer will be true for them; the last one to leave cancels the load; and outcomes are posted to the inboxes of
+//! requests, each with its own origin, instead of being awaited one by one.
 
 use super::{
     call::{Key, Origin, Outcome},

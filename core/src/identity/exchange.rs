@@ -11,18 +11,14 @@ use crate::{
     fanout::TokenExchange,
     model::{Code, Digest, Failure},
     net::{HttpClient, Response, Tls},
-    store::Store,
+    store::{SingleFlight, Store},
     telemetry::{ExchangeLabels, Metrics},
 };
-use futures_util::future::{BoxFuture, FutureExt, Shared};
+use futures_util::future::{BoxFuture, FutureExt};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// Largest answer that is read.
 const LARGEST: usize = 64 << 10;
@@ -44,7 +40,6 @@ const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_')
 type Outcome = Result<HeaderValue, Failure>;
 /// The caller's token, and for whom the other one is.
 type Key = (Digest, Arc<str>);
-type UnderWay = Shared<BoxFuture<'static, Outcome>>;
 
 /// Asks for tokens, and keeps them.
 #[derive(Debug, Clone)]
@@ -60,7 +55,7 @@ struct Inner {
     audiences: BTreeMap<String, Arc<str>>,
     scope: Option<String>,
     kept: Store<Key, Outcome>,
-    under_way: Mutex<HashMap<Key, UnderWay>>,
+    under_way: SingleFlight<Key, Outcome>,
     metrics: Metrics,
 }
 
@@ -99,34 +94,23 @@ impl Exchanger {
                 .collect(),
             scope: config.scope.clone(),
             kept: Store::new(KEPT_BYTES),
-            under_way: Mutex::default(),
+            under_way: SingleFlight::default(),
             metrics: metrics.clone(),
         })))
     }
 
-    /// The exchange of this key that is under way, or a new one. It goes on although nobody waits for it any more.
-    fn join_or_start(&self, key: &Key, subject_token: &str) -> UnderWay {
-        let mut under_way = self.0.under_way();
-        // One whose outcome is there already has ended badly, or is about to be taken away.
-        if let Some(exchange) = under_way.get(key).filter(|exchange| exchange.peek().is_none()) {
-            return exchange.clone();
-        }
-        let (this, own_key, token) = (self.0.clone(), key.clone(), subject_token.to_owned());
-        let task = tokio::spawn(async move {
-            let (outcome, lifetime) = this.ask(&token, &own_key.1).await;
-            let weight = 500 + outcome.as_ref().map_or(0, HeaderValue::len);
-            this.kept.insert(own_key.clone(), outcome.clone(), weight, lifetime);
-            this.under_way().remove(&own_key);
-            outcome
+    /// The outcome of the exchange of this key that is under way, or of a new one. It goes on although nobody waits for it any more.
+    async fn ask(&self, key: &Key, subject_token: &str) -> Outcome {
+        let under_way = self.0.under_way.run(key, || {
+            let (this, key, token) = (self.0.clone(), key.clone(), subject_token.to_owned());
+            async move {
+                let (outcome, lifetime) = this.ask(&token, &key.1).await;
+                let weight = 500 + outcome.as_ref().map_or(0, HeaderValue::len);
+                this.kept.insert(key, outcome.clone(), weight, lifetime);
+                outcome
+            }
         });
-        let exchange = task
-            .map(|ended| {
-                ended.unwrap_or_else(|error| Err(unavailable(&format!("it ended without an answer: {error}"))))
-            })
-            .boxed()
-            .shared();
-        under_way.insert(key.clone(), exchange.clone());
-        exchange
+        under_way.wait().await.unwrap_or_else(|| Err(unavailable("it ended without an answer")))
     }
 }
 
@@ -138,7 +122,7 @@ impl TokenExchange for Exchanger {
             let key: Key = (Digest::of(text.as_bytes()), audience);
             let (outcome, result) = match self.0.kept.get(&key) {
                 Some(outcome) => (outcome, "kept"),
-                None => (self.join_or_start(&key, text).await, "asked"),
+                None => (self.ask(&key, text).await, "asked"),
             };
             let result = if outcome.is_ok() { result } else { "failed" };
             let labels = ExchangeLabels { backend: backend.to_owned(), result: result.to_owned() };
@@ -150,10 +134,6 @@ impl TokenExchange for Exchanger {
 }
 
 impl Inner {
-    fn under_way(&self) -> MutexGuard<'_, HashMap<Key, UnderWay>> {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// One exchange, and for how long its outcome holds.
     async fn ask(&self, subject_token: &str, audience: &str) -> (Outcome, Duration) {
         let form = self.form(subject_token, audience);
