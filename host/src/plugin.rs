@@ -36,7 +36,7 @@ pub use crate::config::{limits::Config, plugins::Compiling};
 pub use bindings::{Identity, Problem, Request, Response};
 pub use compile::{
     CompileError, check_folder as check_compiled_folder,
-    helper::{HELPER_COMMANDS, ITSELF, Order, read as read_artifact, work as compile_artifact},
+    helper::{HELPER_COMMANDS, HelperAnswer, ITSELF, Order, read as read_artifact, work as compile_artifact},
     marker::Marker,
 };
 pub use engine::Runtime;

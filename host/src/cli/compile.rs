@@ -1,7 +1,7 @@
 //! `weft compile-artifact` and `weft read-artifact`: what a host starts to compile or read an artifact within bounds. Not for people.
 
-use super::Result;
-use crate::plugin::{self, Order};
+use super::{Failure, Result, print};
+use crate::plugin::{self, HelperAnswer, Order};
 use std::path::PathBuf;
 
 /// Compile one artifact within bounds; hosts start it by themselves
@@ -21,7 +21,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: Arguments) -> Result {
     let Arguments { name, out, memory } = arguments;
-    Ok(plugin::compile_artifact(&Order { name, out, memory })?)
+    answer(&plugin::compile_artifact(&Order { name, out, memory }))
 }
 
 /// Read one artifact within bounds; hosts start it by themselves
@@ -34,5 +34,11 @@ pub(super) struct Reading {
 }
 
 pub(super) fn read(arguments: &Reading) -> Result {
-    Ok(plugin::read_artifact(arguments.memory)?)
+    answer(&plugin::read_artifact(arguments.memory))
+}
+
+/// One line for the host.
+fn answer(answer: &HelperAnswer) -> Result {
+    print(&answer.to_json());
+    if *answer == HelperAnswer::Done { Ok(()) } else { Err(Failure::Told(1)) }
 }

@@ -1,10 +1,13 @@
 //! The helper process: `weft compile-artifact` reads a component from its standard input and leaves sealed code in a file. It bounds
-//! its own memory before it reads anything, works at low priority and dies with its host.
+//! its own memory before it reads anything, works at low priority and dies with its host. Its answer is one line of JSON on its standard
+//! output ([`HelperAnswer`]); what it writes elsewhere is for people.
 
 use super::{CompileError, compile};
 use crate::{artifact::Artifact, config::plugins::Compiling, settings::ByteSize};
 use rustix::process::{Resource, Rlimit, Signal, nice, set_parent_process_death_signal, setrlimit};
+use serde::{Deserialize, Serialize};
 use std::{
+    error::Error,
     io::{self, Read, Write},
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
@@ -37,19 +40,61 @@ pub struct Order {
     pub memory: u64,
 }
 
+/// What a helper tells its host, if it lives to tell it.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "kebab-case")]
+pub enum HelperAnswer {
+    Done,
+    /// It lies with the component.
+    Invalid {
+        reason: String,
+    },
+    OutOfMemory,
+    /// It lies with the helper, or with the folder that it writes to.
+    Failed {
+        reason: String,
+    },
+}
+
 /// The helper's own side: compiles what comes on standard input.
-pub fn work(order: &Order) -> Result<(), CompileError> {
+pub fn work(order: &Order) -> HelperAnswer {
     let here = |source: io::Error| CompileError::Io { path: order.out.clone(), source };
-    let component = receive(order.memory).map_err(here)?;
-    compile(&component, &order.name, &order.out)
+    let component = receive(order.memory).map_err(here);
+    HelperAnswer::of(component.and_then(|component| compile(&component, &order.name, &order.out)))
 }
 
 /// The helper's own side: reads what comes on standard input, as the host will. What is wrong with it is the host's to say; here it matters
 /// only that somebody has come through it.
-pub fn read(memory: u64) -> Result<(), CompileError> {
+pub fn read(memory: u64) -> HelperAnswer {
     let here = |source: io::Error| CompileError::Io { path: "standard input".into(), source };
-    drop(Artifact::parse(receive(memory).map_err(here)?.into()));
-    Ok(())
+    HelperAnswer::of(receive(memory).map_err(here).map(|artifact| drop(Artifact::parse(artifact.into()))))
+}
+
+impl HelperAnswer {
+    fn of(result: Result<(), CompileError>) -> Self {
+        match result {
+            Ok(()) => Self::Done,
+            Err(error) if is_out_of_memory(&error) => Self::OutOfMemory,
+            Err(CompileError::Invalid(reason)) => Self::Invalid { reason },
+            Err(error) => Self::Failed { reason: error.to_string() },
+        }
+    }
+
+    /// One line.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+fn is_out_of_memory(error: &CompileError) -> bool {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::OutOfMemory) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// All that comes on standard input, by a process that is bounded from here on.
@@ -93,32 +138,37 @@ fn run(mut command: Command, compiling: &Compiling, timeout: Duration, input: &[
     command.env_clear().env("RAYON_NUM_THREADS", compiling.at_once().to_string());
     // The allocator reserves a gigabyte ahead. What is only reserved must not count as used, and its complaints are no reasons.
     command.env("MIMALLOC_ARENA_EAGER_COMMIT", "0").env("MIMALLOC_SHOW_ERRORS", "0");
-    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(CompileError::NoHelper)?;
     let said = attend(&mut child, input, timeout);
     let status = child.wait().map_err(CompileError::NoHelper)?;
     match said {
         None => Err(CompileError::TooSlow(timeout)),
-        Some(_) if status.success() => Ok(()),
-        Some(said) => Err(reason(status, &said, compiling.memory)),
+        Some(said) => said.outcome(status, compiling.memory),
     }
 }
 
+/// What a helper has written until its end.
+#[derive(Debug, Default)]
+struct Said {
+    answer: Vec<u8>,
+    /// For people.
+    errors: Vec<u8>,
+}
+
 /// Feeds the helper and listens to it until it has ended; `None` if it had to be killed.
-fn attend(child: &mut Child, component: &[u8], timeout: Duration) -> Option<String> {
-    let (stdin, stderr) = (child.stdin.take(), child.stderr.take());
+fn attend(child: &mut Child, component: &[u8], timeout: Duration) -> Option<Said> {
+    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let (done, ended) = mpsc::channel();
     std::thread::scope(|scope| {
         // A helper that stops reading has something to say about it.
         scope.spawn(move || stdin.map(|mut stdin| stdin.write_all(component)));
         scope.spawn(move || {
-            let mut said = Vec::new();
-            if let Some(mut stderr) = stderr {
-                let _ = (&mut stderr).take(MOST_SAID).read_to_end(&mut said);
-                let _ = io::copy(&mut stderr, &mut io::sink());
-            }
+            let errors = scope.spawn(move || stderr.map(listen));
+            let answer = stdout.map(listen).unwrap_or_default();
+            let errors = errors.join().ok().flatten().unwrap_or_default();
             // Nobody waits any more if the time is over.
-            let _ = done.send(String::from_utf8_lossy(&said).into_owned());
+            let _ = done.send(Said { answer, errors });
         });
         let said = ended.recv_timeout(timeout).ok();
         if said.is_none() {
@@ -129,18 +179,31 @@ fn attend(child: &mut Child, component: &[u8], timeout: Duration) -> Option<Stri
     })
 }
 
-fn reason(status: ExitStatus, said: &str, memory: ByteSize) -> CompileError {
-    let said = said.trim().trim_start_matches("error: ");
-    let starved = ["memory allocation of", "Cannot allocate memory", "os error 12", "out of memory"];
-    // Killed, and not by us: the kernel was short of memory.
-    let was_killed = status.signal() == Some(Signal::KILL.as_raw());
-    if was_killed || starved.iter().any(|sign| said.contains(sign)) {
-        return CompileError::TooHungry(memory);
-    }
-    let invalid = CompileError::Invalid(String::new()).to_string();
-    match said.strip_prefix(&invalid).filter(|_| status.code() == Some(1)) {
-        Some(reason) => CompileError::Invalid(reason.to_owned()),
-        None => CompileError::Failed(status, said.lines().last().unwrap_or_default().to_owned()),
+/// All that comes, of which a bounded part is kept.
+fn listen(mut from: impl Read) -> Vec<u8> {
+    let mut said = Vec::new();
+    let _ = (&mut from).take(MOST_SAID).read_to_end(&mut said);
+    let _ = io::copy(&mut from, &mut io::sink());
+    said
+}
+
+impl Said {
+    fn outcome(&self, status: ExitStatus, memory: ByteSize) -> Result<(), CompileError> {
+        match serde_json::from_slice(&self.answer) {
+            Ok(HelperAnswer::Done) if status.success() => Ok(()),
+            Ok(HelperAnswer::Invalid { reason }) => Err(CompileError::Invalid(reason)),
+            Ok(HelperAnswer::OutOfMemory) => Err(CompileError::TooHungry(memory)),
+            Ok(HelperAnswer::Failed { reason }) => Err(CompileError::Failed(status, reason)),
+            // It has not lived to tell. Killed, and not by us: the kernel was short of memory. An allocation over the bound aborts, and so
+            // does a stack over its own.
+            _ if [Signal::KILL, Signal::ABORT].iter().any(|signal| status.signal() == Some(signal.as_raw())) => {
+                Err(CompileError::TooHungry(memory))
+            }
+            _ => {
+                let errors = String::from_utf8_lossy(&self.errors);
+                Err(CompileError::Failed(status, errors.trim().lines().last().unwrap_or_default().to_owned()))
+            }
+        }
     }
 }
 
@@ -166,21 +229,63 @@ mod tests {
             .map_or_else(|e| e.to_string(), |()| "done".into())
     }
 
+    /// A helper that reads all, and then does this.
+    fn said_after(script: &str) -> String {
+        said_of(&format!("cat > /dev/null; {script}"))
+    }
+
     #[test]
     fn failures_carry_their_reason() {
-        assert_eq!(said_of("cat > /dev/null"), "done");
-        assert_eq!(said_of("exec sleep 1000"), "compiling it took more than 2s (`compile-timeout` in [plugins])");
         let hungry = "compiling it needed more than 64 MiB of memory (`compile-memory` in [plugins])";
-        assert_eq!(said_of("echo memory allocation of 8 bytes failed >&2; kill -ABRT $$"), hungry);
+        let answer = |answer: HelperAnswer, code: u8| said_after(&format!("echo '{}'; exit {code}", answer.to_json()));
+        let reason = || "no such thing".to_owned();
+        assert_eq!(answer(HelperAnswer::Done, 0), "done");
+        assert_eq!(answer(HelperAnswer::OutOfMemory, 1), hungry);
+        assert_eq!(
+            answer(HelperAnswer::Invalid { reason: reason() }, 1),
+            "the component can't be compiled: no such thing"
+        );
+        let failed = answer(HelperAnswer::Failed { reason: reason() }, 1);
+        assert_eq!(failed, "the compiler failed (exit status: 1): no such thing");
+        assert_eq!(said_of("exec sleep 1000"), "compiling it took more than 2s (`compile-timeout` in [plugins])");
+        assert_eq!(said_of("kill -ABRT $$"), hungry);
         assert_eq!(said_of("kill -KILL $$"), hungry);
-        let invalid = "the component can't be compiled: no such thing";
-        assert_eq!(said_of(&format!("echo \"error: {invalid}\" >&2; exit 1")), invalid);
         let crash = said_of("echo first >&2; echo boom >&2; exit 101");
         assert!(crash.starts_with("the compiler failed") && crash.ends_with("boom"), "{crash}");
     }
 
     #[test]
+    fn what_is_written_for_people_decides_nothing() {
+        let done = HelperAnswer::Done.to_json();
+        assert_eq!(said_after(&format!("echo 'memory allocation of 8 bytes failed' >&2; echo '{done}'")), "done");
+        for (script, end) in [
+            ("echo 'memory allocation of 8 bytes failed' >&2; exit 1", "failed"),
+            ("echo 'the component can\\'t be compiled: x' >&2; exit 1", ""),
+            ("echo done; exit 0", ""),
+            ("exit 0", ""),
+        ] {
+            let said = said_after(script);
+            assert!(said.starts_with("the compiler failed (exit status: ") && said.ends_with(end), "{script}: {said}");
+        }
+        let lies = said_after(&format!("echo '{done}'; exit 3"));
+        assert!(lies.starts_with("the compiler failed (exit status: 3)"), "{lies}");
+    }
+
+    #[test]
+    fn what_the_system_has_no_memory_for_is_told_as_such() {
+        let full = io::Error::from(io::ErrorKind::OutOfMemory);
+        assert_eq!(
+            HelperAnswer::of(Err(CompileError::Io { path: "out".into(), source: full })),
+            HelperAnswer::OutOfMemory
+        );
+        let invalid = HelperAnswer::of(Err(CompileError::Invalid("\"x\"\ny".to_owned())));
+        assert_eq!(invalid.to_json().lines().count(), 1);
+        assert_eq!(serde_json::from_str::<HelperAnswer>(&invalid.to_json()).unwrap(), invalid);
+    }
+
+    #[test]
     fn a_helper_gets_nothing_of_the_hosts_environment() {
-        assert_eq!(said_of("cat > /dev/null; test -z \"$HOME$CARGO\""), "done");
+        let done = HelperAnswer::Done.to_json();
+        assert_eq!(said_after(&format!("test -z \"$HOME$CARGO\" && echo '{done}'")), "done");
     }
 }
