@@ -31,6 +31,16 @@ pub(super) struct Arguments {
 
 const REPOSITORY: &str = env!("CARGO_PKG_REPOSITORY");
 
+/// By the names that they get.
+const TEMPLATES: [(&str, &str); 6] = [
+    ("Cargo.toml", include_str!("../../templates/plugin/Cargo.toml.template")),
+    ("plugin.toml", include_str!("../../templates/plugin/plugin.toml")),
+    ("build.rs", include_str!("../../templates/plugin/build.rs")),
+    ("src/lib.rs", include_str!("../../templates/plugin/src/lib.rs")),
+    ("tests/greet.rs", include_str!("../../templates/plugin/tests/greet.rs")),
+    (".gitignore", include_str!("../../templates/plugin/gitignore")),
+];
+
 pub(super) fn run(arguments: &Arguments) -> Result {
     let name = &arguments.name;
     let fits = name.starts_with(|c: char| c.is_ascii_lowercase())
@@ -57,18 +67,10 @@ pub(super) fn run(arguments: &Arguments) -> Result {
     let parent = fs::canonicalize(&arguments.parent)
         .with_context(|| format!("{} can't be found", arguments.parent.display()))?;
     let standing = workspace::standing(&parent, name);
-    let files = [
-        ("Cargo.toml", cargo_toml(arguments, &standing)?),
-        ("plugin.toml", plugin_toml(arguments)),
-        ("build.rs", build_rs(arguments)?),
-        ("src/lib.rs", SOURCE.to_owned()),
-        ("tests/greet.rs", test(name)),
-        (".gitignore", "/target\n".to_owned()),
-    ];
     if arguments.protos.is_none() {
-        write(&folder.join("protos/README.md"), "The `.proto` files of the services that the plugin calls.\n")?;
+        write(&folder.join("protos/README.md"), include_str!("../../templates/plugin/protos-README.md.template"))?;
     }
-    for (file, text) in files {
+    for (file, text) in files(arguments, &standing)? {
         write(&folder.join(file), &text)?;
     }
     print(&format!(
@@ -124,92 +126,37 @@ fn sdk(arguments: &Arguments) -> anyhow::Result<[String; 2]> {
     }))
 }
 
-fn cargo_toml(arguments: &Arguments, standing: &Standing) -> anyhow::Result<String> {
+/// What stands in `host/templates/plugin`, with its words between `@` filled in.
+fn files(arguments: &Arguments, standing: &Standing) -> anyhow::Result<Vec<(&'static str, String)>> {
     let [sdk, build] = sdk(arguments)?;
-    // Who is no member of a workspace around is one of its own.
-    let workspace = if *standing == Standing::Member { "" } else { "\n[workspace]\n" };
-    Ok(format!(
-        "[package]\nname = \"{}\"\nversion = \"0.1.0\"\nedition = \"2024\"\npublish = false\n\n\
-         [lib]\ncrate-type = [\"cdylib\", \"rlib\"]\n\n\
-         [dependencies]\nweft-sdk = {sdk}\n\n[build-dependencies]\nweft-build = {build}\n{workspace}",
-        arguments.name
-    ))
-}
-
-fn plugin_toml(arguments: &Arguments) -> String {
-    format!(
-        r#"# What the host is told about this plugin. Which endpoints there are stands in the code; how they are treated stands here.
-
-[plugin]
-name = "{}"
-version = "0.1.0"
-client = "{}"
-
-[endpoint."GET /greetings/{{name}}"]
-auth = "none"                 # required (the default) | optional | none
-timeout = "800ms"
-
-# All that the plugin may call. For each method named here there is a typed client in the code.
-[calls]
-# "catalog.v1.Films" = ["GetFilm"]
-"#,
-        arguments.name, arguments.client
-    )
-}
-
-fn build_rs(arguments: &Arguments) -> anyhow::Result<String> {
     let protos = match &arguments.protos {
         Some(folder) => fs::canonicalize(folder).with_context(|| format!("{} can't be found", folder.display()))?,
         None => PathBuf::from("protos"),
     };
-    Ok(format!(
-        r#"//! Makes typed clients for what `[calls]` in plugin.toml grants.
-
-fn main() -> Result<(), weft_build::Error> {{
-    weft_build::protos(&[{protos:?}])
-}}
-"#
-    ))
+    let words = [
+        ("@NAME@", arguments.name.clone()),
+        ("@MODULE@", arguments.name.replace('-', "_")),
+        ("@CLIENT@", arguments.client.clone()),
+        ("@SDK@", sdk),
+        ("@BUILD@", build),
+        ("@PROTOS@", format!("{protos:?}")),
+        // Who is no member of a workspace around is one of its own.
+        ("@WORKSPACE@", if *standing == Standing::Member { String::new() } else { "\n[workspace]\n".to_owned() }),
+    ];
+    Ok(TEMPLATES.iter().map(|(file, template)| (*file, filled(template, &words))).collect())
 }
 
-const SOURCE: &str = r#"//! Greets whoever calls.
-
-use weft_sdk::prelude::*;
-
-weft_sdk::clients!();
-
-#[data]
-pub struct Greeting {
-    pub text: String,
-}
-
-/// Greets the one who is named in the path.
-#[get("/greetings/{name}")]
-async fn greet(Path(name): Path<String>) -> Result<Json<Greeting>> {
-    if name.len() > 100 {
-        return Err(Problem::invalid("path.name", "is longer than 100 bytes"));
+/// In one pass: what stands in a value is no word of the template.
+fn filled(template: &str, words: &[(&str, String)]) -> String {
+    let mut out = String::with_capacity(template.len());
+    let mut rest = template;
+    let first =
+        |text: &str| words.iter().filter_map(|word| text.find(word.0).map(|at| (at, word))).min_by_key(|found| found.0);
+    while let Some((at, (word, value))) = first(rest) {
+        let (before, after) = rest.split_at(at);
+        out.push_str(before);
+        out.push_str(value);
+        rest = after.strip_prefix(word).unwrap_or_default();
     }
-    Ok(Json(Greeting { text: format!("Hello, {name}!") }))
-}
-
-weft_sdk::plugin!(greet);
-"#;
-
-fn test(name: &str) -> String {
-    let module = name.replace('-', "_");
-    format!(
-        r#"//! The plugin as its clients see it, run natively.
-
-use {module}::Greeting;
-use weft_sdk::test::App;
-
-#[test]
-fn greets_by_name() {{
-    let app = App::new({module}::plugin());
-    let response = app.get("/greetings/ann").send();
-    assert_eq!(response.status(), 200);
-    assert_eq!(response.json::<Greeting>().text, "Hello, ann!");
-}}
-"#
-    )
+    out + rest
 }
