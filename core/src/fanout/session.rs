@@ -136,6 +136,11 @@ impl Session {
         }
     }
 
+    /// How many calls the request may make.
+    pub fn most_calls(&self) -> u32 {
+        self.limits.calls.most()
+    }
+
     /// Cached replies with this tag are true no more.
     pub fn invalidate(&self, tag: &str) {
         self.engine.loads.tiers.invalidate(&Invalidation::Tags(vec![tag.to_owned()]));

@@ -19,6 +19,8 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 const MOST_HANDLES: usize = 1_000;
 /// Bytes that one crossing may bring from the guest, at least.
 const LEAST_FUEL: usize = 8 << 20;
+/// Calls beyond the request's bound that fail one by one before the guest is stopped.
+const CALLS_TO_FAIL: u32 = 1_000;
 
 /// Why the host stopped a guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -51,7 +53,6 @@ pub(super) struct State {
     crossings: u32,
     calls: u32,
     messages: usize,
-    max_calls: u32,
     max_cpu: Duration,
     wasi: WasiCtx,
     table: ResourceTable,
@@ -75,8 +76,6 @@ pub(super) struct Blueprint {
     pub(super) invalidates: Arc<[String]>,
     pub(super) max_memory: Bound<ByteSize>,
     pub(super) max_cpu: Bound<Duration>,
-    /// Calls and cancellations of one request that are looked at at all. Those over the plugin's bound fail one by one up to here.
-    pub(super) max_calls: u32,
 }
 
 impl State {
@@ -97,7 +96,6 @@ impl State {
             crossings: 0,
             calls: 0,
             messages: 0,
-            max_calls: blueprint.max_calls,
             max_cpu: blueprint.max_cpu.most,
             wasi: wasi(blueprint.shared.senses, &speech),
             speech,
@@ -117,8 +115,10 @@ impl State {
     pub(super) fn count_calls(&mut self, calls: usize, bytes: usize) -> wasmtime::Result<()> {
         self.calls = self.calls.saturating_add(u32::try_from(calls).unwrap_or(u32::MAX));
         self.messages = self.messages.saturating_add(bytes);
-        if self.calls > self.max_calls {
-            return Err(Stop::Calls(self.max_calls).into());
+        // Each may be cancelled once. Those over the request's own bound fail one by one up to here.
+        let most = self.session.as_ref().map_or(0, Session::most_calls).saturating_mul(2).saturating_add(CALLS_TO_FAIL);
+        if self.calls > most {
+            return Err(Stop::Calls(most).into());
         }
         let most = self.shared.config.messages.as_usize();
         if self.messages > most { Err(Stop::Messages(most).into()) } else { Ok(()) }

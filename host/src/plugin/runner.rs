@@ -31,8 +31,6 @@ use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
 /// A reused instance serves between half of this and this many requests: authors can't come to rely on state that stays.
 const MOST_REUSES: u32 = 1_000;
-/// Calls beyond the plugin's bound that fail one by one before the guest is stopped.
-const CALLS_TO_FAIL: u32 = 1_000;
 
 /// One loaded plugin version.
 pub struct Plugin {
@@ -133,8 +131,6 @@ impl Plugin {
             invalidates: manifest.invalidates.clone().into(),
             max_memory: Bound::new("memory", manifest.limits.memory, ceiling.memory),
             max_cpu: Bound::new("cpu", manifest.limits.cpu, ceiling.cpu),
-            // Each may be cancelled once.
-            max_calls: manifest.limits.calls.min(ceiling.calls) * 2 + CALLS_TO_FAIL,
         };
         let share = (f64::from(ceiling.requests) * ceiling.plugin_share).ceil().max(1.0) as usize;
         let max_response = Bound::new("response", manifest.limits.response, ceiling.response);

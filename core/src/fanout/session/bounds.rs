@@ -33,6 +33,10 @@ impl MostCalls {
         calls <= self.most as usize
     }
 
+    pub(super) fn most(self) -> u32 {
+        self.most
+    }
+
     pub(super) fn whose(self) -> &'static str {
         if self.is_plugins { "plugin's `calls`" } else { "host's `calls`" }
     }
