@@ -5,7 +5,7 @@
 //! alone ([`loads`]) or in a batch ([`batcher`]) through the backend's transport, and puts the outcome into the [`inbox`] of all who wait
 //! for it.
 //!
-//! Arrows between the files go one way: `session → engine → batcher → loads → tiers → flight → plan → cache`, and `engine → registry →
+//! Arrows between the files go one way: `session → engine → batcher → loads → tiers → flight → plan → series`, and `engine → registry →
 //! {descriptors, plan}`. Only the session holds the whole engine; everything else holds the parts that it needs.
 //!
 //! Invariants:
@@ -23,7 +23,6 @@ mod call;
 mod config;
 mod descriptors;
 mod engine;
-mod explain;
 mod flight;
 mod inbox;
 mod loads;
@@ -32,13 +31,13 @@ mod plan;
 mod registry;
 mod rule;
 mod scope;
+mod series;
 mod session;
-mod stats;
 mod tags;
 mod tiers;
 mod token_exchange;
 
-pub use call::{Origin, Outcome, Trip};
+pub use call::Outcome;
 pub use config::{
     BackendConfig, BatchConfig, CacheConfig, Config, DescriptorSource, Given, MethodConfig, StreamConfig, TagConfig,
 };
@@ -47,7 +46,6 @@ pub use plan::{Plan, PlanError, Plans};
 pub use rule::propose;
 pub use scope::{Caller, Forward};
 pub use session::{Arena, Completion, Head, Instead, JsonOrProto, Limits, MostCalls, Session};
-pub use stats::{Degraded, Stats};
 pub use token_exchange::TokenExchange;
 
 #[cfg(test)]

@@ -12,6 +12,7 @@
 //! | [`responses`] | whole responses, kept and made once |
 //! | [`fanout`] | calls: scope, cache, coalescing, batching |
 //! | [`upstream`] | backends: endpoints, balancing, gRPC |
+//! | [`observe`] | what happens to a request as typed events, and who listens |
 //! | [`model`], [`protojson`], [`artifact`], [`store`], [`net`], [`settings`], [`telemetry`] | words, files and tools that all may use and that use none of the above |
 #![forbid(unsafe_code)]
 
@@ -21,6 +22,7 @@ pub mod fanout;
 pub mod identity;
 pub mod model;
 pub mod net;
+pub mod observe;
 pub mod protojson;
 pub mod responses;
 pub mod routing;

@@ -44,7 +44,7 @@ pub use rest::Rest;
 pub use set::{SetChange, SetRefused};
 pub use trouble::{LastError, Told};
 
-use crate::model::Deadline;
+use crate::{model::Deadline, observe::Audience};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::HeaderMap;
@@ -67,6 +67,8 @@ pub struct Outgoing {
     pub source: Option<SocketAddr>,
     /// Set where a stream is cut because the call's time ends.
     pub cut: Arc<AtomicBool>,
+    /// Who hears how it goes.
+    pub audience: Audience,
 }
 
 impl Outgoing {

@@ -17,6 +17,7 @@ use std::{
 use tokio::runtime::Runtime;
 use weft_core::{
     model::{Code, Deadline},
+    observe::Audience,
     telemetry::Metrics,
     upstream::{Method, Outgoing, Rest, StreamBounds, read_grpc},
 };
@@ -84,6 +85,7 @@ fn grpc_reply(status: StatusCode, head: HeaderMap, trailers: HeaderMap, body: &[
         deadline: Deadline::after(Duration::from_secs(1)),
         source: None,
         cut: Arc::default(),
+        audience: Audience::default(),
     };
     // A stream has a timer, which asks for a runtime though it never comes to its end here.
     let _inside = RUNTIME.enter();

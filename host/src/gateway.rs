@@ -35,11 +35,12 @@ use sharing::{Duty, Origin, Outcome, Way};
 
 use crate::{
     artifact::Auth,
-    fanout::{Engine, Limits, MostCalls, Session, Stats},
+    fanout::{Engine, Limits, MostCalls, Session},
     identity::{Peer, Verifier},
     model::{Deadline, Fault, Identity, Party, TraceContext},
     net::Subnet,
-    plugin::{Cost, Invocation},
+    observe::{Event, Listener, RequestObserver, Stats},
+    plugin::Invocation,
     release::{Endpoint, Release, Releases},
     routing::{self, Client, Clients, Found},
 };
@@ -113,9 +114,8 @@ pub struct Trail {
     pub endpoint: Option<Arc<Endpoint>>,
     /// Who called, once that is known.
     pub caller: Option<Arc<Identity>>,
-    pub stats: Option<Arc<Stats>>,
-    /// What the guest took; `None` where none ran to its end.
-    pub cost: Option<Cost>,
+    /// Who hears of its guest and its calls, where it has some of its own.
+    pub observer: Option<Arc<RequestObserver>>,
     /// What the answer carries whatever it is.
     pub headers: HeaderMap,
     /// It may differ by who calls: no other cache may keep it for others, unless the plugin says so.
@@ -123,6 +123,11 @@ pub struct Trail {
 }
 
 impl Trail {
+    /// The sums of its guest and its calls.
+    pub fn stats(&self) -> Option<&Stats> {
+        self.observer.as_ref().map(|observer| observer.stats())
+    }
+
     /// Each header by which the answer differs, once.
     fn vary_by<'a>(&mut self, names: impl Iterator<Item = &'a HeaderName>) {
         for name in names {
@@ -137,7 +142,7 @@ impl Trail {
 /// What a guest is to do.
 struct Job {
     given: Given,
-    stats: Arc<Stats>,
+    observer: Arc<RequestObserver>,
     /// For the log, whatever the guest is told.
     request_id: HeaderValue,
     trace: TraceContext,
@@ -148,14 +153,10 @@ struct Job {
 /// What came of it.
 struct Ran {
     outcome: Outcome,
-    cost: Option<Cost>,
     is_guests_own: bool,
     /// The guest had no turn, so nothing was done.
     never_ran: bool,
 }
-
-/// An outcome for the client, and what it took.
-type Ended = (Outcome, Option<Cost>);
 
 /// An endpoint and the values of its path's parameters.
 type Match = (Arc<Endpoint>, Vec<(String, String)>);
@@ -224,31 +225,26 @@ impl Gateway {
         if let Way::Answered(outcome) = way {
             return outcome;
         }
-        let stats = Arc::new(Stats::new(explains));
-        trail.stats = Some(stats.clone());
-        let job = Job { given, stats, request_id: request.request_id, trace: request.trace, place };
-        let (outcome, cost) = self.answer(job, begun, way, deadline, trail).await;
-        trail.cost = cost;
-        outcome
+        let observer = Arc::new(RequestObserver::new(explains));
+        trail.observer = Some(observer.clone());
+        let job = Job { given, observer, request_id: request.request_id, trace: request.trace, place };
+        self.answer(job, begun, way, deadline, trail).await
     }
 
     /// The guest runs, for this request or for all who wait for the same; its calls fan out through the session.
-    async fn answer(&self, job: Job, begun: Begun, way: Way, deadline: Deadline, trail: &mut Trail) -> Ended {
+    async fn answer(&self, job: Job, begun: Begun, way: Way, deadline: Deadline, trail: &mut Trail) -> Outcome {
         match (begun, way) {
             (Begun::First(slot), _) => to_its_end(answered(self.run(job, deadline), slot)).await,
             (_, Way::Make(duty)) => {
                 let made = tokio::time::timeout_at(deadline.instant(), to_its_end(self.shared(job, duty))).await;
-                made.unwrap_or_else(|_| (Err(faults::deadline()), None))
+                made.unwrap_or_else(|_| Err(faults::deadline()))
             }
             (_, Way::Renew(old, duty)) => {
-                trail.stats = None;
+                trail.observer = None;
                 tokio::spawn(self.shared(job, duty));
-                (old, None)
+                old
             }
-            _ => {
-                let Ran { outcome, cost, .. } = self.run(job, deadline).await;
-                (outcome, cost)
-            }
+            _ => self.run(job, deadline).await.outcome,
         }
     }
 
@@ -280,12 +276,12 @@ impl Gateway {
 
     /// The guest's run, and what its answer is for the client. Needs nothing that belongs to the connection.
     fn run(&self, job: Job, deadline: Deadline) -> BoxFuture<'static, Ran> {
-        let Job { given, stats, request_id, trace, place } = job;
+        let Job { given, observer, request_id, trace, place } = job;
         let (endpoint, granted) = (given.endpoint.clone(), self.granted_headers.clone());
         let (request, caller) = given.split(deadline, trace);
         let (plans, limits) = (endpoint.release.plans.clone(), self.limits(&endpoint.release));
         let (party, request_id) = (caller.party.clone(), request_id.to_str().unwrap_or_default().to_owned());
-        let session = Session::new(self.engine.clone(), plans, caller, deadline, limits, stats);
+        let session = Session::new(self.engine.clone(), plans, caller, deadline, limits, observer.clone());
         let invocation = Invocation { request, request_id, session, party, deadline };
         // On the heap: a response that is there already does not have the room for a guest made and moved for nothing.
         Box::pin(async move {
@@ -293,34 +289,34 @@ impl Gateway {
             let release = &endpoint.release;
             match release.plugin.handle(invocation).await {
                 Ok(answer) => {
-                    release.observe_cost(&answer.cost);
+                    (&**release, &*observer).on(&Event::GuestRan(answer.cost));
                     let outcome = match answer.result {
                         Ok(response) => output::reply(response, &endpoint.policy, &granted),
                         Err(problem) => Ok(output::problem(problem)),
                     };
-                    Ran { outcome, cost: Some(answer.cost), is_guests_own: true, never_ran: false }
+                    Ran { outcome, is_guests_own: true, never_ran: false }
                 }
                 Err(error) => {
                     let (is_guests_own, never_ran) = (error.is_guests_own(), error.never_ran());
-                    Ran { outcome: Err(faults::of_plugin(release, error)), cost: None, is_guests_own, never_ran }
+                    Ran { outcome: Err(faults::of_plugin(release, error)), is_guests_own, never_ran }
                 }
             }
         })
     }
 
     /// A response for all who ask for it. It has the endpoint's whole time, whatever is left of the one's who asked first.
-    fn shared(&self, job: Job, duty: Duty) -> impl Future<Output = Ended> + Send + use<> {
-        let (endpoint, stats) = (job.given.endpoint.clone(), job.stats.clone());
+    fn shared(&self, job: Job, duty: Duty) -> impl Future<Output = Outcome> + Send + use<> {
+        let (endpoint, observer) = (job.given.endpoint.clone(), job.observer.clone());
         let until = job.given.party.caller().map(|identity| identity.expires_at);
         let run = self.run(job, self.deadline(&endpoint));
         async move {
-            let Ran { outcome, cost, is_guests_own, .. } = run.await;
+            let Ran { outcome, is_guests_own, .. } = run.await;
             // What came of the host's state, or of its time, says nothing to those who wait: one of them tries itself.
             let outcome = match endpoint.policy.cache.as_ref().filter(|_| is_guests_own) {
-                Some(rule) => sharing::done(duty, outcome, rule, &stats, until),
+                Some(rule) => sharing::done(duty, outcome, rule, observer.stats(), until),
                 None => outcome,
             };
-            (sharing::told(outcome, &Origin::Made), cost)
+            sharing::told(outcome, &Origin::Made)
         }
     }
 
@@ -330,19 +326,19 @@ impl Gateway {
 }
 
 /// A write whose answer has to be kept.
-async fn answered(run: impl Future<Output = Ran>, mut slot: Slot) -> Ended {
+async fn answered(run: impl Future<Output = Ran>, mut slot: Slot) -> Outcome {
     slot.begins();
-    let Ran { outcome, cost, never_ran, .. } = run.await;
+    let Ran { outcome, never_ran, .. } = run.await;
     // A request that never got its turn did nothing, and may be tried again.
     if never_ran {
         slot.release().await;
     } else {
         slot.fill(outcome.clone()).await;
     }
-    (outcome, cost)
+    outcome
 }
 
 /// Runs what others wait for: it ends by itself, also when its caller has gone away or has no time left.
-async fn to_its_end(run: impl Future<Output = Ended> + Send + 'static) -> Ended {
-    tokio::spawn(run).await.unwrap_or_else(|error| (Err(faults::host(&error)), None))
+async fn to_its_end(run: impl Future<Output = Outcome> + Send + 'static) -> Outcome {
+    tokio::spawn(run).await.unwrap_or_else(|error| Err(faults::host(&error)))
 }

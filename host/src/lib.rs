@@ -14,6 +14,7 @@
 //! | [`plugin`] | running a guest: sandbox, limits, CPU time |
 //! | [`fanout`] * | calls: scope, cache, coalescing, batching |
 //! | [`upstream`] * | backends: endpoints, balancing, gRPC |
+//! | [`observe`] * | what happens to a request as typed events, and who listens |
 //! | [`app`] | puts the parts together, starts and stops them |
 //! | [`cli`], [`admin`] | what the operator says and sees |
 //! | [`config`] * | `weft.toml` as a whole |
@@ -44,5 +45,6 @@ pub mod plugin;
 pub mod release;
 
 pub use weft_core::{
-    artifact, config, fanout, identity, model, net, protojson, responses, routing, settings, store, telemetry, upstream,
+    artifact, config, fanout, identity, model, net, observe, protojson, responses, routing, settings, store, telemetry,
+    upstream,
 };

@@ -33,6 +33,7 @@ mod shelf;
 mod speech;
 
 pub use crate::config::{limits::Config, plugins::Compiling};
+pub use crate::observe::Cost;
 pub use bindings::{Identity, Problem, Request, Response};
 pub use compile::{
     CompileError, check_folder as check_compiled_folder,
@@ -42,7 +43,7 @@ pub use compile::{
 pub use engine::Runtime;
 pub use error::PluginError;
 pub use native::{Native, Natives};
-pub use runner::{Answer, Cost, Invocation, Plugin};
+pub use runner::{Answer, Invocation, Plugin};
 pub use senses::Senses;
 
 /// Runs the `describe` export of a component of world `describer` and returns its JSON. For `weft build`.

@@ -23,8 +23,8 @@ const LAYERS: [&[&str]; 16] = [
     &["identity", "responses", "routing"],
     &["fanout"],
     &["upstream"],
-    // For all; of these, `artifact` knows words of the model and how they are written as JSON, and all read their settings.
-    &["artifact"],
+    // For all; of these, `artifact` and `observe` know words of the model, `artifact` how they are written as JSON, and all read their settings.
+    &["artifact", "observe"],
     &["protojson"],
     &["model", "net", "store"],
     &["telemetry"],

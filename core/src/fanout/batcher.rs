@@ -14,7 +14,6 @@ use super::{
     plan::{BatchRule, Plan},
     scope::{ScopeKey, Scoped},
 };
-use crate::telemetry::Metrics;
 use bytes::Bytes;
 pub(super) use collector::Collector;
 use queue::{Queue, Queued};
@@ -26,20 +25,17 @@ use std::{
     },
     time::Duration,
 };
-use tokio::time::Instant;
 
 /// Batches of one queue that may be out before calls begin to gather.
 const BATCHES_UNDER_WAY: usize = 2;
 /// The part of a backend's learnt concurrency that one queue may use before its calls begin to gather.
 const SHARE_OF_LIMIT: usize = 8;
 const LONGEST_GATHERING: Duration = Duration::from_millis(2);
-const BETWEEN_WARNINGS: Duration = Duration::from_mins(1);
 
 /// What is under way of all methods that are batched.
 #[derive(Debug)]
 pub(super) struct Batcher {
     loads: Arc<Loads>,
-    metrics: Metrics,
     /// By the plan's number. They go when their plan does.
     methods: RwLock<HashMap<u32, Arc<BatchedMethod>>>,
 }
@@ -49,8 +45,6 @@ pub(super) struct Batcher {
 struct BatchedMethod {
     plan: Weak<Plan>,
     queues: Mutex<HashMap<QueueKey, Arc<Queue>>>,
-    /// When something odd about its replies was told last.
-    told: Mutex<Option<Instant>>,
     /// Average answer time of batches, in seconds, as the bits of an f64.
     round_trip: AtomicU64,
 }
@@ -67,8 +61,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Batcher {
-    pub(super) fn new(loads: Arc<Loads>, metrics: Metrics) -> Arc<Self> {
-        Arc::new(Self { loads, metrics, methods: RwLock::default() })
+    pub(super) fn new(loads: Arc<Loads>) -> Arc<Self> {
+        Arc::new(Self { loads, methods: RwLock::default() })
     }
 
     /// Puts all calls of one exchange into their queue at once, then lets the queue decide.
@@ -112,12 +106,7 @@ impl Batcher {
 
 impl BatchedMethod {
     fn new(plan: &Arc<Plan>) -> Self {
-        Self {
-            plan: Arc::downgrade(plan),
-            queues: Mutex::default(),
-            told: Mutex::default(),
-            round_trip: AtomicU64::new(0),
-        }
+        Self { plan: Arc::downgrade(plan), queues: Mutex::default(), round_trip: AtomicU64::new(0) }
     }
 
     fn remove_if_idle(&self, queue: &Arc<Queue>) {
@@ -125,17 +114,6 @@ impl BatchedMethod {
         if queue.is_idle() && queues.get(queue.key()).is_some_and(|current| Arc::ptr_eq(current, queue)) {
             queues.remove(queue.key());
         }
-    }
-
-    /// Whether it is time again to tell of something that many replies may have: once in a minute.
-    fn may_tell(&self) -> bool {
-        let mut told = lock(&self.told);
-        let now = Instant::now();
-        let may = told.is_none_or(|told| now.saturating_duration_since(told) >= BETWEEN_WARNINGS);
-        if may {
-            *told = Some(now);
-        }
-        may
     }
 
     /// How long calls gather while enough batches are out.

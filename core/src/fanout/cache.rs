@@ -8,8 +8,8 @@
 use super::{call::Key, config::CacheConfig};
 use crate::{
     model::{Code, Failure},
+    observe::Found,
     store::{Generations, Store},
-    telemetry::{CacheLabels, Counter, Metrics},
 };
 use bytes::Bytes;
 use std::{
@@ -170,32 +170,14 @@ impl EntityCache {
     }
 }
 
-/// One method's part of `weft_cache_lookups_total`.
-#[derive(Debug)]
-pub(super) struct CacheCounts {
-    pub(super) hit: Counter,
-    pub(super) stale: Counter,
-    pub(super) negative: Counter,
-    pub(super) miss: Counter,
-}
-
-impl CacheCounts {
-    pub(super) fn new(metrics: &Metrics, method: &str) -> Self {
-        let counter = |result: &str| {
-            let labels = CacheLabels { method: method.to_owned(), result: result.to_owned() };
-            metrics.cache_lookups.get_or_create_owned(&labels)
-        };
-        Self { hit: counter("hit"), stale: counter("stale"), negative: counter("negative"), miss: counter("miss") }
-    }
-
-    pub(super) fn count(&self, lookup: &Lookup) {
-        let counter = match lookup {
-            Lookup::Hit { stale: true, .. } => &self.stale,
-            Lookup::Hit { result: Err(_), .. } => &self.negative,
-            Lookup::Hit { .. } => &self.hit,
-            Lookup::Miss => &self.miss,
-        };
-        counter.inc();
+impl Lookup {
+    pub(super) fn found(&self) -> Found {
+        match self {
+            Self::Hit { stale: true, .. } => Found::Stale,
+            Self::Hit { result: Err(_), .. } => Found::Negative,
+            Self::Hit { .. } => Found::Hit,
+            Self::Miss => Found::Miss,
+        }
     }
 }
 

@@ -95,7 +95,7 @@ impl Engine {
         let known = before.map(|before| before.registry.known()).unwrap_or_default();
         let registry = Registry::new(backends, known, metrics.clone());
         let loads = Arc::new(Loads { flights: Arc::new(Flights::new()), tiers });
-        let batcher = Batcher::new(loads.clone(), metrics.clone());
+        let batcher = Batcher::new(loads.clone());
         Ok(Arc::new(Self { forward, loads, batcher, registry, metrics: metrics.clone() }))
     }
 

@@ -11,13 +11,13 @@
 //! requests, each with its own origin, instead of being awaited one by one.
 
 use super::{
-    call::{Key, Origin, Outcome},
+    call::{Key, Outcome},
     inbox::{Inbox, Post},
     plan::Plan,
-    stats::Stats,
 };
 use crate::{
     model::{Code, Deadline, Failure},
+    observe::{Audience, Origin, RequestObserver},
     store::Generations,
 };
 use bytes::Bytes;
@@ -98,7 +98,7 @@ pub(super) struct Waiter {
     pub(super) inbox: Arc<Inbox>,
     pub(super) ticket: u32,
     pub(super) deadline: Deadline,
-    pub(super) stats: Arc<Stats>,
+    pub(super) observer: Arc<RequestObserver>,
     pub(super) origin: Origin,
 }
 
@@ -189,9 +189,9 @@ impl Flight {
         self.plan.tags.of(&self.key.request)
     }
 
-    /// Of the requests that wait.
-    pub(super) fn stats(&self) -> Vec<Arc<Stats>> {
-        lock(&self.state).waiters.iter().map(|waiter| waiter.stats.clone()).collect()
+    /// Adds the requests that wait.
+    pub(super) fn invite(&self, audience: &mut Audience) {
+        lock(&self.state).waiters.iter().for_each(|waiter| audience.add(&waiter.observer));
     }
 }
 

@@ -1,7 +1,10 @@
 //! Where the outcomes of one request's calls arrive.
 
 use super::call::Outcome;
-use crate::model::{Code, Failure};
+use crate::{
+    model::{Code, Failure},
+    observe::RefusedBy,
+};
 use std::sync::{
     Arc, Mutex, PoisonError,
     atomic::{AtomicUsize, Ordering::Relaxed},
@@ -36,9 +39,6 @@ impl Drop for Post {
     }
 }
 
-/// Who refuses a reply that is over the bound of all replies of its request.
-pub(super) const REPLIES: &str = "bound of all replies";
-
 /// Many loads put in; the one session that owns it takes out.
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
@@ -68,7 +68,7 @@ impl Inbox {
         }
         let text = format!("the replies of this request have more than {} bytes together", self.most);
         let result = Err(Arc::new(Failure::new(Code::ResourceExhausted, text)));
-        Outcome { result, refused_by: Some(REPLIES), ..outcome }
+        Outcome { result, refused_by: Some(RefusedBy::RepliesBound), ..outcome }
     }
 
     pub(super) fn take(&self) -> Vec<(u32, Outcome)> {

@@ -1,19 +1,19 @@
 //! The way of one load: a flight is answered by the shared tier, or by a call of the method; what came is kept, and told to all who wait.
 
 use super::{
-    call::{Origin, Outcome, Trip},
+    call::Outcome,
     flight::{Flight, Flights, Load, LoadGuard, Unsent},
     inbox::Post,
     scope::Scoped,
-    stats::Counted,
     tiers::Tiers,
 };
 use crate::{
     model::{Code, Failure},
-    upstream::{Answer, Outgoing},
+    observe::{Audience, Event, Leaving, Listener, Origin, RefusedBy, Trip},
+    upstream::{Answer, Outgoing, Transport},
 };
 use bytes::Bytes;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::{runtime::Handle, task::AbortHandle, time::Instant};
 
 /// Loads under way, and where that is kept which they bring.
@@ -89,7 +89,8 @@ impl Loads {
 pub(super) async fn load_one(flight: &Flight, scoped: &Scoped) -> Loaded {
     let plan = &flight.plan;
     let Some(deadline) = flight.ends() else { return Loaded::unwanted() };
-    let counted = Counted::new(flight.stats());
+    let mut audience = Audience::default();
+    flight.invite(&mut audience);
     let outgoing = Outgoing {
         method: plan.method.clone(),
         message: flight.key.request.clone(),
@@ -97,13 +98,35 @@ pub(super) async fn load_one(flight: &Flight, scoped: &Scoped) -> Loaded {
         deadline,
         source: scoped.source,
         cut: Arc::default(),
+        audience,
     };
     let started = Instant::now();
-    let answer = plan.backend.call(outgoing).await;
-    counted.ended(&answer);
     let gathered = started.saturating_duration_since(flight.started);
-    let trip = Trip { via: plan.name.to_string(), keys: 1, gathered, started, ..Trip::ended(&answer) };
-    Loaded::of(answer, trip)
+    Leaves { keys: 1, gathered, started, alone: None }.send(&*plan.backend, outgoing).await
+}
+
+/// What is known of a call as it leaves the host.
+#[derive(Debug)]
+pub(super) struct Leaves {
+    pub(super) keys: usize,
+    pub(super) gathered: Duration,
+    pub(super) started: Instant,
+    pub(super) alone: Option<&'static str>,
+}
+
+impl Leaves {
+    /// Out and back, told to all whom it is for.
+    pub(super) async fn send(self, backend: &dyn Transport, outgoing: Outgoing) -> Loaded {
+        let Self { keys, gathered, started, alone } = self;
+        let (via, audience) = (outgoing.method.name.clone(), outgoing.audience.clone());
+        audience.on(&Event::Left(Leaving { via: &via, keys, requests: audience.len() }));
+        let Answer { result, attempts, endpoint, refused_by, sent, cut } = backend.call(outgoing).await;
+        let (failed, ended) = (result.as_ref().err().map(|failure| failure.code), Instant::now());
+        let trip = Trip { via, keys, attempts, endpoint, failed, refused_by, gathered, started, ended, alone };
+        let trip = Arc::new(trip);
+        audience.on(&Event::Back(&trip));
+        Loaded { result, trip: Some(trip), refused_by, sent, cut }
+    }
 }
 
 /// What a load brought.
@@ -112,29 +135,26 @@ pub(super) struct Loaded {
     pub(super) result: Result<Bytes, Failure>,
     pub(super) trip: Option<Arc<Trip>>,
     /// Who refused the call, where it was not sent.
-    pub(super) refused_by: Option<&'static str>,
+    pub(super) refused_by: Option<RefusedBy>,
+    /// It may have reached the backend.
+    pub(super) sent: bool,
     /// It is not all that there is, so it is not kept.
     pub(super) cut: bool,
 }
 
 impl Loaded {
-    pub(super) fn of(answer: Answer, trip: Trip) -> Self {
-        let Answer { result, refused_by, cut, .. } = answer;
-        Self { result, trip: Some(Arc::new(trip)), refused_by, cut }
-    }
-
     pub(super) fn unwanted() -> Self {
         let failure = Failure::new(Code::Cancelled, "nobody waits for the reply");
-        Self { result: Err(failure), trip: None, refused_by: None, cut: false }
+        Self { result: Err(failure), trip: None, refused_by: None, sent: false, cut: false }
     }
 
     /// The part of one item in what a batch brought.
     pub(super) fn part(&self, result: Result<Bytes, Failure>) -> Self {
-        Self { result, trip: self.trip.clone(), refused_by: None, cut: false }
+        Self { result, trip: self.trip.clone(), refused_by: None, sent: self.sent, cut: false }
     }
 
     pub(super) fn into_outcome(self) -> Outcome {
-        let Self { result, trip, refused_by, cut } = self;
+        let Self { result, trip, refused_by, cut, .. } = self;
         let origin = if refused_by.is_some() { Origin::Refused } else { Origin::Upstream };
         Outcome { trip, origin, refused_by, cut, ..Outcome::upstream(result.map_err(Arc::new)) }
     }

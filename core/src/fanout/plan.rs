@@ -3,12 +3,11 @@
 
 mod resolve;
 
-use super::{cache::CacheCounts, call::Origin, config::CacheConfig, tags::Tags};
+use super::{config::CacheConfig, series::MethodSeries, tags::Tags};
 use crate::{
     model::{Digest, Scope},
     settings::Place,
     store::Invalidation,
-    telemetry::{CallLabels, Counter, Metrics},
     upstream::{Method, Transport},
 };
 use bytes::Bytes;
@@ -30,33 +29,13 @@ pub struct Plan {
     pub(super) timeout: Duration,
     pub(super) cache: Option<CacheConfig>,
     pub(super) batch: Option<Arc<BatchRule>>,
-    pub(super) calls: CallCounts,
-    pub(super) lookups: CacheCounts,
+    pub(super) series: MethodSeries,
     /// Of its cached replies.
     pub(super) tags: Tags,
     /// What is true no more once it was done, where it is a write.
     pub(super) invalidates: Option<Tags>,
     /// Of everything that its replies depend on beside scope and request, for hosts to agree on.
     pub(super) shape: Digest,
-}
-
-/// The method's part of `weft_calls_total`.
-#[derive(Debug)]
-pub(super) struct CallCounts([Counter; 6]);
-
-impl CallCounts {
-    fn new(metrics: &Metrics, method: &str) -> Self {
-        Self(Origin::ALL.map(|origin| {
-            let labels = CallLabels { method: method.to_owned(), origin: origin.as_str().to_owned() };
-            metrics.calls.get_or_create_owned(&labels)
-        }))
-    }
-
-    pub(super) fn count(&self, origin: Origin, calls: u64) {
-        if let Some(counter) = self.0.get(origin as usize).filter(|_| calls > 0) {
-            counter.inc_by(calls);
-        }
-    }
 }
 
 /// How calls of a method become one.

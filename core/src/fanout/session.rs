@@ -20,10 +20,10 @@ use super::{
     inbox::Inbox,
     plan::{Plan, Plans},
     scope::{Caller, Scoped},
-    stats::Stats,
 };
 use crate::{
     model::{Code, Deadline, Failure},
+    observe::RequestObserver,
     store::Invalidation,
 };
 use bytes::Bytes;
@@ -67,7 +67,7 @@ pub struct Session {
     deadline: Deadline,
     limits: Limits,
     inbox: Arc<Inbox>,
-    stats: Arc<Stats>,
+    observer: Arc<RequestObserver>,
     calls: Tickets,
     /// When its last write had ended, or was given up.
     wrote: Option<Instant>,
@@ -117,7 +117,7 @@ impl Session {
         caller: Caller,
         deadline: Deadline,
         limits: Limits,
-        stats: Arc<Stats>,
+        observer: Arc<RequestObserver>,
     ) -> Self {
         Self {
             engine,
@@ -127,7 +127,7 @@ impl Session {
             deadline,
             limits,
             inbox: Arc::new(Inbox::new(limits.arena.saturating_mul(ARENAS))),
-            stats,
+            observer,
             calls: Tickets::default(),
             wrote: None,
             open: 0,

@@ -1,6 +1,7 @@
 //! The engine between a session and a scripted backend, in paused time.
 
 mod descriptors;
+mod events;
 mod guards;
 mod kit;
 mod plans;

@@ -4,12 +4,13 @@ mod entry;
 
 use super::{
     cache::{Ended, EntityCache},
-    call::{Key, Origin, Outcome},
+    call::{Key, Outcome},
     config::{CacheConfig, Config},
     flight::Flight,
 };
 use crate::{
     model::{Code, Digest, Failure},
+    observe::Origin,
     store::{Invalidation, Note, Put, Shared, Wanted},
     telemetry::{Metrics, TierLabels},
 };

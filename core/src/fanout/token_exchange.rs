@@ -5,6 +5,7 @@
 
 use crate::{
     model::{Code, Failure},
+    observe::RefusedBy,
     upstream::{Answer, Outgoing, Transport},
 };
 use futures_util::future::{BoxFuture, FutureExt};
@@ -34,7 +35,7 @@ impl Transport for Exchanging {
                 let exchanged = tokio::time::timeout_at(outgoing.deadline.instant(), exchange).await;
                 match exchanged.unwrap_or_else(|_| Err(late())) {
                     Ok(other) => drop(outgoing.metadata.insert(AUTHORIZATION, other)),
-                    Err(failure) => return Answer::refused(failure, "token exchange"),
+                    Err(failure) => return Answer::refused(failure, RefusedBy::TokenExchange),
                 }
             }
             self.inner.call(outgoing).await

@@ -10,7 +10,10 @@ use super::{
     failed::{Failed, Pushback},
     instance::UpstreamInstance,
 };
-use crate::model::{Code, Failure};
+use crate::{
+    model::{Code, Failure},
+    observe::{Attempt, AttemptKind, RefusedBy},
+};
 use bytes::Bytes;
 use futures_util::{
     future::{BoxFuture, FutureExt},
@@ -34,7 +37,7 @@ pub struct Answer {
     /// The endpoint of the attempt whose end was the call's.
     pub endpoint: Option<Arc<str>>,
     /// Who refused the call here, so that nothing was sent.
-    pub refused_by: Option<&'static str>,
+    pub refused_by: Option<RefusedBy>,
     /// Some attempt may have reached the backend, so that the call may have been done whatever came of it.
     pub sent: bool,
     /// A stream had not ended in the call's time; this is what had come of it.
@@ -47,7 +50,7 @@ impl Answer {
     }
 
     /// Nothing was sent.
-    pub fn refused(failure: Failure, by: &'static str) -> Self {
+    pub fn refused(failure: Failure, by: RefusedBy) -> Self {
         Self { refused_by: Some(by), ..Self::new(Err(failure), 0) }
     }
 }
@@ -93,7 +96,7 @@ pub(super) async fn run(backend: &Backend, outgoing: &Outgoing) -> Answer {
 impl Attempts<'_> {
     async fn run(&mut self) -> Result<Bytes, Failure> {
         let no_endpoint = || Failure::new(Code::Unavailable, "the backend has no endpoints");
-        if !self.launch() {
+        if !self.launch(AttemptKind::First) {
             return Err(no_endpoint());
         }
         let mut hedge_at = self.hedge_delay().map(|delay| Instant::now() + delay);
@@ -109,7 +112,7 @@ impl Attempts<'_> {
                 () = hedge => {
                     hedge_at = None;
                     if self.has_untried() && self.backend.budget.withdraw() {
-                        self.launch();
+                        self.launch(AttemptKind::Hedge);
                     }
                     continue;
                 }
@@ -126,7 +129,7 @@ impl Attempts<'_> {
             }
             let Some(pause) = self.pause_before_next(&failed) else { return Err(failed.failure) };
             tokio::time::sleep(pause).await;
-            if !self.launch() {
+            if !self.launch(AttemptKind::Retry) {
                 // None is left in the set by now.
                 return Err(failed.failure);
             }
@@ -144,7 +147,7 @@ impl Attempts<'_> {
     }
 
     /// Starts one attempt, on an instance of the newest set that was not tried, or on any when all were; `false`: there is none.
-    fn launch(&mut self) -> bool {
+    fn launch(&mut self, kind: AttemptKind) -> bool {
         let backend = self.backend;
         let set = backend.instances.load();
         let pick = |context| backend.picker.pick(&set, context);
@@ -153,10 +156,11 @@ impl Attempts<'_> {
         drop(set);
         self.tried.push(instance.clone());
         self.count += 1;
-        let outgoing = self.outgoing;
+        let (outgoing, number) = (self.outgoing, self.count);
         self.running.push(
             async move {
-                let result = instance.attempt(outgoing, backend.max_reply).await;
+                let attempt = Attempt { method: &outgoing.method.name, endpoint: &instance.address, number, kind };
+                let result = instance.attempt(outgoing, backend.max_reply, attempt).await;
                 backend.observe(&instance, result.as_ref().map(drop).map_err(|failed| &failed.failure));
                 (instance, result)
             }

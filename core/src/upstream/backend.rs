@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     model::{Code, Failure},
+    observe::RefusedBy,
     telemetry::{EndpointStates, Metrics},
 };
 use futures_util::future::BoxFuture;
@@ -149,17 +150,21 @@ impl Backend {
     async fn protected(&self, outgoing: Outgoing) -> Answer {
         let refused = |by, code, message| Answer::refused(Failure::new(code, message), by);
         if outgoing.deadline.has_passed() {
-            return refused("deadline", Code::DeadlineExceeded, "no time was left to make the call".to_owned());
+            return refused(
+                RefusedBy::Deadline,
+                Code::DeadlineExceeded,
+                "no time was left to make the call".to_owned(),
+            );
         }
         let Some(pending) = self.throttle.admit(outgoing.deadline.instant()) else {
             self.tell_refusal();
             let text = "the backend fails too often; the call was not sent";
-            return refused("throttle", Code::Unavailable, text.to_owned());
+            return refused(RefusedBy::Throttle, Code::Unavailable, text.to_owned());
         };
         let turn = tokio::time::timeout_at(outgoing.deadline.instant(), self.limiter.turn()).await;
         let Ok(Some(turn)) = turn else {
             let text = "the backend was busy for all of the call's time; the call was not sent";
-            return refused("concurrency limit", Code::DeadlineExceeded, text.to_owned());
+            return refused(RefusedBy::ConcurrencyLimit, Code::DeadlineExceeded, text.to_owned());
         };
         let since = Instant::now();
         let answer = attempt::run(self, &outgoing).await;

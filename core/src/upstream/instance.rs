@@ -9,7 +9,10 @@ use super::{
     rest::RestConnection,
     trouble::{Trouble, is_endpoints_own},
 };
-use crate::model::{Code, Failure};
+use crate::{
+    model::{Code, Failure},
+    observe::{Attempt, Event, Listener},
+};
 use bytes::Bytes;
 use http::Uri;
 use std::sync::{
@@ -75,15 +78,22 @@ impl UpstreamInstance {
     }
 
     /// One attempt. Ends by the call's deadline.
-    pub(super) async fn attempt(&self, outgoing: &Outgoing, max_reply: usize) -> Result<Bytes, Failed> {
+    pub(super) async fn attempt(
+        &self,
+        outgoing: &Outgoing,
+        max_reply: usize,
+        attempt: Attempt<'_>,
+    ) -> Result<Bytes, Failed> {
         let under_way = self.load.begin();
+        outgoing.audience.on(&Event::AttemptBegan(attempt));
         let deadline = outgoing.deadline.instant();
         let call = self.connection.unary(outgoing.clone(), max_reply);
         let late = || Err(Failed::new(Failure::new(Code::DeadlineExceeded, "no answer in time")));
         let result = tokio::time::timeout_at(deadline, call).await.unwrap_or_else(|_| late());
         let took = under_way.elapsed();
         under_way.end(matches!(&result, Err(failed) if is_endpoints_own(failed.failure.code)));
-        outgoing.method.observe(result.as_ref().err().map_or(Code::Ok, |failed| failed.failure.code), took);
+        let code = result.as_ref().err().map_or(Code::Ok, |failed| failed.failure.code);
+        (&*outgoing.method, &outgoing.audience).on(&Event::AttemptEnded { attempt, code, took });
         result
     }
 }

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     model::Deadline,
+    observe::Audience,
     settings::{Document, Mistakes},
     telemetry::Metrics,
 };
@@ -33,6 +34,7 @@ pub(super) fn backend(settings: &str, scripts: &[Script]) -> Backend {
 pub(super) fn outgoing(safe: bool, budget: Duration) -> Outgoing {
     Outgoing {
         cut: Arc::default(),
+        audience: Audience::default(),
         method: Arc::new(Method::new("b", "s.S/M", safe, None, &Metrics::default())),
         message: Bytes::new(),
         metadata: http::HeaderMap::new(),

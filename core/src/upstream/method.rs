@@ -3,10 +3,11 @@
 use super::{latency::Latency, rest::Rest};
 use crate::{
     model::Code,
+    observe::{Event, Listener},
     telemetry::{Counter, Histogram, Metrics, UpstreamLabels},
 };
 use http::uri::PathAndQuery;
-use std::{sync::OnceLock, time::Duration};
+use std::sync::{Arc, OnceLock};
 
 /// How much of a stream is taken. At the first bound it is cut, and what came so far is the reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,7 +15,7 @@ pub struct StreamBounds {
     pub items: usize,
     pub bytes: usize,
     /// `None`: the call's time, less a tenth for the way back.
-    pub time: Option<Duration>,
+    pub time: Option<std::time::Duration>,
     /// Whether each bound is told as a cut: where a list that is not whole is not what somebody has asked for.
     pub whole: bool,
 }
@@ -23,7 +24,7 @@ pub struct StreamBounds {
 #[derive(Debug)]
 pub struct Method {
     /// `catalog.v1.Films/GetFilm`.
-    pub name: String,
+    pub name: Arc<str>,
     /// `/catalog.v1.Films/GetFilm`.
     pub path: PathAndQuery,
     /// Whether it may be tried again and hedged.
@@ -43,7 +44,7 @@ impl Method {
         // Names come out of descriptors, which hold identifiers only; anything else can't be called.
         let path = PathAndQuery::try_from(format!("/{name}")).unwrap_or_else(|_| PathAndQuery::from_static("/"));
         Self {
-            name: name.to_owned(),
+            name: name.into(),
             path,
             safe,
             rest,
@@ -59,15 +60,18 @@ impl Method {
     pub fn streaming(self, stream: Option<StreamBounds>) -> Self {
         Self { stream, ..self }
     }
+}
 
-    /// Counts one call that left the host, by how it ended.
-    pub(super) fn observe(&self, code: Code, took: Duration) {
+impl Listener for Method {
+    /// Counts each attempt, by how it ended.
+    fn on(&self, event: &Event<'_>) {
+        let Event::AttemptEnded { code, took, .. } = *event else { return };
         if code == Code::Ok {
             self.latency.observe(took);
         }
         let Some(place) = self.by_code.get(code as usize) else { return };
         let (calls, seconds) = place.get_or_init(|| {
-            let (backend, method) = (self.backend.clone(), self.name.clone());
+            let (backend, method) = (self.backend.clone(), self.name.to_string());
             let labels = UpstreamLabels { backend, method, code: code.as_str().to_owned() };
             let calls = self.metrics.upstream_calls.get_or_create_owned(&labels);
             (calls, self.metrics.upstream_seconds.get_or_create_owned(&labels))

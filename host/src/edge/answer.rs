@@ -5,6 +5,7 @@ use crate::{
     artifact::Digest,
     gateway::{self, Reply, Trail},
     model::{Blame, Fault, Party, Scope, ShareKey},
+    observe::Stats,
     release::Observed,
     telemetry::LogCaller,
 };
@@ -127,7 +128,7 @@ fn problem(
 /// The parts of a good response that are less than they should be: `recommend.v1.Recommend/ForUser;how=fallback`. Made from what
 /// happened; a plugin has no say in it.
 fn degraded(trail: &Trail) -> Option<String> {
-    let parts = trail.stats.as_ref()?.degraded();
+    let parts = trail.stats()?.degraded();
     let parts: Vec<_> = parts.iter().map(|(method, how)| format!("{method};how={}", how.as_str())).collect();
     (!parts.is_empty()).then(|| parts.join(", "))
 }
@@ -138,8 +139,8 @@ fn timing(trail: &Trail, took: Duration) -> String {
     let mut text = String::with_capacity(128);
     let (whole, part) = millis(took);
     let _ = write!(text, "total;dur={whole}.{part:02}");
-    if let Some(stats) = &trail.stats {
-        let (whole, part) = millis(trail.cost.unwrap_or_default().cpu);
+    if let Some(stats) = trail.stats() {
+        let (whole, part) = millis(stats.guest_cpu());
         let _ = write!(
             text,
             ", guest;dur={whole}.{part:02}, calls;desc=\"{} made, {} upstream{}{}, {} cached, depth {}\"",
@@ -178,14 +179,14 @@ pub(super) struct Over<'a> {
 /// Counts the request, and writes its one line.
 pub(super) fn record(head: &Head, trail: &Trail, names: LogCaller, over: &Over<'_>) {
     let Over { status, fault, took, .. } = *over;
-    let stats = trail.stats.as_ref();
+    let stats = trail.stats();
     if let Some(found) = &trail.endpoint {
         found.observe(&Observed {
             status,
             took,
-            calls: stats.map_or(0, |stats| stats.calls()),
-            upstream: stats.map_or(0, |stats| stats.upstream()),
-            depth: stats.map_or(0, |stats| stats.depth()),
+            calls: stats.map_or(0, Stats::calls),
+            upstream: stats.map_or(0, Stats::upstream),
+            depth: stats.map_or(0, Stats::depth),
             degraded: status.is_success() && stats.is_some_and(|stats| !stats.degraded().is_empty()),
         });
     }
@@ -202,7 +203,7 @@ fn write_line(head: &Head, trail: &Trail, names: LogCaller, over: &Over<'_>) {
     let version = found.map(|found| display(&found.release.version));
     let (client, caller) = (trail.client.as_deref(), caller(trail, names));
     let address = head.source.map(display);
-    let upstream = trail.stats.as_ref().map(|stats| stats.upstream());
+    let upstream = trail.stats().map(Stats::upstream);
     let cache = over.cache.and_then(|cache| cache.to_str().ok());
     let degraded = degraded(trail).filter(|_| over.status.is_success());
     let request_id = head.request_id.to_str().unwrap_or_default();

@@ -11,8 +11,9 @@ type Ended = (StatusCode, Option<Fault>);
 /// The answer as it is; or, where its calls were recorded, what became of it and of them, and beside that the status and the fault that
 /// the request has ended with.
 pub fn explained(result: Result<Reply, Fault>, trail: &Trail) -> (Result<Reply, Fault>, Option<Ended>) {
-    let Some(stats) = trail.stats.as_ref() else { return (result, None) };
-    let Some(mut explanation) = stats.explanation() else { return (result, None) };
+    let Some(observer) = trail.observer.as_ref() else { return (result, None) };
+    let Some(mut explanation) = observer.explanation() else { return (result, None) };
+    let stats = observer.stats();
     let (status, detail, fault) = match result {
         Ok(Reply { status, body: Body::Problem { detail, .. }, .. }) => (status, Some(detail), None),
         Ok(reply) => (reply.status, None, None),
@@ -26,7 +27,7 @@ pub fn explained(result: Result<Reply, Fault>, trail: &Trail) -> (Result<Reply, 
         "plugin": endpoint.map(|endpoint| format!("{} {}", endpoint.release.name, endpoint.release.version)),
         "status": status.as_u16(),
         "detail": &detail,
-        "guest_cpu_ms": trail.cost.unwrap_or_default().cpu.as_secs_f64() * 1e3,
+        "guest_cpu_ms": stats.guest_cpu().as_secs_f64() * 1e3,
         "calls": stats.calls(), "depth": stats.depth(), "upstream_calls": stats.upstream(), "cache_hits": stats.cached(),
         "retries": stats.retries(), "refused": stats.refused(), "failed": stats.failed(), "bytes": stats.bytes(), "degraded": degraded,
     });

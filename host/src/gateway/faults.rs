@@ -2,6 +2,7 @@
 
 use crate::{
     model::{Blame, Fault},
+    observe::{Event, Listener},
     plugin::PluginError,
     release::Release,
     settings::Rate,
@@ -72,7 +73,7 @@ pub(super) fn of_plugin(release: &Release, error: PluginError) -> Fault {
         PluginError::Start(_) => (Blame::Guest, StatusCode::BAD_GATEWAY, "the plugin can't be started"),
     };
     if matches!(error, PluginError::Trapped(_) | PluginError::Memory(_) | PluginError::Start(_)) {
-        release.count_trap();
+        release.on(&Event::GuestCrashed);
     }
     let detail = match error.bound() {
         Some(bound) => format!("{detail} ({bound})"),

@@ -3,8 +3,8 @@
 use super::{Body, Reply, faults, weak_tag};
 use crate::{
     artifact::{Digest, ResponseCache},
-    fanout::Stats,
     model::{Deadline, Fault, Scope},
+    observe::Stats,
     responses::{Found, Keep, Maker, Responses, Waited},
 };
 use http::{HeaderName, HeaderValue, StatusCode, header};

@@ -50,7 +50,7 @@ pub(super) struct State {
     /// The clock of the plugins' cache when the request began.
     pub(super) since: u64,
     /// What the request has asked for so far.
-    crossings: u32,
+    pub(super) crossings: u32,
     calls: u32,
     messages: usize,
     max_cpu: Duration,

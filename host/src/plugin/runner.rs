@@ -17,6 +17,7 @@ use crate::{
     artifact::{Artifact, Digest, Isolation},
     fanout::Session,
     model::{Deadline, Party},
+    observe::Cost,
     settings::ByteSize,
 };
 use std::{
@@ -25,7 +26,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
@@ -97,17 +98,6 @@ pub struct Invocation {
 pub struct Answer {
     pub result: Result<Response, Problem>,
     pub cost: Cost,
-}
-
-/// What a request took of the host.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Cost {
-    /// CPU time of the guest, and of the host on its behalf.
-    pub cpu: Duration,
-    /// Bytes of linear memory at the end.
-    pub memory: usize,
-    /// How long it waited for its turn.
-    pub queued: Duration,
 }
 
 impl Plugin {
@@ -260,7 +250,8 @@ impl Makings {
         // Calls still under way end with the request.
         state.session = None;
         state.party = Party::Anyone;
-        let (cpu, memory) = (meter.spent(), state.limiter.memory());
+        let cost =
+            Cost { cpu: meter.spent(), memory: state.limiter.memory(), crossings: state.crossings, ..Cost::default() };
         let result =
             outcome.map_err(|error| self.blueprint.reason(&error, state, PluginError::Trapped, self.max_response))?;
         let size = match &result {
@@ -273,7 +264,7 @@ impl Makings {
         if size > self.max_response.most.as_usize() {
             return Err(PluginError::TooLarge { size: Some(size), limit: self.max_response });
         }
-        Ok(Answer { result, cost: Cost { cpu, memory, queued: Duration::ZERO } })
+        Ok(Answer { result, cost })
     }
 }
 

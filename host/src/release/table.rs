@@ -8,7 +8,8 @@ use super::{
 use crate::{
     artifact::{Artifact, Digest, EndpointName, EndpointPolicy, Limits},
     fanout::Plans,
-    plugin::{Cost, Plugin},
+    observe::{Event, Listener},
+    plugin::Plugin,
     routing::Routes,
     telemetry::{Counter, EndpointLabels, Gauge, Histogram, Metrics, Past, PluginLabels, RequestLabels, Statuses},
 };
@@ -112,19 +113,6 @@ impl Release {
         self.metrics.depth.observe(f64::from(observed.depth));
     }
 
-    /// A guest has run to its end, whether somebody waits for its answer or not.
-    pub fn observe_cost(&self, cost: &Cost) {
-        self.metrics.cpu.observe(cost.cpu.as_secs_f64());
-        self.metrics.queue.observe(cost.queued.as_secs_f64());
-        let most = self.tally.add_cost(cost);
-        self.metrics.memory.set(i64::try_from(most).unwrap_or(i64::MAX));
-    }
-
-    pub fn count_trap(&self) {
-        self.tally.traps.fetch_add(1, Relaxed);
-        self.metrics.traps.inc();
-    }
-
     /// What it has done and cost so far.
     pub fn sums(&self) -> Sums {
         self.tally.sums()
@@ -151,6 +139,25 @@ impl Release {
 
     pub(super) fn labels(&self) -> PluginLabels {
         PluginLabels { plugin: self.name.clone(), version: self.version.to_string() }
+    }
+}
+
+/// Of guests, whether somebody waits for their answers or not.
+impl Listener for Release {
+    fn on(&self, event: &Event<'_>) {
+        match event {
+            Event::GuestRan(cost) => {
+                self.metrics.cpu.observe(cost.cpu.as_secs_f64());
+                self.metrics.queue.observe(cost.queued.as_secs_f64());
+                let most = self.tally.add_cost(cost);
+                self.metrics.memory.set(i64::try_from(most).unwrap_or(i64::MAX));
+            }
+            Event::GuestCrashed => {
+                self.tally.traps.fetch_add(1, Relaxed);
+                self.metrics.traps.inc();
+            }
+            _ => {}
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What one release has done and cost, in sums: for people who look at it now. Metrics tell the same over time.
 
-use crate::plugin::Cost;
+use crate::observe::Cost;
 use http::StatusCode;
 use serde::Serialize;
 use std::{

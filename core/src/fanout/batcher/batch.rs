@@ -3,14 +3,12 @@
 use super::{Batcher, Common, Stop, flights};
 use crate::{
     fanout::{
-        call::Trip,
         flight::{Flight, Load, LoadGuard},
         inbox::Post,
-        loads::{Loaded, load_one, spawn},
-        stats::Counted,
+        loads::{Leaves, Loaded, load_one, spawn},
     },
     model::{Code, Failure},
-    telemetry::CacheLabels,
+    observe::{Audience, Event, Listener, OddReply, Oddity},
     upstream::Outgoing,
 };
 use bytes::Bytes;
@@ -21,7 +19,7 @@ use futures_util::{
 };
 use std::sync::Arc;
 use tokio::time::Instant;
-use weft_wire::{BadReply, Item, KeyValue};
+use weft_wire::{Item, KeyValue};
 
 /// Calls of one batch that could not be split which are out at once.
 const ALONE_AT_ONCE: usize = 16;
@@ -84,7 +82,8 @@ impl<'a> Sender<'a> {
             if stops.is_empty() {
                 return;
             }
-            self.batcher.metrics.batch_size.observe(stops.len() as f64);
+            let plan = &self.common.plan;
+            plan.series.on(&Event::Gathered { method: &plan.name, keys: stops.len() });
             if stops.len() == 1 {
                 return self.one_by_one(stops).await;
             }
@@ -138,7 +137,8 @@ impl<'a> Sender<'a> {
         let Some(deadline) = flights(stops).filter_map(|flight| flight.ends()).max() else {
             return Loaded::unwanted();
         };
-        let counted = Counted::new(flights(stops).flat_map(|flight| flight.stats()));
+        let mut audience = Audience::default();
+        flights(stops).for_each(|flight| flight.invite(&mut audience));
         let message = rule.rule.merge(&key.rest, keys);
         let started = Instant::now();
         let gathered = flights(stops).map(|flight| started.saturating_duration_since(flight.started)).max();
@@ -149,13 +149,12 @@ impl<'a> Sender<'a> {
             deadline,
             source: scoped.source,
             cut: Arc::default(),
+            audience,
         };
-        let answer = plan.backend.call(outgoing).await;
-        counted.ended(&answer);
+        let leaves = Leaves { keys: stops.len(), gathered: gathered.unwrap_or_default(), started, alone: None };
+        let loaded = leaves.send(&*plan.backend, outgoing).await;
         method.observe_round_trip(started.elapsed());
-        let (via, gathered) = (rule.method.name.clone(), gathered.unwrap_or_default());
-        let trip = Trip { via, keys: stops.len(), gathered, started, ..Trip::ended(&answer) };
-        Loaded::of(answer, trip)
+        loaded
     }
 
     /// Gives back those of which the reply says that they are elsewhere; all of them as an error, where it can't be split.
@@ -170,7 +169,7 @@ impl<'a> Sender<'a> {
         let items = match split {
             Ok(items) => items,
             Err(error) => {
-                self.tell_of_a_bad_reply(error, keys.len());
+                self.report(Oddity::Unsplittable(error), keys.len());
                 return Err(stops);
             }
         };
@@ -197,45 +196,19 @@ impl<'a> Sender<'a> {
         Ok(elsewhere)
     }
 
-    fn tell_of_a_bad_reply(self, error: BadReply, keys: usize) {
-        let (method, via) = (&*self.common.plan.name, &self.common.rule.method.name);
-        self.count("unsplittable");
-        if self.common.method.may_tell() {
-            tracing::warn!(
-                method, %via, keys, %error,
-                "a batch reply can't be split into single replies, so each is asked for alone: see whether the batch rule fits the backend"
-            );
-        }
-    }
-
-    /// Tells of replies that leave something out, and at the same time say that it may be there.
+    /// Replies that leave something out, and at the same time say that it may be there.
     fn look_for_oddities(self, (reply, items): (&Bytes, &[Item]), keys: &[KeyValue]) {
-        let rule = &self.common.rule;
         let is_cut = items.contains(&Item::Elsewhere);
-        let strays = if items.contains(&Item::Missing) { rule.rule.strays(reply, keys) } else { 0 };
-        let (method, via) = (&*self.common.plan.name, &self.common.rule.method.name);
-        if is_cut {
-            self.count("cut-short");
-        }
-        if strays > 0 {
-            self.count("other-keys");
-        }
-        if (is_cut || strays > 0) && self.common.method.may_tell() {
-            tracing::warn!(
-                method, %via, keys = keys.len(), is_cut, strays,
-                "a batch reply leaves keys out: {}",
-                if is_cut {
-                    "it goes on elsewhere (a next page, or a stream that was cut), so they are asked for again in smaller batches; lower `max`, or raise the backend's page size or the bounds of `stream`"
-                } else {
-                    "it has items of other keys, which may be the same ones spelt otherwise; they are told as NOT_FOUND"
-                }
-            );
+        let rule = &self.common.rule.rule;
+        let strays = if items.contains(&Item::Missing) { rule.strays(reply, keys) } else { 0 };
+        if is_cut || strays > 0 {
+            self.report(Oddity::LeavesOut { is_cut, strays }, keys.len());
         }
     }
 
-    fn count(self, what: &str) {
-        let labels = CacheLabels { method: self.common.plan.name.to_string(), result: what.to_owned() };
-        self.batcher.metrics.batch_oddities.get_or_create(&labels).inc();
+    fn report(self, oddity: Oddity, keys: usize) {
+        let Common { plan, rule, .. } = self.common;
+        plan.series.on(&Event::OddReply(OddReply { method: &plan.name, via: &rule.method.name, keys, oddity }));
     }
 }
 

@@ -1,11 +1,11 @@
 //! What is made of a method when a release is loaded.
 
-use super::{BatchRule, CallCounts, Plan, PlanError};
+use super::{BatchRule, Plan, PlanError};
 use crate::{
     fanout::{
-        cache::CacheCounts,
         config::{BackendConfig, BatchConfig, MethodConfig, StreamConfig, TagConfig},
         rule,
+        series::MethodSeries,
         tags::Tags,
     },
     model::{Digest, Scope},
@@ -50,8 +50,7 @@ pub(in crate::fanout) fn resolve(
         timeout: method.and_then(|m| m.timeout).unwrap_or(config.timeout),
         cache: method.and_then(|m| m.cache),
         batch,
-        calls: CallCounts::new(metrics, name),
-        lookups: CacheCounts::new(metrics, name),
+        series: MethodSeries::new(metrics, name),
         tags,
         invalidates,
         shape,

@@ -3,20 +3,20 @@
 use super::Session;
 use crate::{
     fanout::{
-        call::{Outcome, Trip},
+        call::Outcome,
         inbox::Inbox,
-        loads::{Loaded, spawn},
+        loads::{Leaves, Loaded, spawn},
         plan::Plan,
         scope::Scoped,
-        stats::Counted,
         tiers::Tiers,
     },
     model::{Code, Deadline, Failure},
+    observe::Audience,
     store::Invalidation,
-    upstream::{Answer, Outgoing},
+    upstream::Outgoing,
 };
 use bytes::Bytes;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::{task::AbortHandle, time::Instant};
 
 impl Session {
@@ -29,20 +29,19 @@ impl Session {
         deadline: Deadline,
     ) -> Option<AbortHandle> {
         let owed = Owed { inbox: self.inbox.clone(), ticket, is_paid: false };
-        let (tiers, plan, stats) = (self.engine.loads.tiers.clone(), plan.clone(), self.stats.clone());
+        let (tiers, plan, audience) =
+            (self.engine.loads.tiers.clone(), plan.clone(), Audience::of(self.observer.clone()));
         let (metadata, source) = (scoped.metadata.clone(), scoped.source);
         spawn(async move {
-            let counted = Counted::new([stats]);
-            let started = Instant::now();
             let written = Written { invalidation: plan.invalidated_by(&message), tiers };
-            let outgoing =
-                Outgoing { method: plan.method.clone(), message, metadata, deadline, source, cut: Arc::default() };
-            let answer = plan.backend.call(outgoing).await;
-            counted.ended(&answer);
+            let (method, cut) = (plan.method.clone(), Arc::default());
+            let outgoing = Outgoing { method, message, metadata, deadline, source, cut, audience };
+            let (started, alone) = (Instant::now(), why_alone(&plan));
+            let leaves = Leaves { keys: 1, gathered: Duration::ZERO, started, alone };
+            let loaded = leaves.send(&*plan.backend, outgoing).await;
             // Before the plugin hears of it: who reads after a write finds nothing old.
-            written.ended(&answer).await;
-            let trip = Trip { via: plan.name.to_string(), started, alone: why_alone(&plan), ..Trip::ended(&answer) };
-            owed.pay(Loaded::of(answer, trip).into_outcome());
+            written.ended(&loaded).await;
+            owed.pay(loaded.into_outcome());
         })
     }
 }
@@ -86,8 +85,8 @@ struct Written {
 }
 
 impl Written {
-    async fn ended(mut self, answer: &Answer) {
-        let is_undone = !answer.sent || answer.result.as_ref().is_err_and(|failure| says_it_was_not_done(failure.code));
+    async fn ended(mut self, loaded: &Loaded) {
+        let is_undone = !loaded.sent || loaded.result.as_ref().is_err_and(|failure| says_it_was_not_done(failure.code));
         if let Some(invalidation) = self.invalidation.take_if(|_| !is_undone) {
             self.tiers.invalidate_everywhere(&invalidation).await;
         }

@@ -2,8 +2,8 @@
 
 use super::dedup::Ended;
 use crate::{
-    fanout::call::Origin,
     model::{Code, Failure},
+    observe::Origin,
 };
 use hashbrown::HashMap;
 use std::collections::VecDeque;

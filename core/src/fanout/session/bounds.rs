@@ -1,6 +1,9 @@
 //! What one request may ask of the engine, and what is told where that is too little.
 
-use crate::model::{Code, Failure};
+use crate::{
+    model::{Code, Failure},
+    observe::RefusedBy,
+};
 use bytes::Bytes;
 use prost::Message;
 use prost_reflect::prost_types::Any;
@@ -37,8 +40,8 @@ impl MostCalls {
         self.most
     }
 
-    pub(super) fn whose(self) -> &'static str {
-        if self.is_plugins { "plugin's `calls`" } else { "host's `calls`" }
+    pub(super) fn whose(self) -> RefusedBy {
+        if self.is_plugins { RefusedBy::PluginCalls } else { RefusedBy::HostCalls }
     }
 
     pub(super) fn exceeded(self) -> Failure {

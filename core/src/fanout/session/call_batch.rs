@@ -1,7 +1,7 @@
 //! `call-batch`: all calls at once, in JSON or protobuf, all answers in the order of the calls.
 
 use super::{Ended, Head, Instead, Session, starting::not_granted, tickets::Row};
-use crate::{fanout::call::Outcome, model::Failure, protojson};
+use crate::{fanout::call::Outcome, model::Failure, observe::RefusedBy, protojson};
 use bytes::Bytes;
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -26,7 +26,7 @@ impl Session {
                     heads.push(head);
                     answers.push(None);
                 }
-                Err(failure) => answers.push(Some(Outcome::refused(failure, "host"))),
+                Err(failure) => answers.push(Some(Outcome::refused(failure, RefusedBy::Host))),
             }
         }
         self.start(heads, Row::Untold);

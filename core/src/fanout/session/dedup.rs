@@ -7,7 +7,10 @@ use super::{
     About, Head, Instead, Session, UnderWay,
     tickets::{Place, Row},
 };
-use crate::fanout::call::Outcome;
+use crate::{
+    fanout::call::Outcome,
+    observe::{TakenBy, Taker},
+};
 use bytes::Bytes;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use std::{hash::BuildHasher, time::Duration};
@@ -109,9 +112,6 @@ impl Ended {
     }
 }
 
-/// A ticket and its depth.
-pub(super) type Taker = (u32, u16);
-
 /// Who takes the outcome of a call: the first, unless it was cancelled, and its duplicates.
 #[derive(Debug)]
 pub(super) struct Takers {
@@ -128,8 +128,9 @@ impl Takers {
         usize::from(self.first.is_some()) + self.duplicates.len()
     }
 
-    pub(super) fn all(&self) -> impl Iterator<Item = Taker> {
-        self.first.iter().chain(&self.duplicates).copied()
+    /// As it is reported.
+    pub(super) fn as_taken(&self) -> TakenBy<'_> {
+        TakenBy { first: self.first, duplicates: &self.duplicates }
     }
 
     pub(super) fn remove(&mut self, ticket: u32) {

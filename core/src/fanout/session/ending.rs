@@ -2,69 +2,62 @@
 
 use super::{
     About, Session, UnderWay,
-    dedup::{Ended, Taker, Takers},
+    dedup::{Ended, Takers},
 };
-use crate::fanout::{
-    call::{Origin, Outcome},
-    flight::Flight,
-    inbox::REPLIES,
-    stats::{Degraded, Stats},
+use crate::{
+    fanout::{call::Outcome, flight::Flight},
+    model::Failure,
+    observe::{Degraded, Ended as Report, Event, Listener, Origin, RefusedBy, RequestObserver, TakenBy, Taker},
 };
-use crate::model::{Code, Failure};
 use bytes::Bytes;
-use std::{
-    sync::{Arc, atomic::Ordering::Relaxed},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 impl Session {
     /// A call that was never made.
-    pub(super) fn refuse(&mut self, taker: Taker, method: u32, failure: Failure, by: &'static str) {
-        self.stats.failed.fetch_add(1, Relaxed);
-        self.stats.count_refused(1);
+    pub(super) fn refuse(&mut self, taker: Taker, method: u32, failure: Failure, by: RefusedBy) {
         let outcome = Outcome::refused(failure, by);
-        if let Some(planned) = self.plans.get(method) {
-            planned.plan.calls.count(outcome.origin, 1);
-            if let Some(explain) = &self.stats.explain {
-                explain.record(taker, &planned.plan.name, Instant::now(), &outcome);
-            }
-        }
+        let plan = self.plans.get(method).map(|planned| &planned.plan);
+        let takers = TakenBy { first: Some(taker), duplicates: &[] };
+        let ended = Report { method: plan.map(|plan| &plan.name), takers, started: None, end: outcome.end() };
+        (plan.map(|plan| &plan.series), &*self.observer).on(&Event::Ended(ended));
         self.ready.push_back(Ended::for_one(taker.0, outcome));
     }
 
-    /// Counts a call that has ended, lets something stand in for a failure, and makes it ready to be handed over to all its takers.
+    /// Reports a call that has ended, lets something stand in for a failure, and makes it ready to be handed over to all its takers.
     pub(super) fn end(&mut self, about: &About, takers: Takers, flight: Option<&Arc<Flight>>, outcome: Outcome) {
         let mut outcome = outcome;
         if !about.plan.safe {
             self.wrote = Some(Instant::now());
         }
         if outcome.cut {
-            self.stats.degrade(&about.plan.name, Degraded::Cut);
+            self.degraded(about, Degraded::Cut);
         }
         if outcome.is_backend_failure() {
             outcome = self.instead(about, flight, outcome);
         } else if outcome.origin == Origin::Stale && outcome.trip.is_some() {
-            self.stats.degrade(&about.plan.name, Degraded::Stale);
+            self.degraded(about, Degraded::Stale);
         }
-        count(&self.stats, about, (takers.first, &takers.duplicates), &outcome);
+        report(&self.observer, about, takers.as_taken(), &outcome);
         self.ready.push_back(Ended { takers, outcome });
     }
 
-    /// A call that was under way when its request ended, for the waterfall.
+    /// A call that was under way when its request ended.
     pub(super) fn abandon(&self, UnderWay { about, takers, .. }: &UnderWay) {
-        let Some(explain) = &self.stats.explain else { return };
-        let failure = Failure::new(Code::Cancelled, "the request ended before this call");
-        let outcome = Outcome::failed(failure);
-        takers.all().for_each(|taker| explain.record(taker, &about.plan.name, about.started, &outcome));
+        let (method, takers, started) = (&about.plan.name, takers.as_taken(), about.started);
+        self.observer.on(&Event::Abandoned { method, takers, started });
+    }
+
+    fn degraded(&self, about: &About, how: Degraded) {
+        self.observer.on(&Event::Degraded { method: &about.plan.name, how });
     }
 
     /// Another taker for a call that is ready already.
     pub(super) fn end_duplicate(&mut self, about: &About, place: usize, duplicate: Taker) -> bool {
-        let Self { ready, stats, .. } = self;
+        let Self { ready, observer, .. } = self;
         let Some(Ended { takers, outcome }) = ready.get_mut(place) else { return false };
         takers.duplicates.push(duplicate);
-        count(stats, about, (None, &[duplicate]), outcome);
+        report(observer, about, TakenBy { first: None, duplicates: &[duplicate] }, outcome);
         true
     }
 
@@ -75,40 +68,24 @@ impl Session {
         let within = if about.instead.stale { Duration::MAX } else { declared };
         // What is too much is too much from the cache as well.
         let stale = flight
-            .filter(|_| outcome.refused_by != Some(REPLIES))
+            .filter(|_| outcome.refused_by != Some(RefusedBy::RepliesBound))
             .and_then(|flight| self.engine.loads.tiers.own.standby(&flight.key, within));
         if let Some((bytes, age)) = stale {
-            self.stats.degrade(&about.plan.name, Degraded::Stale);
+            self.degraded(about, Degraded::Stale);
             return outcome.instead(bytes, Origin::Stale, age);
         }
         let declared = self.plans.get(about.method).and_then(|planned| planned.fallback.clone());
         if let Some(bytes) = declared.or_else(|| about.instead.default.then(Bytes::new)) {
-            self.stats.degrade(&about.plan.name, Degraded::Fallback);
+            self.degraded(about, Degraded::Fallback);
             return outcome.instead(bytes, Origin::Fallback, Duration::ZERO);
         }
-        self.stats.degrade(&about.plan.name, Degraded::Failed);
+        self.degraded(about, Degraded::Failed);
         outcome
     }
 }
 
-/// Counts the outcome for a first taker and for duplicates.
-fn count(stats: &Stats, about: &About, (first, duplicates): (Option<Taker>, &[Taker]), outcome: &Outcome) {
-    let count = u32::from(first.is_some()) + duplicates.len() as u32;
-    match &outcome.result {
-        Ok(bytes) => drop(stats.bytes.fetch_add(bytes.len() as u64 * u64::from(count), Relaxed)),
-        Err(_) => drop(stats.failed.fetch_add(count, Relaxed)),
-    }
-    if outcome.origin == Origin::Refused {
-        stats.count_refused(count);
-    }
-    if matches!(outcome.origin, Origin::Cache | Origin::Stale) && outcome.trip.is_none() {
-        stats.cached.fetch_add(count, Relaxed);
-    }
-    about.plan.calls.count(outcome.origin, first.is_some().into());
-    about.plan.calls.count(outcome.origin.for_duplicates(), duplicates.len() as u64);
-    let Some(explain) = &stats.explain else { return };
-    let record = |taker: Taker, outcome: &Outcome| explain.record(taker, &about.plan.name, about.started, outcome);
-    first.into_iter().for_each(|taker| record(taker, outcome));
-    let for_duplicates = outcome.for_duplicates();
-    duplicates.iter().for_each(|taker| record(*taker, &for_duplicates));
+fn report(observer: &RequestObserver, about: &About, takers: TakenBy<'_>, outcome: &Outcome) {
+    let plan = &about.plan;
+    let ended = Report { method: Some(&plan.name), takers, started: Some(about.started), end: outcome.end() };
+    (&plan.series, observer).on(&Event::Ended(ended));
 }

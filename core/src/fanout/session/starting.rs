@@ -9,14 +9,15 @@ use crate::{
     fanout::{
         batcher::Collector,
         cache::Lookup,
-        call::{Key, Origin, Outcome},
+        call::{Key, Outcome},
         flight::{Flight, Start, Waiter},
         plan::{Plan, Plans},
         scope::Scoped,
     },
     model::{Code, Deadline, Failure, Scope},
+    observe::{Event, Listener, Origin, RefusedBy},
 };
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::sync::Arc;
 use tokio::time::Instant;
 
 /// What the calls of one exchange have in common.
@@ -31,8 +32,8 @@ struct Starting {
 impl Session {
     pub(super) fn start(&mut self, calls: Vec<Head>, row: Row) {
         let Some(deepest) = calls.iter().map(|head| head.depth).max() else { return };
-        self.stats.calls.fetch_add(u32::try_from(calls.len()).unwrap_or(u32::MAX), Relaxed);
-        self.stats.depth.fetch_max(u32::from(deepest), Relaxed);
+        let count = u32::try_from(calls.len()).unwrap_or(u32::MAX);
+        self.observer.on(&Event::Asked { calls: count, depth: deepest.into() });
         let mut starting = Starting {
             plans: self.plans.clone(),
             now: Instant::now(),
@@ -51,9 +52,9 @@ impl Session {
     }
 
     /// Fails where the call is refused, and says by whom.
-    fn start_one(&mut self, ticket: u32, head: Head, starting: &mut Starting) -> Result<(), (Failure, &'static str)> {
+    fn start_one(&mut self, ticket: u32, head: Head, starting: &mut Starting) -> Result<(), (Failure, RefusedBy)> {
         let Starting { plans, now, collector, first } = starting;
-        let not_granted = || (not_granted(&format!("number {}", head.method)), "grants");
+        let not_granted = || (not_granted(&format!("number {}", head.method)), RefusedBy::Grants);
         let planned = plans.get(head.method).ok_or_else(not_granted)?;
         let plan = &planned.plan;
         self.check_limits(&head, &plan.name)?;
@@ -111,7 +112,8 @@ impl Session {
         {
             lookup = Lookup::Hit { result: Ok(bytes), age, stale: true, refresh: true };
         }
-        plan.lookups.count(&lookup);
+        let found = lookup.found();
+        (&plan.series, &*self.observer).on(&Event::LookedUp { method: &plan.name, found });
         let Lookup::Hit { result, age, stale, refresh } = lookup else { return None };
         if refresh {
             let refresh = self.engine.loads.flights.start_refresh(self.start_of(plan, scoped, now), key.clone());
@@ -120,7 +122,7 @@ impl Session {
         Some(Outcome::cached(result, if stale { Origin::Stale } else { Origin::Cache }, age))
     }
 
-    fn check_limits(&self, head: &Head, method: &str) -> Result<(), (Failure, &'static str)> {
+    fn check_limits(&self, head: &Head, method: &str) -> Result<(), (Failure, RefusedBy)> {
         let Limits { calls, message, .. } = self.limits;
         if !calls.allows(self.calls.len()) {
             return Err((calls.exceeded(), calls.whose()));
@@ -128,7 +130,7 @@ impl Session {
         let size = head.message.len();
         if size > message {
             let text = format!("{method}: a message of {size} bytes is over the host's bound of {message}");
-            return Err((Failure::new(Code::ResourceExhausted, text), "bound of one message"));
+            return Err((Failure::new(Code::ResourceExhausted, text), RefusedBy::MessageBound));
         }
         Ok(())
     }
@@ -152,10 +154,13 @@ impl Session {
         deadline: Deadline,
         collector: &mut Collector,
     ) -> Arc<Flight> {
-        let (inbox, stats) = (self.inbox.clone(), self.stats.clone());
-        let waiter = Waiter { inbox, ticket, deadline, stats, origin: Origin::Upstream };
+        let (inbox, observer, method) = (self.inbox.clone(), self.observer.clone(), &start.plan.name);
+        let waiter = Waiter { inbox, ticket, deadline, observer, origin: Origin::Upstream };
         let (flight, unsent) = self.engine.loads.flights.join_or_start(start, key, waiter);
-        unsent.into_iter().for_each(|unsent| collector.add(unsent, scoped));
+        match unsent {
+            Some(unsent) => collector.add(unsent, scoped),
+            None => self.observer.on(&Event::Joined { method }),
+        }
         flight
     }
 }

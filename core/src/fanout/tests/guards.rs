@@ -2,8 +2,9 @@
 
 use super::kit::*;
 use crate::{
-    fanout::{Origin, Session},
+    fanout::Session,
     model::{Code, Failure},
+    observe::{Origin, RefusedBy},
 };
 use std::{future::Future, sync::Arc, time::Duration};
 use tokio::{runtime, time::Instant};
@@ -73,7 +74,7 @@ async fn a_write_of_which_the_backend_says_that_it_was_not_done_changes_nothing(
         origin(&bench).await;
         all(&mut bench.session(Some("ann"), SECOND), vec![head(SET, 1)]).await;
         assert_eq!(origin(&bench).await, UPSTREAM, "{code}");
-        for refused_by in [Some("throttle"), None] {
+        for refused_by in [Some(RefusedBy::Throttle), None] {
             bench.fake.tells(0, refused_by);
             all(&mut bench.session(Some("ann"), SECOND), vec![head(SET, 1)]).await;
             assert_eq!(origin(&bench).await, CACHED, "{code}: it was not sent");

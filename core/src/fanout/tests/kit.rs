@@ -2,10 +2,9 @@
 
 use crate::{
     artifact::{Artifact, CONTRACT, Sections},
-    fanout::{
-        Arena, Caller, Config, Engine, Forward, Head, Instead, Limits, MostCalls, PlanError, Plans, Session, Stats,
-    },
+    fanout::{Arena, Caller, Config, Engine, Forward, Head, Instead, Limits, MostCalls, PlanError, Plans, Session},
     model::{Code, Deadline, Failure, Identity, Name, Party, TraceContext},
+    observe::{RefusedBy, RequestObserver},
     settings::{Document, Mistakes},
     telemetry::Metrics,
     upstream::{Answer, Outgoing, Transport},
@@ -101,7 +100,7 @@ pub(super) struct Fake {
     ended: Arc<Mutex<usize>>,
     reply: Arc<Reply>,
     /// Attempts that each answer tells of, and who it says has refused the call.
-    told: Arc<Mutex<(u32, Option<&'static str>)>>,
+    told: Arc<Mutex<(u32, Option<RefusedBy>)>>,
     /// Whether the answers of streams are cut.
     cuts: Arc<AtomicBool>,
 }
@@ -115,7 +114,7 @@ impl fmt::Debug for Fake {
 impl Transport for Fake {
     fn call(&self, outgoing: Outgoing) -> BoxFuture<'_, Answer> {
         let seen =
-            Seen { method: outgoing.method.name.clone(), message: outgoing.message, metadata: outgoing.metadata };
+            Seen { method: outgoing.method.name.to_string(), message: outgoing.message, metadata: outgoing.metadata };
         self.seen.lock().unwrap().push(seen.clone());
         let reply = (self.reply)(&seen);
         let (ended, told) = (self.ended.clone(), self.told.clone());
@@ -170,7 +169,7 @@ impl Fake {
     }
 
     /// From now on its answers tell of so many attempts, or that somebody refused the call.
-    pub(super) fn tells(&self, attempts: u32, refused_by: Option<&'static str>) {
+    pub(super) fn tells(&self, attempts: u32, refused_by: Option<RefusedBy>) {
         *self.told.lock().unwrap() = (attempts, refused_by);
     }
 
@@ -291,11 +290,15 @@ impl Bench {
         self.counted(subject, budget).0
     }
 
-    pub(super) fn counted(&self, subject: Option<&str>, budget: Duration) -> (Session, Arc<Stats>) {
-        let stats = Arc::new(Stats::new(true));
+    pub(super) fn counted(&self, subject: Option<&str>, budget: Duration) -> (Session, Arc<RequestObserver>) {
+        let observer = Arc::new(RequestObserver::new(true));
+        (self.observed(subject, budget, &observer), observer)
+    }
+
+    pub(super) fn observed(&self, subject: Option<&str>, budget: Duration, observer: &Arc<RequestObserver>) -> Session {
         let limits = Limits { calls: MostCalls::new(100_000, 200_000), arena: 1 << 20, message: 1 << 16 };
         let (engine, plans) = (self.engine.clone(), self.plans.clone());
-        (Session::new(engine, plans, caller(subject), Deadline::after(budget), limits, stats.clone()), stats)
+        Session::new(engine, plans, caller(subject), Deadline::after(budget), limits, observer.clone())
     }
 }
 

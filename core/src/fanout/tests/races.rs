@@ -2,8 +2,9 @@
 
 use super::kit::*;
 use crate::{
-    fanout::{Head, Origin},
+    fanout::Head,
     model::Code,
+    observe::{Origin, RefusedBy},
 };
 use bytes::Bytes;
 use prost::Message;
@@ -180,15 +181,17 @@ async fn calls_of_both_kinds_do_not_lose_one_another() {
 async fn what_was_refused_here_is_told_as_that_and_retries_are_counted() {
     let bench = Bench::new(Fake::after(MS), BATCH);
     bench.fake.tells(3, None);
-    let (mut session, stats) = bench.counted(Some("ann"), SECOND);
+    let (mut session, observer) = bench.counted(Some("ann"), SECOND);
     all(&mut session, vec![head(GET, 1), head(GET, 2), head(SET, 1)]).await;
+    let stats = observer.stats();
     assert_eq!((stats.upstream(), stats.retries(), stats.refused()), (2, 4, 0));
 
-    bench.fake.tells(0, Some("throttle"));
-    let (mut session, stats) = bench.counted(None, SECOND);
+    bench.fake.tells(0, Some(RefusedBy::Throttle));
+    let (mut session, observer) = bench.counted(None, SECOND);
     all(&mut session, vec![head(GET, 2_000_001), head(MINE, 2_000_002), head(99, 1)]).await;
+    let stats = observer.stats();
     assert_eq!((stats.upstream(), stats.retries(), stats.refused()), (0, 0, 3));
-    let told = stats.explanation().unwrap();
+    let told = observer.explanation().unwrap();
     let calls: Vec<_> =
         told["calls"].as_array().unwrap().iter().map(|call| (&call["origin"], &call["refused_by"])).collect();
     assert!(calls.iter().all(|(origin, by)| **origin == "refused" && **by == "throttle") && calls.len() == 2, "{told}");

@@ -2,8 +2,9 @@
 
 use super::kit::*;
 use crate::{
-    fanout::{Degraded, Head, Instead, Origin},
+    fanout::{Head, Instead},
     model::{Code, Failure},
+    observe::{Degraded, Origin},
 };
 use std::time::Duration;
 use tokio::time::Instant;
@@ -247,12 +248,13 @@ async fn an_exchange_waits_no_longer_than_it_is_told() {
 async fn a_failure_is_replaced_by_what_is_there_and_the_request_knows_it() {
     let manifest = "[fallback.\"t.v1.Items/GetItem\"]\nvalue = '{ \"text\": \"fallback\" }'\n";
     let bench = Bench::with_manifest(down(), "", manifest);
-    let (mut session, stats) = bench.counted(Some("ann"), SECOND);
+    let (mut session, observer) = bench.counted(Some("ann"), SECOND);
     let empty = Head { instead: Instead { default: true, stale: true }, ..head(MINE, 1) };
     let done = all(&mut session, vec![head(GET, 1), empty, head(MINE, 2)]).await;
     let seen: Vec<_> = done.iter().map(|done| (done.code, done.origin, done.text.as_str())).collect();
     assert_eq!(seen, [(0, 4, "fallback"), (0, 4, ""), (Code::Unavailable as u32, 0, "")]);
-    let degraded: Vec<_> = stats.degraded().into_iter().map(|(method, how)| (method.to_string(), how)).collect();
+    let degraded: Vec<_> =
+        observer.stats().degraded().into_iter().map(|(method, how)| (method.to_string(), how)).collect();
     let (get, mine) = ("t.v1.Items/GetItem".to_owned(), "t.v1.Items/GetMine".to_owned());
     assert_eq!(degraded, [(get, Degraded::Fallback), (mine.clone(), Degraded::Fallback), (mine, Degraded::Failed)]);
 }
@@ -261,10 +263,10 @@ async fn a_failure_is_replaced_by_what_is_there_and_the_request_knows_it() {
 async fn a_missing_item_is_no_failure_to_stand_in_for() {
     let manifest = "[fallback.\"t.v1.Items/GetItem\"]\nvalue = '{}'\n";
     let bench = Bench::with_manifest(Fake::after(MS), "", manifest);
-    let (mut session, stats) = bench.counted(None, SECOND);
+    let (mut session, observer) = bench.counted(None, SECOND);
     let done = all(&mut session, vec![head(GET, 2_000_000)]).await;
     assert_eq!(done[0].code, Code::NotFound as u32);
-    assert!(stats.degraded().is_empty());
+    assert!(observer.stats().degraded().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

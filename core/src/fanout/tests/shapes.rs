@@ -2,7 +2,7 @@
 
 use super::kit::*;
 use crate::{
-    fanout::{Forward, Head, Instead, Limits, MostCalls, Session, Stats},
+    fanout::{Forward, Head, Instead, Limits, MostCalls, Session},
     model::{Code, Deadline, Failure},
 };
 use bytes::Bytes;
@@ -242,7 +242,7 @@ async fn ask(case: &'static Case, ids: &[&str], prepare: impl FnOnce(&Fake)) -> 
     let plans = plans_of(&engine, &artifact).unwrap_or_else(|mistakes| panic!("{}: {mistakes:#?}", case.rule));
     let limits = Limits { calls: MostCalls::new(1_000, 2_000), arena: 1 << 20, message: 1 << 16 };
     let deadline = Deadline::after(Duration::from_secs(1));
-    let mut session = Session::new(engine, Arc::new(plans), caller(None), deadline, limits, Arc::new(Stats::new(true)));
+    let mut session = Session::new(engine, Arc::new(plans), caller(None), deadline, limits, Arc::default());
     let single = pool.get_service_by_name("t.v1.Items").unwrap().methods().find(|m| m.name() == "GetItem").unwrap();
     let head = |id: &&str| {
         let message = write_json(single.input(), &(case.one)(id)).into();

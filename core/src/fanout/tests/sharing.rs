@@ -2,8 +2,9 @@
 
 use super::kit::*;
 use crate::{
-    fanout::{Degraded, Head, Instead, Origin},
+    fanout::{Head, Instead},
     model::{Code, Failure},
+    observe::{Degraded, Origin},
 };
 use bytes::Bytes;
 use std::{
@@ -118,7 +119,7 @@ async fn principals_share_nothing_and_a_public_load_carries_nobodys_token() {
 #[tokio::test(start_paused = true)]
 async fn equal_calls_of_one_exchange_are_one_load_and_each_may_be_cancelled() {
     let bench = Bench::new(Fake::after(MS * 10), CACHE);
-    let (mut session, stats) = bench.counted(None, SECOND);
+    let (mut session, observer) = bench.counted(None, SECOND);
     let calls = [7, 8, 7, 7, 8].map(|id| head(GET, id));
     assert!(session.exchange(calls.to_vec(), &[], Some(MS)).await.completions.is_empty());
     // The first of the sevens goes, and both eights.
@@ -126,7 +127,7 @@ async fn equal_calls_of_one_exchange_are_one_load_and_each_may_be_cancelled() {
     done.sort_by_key(|done| done.ticket);
     let told: Vec<_> = done.iter().map(|done| (done.ticket, done.text.as_str())).collect();
     assert_eq!((told, bench.fake.count(), bench.fake.ended()), (vec![(2, "item 7"), (3, "item 7")], 2, 1));
-    assert_eq!((stats.calls(), bench.engine.loads_under_way()), (5, 0));
+    assert_eq!((observer.stats().calls(), bench.engine.loads_under_way()), (5, 0));
 
     let done = get(&bench, vec![head(GET, 7), head(GET, 7)]).await;
     assert!(done.iter().all(|done| done.origin == Origin::Cache as u32 && done.text == "item 7"));
@@ -165,10 +166,10 @@ async fn an_old_reply_stands_in_for_a_failure_for_its_time() {
     one(&bench).await;
     up.store(false, SeqCst);
     tokio::time::advance(SECOND * 40).await;
-    let (mut session, stats) = bench.counted(None, SECOND);
+    let (mut session, observer) = bench.counted(None, SECOND);
     let done = all(&mut session, vec![head(GET, 1)]).await;
     assert_eq!((done[0].origin, done[0].text.as_str()), (Origin::Stale as u32, "v0"));
-    assert_eq!(stats.degraded()[0].1, Degraded::Stale);
+    assert_eq!(observer.stats().degraded()[0].1, Degraded::Stale);
     tokio::time::advance(SECOND * 60).await;
     assert_eq!(get(&bench, vec![head(GET, 1)]).await[0].code, Code::Unavailable as u32);
 }

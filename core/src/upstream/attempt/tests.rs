@@ -1,10 +1,13 @@
 //! Retries, hedges and the budget, in paused time.
 
 use super::*;
-use crate::upstream::{
-    Transport,
-    kit::{backend, outgoing},
-    scripted::{Script, failed},
+use crate::{
+    observe::{Audience, written},
+    upstream::{
+        Transport,
+        kit::{backend, outgoing},
+        scripted::{Script, failed},
+    },
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -118,5 +121,23 @@ async fn an_answer_says_whether_the_call_may_have_arrived() {
     assert!(answer.attempts > 1 && answer.sent, "of several attempts one is enough: {answer:?}");
     assert!(call(&super::super::kit::backend("", &[Script::after(SECOND * 9)]), false).await.sent, "it may be late");
     let late = backend.call(outgoing(false, Duration::ZERO)).await;
-    assert_eq!((late.refused_by, late.sent), (Some("deadline"), false));
+    assert_eq!((late.refused_by, late.sent), (Some(RefusedBy::Deadline), false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_attempt_is_told_with_its_number_and_its_reason() {
+    let observed = async |backend: Backend| {
+        let (observer, heard) = written();
+        let outgoing = Outgoing { audience: Audience::of(observer), ..outgoing(true, SECOND) };
+        assert!(backend.call(outgoing).await.result.is_ok());
+        heard().iter().map(|line| line.split(" at h").next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let retried = observed(backend("", &[fails_once(Code::Unavailable)])).await;
+    let expected =
+        ["attempt 1: First", "attempt 1: UNAVAILABLE after 0ns", "attempt 2: Retry", "attempt 2: OK after 0ns"];
+    assert_eq!(retried, expected);
+    let scripts = [Script::after(SECOND * 10), Script::after(Duration::from_millis(5))];
+    let hedged = observed(backend("hedge = { after = \"50ms\" }\nbalance = \"round-robin\"", &scripts)).await;
+    // The first one is given up.
+    assert_eq!(hedged, ["attempt 1: First", "attempt 2: Hedge", "attempt 2: OK after 5ms"]);
 }

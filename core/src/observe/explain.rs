@@ -1,11 +1,12 @@
 //! The waterfall of one request, for those who may ask: which calls waited for which, what travelled together, and how long.
 
-use super::call::{Outcome, Trip};
+use super::{Ended, Event, Listener, Origin, RefusedBy, Taker, Trip};
 use crate::model::Code;
 use serde_json::{Value, json};
 use std::{
     fmt::Write,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 use tokio::time::Instant;
 
@@ -26,7 +27,12 @@ struct Recorded {
     depth: u16,
     start_ms: f64,
     end_ms: f64,
-    outcome: Outcome,
+    result: Result<usize, Code>,
+    origin: Origin,
+    age: Duration,
+    refused_by: Option<RefusedBy>,
+    cut: bool,
+    trip: Option<Arc<Trip>>,
 }
 
 impl Default for Explain {
@@ -35,11 +41,53 @@ impl Default for Explain {
     }
 }
 
+impl Listener for Explain {
+    fn on(&self, event: &Event<'_>) {
+        match event {
+            Event::Ended(ended) => self.ended(ended),
+            Event::Abandoned { method, takers, started } => {
+                let now = self.millis(Instant::now());
+                let taker = |taker| Recorded {
+                    start_ms: self.millis(*started),
+                    ..Recorded::new(method, taker, now, Err(Code::Cancelled))
+                };
+                self.calls().extend(takers.first.iter().chain(takers.duplicates).map(taker));
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Recorded {
+    /// One that was never sent.
+    fn new(method: &Arc<str>, &(ticket, depth): &Taker, now: f64, result: Result<usize, Code>) -> Self {
+        let (origin, age) = (Origin::Upstream, Duration::ZERO);
+        let (method, refused_by, cut, trip) = (method.clone(), None, false, None);
+        Self { ticket, method, depth, start_ms: now, end_ms: now, result, origin, age, refused_by, cut, trip }
+    }
+}
+
 impl Explain {
-    pub(super) fn record(&self, (ticket, depth): (u32, u16), method: &Arc<str>, started: Instant, outcome: &Outcome) {
-        let (start_ms, end_ms) = (self.millis(started), self.millis(Instant::now()));
-        let recorded = Recorded { ticket, method: method.clone(), depth, start_ms, end_ms, outcome: outcome.clone() };
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(recorded);
+    fn ended(&self, Ended { method, takers, started, end }: &Ended<'_>) {
+        let Some(method) = method else { return };
+        let now = Instant::now();
+        let (start_ms, now) = (self.millis(started.unwrap_or(now)), self.millis(now));
+        let taken = |taker, origin| Recorded {
+            start_ms,
+            origin,
+            age: end.age,
+            refused_by: end.refused_by,
+            cut: end.cut,
+            trip: end.trip.cloned(),
+            ..Recorded::new(method, taker, now, end.result)
+        };
+        let mut calls = self.calls();
+        calls.extend(takers.first.iter().map(|taker| taken(taker, end.origin)));
+        calls.extend(takers.duplicates.iter().map(|taker| taken(taker, end.origin.for_duplicates())));
+    }
+
+    fn calls(&self) -> MutexGuard<'_, Vec<Recorded>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn millis(&self, at: Instant) -> f64 {
@@ -48,30 +96,30 @@ impl Explain {
     }
 
     pub(super) fn to_json(&self) -> Value {
-        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut calls = self.calls();
         calls.sort_by_key(|call| call.ticket);
         let mut trips: Vec<&Arc<Trip>> = Vec::new();
-        for trip in calls.iter().filter_map(|call| call.outcome.trip.as_ref()) {
+        for trip in calls.iter().filter_map(|call| call.trip.as_ref()) {
             if !trips.iter().any(|other| Arc::ptr_eq(other, trip)) {
                 trips.push(trip);
             }
         }
         let number = |trip: &Arc<Trip>| trips.iter().position(|other| Arc::ptr_eq(other, trip));
         let call = |call: &Recorded| {
-            let (code, bytes) = match &call.outcome.result {
-                Ok(bytes) => ("OK", bytes.len()),
-                Err(failure) => (failure.code.as_str(), 0),
+            let (code, bytes) = match call.result {
+                Ok(bytes) => ("OK", bytes),
+                Err(code) => (code.as_str(), 0),
             };
             json!({
                 "ticket": call.ticket, "method": *call.method, "depth": call.depth, "start_ms": call.start_ms, "end_ms": call.end_ms,
-                "origin": call.outcome.origin.as_str(), "code": code, "bytes": bytes, "age_ms": call.outcome.age.as_millis() as u64,
-                "refused_by": call.outcome.refused_by, "cut": call.outcome.cut,
-                "trip": call.outcome.trip.as_ref().and_then(number),
+                "origin": call.origin.as_str(), "code": code, "bytes": bytes, "age_ms": call.age.as_millis() as u64,
+                "refused_by": call.refused_by.map(RefusedBy::as_str), "cut": call.cut,
+                "trip": call.trip.as_ref().and_then(number),
             })
         };
         let trip = |trip: &&Arc<Trip>| {
             json!({
-                "via": trip.via, "keys": trip.keys, "attempts": trip.attempts, "endpoint": trip.endpoint.as_deref(),
+                "via": *trip.via, "keys": trip.keys, "attempts": trip.attempts, "endpoint": trip.endpoint.as_deref(),
                 "code": trip.failed.map_or("OK", Code::as_str), "alone": trip.alone, "gathered_ms": trip.gathered.as_secs_f64() * 1e3,
                 "start_ms": self.millis(trip.started), "end_ms": self.millis(trip.ended),
             })
@@ -89,15 +137,15 @@ impl Explain {
         let mut groups: Vec<(&Recorded, usize)> = Vec::new();
         for call in calls {
             let alike = |(other, _): &&mut (&Recorded, usize)| {
-                let same_trip = match (&other.outcome.trip, &call.outcome.trip) {
+                let same_trip = match (&other.trip, &call.trip) {
                     (Some(a), Some(b)) => Arc::ptr_eq(a, b),
                     (None, None) => true,
                     _ => false,
                 };
                 same_trip
                     && other.method == call.method
-                    && other.outcome.origin == call.outcome.origin
-                    && other.outcome.refused_by == call.outcome.refused_by
+                    && other.origin == call.origin
+                    && other.refused_by == call.refused_by
                     && other.depth == call.depth
             };
             match groups.iter_mut().find(alike) {
@@ -119,16 +167,16 @@ fn line(call: &Recorded, count: usize, total: f64) -> String {
         call.start_ms,
         call.end_ms,
         call.method,
-        call.outcome.origin.as_str()
+        call.origin.as_str()
     );
     // Writing to a string can't fail.
-    if let Some(by) = call.outcome.refused_by {
-        let _ = write!(text, " by the {by}");
+    if let Some(by) = call.refused_by {
+        let _ = write!(text, " by the {}", by.as_str());
     }
-    if call.outcome.cut {
+    if call.cut {
         text.push_str(", cut");
     }
-    if let Some(trip) = &call.outcome.trip {
+    if let Some(trip) = &call.trip {
         if trip.keys > 1 {
             let _ = write!(text, ", {} keys via {}", trip.keys, trip.via);
         }
@@ -139,11 +187,11 @@ fn line(call: &Recorded, count: usize, total: f64) -> String {
             text.push_str(", alone: anonymous");
         }
     }
-    if let Err(failure) = &call.outcome.result {
-        let _ = write!(text, ", {}", failure.code);
+    if let Err(code) = call.result {
+        let _ = write!(text, ", {code}");
     }
-    if let Some(Trip { failed: Some(code), endpoint: Some(endpoint), .. }) = call.outcome.trip.as_deref() {
-        match &call.outcome.result {
+    if let Some(Trip { failed: Some(code), endpoint: Some(endpoint), .. }) = call.trip.as_deref() {
+        match &call.result {
             // Something stands in for the reply, and nobody else would say why.
             Ok(_) => drop(write!(text, ", instead of {code} from {endpoint}")),
             Err(_) => drop(write!(text, " from {endpoint}")),
