@@ -27,14 +27,14 @@ pub use keys::KeyState;
 pub use payload::Peer;
 
 use crate::{
-    model::{Blame, Digest, Fault, Identity},
+    model::{Digest, Fault, Identity, ProblemType},
     settings::Rate,
     store::Store,
     telemetry::Metrics,
 };
 use config::{Issuer, Source};
 use futures_util::future::join_all;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, header};
 use keys::KeySource;
 use std::{
     sync::Arc,
@@ -241,7 +241,7 @@ impl From<Refusal> for Fault {
         let text = refusal.to_string();
         let challenge = match refusal {
             Refusal::Unsure => {
-                let fault = Self::new(Blame::Upstream, StatusCode::SERVICE_UNAVAILABLE, "keys-unavailable", text);
+                let fault = Self::new(ProblemType::KeysUnavailable, text);
                 return fault.header(header::RETRY_AFTER, RETRY_AFTER);
             }
             Refusal::Missing | Refusal::Unnamed => "Bearer".to_owned(),
@@ -252,7 +252,7 @@ impl From<Refusal> for Fault {
         };
         let challenge =
             HeaderValue::try_from(challenge.replace('`', "'")).unwrap_or(HeaderValue::from_static("Bearer"));
-        Self::client(StatusCode::UNAUTHORIZED, "unauthorized", text).header(header::WWW_AUTHENTICATE, challenge)
+        Self::new(ProblemType::Unauthorized, text).header(header::WWW_AUTHENTICATE, challenge)
     }
 }
 

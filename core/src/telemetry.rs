@@ -6,7 +6,7 @@ mod logs;
 mod metrics;
 mod retired;
 
-pub use endpoints::EndpointStates;
+pub use endpoints::{EndpointHealth, EndpointStates};
 #[cfg(test)]
 pub(crate) use logs::kept;
 pub use logs::{Config, Listed, LogCaller, LogFormat, init_logs};

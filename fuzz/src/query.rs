@@ -52,8 +52,11 @@ fn encoded(pairs: &Pairs) -> String {
 
 /// The caller's own fault, and told where.
 fn check_fault(fault: &Fault, field: &str) {
-    assert_eq!(fault.status, StatusCode::BAD_REQUEST);
-    assert!(fault.members.iter().any(|(member, value)| *member == "field" && value.starts_with(field)), "{fault:?}");
+    assert_eq!(fault.problem.status, StatusCode::BAD_REQUEST);
+    assert!(
+        fault.problem.members.iter().any(|(member, value)| *member == "field" && value.starts_with(field)),
+        "{fault:?}"
+    );
 }
 
 /// The longest prefix that ends with a segment goes before the host; what is left of the path is its end.

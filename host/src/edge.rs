@@ -29,7 +29,7 @@ use request::Head;
 use crate::{
     config::http::PACKERS,
     gateway::{self, Gateway, Trail},
-    model::{Blame, Fault},
+    model::{Fault, ProblemType},
     net::Peers,
     telemetry::{Gauge, LogCaller, Metrics},
 };
@@ -38,7 +38,7 @@ use arc_swap::ArcSwap;
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{Method, Request, Response, StatusCode, header};
+use http::{Method, Request, Response, header};
 use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc};
 use tokio::{sync::Semaphore, time::Instant};
 use tower::service_fn;
@@ -140,7 +140,7 @@ async fn entry(edge: &Edge, request: Request<Body>, form: Form) -> Response<Body
         biased;
         result = AssertUnwindSafe(handled).catch_unwind() => result.unwrap_or_else(|_| {
             let text = "the host failed while it handled this request";
-            Err(Fault::new(Blame::Host, StatusCode::INTERNAL_SERVER_ERROR, "host", text).because("a panic"))
+            Err(Fault::new(ProblemType::Host, text).because("a panic"))
         }),
         () = head.gives_way.notified() => Err(room::given_up(&head.method)),
     };

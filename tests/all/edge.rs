@@ -192,7 +192,7 @@ async fn every_error_is_a_problem_document_and_plugins_add_to_it_but_change_noth
     assert_eq!(problem, expected);
     let of_host = host.get("/nothing").header("x-request-id", "p-2").send().await.problem(404);
     let expected = json!({
-        "type": "urn:weft:problem:not-found", "title": "Not Found", "status": 404, "instance": "/nothing",
+        "type": "urn:weft:problem:not-found", "title": "No such endpoint", "status": 404, "instance": "/nothing",
         "detail": "client `test` has no endpoint at /nothing", "request_id": "p-2",
     });
     assert_eq!(of_host, expected);

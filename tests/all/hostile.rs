@@ -25,12 +25,19 @@ async fn host(upstream: &FakeUpstream) -> TestHost {
 }
 
 /// What the guest does; the status, the kind of problem and what it says.
-const HARM: [(&str, u16, &str, &str); 11] = [
+const HARM: [(&str, u16, &str, &str); 12] = [
     ("/trap", 502, "plugin-trapped", "the plugin failed"),
     ("/loop", 504, "plugin-limit", "the plugin used up its CPU time (cpu = \"100ms\" in [limits] of plugin.toml)"),
     ("/grow", 502, "plugin-limit", "the plugin used up its memory (memory = \"16MiB\" in [limits] of plugin.toml)"),
     (
         "/big?bytes=300000",
+        502,
+        "plugin-limit",
+        "the plugin's response is over its limit (response = \"256KiB\" in [limits] of plugin.toml)",
+    ),
+    // More than one crossing may bring, so that wasmtime ends it.
+    (
+        "/big?bytes=9600000",
         502,
         "plugin-limit",
         "the plugin's response is over its limit (response = \"256KiB\" in [limits] of plugin.toml)",

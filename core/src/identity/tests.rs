@@ -199,8 +199,8 @@ async fn the_header_of_a_token_decides_nothing() {
 #[tokio::test]
 async fn a_refusal_is_a_challenge() {
     let fault = Fault::from(Refusal::Token("has expired"));
-    assert_eq!(fault.status, StatusCode::UNAUTHORIZED);
-    let (name, value) = &fault.headers[0];
+    assert_eq!(fault.problem.kind, ProblemType::Unauthorized);
+    let (name, value) = &fault.problem.headers[0];
     assert_eq!(
         (name, value.to_str().unwrap()),
         (&header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\", error_description=\"the token has expired\"")

@@ -3,10 +3,10 @@
 use super::cors::Cors;
 use crate::{
     artifact::normal,
-    model::Fault,
+    model::{Fault, ProblemType},
     settings::{Rate, Table},
 };
-use http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderName, Method, Uri, header};
 
 /// One kind of frontend and how it is recognised.
 #[derive(Debug, Clone)]
@@ -90,7 +90,7 @@ impl Clients {
             Some(client) => Ok((client, client.strip(path).unwrap_or(path))),
             None => {
                 let text = format!("no client is recognised; this host serves: {}", self.describe());
-                Err(Fault::client(StatusCode::NOT_FOUND, "no-client", text))
+                Err(Fault::new(ProblemType::NoClient, text))
             }
         }
     }
@@ -167,7 +167,7 @@ impl Client {
             return Ok(());
         }
         let text = "this changes something, and does not come from a page of the same origin";
-        Err(Fault::client(StatusCode::FORBIDDEN, "cross-site", text).with("field", "header.origin"))
+        Err(Fault::new(ProblemType::CrossSite, text).with("field", "header.origin"))
     }
 
     fn is_own_page(&self, headers: &HeaderMap) -> bool {

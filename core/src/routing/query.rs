@@ -1,7 +1,6 @@
 //! What a path and a query say, decoded.
 
-use crate::model::Fault;
-use http::StatusCode;
+use crate::model::{Fault, ProblemType};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// Names and values, in their order.
@@ -27,7 +26,7 @@ pub fn decode_params(params: Pairs) -> Result<Pairs, Fault> {
 }
 
 fn bad_value(name: &str, what: &str) -> Fault {
-    let fault = Fault::client(StatusCode::BAD_REQUEST, "bad-encoding", format!("path `{name}` {what}"));
+    let fault = Fault::new(ProblemType::BadEncoding, format!("path `{name}` {what}"));
     fault.with("field", format!("path.{name}"))
 }
 
@@ -68,7 +67,7 @@ pub fn query(query: Option<&str>) -> Result<Pairs, Fault> {
 /// Something of a request that is no text.
 pub fn not_utf8(place: &str, name: &str) -> Fault {
     let text = format!("{place} `{name}` is not valid UTF-8");
-    Fault::client(StatusCode::BAD_REQUEST, "bad-encoding", text).with("field", format!("{place}.{name}"))
+    Fault::new(ProblemType::BadEncoding, text).with("field", format!("{place}.{name}"))
 }
 
 #[cfg(test)]
@@ -94,8 +93,11 @@ mod tests {
     #[test]
     fn bad_utf8_names_the_field() {
         let fault = query(Some("a=1&q=%ff")).unwrap_err();
-        assert_eq!((fault.status, fault.members), (StatusCode::BAD_REQUEST, vec![("field", "query.q".to_owned())]));
-        let said = |value: &str| decode_params(vec![("id".into(), value.into())]).unwrap_err().detail;
+        assert_eq!(
+            (fault.problem.kind, fault.problem.members),
+            (ProblemType::BadEncoding, vec![("field", "query.q".to_owned())])
+        );
+        let said = |value: &str| decode_params(vec![("id".into(), value.into())]).unwrap_err().problem.detail;
         assert_eq!(said("%c3%28"), "path `id` is not valid UTF-8");
         assert!(said("a%00b").contains("NUL character"));
         for value in ["..", "%2e%2E", ".", "a/../b", "a%2F.%2e"] {

@@ -8,13 +8,32 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
-/// All words that an endpoint's state has.
-const STATES: [&str; 3] = ["ready", "failing", "ejected"];
+/// How it stands with an endpoint of a backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EndpointHealth {
+    Ready,
+    /// The last call to it failed.
+    Failing,
+    /// It is left out for a while.
+    Ejected,
+}
+
+impl EndpointHealth {
+    const ALL: [Self; 3] = [Self::Ready, Self::Failing, Self::Ejected];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Failing => "failing",
+            Self::Ejected => "ejected",
+        }
+    }
+}
 
 /// Who knows the endpoints of one backend.
 pub trait EndpointStates: Debug + Send + Sync {
-    /// How many are in that state: `ready`, `failing` or `ejected`.
-    fn count(&self, state: &str) -> usize;
+    fn count(&self, health: EndpointHealth) -> usize;
 }
 
 type Watched = BTreeMap<String, Vec<Weak<dyn EndpointStates>>>;
@@ -62,9 +81,9 @@ impl Collector for Told {
         }
         let mut family = encoder.encode_descriptor(self.name, self.help, None, MetricType::Gauge)?;
         for (backend, states) in backends {
-            for state in STATES {
+            for state in EndpointHealth::ALL {
                 family
-                    .encode_family(&[("backend", backend.as_str()), ("state", state)])?
+                    .encode_family(&[("backend", backend.as_str()), ("state", state.as_str())])?
                     .encode_gauge(&(states.count(state) as i64))?;
             }
         }
@@ -81,8 +100,8 @@ mod tests {
     struct Ready(usize);
 
     impl EndpointStates for Ready {
-        fn count(&self, state: &str) -> usize {
-            if state == "ready" { self.0 } else { 0 }
+        fn count(&self, health: EndpointHealth) -> usize {
+            if health == EndpointHealth::Ready { self.0 } else { 0 }
         }
     }
 

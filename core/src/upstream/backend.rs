@@ -17,7 +17,7 @@ use super::{
 use crate::{
     model::{Code, Failure},
     observe::RefusedBy,
-    telemetry::{EndpointStates, Metrics},
+    telemetry::{EndpointHealth, EndpointStates, Metrics},
 };
 use futures_util::future::BoxFuture;
 use std::{
@@ -51,7 +51,7 @@ pub struct Backend {
 #[derive(Debug, serde::Serialize)]
 pub struct EndpointState {
     pub address: String,
-    pub state: &'static str,
+    pub state: EndpointHealth,
     pub weight: f64,
     pub under_way: usize,
     #[serde(flatten)]
@@ -138,7 +138,7 @@ impl Backend {
     fn endpoints(&self) -> Vec<EndpointState> {
         let state = |member: &Member| EndpointState {
             address: member.instance.address.to_string(),
-            state: member.instance.health.word(),
+            state: member.instance.health.as_told(),
             weight: member.weight(),
             under_way: member.instance.load.under_way(),
             told: member.instance.trouble.told(),
@@ -191,7 +191,7 @@ impl Backend {
     /// until its last call has ended, and is nothing to compare others with.
     pub(super) fn observe(&self, instance: &Arc<UpstreamInstance>, result: Result<(), &Failure>) {
         let health = &instance.health;
-        let was_ready = health.word() == "ready";
+        let was_ready = health.is_ready();
         let rules = &self.config.outlier;
         let own = result.err().filter(|failure| is_endpoints_own(failure.code));
         let is_too_much = health.observe(own.is_some(), rules);
@@ -314,7 +314,7 @@ impl Transport for Backend {
 
     fn reflect<'a>(&'a self, service: &'a str) -> BoxFuture<'a, Result<Vec<u8>, String>> {
         let set = self.instances.load();
-        let ready = set.members().iter().find(|member| member.instance.health.word() == "ready");
+        let ready = set.members().iter().find(|member| member.instance.health.is_ready());
         let channel = ready.or_else(|| set.members().first()).and_then(|member| match &member.instance.connection {
             Connection::Grpc(connection) => Some(connection.channel()),
             _ => None,

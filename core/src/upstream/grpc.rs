@@ -344,7 +344,7 @@ fn failed(status: &Status, progress: &Progress) -> Failed {
     Failed { failure, unsent, answered: progress.answered.load(Relaxed), pushback, too_many_pings }
 }
 
-/// How tonic's message begins about a reply that is larger than it may be.
+/// How tonic's message begins about a reply that is larger than it may be, of which it has no type.
 const TOO_LARGE: &str = "Error, decoded message length too large";
 
 /// What is left, less a margin for the way back, in the form of the gRPC specification: at most eight digits and a unit.
@@ -357,6 +357,16 @@ fn grpc_timeout(remaining: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::upstream::kit::outgoing;
+    use http_body_util::Full;
+
+    #[tokio::test]
+    async fn a_reply_that_is_larger_than_it_may_be_is_too_much_and_no_mistake_of_the_caller() {
+        let body = [&[0, 0, 0, 0, 11], &b"hello world"[..]].concat();
+        let answer = Response::builder().header("content-type", "application/grpc").body(Full::from(body)).unwrap();
+        let failure = read_grpc(answer, outgoing(true, Duration::from_secs(1)), 10).await.unwrap_err();
+        assert_eq!(failure.code, Code::ResourceExhausted, "does tonic say it in other words? {failure}");
+    }
 
     #[test]
     fn the_timeout_header_has_at_most_eight_digits_and_leaves_a_margin() {

@@ -3,6 +3,7 @@
 //! The rules are those of gRPC (A50) and Envoy: five failures in a row, or a success rate more than 1.9 standard deviations below the
 //! mean of at least five endpoints with a hundred calls each; at most a tenth of the endpoints, but always one, is out at a time.
 
+use crate::telemetry::EndpointHealth;
 use std::{
     sync::{
         Mutex, MutexGuard, PoisonError,
@@ -111,12 +112,16 @@ impl Health {
         std::mem::take(&mut self.state().is_return_untold)
     }
 
-    /// The word for metrics: `ready`, `failing` or `ejected`.
-    pub(super) fn word(&self) -> &'static str {
+    pub(super) fn is_ready(&self) -> bool {
+        self.as_told() == EndpointHealth::Ready
+    }
+
+    /// As it is told to metrics and operators.
+    pub(super) fn as_told(&self) -> EndpointHealth {
         match (self.ejected.load(Relaxed), self.answers.load(Relaxed)) {
-            (true, _) => "ejected",
-            (false, true) => "ready",
-            (false, false) => "failing",
+            (true, _) => EndpointHealth::Ejected,
+            (false, true) => EndpointHealth::Ready,
+            (false, false) => EndpointHealth::Failing,
         }
     }
 

@@ -11,7 +11,7 @@ use super::{
     health::{Health, Outlier},
     instance::{UpstreamInstance, key},
 };
-use crate::telemetry::EndpointStates;
+use crate::telemetry::{EndpointHealth, EndpointStates};
 use arc_swap::{ArcSwap, Guard};
 use std::{
     collections::{BTreeMap, HashMap},
@@ -64,7 +64,7 @@ impl InstanceSet {
 
     /// Whether the last call to some of them that ended found it able to answer, or none has ended.
     fn answers(&self) -> bool {
-        self.healths().any(|health| health.word() == "ready")
+        self.healths().any(|health| health.is_ready())
     }
 }
 
@@ -218,8 +218,8 @@ impl Instances {
 }
 
 impl EndpointStates for Instances {
-    fn count(&self, state: &str) -> usize {
-        self.load().healths().filter(|health| health.word() == state).count()
+    fn count(&self, wanted: EndpointHealth) -> usize {
+        self.load().healths().filter(|health| health.as_told() == wanted).count()
     }
 }
 

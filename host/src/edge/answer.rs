@@ -4,7 +4,7 @@ use super::request::Head;
 use crate::{
     artifact::Digest,
     gateway::{self, Reply, Trail},
-    model::{Blame, Fault, Party, Scope, ShareKey},
+    model::{Blame, Fault, HostProblem, LogOnly, Party, Scope, ShareKey},
     observe::Stats,
     release::Observed,
     telemetry::LogCaller,
@@ -39,12 +39,12 @@ pub(super) fn give_out(
             (reply.status, headers, body, None)
         }
         Err(fault) => {
-            let mut headers: HeaderMap = fault.headers.iter().cloned().collect();
+            let HostProblem { kind, status, ref detail, ref members, ref headers } = fault.problem;
+            let mut headers: HeaderMap = headers.iter().cloned().collect();
             headers.insert(header::CONTENT_TYPE, PROBLEM);
-            let kind = format!("urn:weft:problem:{}", fault.kind);
-            let members = fault.members.iter().map(|(name, value)| ((*name).to_owned(), Value::String(value.clone())));
-            let body = problem(head, fault.status, &kind, "", &fault.detail, members).into();
-            (fault.status, headers, body, Some(fault))
+            let members = members.iter().map(|(name, value)| ((*name).to_owned(), Value::String(value.clone())));
+            let body = problem(head, status, &kind.uri(), kind.title(), detail, members).into();
+            (status, headers, body, Some(fault))
         }
     };
     headers.insert("x-request-id", head.request_id.clone());
@@ -190,7 +190,7 @@ pub(super) fn record(head: &Head, trail: &Trail, names: LogCaller, over: &Over<'
             degraded: status.is_success() && stats.is_some_and(|stats| !stats.degraded().is_empty()),
         });
     }
-    let is_ours = fault.is_some_and(|fault| fault.blame != Blame::Client);
+    let is_ours = fault.is_some_and(|fault| fault.blame() != Blame::Client);
     // Nothing is put together for a line that nobody wants.
     if is_ours || tracing::enabled!(target: "access", tracing::Level::INFO) {
         write_line(head, trail, names, over);
@@ -210,15 +210,15 @@ fn write_line(head: &Head, trail: &Trail, names: LogCaller, over: &Over<'_>) {
     let trace_id = format_args!("{:032x}", head.trace.trace_id);
     let (method, path, status) = (&head.method, head.path.as_str(), over.status.as_u16());
     let took_ms = over.took.as_secs_f64() * 1e3;
-    match over.fault.filter(|fault| fault.blame != Blame::Client) {
+    match over.fault.filter(|fault| fault.blame() != Blame::Client) {
         None => {
             tracing::info!(target: "access", %method, path, status, took_ms, client, caller, address, plugin, version, endpoint, upstream,
                 cache, degraded, request_id, %trace_id);
         }
         Some(fault) => {
-            let (blame, cause) = (fault.blame.as_str(), fault.cause.as_deref().unwrap_or_default());
+            let (blame, cause) = (fault.blame().as_str(), fault.cause.as_ref().map_or("", LogOnly::for_log));
             tracing::error!(target: "access", %method, path, status, took_ms, client, caller, address, plugin, version, endpoint, upstream,
-                cache, degraded, request_id, %trace_id, blame, cause, "{}", fault.detail);
+                cache, degraded, request_id, %trace_id, blame, cause, "{}", fault.problem.detail);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Request bodies: collected, unpacked, and bounded before and after; and while they arrive, in what they take and in how slow they are.
 
 use super::{held::Holding, room};
-use crate::model::Fault;
+use crate::model::{Fault, ProblemType};
 use async_compression::{
     tokio::bufread::{BrotliDecoder, GzipDecoder, ZlibDecoder, ZstdDecoder},
     zstd::DParameter,
@@ -9,7 +9,7 @@ use async_compression::{
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use futures_util::{TryStreamExt, future::BoxFuture};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Body as _;
 use std::{
@@ -58,7 +58,7 @@ impl Coding {
                 let text = format!(
                     "a body with content-encoding `{other}` is not understood; expected one of gzip, br, zstd, deflate"
                 );
-                let fault = Fault::client(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unknown-encoding", text);
+                let fault = Fault::new(ProblemType::UnknownEncoding, text);
                 return Err(fault.with("field", "header.content-encoding").header(header::ACCEPT_ENCODING, CODINGS));
             }
         };
@@ -68,11 +68,11 @@ impl Coding {
 
 pub(super) fn too_large(max_body: usize) -> Fault {
     let text = format!("the body is larger than the {max_body} bytes that this host takes");
-    Fault::client(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", text).with("field", "body")
+    Fault::new(ProblemType::BodyTooLarge, text).with("field", "body")
 }
 
 fn broken(cause: &dyn std::fmt::Display, text: &'static str) -> Fault {
-    Fault::client(StatusCode::BAD_REQUEST, "bad-body", text).with("field", "body").because(cause)
+    Fault::new(ProblemType::BadBody, text).with("field", "body").because(cause)
 }
 
 /// What bodies have to keep to.
@@ -140,7 +140,7 @@ pub(super) fn collect(
             }
             () = too_slow(&came, intake.rate) => {
                 let text = format!("the body arrives more slowly than the {} bytes a second that it has to", intake.rate);
-                Err(Fault::client(StatusCode::REQUEST_TIMEOUT, "body-too-slow", text).with("field", "body"))
+                Err(Fault::new(ProblemType::BodyTooSlow, text).with("field", "body"))
             }
         }
     })
@@ -247,10 +247,10 @@ mod tests {
     async fn a_body_that_arrives_too_slowly_is_a_408() {
         let started = tokio::time::Instant::now();
         let slow = collected(unfinished(vec!["some"]), Coding::Identity, 1_000).await.unwrap_err();
-        assert_eq!((slow.status, slow.kind), (StatusCode::REQUEST_TIMEOUT, "body-too-slow"));
+        assert_eq!(slow.problem.kind, ProblemType::BodyTooSlow);
         assert_eq!(started.elapsed().as_secs(), 5);
         let packed = collected(unfinished(vec![""]), Coding::Gzip, 1_000).await.unwrap_err();
-        assert_eq!(packed.status, StatusCode::REQUEST_TIMEOUT);
+        assert_eq!(packed.problem.kind, ProblemType::BodyTooSlow);
         let drip = futures_util::stream::unfold(0, async |count| {
             tokio::time::sleep(Duration::from_secs(1)).await;
             (count < 20).then(|| (Ok::<_, io::Error>(Bytes::from(vec![b'x'; 1_100])), count + 1))
@@ -274,7 +274,7 @@ mod tests {
         assert_eq!(whole.len(), 80_000);
         let more = collect(Body::from(vec![b'x'; 90_000]), Coding::Identity, intake.clone(), place(&held, 1));
         let refused = more.await.unwrap_err();
-        assert_eq!((refused.status, refused.kind), (StatusCode::TOO_MANY_REQUESTS, "too-much-under-way"));
+        assert_eq!(refused.problem.kind, ProblemType::TooMuchUnderWay);
         let other = collect("whole".into(), Coding::Identity, intake.clone(), place(&held, 2));
         assert_eq!(other.await.unwrap(), "whole", "another connection has its own share");
         drop(never_polled);
@@ -308,11 +308,14 @@ mod tests {
             let whole = collected(small.clone().into(), coding, text.len()).await.unwrap();
             assert!(whole == text, "{coding:?}");
             let bomb = collected(small.clone().into(), coding, text.len() - 1).await.unwrap_err();
-            assert_eq!(bomb.status, StatusCode::PAYLOAD_TOO_LARGE, "{coding:?}");
+            assert_eq!(bomb.problem.kind, ProblemType::BodyTooLarge, "{coding:?}");
             let half = small.get(..small.len() / 2).unwrap().to_vec();
-            assert_eq!(collected(half.into(), coding, text.len()).await.unwrap_err().status, StatusCode::BAD_REQUEST);
+            assert_eq!(
+                collected(half.into(), coding, text.len()).await.unwrap_err().problem.kind,
+                ProblemType::BadBody
+            );
             let bound = collected(small.into(), coding, 10).await.unwrap_err();
-            assert_eq!(bound.status, StatusCode::PAYLOAD_TOO_LARGE, "what arrives is bounded too: {coding:?}");
+            assert_eq!(bound.problem.kind, ProblemType::BodyTooLarge, "what arrives is bounded too: {coding:?}");
         }
     }
 
@@ -326,7 +329,7 @@ mod tests {
         );
         writer.write_all(&vec![b'a'; 1 << 20]).await.unwrap();
         writer.shutdown().await.unwrap();
-        assert_eq!(collected(out.into(), Coding::Zstd, 2 << 20).await.unwrap_err().status, StatusCode::BAD_REQUEST);
+        assert_eq!(collected(out.into(), Coding::Zstd, 2 << 20).await.unwrap_err().problem.kind, ProblemType::BadBody);
     }
 
     #[test]
@@ -336,7 +339,7 @@ mod tests {
             values.iter().for_each(|value| {
                 headers.append(header::CONTENT_ENCODING, HeaderValue::from_static(value));
             });
-            Coding::of(&headers).map_err(|fault| fault.status.as_u16())
+            Coding::of(&headers).map_err(|fault| fault.problem.status.as_u16())
         };
         assert_eq!(of(&[]), Ok(Coding::Identity));
         assert_eq!(of(&["GZIP"]), Ok(Coding::Gzip));

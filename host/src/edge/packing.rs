@@ -1,8 +1,8 @@
 //! What a client says of content codings (RFC 9110, section 12.5.3), made plain for the layer that packs: it knows neither `*` nor
 //! what it means that the body as it is is refused.
 
-use crate::model::Fault;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use crate::model::{Fault, ProblemType};
+use http::{HeaderMap, HeaderValue, header};
 use std::fmt::Write;
 
 /// What the layer can make, the best first.
@@ -40,7 +40,7 @@ pub(super) fn negotiate(headers: &mut HeaderMap, packs: bool) -> Form {
     let takes_plain = weight("identity").or(others) != Some(0);
     if !takes_plain && (wanted.is_empty() || !packs) {
         let text = "`accept-encoding` refuses the body as it is, and takes no coding that it could be packed with";
-        let fault = Fault::client(StatusCode::NOT_ACCEPTABLE, "not-acceptable", text);
+        let fault = Fault::new(ProblemType::NotAcceptable, text);
         return Err(fault.with("field", "header.accept-encoding".to_owned()));
     }
     let mut list = String::new();
@@ -77,9 +77,9 @@ fn coding(text: &str) -> Option<(&str, u16)> {
 mod tests {
     use super::*;
 
-    fn said(accepts: &str) -> Result<(String, bool), StatusCode> {
+    fn said(accepts: &str) -> Result<(String, bool), ProblemType> {
         let mut headers = HeaderMap::from_iter([(header::ACCEPT_ENCODING, accepts.parse().unwrap())]);
-        let must = negotiate(&mut headers, true).map_err(|fault| fault.status)?;
+        let must = negotiate(&mut headers, true).map_err(|fault| fault.problem.kind)?;
         Ok((headers[header::ACCEPT_ENCODING].to_str().unwrap().to_owned(), must == Packs::All))
     }
 
@@ -95,7 +95,7 @@ mod tests {
             assert_eq!(said(accepts), Ok((list.to_owned(), must)), "{accepts}");
         }
         for accepts in ["*;q=0", "identity;q=0", "identity;q=0, lzma", "gzip;q=0, *;q=0.0"] {
-            assert_eq!(said(accepts), Err(StatusCode::NOT_ACCEPTABLE), "{accepts}");
+            assert_eq!(said(accepts), Err(ProblemType::NotAcceptable), "{accepts}");
         }
         assert!(
             negotiate(&mut HeaderMap::from_iter([(header::ACCEPT_ENCODING, "gzip, *;q=0".parse().unwrap())]), false)

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     gateway,
-    model::{Fault, TraceContext},
+    model::{Fault, ProblemType, TraceContext},
     net::Peers,
 };
 use axum::body::Body;
@@ -126,7 +126,7 @@ fn check_host(parts: &http::request::Parts) -> Result<(), Fault> {
 }
 
 fn bad_host(text: String) -> Fault {
-    Fault::client(StatusCode::BAD_REQUEST, "bad-host", text)
+    Fault::new(ProblemType::BadHost, text)
 }
 
 /// Chunked, and nothing around it: what else a list names would be a body that nobody here unpacks, and lists are read in many ways.
@@ -137,7 +137,7 @@ fn check_framing(headers: &HeaderMap) -> Result<(), Fault> {
         return Ok(());
     }
     let text = "the only transfer-encoding that is understood is `chunked`";
-    Err(Fault::client(StatusCode::NOT_IMPLEMENTED, "unknown-encoding", text))
+    Err(Fault::new(ProblemType::UnknownEncoding, text).with_status(StatusCode::NOT_IMPLEMENTED))
 }
 
 fn check_length(headers: &HeaderMap, max_body: usize) -> Result<(), Fault> {

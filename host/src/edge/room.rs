@@ -2,8 +2,8 @@
 //! unread themselves, a 503 about everybody together.
 
 use super::held::Over;
-use crate::model::{Blame, Fault};
-use http::{HeaderValue, Method, StatusCode, header};
+use crate::model::{Fault, ProblemType};
+use http::{HeaderValue, Method, header};
 
 /// Requests that are not answered yet.
 pub(super) fn of_requests(over: Over) -> Fault {
@@ -11,21 +11,24 @@ pub(super) fn of_requests(over: Over) -> Fault {
     let text = format!(
         "as much of requests is under way {whose} as may be; wait for the answers of some, or send their bodies to an end"
     );
-    too_much("too-much-under-way", text)
+    too_much(ProblemType::TooMuchUnderWay, text)
 }
 
 /// Answers that have not been read, before anything is done for another one.
 pub(super) fn of_answers(over: Over) -> Fault {
     let Some(whose) = whose(over, "this address", "this connection") else { return full() };
     let text = format!("{whose} has not read as much of its answers as the host keeps for one; read them first");
-    too_much("too-much-unread", text)
+    too_much(ProblemType::TooMuchUnread, text)
 }
 
 /// The same, of the answer itself.
 pub(super) fn of_answer(over: Over, method: &Method) -> Fault {
     let mut fault = of_answers(over);
     if !method.is_safe() {
-        fault.detail.push_str(". What this request asked for has been done, and only its answer could not be kept");
+        fault
+            .problem
+            .detail
+            .push_str(". What this request asked for has been done, and only its answer could not be kept");
     }
     fault
 }
@@ -44,7 +47,7 @@ pub(super) fn given_up(method: &Method) -> Fault {
 }
 
 fn overloaded(text: String) -> Fault {
-    let fault = Fault::new(Blame::Host, StatusCode::SERVICE_UNAVAILABLE, "overloaded", text);
+    let fault = Fault::new(ProblemType::Overloaded, text);
     fault.header(header::RETRY_AFTER, HeaderValue::from_static("1"))
 }
 
@@ -56,6 +59,6 @@ fn whose(over: Over, address: &'static str, connection: &'static str) -> Option<
     }
 }
 
-fn too_much(kind: &'static str, text: String) -> Fault {
-    Fault::client(StatusCode::TOO_MANY_REQUESTS, kind, text).header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+fn too_much(kind: ProblemType, text: String) -> Fault {
+    Fault::new(kind, text).header(header::RETRY_AFTER, HeaderValue::from_static("1"))
 }

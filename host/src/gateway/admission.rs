@@ -6,9 +6,9 @@
 
 use crate::{
     artifact::Priority,
-    model::{Blame, Fault},
+    model::{Fault, ProblemType},
 };
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderValue, header};
 use std::{
     fmt,
     sync::{
@@ -121,7 +121,7 @@ impl Admission {
 fn overloaded(priority: Priority) -> Fault {
     let text =
         format!("the host has as much to do as it can; requests of priority \"{}\" are refused", priority.as_str());
-    let fault = Fault::new(Blame::Host, StatusCode::SERVICE_UNAVAILABLE, "overloaded", text);
+    let fault = Fault::new(ProblemType::Overloaded, text);
     fault.header(header::RETRY_AFTER, HeaderValue::from_static("1"))
 }
 

@@ -17,7 +17,7 @@ pub fn explained(result: Result<Reply, Fault>, trail: &Trail) -> (Result<Reply, 
     let (status, detail, fault) = match result {
         Ok(Reply { status, body: Body::Problem { detail, .. }, .. }) => (status, Some(detail), None),
         Ok(reply) => (reply.status, None, None),
-        Err(fault) => (fault.status, Some(fault.detail.clone()), Some(fault)),
+        Err(fault) => (fault.problem.status, Some(fault.problem.detail.clone()), Some(fault)),
     };
     let endpoint = trail.endpoint.as_ref();
     let degraded: Vec<_> =
@@ -33,7 +33,7 @@ pub fn explained(result: Result<Reply, Fault>, trail: &Trail) -> (Result<Reply, 
     });
     if let Some(members) = explanation.as_object_mut() {
         // Stands first: this page's own status says nothing of the answer that it stands for.
-        let kind = fault.as_ref().map(|fault| fault.kind);
+        let kind = fault.as_ref().map(|fault| fault.problem.kind.as_str());
         members.insert("answer".to_owned(), json!({ "status": status.as_u16(), "detail": detail, "problem": kind }));
         members.insert("request".to_owned(), summary);
     }

@@ -17,13 +17,13 @@ pub(super) use slot::Slot;
 use super::{Reply, rates::Payer};
 use crate::{
     artifact::{Digest, Idempotency},
-    model::{Blame, Fault, Party, Scope, ShareKey},
+    model::{Fault, Party, ProblemType, Scope, ShareKey},
     release::Endpoint,
     store,
     telemetry::Metrics,
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use std::sync::{Arc, Mutex};
 use table::{Claim, Table};
 use tokio::{sync::watch, time::Instant};
@@ -167,19 +167,17 @@ fn owner(payer: Option<&Payer>) -> Digest {
 }
 
 fn bad(text: &str) -> Fault {
-    Fault::client(StatusCode::BAD_REQUEST, "bad-idempotency-key", text).with("field", "header.idempotency-key")
+    Fault::new(ProblemType::BadIdempotencyKey, text).with("field", "header.idempotency-key")
 }
 
 fn reused() -> Fault {
     let text = "this idempotency-key was used for another request; take a new one for each request";
-    Fault::client(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused", text)
-        .with("field", "header.idempotency-key")
+    Fault::new(ProblemType::IdempotencyKeyReused, text).with("field", "header.idempotency-key")
 }
 
 fn full(what: &str) -> Fault {
     let text = format!("{what}, so a repeat could not be told from a new request; nothing was done, try again later");
-    Fault::new(Blame::Host, StatusCode::SERVICE_UNAVAILABLE, "idempotency-full", text)
-        .header(header::RETRY_AFTER, HeaderValue::from_static("60"))
+    Fault::new(ProblemType::IdempotencyFull, text).header(header::RETRY_AFTER, HeaderValue::from_static("60"))
 }
 
 fn lost(why: &str) -> Fault {
@@ -187,7 +185,7 @@ fn lost(why: &str) -> Fault {
         "the first request with this idempotency-key may have been done, but {why}; it is not done again: look at what it would have \
          changed, and take a new key only if it was not done"
     );
-    Fault::client(StatusCode::CONFLICT, "idempotency-outcome-unknown", text)
+    Fault::new(ProblemType::IdempotencyOutcomeUnknown, text)
 }
 
 fn key(endpoint: &Endpoint, rule: Idempotency, party: &Party, value: &HeaderValue) -> Result<Digest, Fault> {
@@ -213,6 +211,7 @@ fn replay(answer: &Result<Reply, Fault>) -> Result<Reply, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::StatusCode;
     use std::time::Duration;
 
     fn asked<'a>(headers: &'a HeaderMap, target: &'a str, method: &'a Method, body: &'a Bytes) -> Asked<'a> {

@@ -4,11 +4,11 @@ use super::{Gateway, faults, rates::Payer};
 use crate::{
     artifact::Auth,
     identity::{Peer, Recalled, Refusal, Verified, Verifier},
-    model::{Blame, Deadline, Fault, Identity, Party, Scope, ShareKey},
+    model::{Deadline, Fault, Identity, Party, ProblemType, Scope, ShareKey},
     net::Subnet,
     release::Endpoint,
 };
-use http::{HeaderMap, StatusCode};
+use http::HeaderMap;
 use std::sync::Arc;
 
 /// What a request says of its caller, and where it comes from.
@@ -48,7 +48,7 @@ impl Gateway {
             },
             None if required => {
                 let text = "this endpoint needs a caller, and the host has no [identity] to verify one";
-                Err(Fault::new(Blame::Host, StatusCode::SERVICE_UNAVAILABLE, "not-configured", text))
+                Err(Fault::new(ProblemType::NotConfigured, text))
             }
             None => Ok(None),
         }

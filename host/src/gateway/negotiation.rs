@@ -1,8 +1,11 @@
 //! Whether client and endpoint speak the same format: `accept` against what the endpoint produces, `content-type` against what it
 //! takes (RFC 9110, sections 8.3 and 12.5.1).
 
-use crate::{artifact::EndpointPolicy, model::Fault};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use crate::{
+    artifact::EndpointPolicy,
+    model::{Fault, ProblemType},
+};
+use http::{HeaderMap, HeaderValue, header};
 
 /// 406 where the client takes nothing that the endpoint makes.
 pub(super) fn check_accept(policy: &EndpointPolicy, headers: &HeaderMap) -> Result<(), Fault> {
@@ -17,7 +20,7 @@ pub(super) fn check_accept(policy: &EndpointPolicy, headers: &HeaderMap) -> Resu
     }
     let text =
         format!("this endpoint answers with {}, and the request accepts something else", policy.produces.join(", "));
-    Err(Fault::client(StatusCode::NOT_ACCEPTABLE, "not-acceptable", text).with("field", "header.accept"))
+    Err(Fault::new(ProblemType::NotAcceptable, text).with("field", "header.accept"))
 }
 
 /// 415 where the body is not declared to be something that the endpoint takes. One without a type is taken only where any will do
@@ -37,7 +40,7 @@ pub(super) fn check_content_type(policy: &EndpointPolicy, headers: &HeaderMap, b
         Some(kind) => format!("this endpoint takes {list}, not `{kind}`"),
         None => format!("this endpoint takes {list}, and the request does not say what its body is"),
     };
-    let fault = Fault::client(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", text);
+    let fault = Fault::new(ProblemType::UnsupportedMediaType, text);
     let fault = fault.with("field", "header.content-type");
     match HeaderValue::try_from(list) {
         Ok(list) => Err(fault.header(header::ACCEPT, list)),

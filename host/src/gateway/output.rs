@@ -2,7 +2,7 @@
 
 use crate::{
     artifact::EndpointPolicy,
-    model::{Blame, Fault},
+    model::{Fault, ProblemType},
     plugin,
 };
 use bytes::Bytes;
@@ -115,10 +115,8 @@ pub(super) fn reply(
     policy: &EndpointPolicy,
     granted: &[HeaderName],
 ) -> Result<Reply, Fault> {
-    let bad = |what: String| {
-        Fault::new(Blame::Guest, StatusCode::BAD_GATEWAY, "plugin-response", "the plugin's response is not valid")
-            .because(what)
-    };
+    let bad =
+        |what: String| Fault::new(ProblemType::PluginResponse, "the plugin's response is not valid").because(what);
     // What is above is no status (RFC 9110, section 15), and what is below no final one.
     let status = StatusCode::from_u16(response.status).ok().filter(|status| (200..600).contains(&status.as_u16()));
     let status = status.ok_or_else(|| bad(format!("status {} is none that a response can have", response.status)))?;
@@ -242,7 +240,11 @@ mod tests {
     #[test]
     fn a_status_is_one_that_a_response_can_have() {
         for status in [0, 99, 100, 101, 199, 600, 999, 1000] {
-            assert_eq!(answered((status, &[], ""), &[], &[]).unwrap_err().kind, "plugin-response", "{status}");
+            assert_eq!(
+                answered((status, &[], ""), &[], &[]).unwrap_err().problem.kind,
+                ProblemType::PluginResponse,
+                "{status}"
+            );
         }
         for status in [200, 299, 404, 599] {
             assert_eq!(answered((status, &[], ""), &[], &[]).unwrap().status, status);

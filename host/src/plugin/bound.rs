@@ -1,6 +1,6 @@
 //! Bounds on a plugin: the lower one of its own and the host's. Whoever meets one is told whose it is and where it stands.
 
-use crate::settings::ByteSize;
+use crate::{model::ProblemType, settings::ByteSize};
 use std::{fmt, time::Duration};
 
 /// One key of `[limits]`, in the plugin's file and in the host's.
@@ -20,8 +20,8 @@ impl<T: Ord> Bound<T> {
 
 impl<T> Bound<T> {
     /// The kind of problem that it is, as of calls.
-    pub(super) fn kind(&self) -> &'static str {
-        if self.is_plugins { "plugin-limit" } else { "host-limit" }
+    pub(super) fn kind(&self) -> ProblemType {
+        if self.is_plugins { ProblemType::PluginLimit } else { ProblemType::HostLimit }
     }
 
     fn write(&self, f: &mut fmt::Formatter<'_>, most: impl fmt::Display) -> fmt::Result {
@@ -52,15 +52,15 @@ mod tests {
         let (own, equal, hosts) = (memory(32 << 20, 128 << 20), memory(1 << 30, 1 << 30), memory(5 << 20, 1_500));
         assert_eq!(
             (own.to_string().as_str(), own.kind()),
-            ("memory = \"32MiB\" in [limits] of plugin.toml", "plugin-limit")
+            ("memory = \"32MiB\" in [limits] of plugin.toml", ProblemType::PluginLimit)
         );
         assert_eq!(
             (equal.to_string().as_str(), equal.kind()),
-            ("memory = \"1GiB\" in [limits] of plugin.toml", "plugin-limit")
+            ("memory = \"1GiB\" in [limits] of plugin.toml", ProblemType::PluginLimit)
         );
         assert_eq!(
             (hosts.to_string().as_str(), hosts.kind()),
-            ("memory = \"1500B\" in [limits] of weft.toml", "host-limit")
+            ("memory = \"1500B\" in [limits] of weft.toml", ProblemType::HostLimit)
         );
         let cpu = Bound::new("cpu", Duration::from_millis(50), Duration::from_secs(1));
         assert_eq!(cpu.to_string(), "cpu = \"50ms\" in [limits] of plugin.toml");

@@ -4,7 +4,7 @@ use super::{
     bound::Bound,
     instance::{Blueprint, State, Stop},
 };
-use crate::settings::ByteSize;
+use crate::{model::ProblemType, settings::ByteSize};
 use std::time::Duration;
 use wasmtime::WasmBacktrace;
 
@@ -34,16 +34,16 @@ pub enum PluginError {
 }
 
 impl PluginError {
-    /// A word for metrics and problem documents.
-    pub fn kind(&self) -> &'static str {
+    /// As what its caller is told of it.
+    pub fn kind(&self) -> ProblemType {
         match self {
-            Self::Busy(_) => "busy",
-            Self::BackOff(_) => "plugin-resting",
-            Self::Start(_) => "plugin-start",
-            Self::Trapped(_) => "plugin-trapped",
+            Self::Busy(_) => ProblemType::Busy,
+            Self::BackOff(_) => ProblemType::PluginResting,
+            Self::Start(_) => ProblemType::PluginStart,
+            Self::Trapped(_) => ProblemType::PluginTrapped,
             Self::Memory(bound) => bound.kind(),
             Self::Cpu(bound) => bound.kind(),
-            Self::Deadline | Self::NoTurn => "deadline",
+            Self::Deadline | Self::NoTurn => ProblemType::Deadline,
             Self::TooLarge { limit, .. } => limit.kind(),
         }
     }
@@ -74,6 +74,10 @@ impl PluginError {
     }
 }
 
+/// What wasmtime says of a value that is larger than one crossing may bring, which has no type of its own there. A test of the host
+/// (`each_harm_is_told_truthfully_with_plugin_version_and_request_id`) fails where it says so in other words.
+const TOO_MUCH_AT_ONCE: &str = "fuel allocated for hostcalls";
+
 impl Blueprint {
     /// What an error of the sandbox means; `otherwise` if nothing in particular.
     pub(super) fn reason(
@@ -93,9 +97,9 @@ impl Blueprint {
             tracing::debug!("trap after a refused growth: {error:?}");
             return PluginError::Memory(self.max_memory);
         }
-        // Has no type of its own. Outside of the guest only what it returned is copied.
+        // Outside of the guest only what it returned is copied.
         let is_returning = error.downcast_ref::<WasmBacktrace>().is_none();
-        if is_returning && error.root_cause().to_string().contains("fuel allocated for hostcalls") {
+        if is_returning && error.root_cause().to_string().contains(TOO_MUCH_AT_ONCE) {
             return PluginError::TooLarge { size: None, limit: max_response };
         }
         otherwise(format!("{error:?}"))

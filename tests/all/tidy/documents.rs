@@ -6,6 +6,7 @@ use std::{
     fs,
     path::{Component, Path, PathBuf},
 };
+use weft::model::ProblemType;
 use weft_tests::repository;
 
 /// Where a path that a document names may begin.
@@ -182,20 +183,31 @@ fn what_is_measured_is_in_the_documents_and_what_is_in_the_documents_is_measured
     assert!(untold.is_empty(), "no document tells of {untold:?}");
 }
 
-/// A fault's type stands behind its status, wherever one is made.
+/// The table of problems is that of the host, row by row.
 #[test]
-fn every_problem_is_in_the_documents() {
+fn every_problem_is_in_the_documents_as_the_host_knows_it() {
+    let rows = ProblemType::ALL.iter().map(|kind| {
+        let statuses: Vec<_> = kind.statuses().iter().map(|status| status.as_str().to_owned()).collect();
+        format!("| `{}` | {} | {} | {} |\n", kind.as_str(), statuses.join(", "), kind.title(), kind.meaning())
+    });
+    let table = format!("| type | status | title | what |\n|---|---|---|---|\n{}", rows.collect::<String>());
     let page = document("docs/frontends/problems.md");
-    let told: BTreeSet<&str> = page.lines().filter(|line| line.starts_with("| ")).flat_map(quoted).collect();
-    let mut made = BTreeSet::new();
-    for source in ["host/src", "core/src"].iter().flat_map(|root| sources(&repository().join(root))) {
-        let behind = source.text.split("StatusCode::").skip(1).filter_map(|rest| rest.split_once(','));
-        let literals = behind.filter_map(|(_, rest)| rest.trim_start().strip_prefix('"')?.split('"').next());
-        let is_kind = |kind: &&str| !kind.is_empty() && kind.chars().all(|c| c.is_ascii_lowercase() || c == '-');
-        made.extend(literals.filter(is_kind).map(str::to_owned));
+    assert!(page.contains(&table), "the table in docs/frontends/problems.md should be:\n{table}");
+}
+
+/// Whatever can be a problem is one somewhere, and what the SDK calls by such a name is one too.
+#[test]
+fn every_problem_type_is_used() {
+    let host: Vec<_> = ["host/src", "core/src"].iter().flat_map(|root| sources(&repository().join(root))).collect();
+    for kind in ProblemType::ALL {
+        let name = format!("ProblemType::{kind:?}");
+        assert!(host.iter().any(|source| source.text.contains(&name)), "nobody makes {name}");
     }
-    let untold: Vec<_> = made.iter().filter(|kind| !told.contains(kind.as_str())).collect();
-    assert!(made.len() > 20 && untold.is_empty(), "of {made:?} the documents don't tell {untold:?}");
+    let sdk = sources(&repository().join("sdk/rust/src"));
+    let named = sdk.iter().flat_map(|source| source.text.split("\"urn:weft:problem:").skip(1));
+    let named: BTreeSet<_> = named.filter_map(|rest| rest.split('"').next()).collect();
+    let unknown: Vec<_> = named.iter().filter(|word| !ProblemType::ALL.iter().any(|k| k.as_str() == **word)).collect();
+    assert!(!named.is_empty() && unknown.is_empty(), "the SDK has problems that the host does not know: {unknown:?}");
 }
 
 /// What stands in the last column of the glossary is a name in the code, so who renames something finds its word here.

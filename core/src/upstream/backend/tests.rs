@@ -38,7 +38,7 @@ async fn who_is_left_out_for_its_success_rate_is_told_with_the_reason_and_so_is_
     call(&backend).await;
     let told = "`b`: h0:1 is left out for 30s: 49.8 % of its calls succeeded, where the mean of all is 95.0 %";
     assert_eq!((kept.count(told), kept.count("left out")), (1, 1), "{:#?}", kept.lines());
-    assert_eq!(backend.endpoints()[0].state, "ejected");
+    assert_eq!(backend.endpoints()[0].state, EndpointHealth::Ejected);
     for _ in 0..100 {
         call(&backend).await;
     }

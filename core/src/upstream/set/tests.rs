@@ -5,7 +5,7 @@ mod properties;
 use super::*;
 use crate::{
     model::Code,
-    telemetry::kept::Kept,
+    telemetry::{EndpointHealth, kept::Kept},
     upstream::{
         Answer, Backend, Transport,
         failed::Failed,
@@ -315,9 +315,9 @@ async fn one_that_has_left_is_neither_ejected_nor_compared() {
         assert!(call.await.unwrap().result.is_err());
     }
     assert!(left.iter().any(|instance| instance.trouble.told().failures >= 5), "enough to be left out");
-    assert!(left.iter().all(|instance| instance.health.word() == "failing"));
+    assert!(left.iter().all(|instance| instance.health.as_told() == EndpointHealth::Failing));
     assert_eq!(kept.count("left out"), 0, "{:#?}", kept.lines());
-    assert!(backend.state().endpoints.iter().all(|endpoint| endpoint.state == "ready"));
+    assert!(backend.state().endpoints.iter().all(|endpoint| endpoint.state == EndpointHealth::Ready));
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,14 +6,14 @@ use super::{Answers, Begun, Slot, lost, replay, reused};
 use crate::{
     artifact::EndpointPolicy,
     gateway::{Body, Reply, output},
-    model::{Blame, Fault},
+    model::{Fault, ProblemType},
     store::{
         Claimed, Keyed, Known, Shared,
         record::{Answer, Content, Record, State, Why},
     },
     telemetry::KeyLabels,
 };
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, header};
 use std::{
     sync::{Arc, PoisonError},
     time::Duration,
@@ -105,15 +105,13 @@ fn told(known: Known, fingerprint: [u8; 32]) -> (&'static str, Result<Answer, Fa
 
 fn running() -> Fault {
     let text = "the first request with this idempotency-key is under way on another host; ask again for its answer";
-    Fault::client(StatusCode::CONFLICT, "idempotency-in-progress", text)
-        .header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+    Fault::new(ProblemType::IdempotencyInProgress, text).header(header::RETRY_AFTER, HeaderValue::from_static("1"))
 }
 
 fn away() -> Fault {
     let text = "whether this write was done before can't be found out now, because what hosts share is away; nothing was done, try again \
                 later with the same idempotency-key";
-    Fault::new(Blame::Host, StatusCode::SERVICE_UNAVAILABLE, "idempotency-unavailable", text)
-        .header(header::RETRY_AFTER, HeaderValue::from_static("5"))
+    Fault::new(ProblemType::IdempotencyUnavailable, text).header(header::RETRY_AFTER, HeaderValue::from_static("5"))
 }
 
 /// An answer as others are told it.
@@ -127,10 +125,11 @@ pub(super) fn ended(answer: &Result<Reply, Fault>) -> State {
             Answer { status: *status, headers: headers.clone(), content }
         }
         Err(fault) => {
-            let members = fault.members.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-            let (kind, detail) = (format!("urn:weft:problem:{}", fault.kind), fault.detail.clone());
-            let content = Content::Problem { kind, title: String::new(), detail, members };
-            Answer { status: fault.status, headers: fault.headers.iter().cloned().collect(), content }
+            let problem = &fault.problem;
+            let members = problem.members.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+            let (kind, title) = (problem.kind.uri(), problem.kind.title().to_owned());
+            let content = Content::Problem { kind, title, detail: problem.detail.clone(), members };
+            Answer { status: problem.status, headers: problem.headers.iter().cloned().collect(), content }
         }
     })
 }
@@ -146,7 +145,7 @@ fn reply(answer: Answer) -> Reply {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderMap;
+    use http::{HeaderMap, StatusCode};
 
     fn record(state: State) -> Record {
         Record { owner: [1; 16], fingerprint: [2; 32], state }
@@ -161,16 +160,20 @@ mod tests {
         let running = || record(State::Running { until: 7 });
         for (known, result, kind) in [
             (Known::Ended(record(answer())), "answered", None),
-            (Known::Running(running()), "running", Some("idempotency-in-progress")),
-            (Known::Silent(running()), "unknown", Some("idempotency-outcome-unknown")),
-            (Known::Ended(record(State::Unknown(Why::NoAnswer))), "unknown", Some("idempotency-outcome-unknown")),
-            (Known::Unreadable, "unreadable", Some("idempotency-outcome-unknown")),
+            (Known::Running(running()), "running", Some(ProblemType::IdempotencyInProgress)),
+            (Known::Silent(running()), "unknown", Some(ProblemType::IdempotencyOutcomeUnknown)),
+            (
+                Known::Ended(record(State::Unknown(Why::NoAnswer))),
+                "unknown",
+                Some(ProblemType::IdempotencyOutcomeUnknown),
+            ),
+            (Known::Unreadable, "unreadable", Some(ProblemType::IdempotencyOutcomeUnknown)),
         ] {
             let (counted, told) = told(known, [2; 32]);
-            assert_eq!((counted, told.err().map(|fault| fault.kind)), (result, kind));
+            assert_eq!((counted, told.err().map(|fault| fault.problem.kind)), (result, kind));
         }
         for known in [Known::Ended(record(answer())), Known::Running(running()), Known::Silent(running())] {
-            assert_eq!(told(known, [3; 32]).1.unwrap_err().kind, "idempotency-key-reused");
+            assert_eq!(told(known, [3; 32]).1.unwrap_err().problem.kind, ProblemType::IdempotencyKeyReused);
         }
     }
 

@@ -1,7 +1,7 @@
 //! What rates do, and to whom.
 
 use super::*;
-use http::StatusCode;
+use crate::model::ProblemType;
 use std::num::NonZeroU32;
 
 fn rate(count: u32, seconds: u64) -> Rate {
@@ -20,8 +20,8 @@ async fn a_burst_of_the_whole_count_and_then_one_after_another() {
     assert_eq!(let_in(10, &limits), 3);
     let fault = take_all([(bucket.clone(), rate(3, 60), "of one caller")].into_iter()).unwrap_err();
     let fields: Vec<_> =
-        fault.headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
-    assert_eq!(fault.status, StatusCode::TOO_MANY_REQUESTS);
+        fault.problem.headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+    assert_eq!(fault.problem.kind, ProblemType::RateLimited);
     let expected = ["retry-after: 20", "ratelimit-policy: \"default\";q=3;w=60", "ratelimit: \"default\";r=0;t=20"];
     assert_eq!(fields, expected);
     tokio::time::advance(Duration::from_secs(20)).await;
@@ -64,7 +64,7 @@ async fn failures_are_counted_by_address_and_what_was_none_is_given_back() {
     for host in 1..=2 {
         let _failed = rates.failure(at(&format!("2001:db8::{host}")), rate).unwrap();
     }
-    assert_eq!(rates.failure(at("2001:db8::3"), rate).unwrap_err().status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(rates.failure(at("2001:db8::3"), rate).unwrap_err().problem.kind, ProblemType::RateLimited);
     assert!(rates.failure(at("2001:db8:0:1::1"), rate).is_ok());
     assert!((0..10).all(|_| rates.failure(None, rate).is_ok()), "a listed peer is nobody");
 }

@@ -31,7 +31,7 @@ fn waits(responses: &Arc<Shared>, key: &Digest, seconds: u64) -> tokio::task::Jo
             Ok(Way::Make(_)) => "makes it",
             Ok(Way::Answered(_)) => "has it",
             Ok(_) => "goes alone",
-            Err(fault) => fault.kind,
+            Err(fault) => fault.problem.kind.as_str(),
         }
     })
 }

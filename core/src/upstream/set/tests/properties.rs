@@ -142,7 +142,7 @@ impl World {
         let counted = format!("weft_upstream_calls_total{{backend=\"b\",method=\"s.S/M\",code=\"OK\"}} {calls}\n");
         assert!(calls == 0 || self.metrics.encode().contains(&counted), "{}", self.metrics.encode());
         for endpoint in self.backend.state().endpoints {
-            assert_eq!((endpoint.under_way, endpoint.state), (0, "ready"));
+            assert_eq!((endpoint.under_way, endpoint.state), (0, EndpointHealth::Ready));
             let all = answered.get(&endpoint.address).copied().unwrap_or_default();
             let removed = was_removed.iter().any(|place| address(*place) == endpoint.address);
             assert!(endpoint.told.calls == all || removed && endpoint.told.calls < all, "{endpoint:?}: {all}");
