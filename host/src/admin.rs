@@ -1,5 +1,9 @@
 //! The operator's side of the host: health, metrics, and what is in service.
 
+mod answers;
+
+pub use answers::{BackendsAnswer, KeysAnswer, PluginAnswer, PluginState, PluginsAnswer, ReloadAnswer, TierState};
+
 use crate::{
     artifact::Digest,
     fanout::Engine,
@@ -22,13 +26,9 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, Response, StatusCode, header};
 use serde::Deserialize;
-use serde_json::{Value, json};
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
-    time::SystemTime,
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::Relaxed},
 };
 
 /// What the operator may look at and do.
@@ -106,43 +106,30 @@ async fn metrics(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Respons
 }
 
 /// What serves, and what was refused and why.
-async fn plugins(State(admin): State<Arc<Admin>>) -> Json<Value> {
+async fn plugins(State(admin): State<Arc<Admin>>) -> Json<PluginsAnswer> {
     let view = admin.host.view();
     let table = view.releases.current();
-    let live = table.releases().iter().map(|release| {
-        let loaded_at = release.loaded_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-        let resting = release.resting();
-        let state = if resting.is_empty() { "live" } else { "resting" };
-        let endpoints: Vec<_> = release.endpoints.iter().map(|endpoint| endpoint.name.to_string()).collect();
-        json!({
-            "name": release.name, "version": release.version.to_string(), "client": release.client,
-            "digest": release.digest.to_string(), "file": release.file.display().to_string(), "state": state, "resting": resting,
-            "isolation": release.limits.isolation.as_str(), "endpoints": endpoints, "loaded_at": loaded_at, "sums": release.sums(),
-        })
-    });
-    let refused: Vec<_> = view.loader.reports().into_iter().filter(|report| report.refused.is_some()).collect();
-    Json(json!({
-        "plugins": live.collect::<Vec<_>>(),
-        "refused": refused,
-        "requests_under_way": view.runtime.requests_under_way(),
-        "loads_under_way": view.engine.loads_under_way(),
-    }))
+    Json(PluginsAnswer {
+        plugins: table.releases().iter().map(|release| PluginAnswer::from(&**release)).collect(),
+        refused: view.loader.reports().into_iter().filter(|report| report.refused.is_some()).collect(),
+        requests_under_way: view.runtime.requests_under_way(),
+        loads_under_way: view.engine.loads_under_way(),
+    })
 }
 
-async fn backends(State(admin): State<Arc<Admin>>) -> Json<Value> {
+async fn backends(State(admin): State<Arc<Admin>>) -> Json<BackendsAnswer> {
     let view = admin.host.view();
-    let word = |is_up| if is_up { "up" } else { "away" };
-    Json(json!({
-        "backends": view.backends.iter().map(|backend| backend.state()).collect::<Vec<_>>(),
-        "shared_cache": view.engine.shared_cache_is_up().map(word),
-    }))
+    Json(BackendsAnswer {
+        backends: view.backends.iter().map(|backend| backend.state()).collect(),
+        shared_cache: view.engine.shared_cache_is_up().map(TierState::of),
+    })
 }
 
 /// Where verification keys come from, and how it stands with them.
-async fn identity(State(admin): State<Arc<Admin>>) -> Json<Value> {
+async fn identity(State(admin): State<Arc<Admin>>) -> Json<KeysAnswer> {
     let view = admin.host.view();
     let keys = view.verifier.as_ref().map(|verifier| verifier.state()).unwrap_or_default();
-    Json(json!({ "keys": keys }))
+    Json(KeysAnswer { keys })
 }
 
 /// `{ "tags": ["film:7"] }` or `{ "all": true }`.
@@ -177,7 +164,7 @@ async fn reload(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response
         return refusal.into_response();
     }
     match admin.host.reload().await {
-        Ok(changes) => Json(json!({ "changes": changes })).into_response(),
+        Ok(changes) => Json(ReloadAnswer { changes }).into_response(),
         Err(reason) => (StatusCode::CONFLICT, format!("nothing has changed: {reason}\n")).into_response(),
     }
 }

@@ -58,7 +58,7 @@ pub(super) trait KeySource: Send + Sync + fmt::Debug {
 pub(super) struct NoKeys;
 
 /// A source of keys as the admin interface shows it.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct KeyState {
     pub source: String,
     /// Key ids; `-` for a key without.

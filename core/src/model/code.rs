@@ -1,6 +1,7 @@
 //! gRPC status codes, and the failure of one call.
 
 use bytes::Bytes;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use std::fmt;
 
 macro_rules! codes {
@@ -46,6 +47,20 @@ codes! {
     Unavailable = 14 "UNAVAILABLE",
     DataLoss = 15 "DATA_LOSS",
     Unauthenticated = 16 "UNAUTHENTICATED",
+}
+
+/// By its name.
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Code {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(from)?;
+        Self::from_name(&name).ok_or_else(|| D::Error::custom(format_args!("`{name}` is no gRPC status code")))
+    }
 }
 
 impl fmt::Display for Code {

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 use toml::Value;
 
 /// One key whose value is another now.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Change {
     /// `backend.films.timeout`; tables of a list by their names: `client[web].prefix`.
     pub key: String,

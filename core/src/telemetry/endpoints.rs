@@ -9,7 +9,7 @@ use std::{
 };
 
 /// How it stands with an endpoint of a backend.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EndpointHealth {
     Ready,

@@ -48,7 +48,7 @@ pub struct Backend {
 }
 
 /// One endpoint as the admin interface shows it.
-#[derive(Debug, serde::Serialize)]
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub struct EndpointState {
     pub address: String,
     pub state: EndpointHealth,
@@ -59,9 +59,9 @@ pub struct EndpointState {
 }
 
 /// What all calls to a backend share, as the admin interface shows it.
-#[derive(Debug, serde::Serialize)]
-pub struct BackendState<'a> {
-    pub name: &'a str,
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+pub struct BackendState {
+    pub name: String,
     /// Calls that it takes at once, as far as is known.
     pub concurrency: usize,
     /// Calls that were not sent because it fails too often.
@@ -125,9 +125,9 @@ impl Backend {
         &self.name
     }
 
-    pub fn state(&self) -> BackendState<'_> {
+    pub fn state(&self) -> BackendState {
         BackendState {
-            name: &self.name,
+            name: self.name.clone(),
             concurrency: self.limiter.limit(),
             refused: self.refused.load(Relaxed),
             away: self.throttle.is_away(),

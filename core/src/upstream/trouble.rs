@@ -1,7 +1,7 @@
 //! What is told of an endpoint that fails: one line when it begins, one when it is over, and the last error for who asks.
 
 use crate::model::{Code, Failure};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::{
     sync::{
         Mutex, MutexGuard, PoisonError,
@@ -38,16 +38,16 @@ struct Spell {
 }
 
 /// The last failure that was the endpoint's own.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LastError {
     /// Seconds since 1970.
     pub at: u64,
-    pub code: &'static str,
+    pub code: Code,
     pub message: String,
 }
 
 /// What is known of an endpoint's failures.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Told {
     /// Attempts that have ended, since the host began or was last configured.
     pub calls: u64,
@@ -108,7 +108,7 @@ impl Trouble {
         spell.failures += 1;
         spell.last = Some(LastError {
             at: seconds(SystemTime::now()),
-            code: failure.code.as_str(),
+            code: failure.code,
             message: failure.message.chars().take(LONGEST).collect(),
         });
         spell.since.get_or_insert_with(|| (SystemTime::now(), Instant::now()));

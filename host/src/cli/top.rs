@@ -3,11 +3,13 @@
 mod backends;
 
 use super::{Failure, Result, print, runtime};
-use crate::net::HttpClient;
+use crate::{
+    admin::{BackendsAnswer, PluginAnswer, PluginsAnswer},
+    net::HttpClient,
+    release::Sums,
+};
 use anyhow::{Context, anyhow};
-use backends::{Backend, Backends};
 use http::{HeaderMap, Method};
-use serde::Deserialize;
 use serde_json::Value;
 use std::{collections::HashMap, fmt::Write, io::IsTerminal, time::Duration};
 use tokio::time::Instant;
@@ -35,37 +37,11 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-#[derive(Debug, Deserialize)]
-struct Answer {
-    plugins: Vec<Plugin>,
-    requests_under_way: u64,
-    #[serde(skip)]
-    backends: Vec<Backend>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-struct Plugin {
-    name: String,
-    version: String,
-    client: String,
-    state: String,
-    sums: Sums,
-}
-
-/// As `/v1/plugins` tells them.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-struct Sums {
-    requests: u64,
-    failed: u64,
-    degraded: u64,
-    micros: u64,
-    cpu_micros: u64,
-    queued_micros: u64,
-    most_memory: u64,
-    calls: u64,
-    upstream: u64,
-    most_depth: u64,
-    traps: u64,
+/// What is asked for at each look.
+#[derive(Debug)]
+struct Look {
+    plugins: PluginsAnswer,
+    backends: BackendsAnswer,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result {
@@ -94,7 +70,8 @@ async fn watch(arguments: &Arguments, client: &HttpClient) -> Result {
         }
         let now = look(client, &arguments.admin).await?;
         let over = since.elapsed();
-        let text = table(&before, &now, over) + &backends::table(&before.backends, &now.backends, over);
+        let text = table(&before.plugins, &now.plugins, over)
+            + &backends::table(&before.backends.backends, &now.backends.backends, over);
         if !is_live {
             print(text.trim_end());
             return Ok(());
@@ -118,22 +95,21 @@ async fn ask(client: &HttpClient, admin: &str, path: &str) -> anyhow::Result<Vec
     Ok(answer.body.to_vec())
 }
 
-async fn look(client: &HttpClient, admin: &str) -> anyhow::Result<Answer> {
+async fn look(client: &HttpClient, admin: &str) -> anyhow::Result<Look> {
     let foreign = "the answer is not one of this version of weft";
-    let mut answer: Answer = serde_json::from_slice(&ask(client, admin, "/v1/plugins").await?).context(foreign)?;
-    let backends: Backends = serde_json::from_slice(&ask(client, admin, "/v1/backends").await?).context(foreign)?;
-    answer.backends = backends.backends;
-    Ok(answer)
+    let plugins = serde_json::from_slice(&ask(client, admin, "/v1/plugins").await?).context(foreign)?;
+    let backends = serde_json::from_slice(&ask(client, admin, "/v1/backends").await?).context(foreign)?;
+    Ok(Look { plugins, backends })
 }
 
-fn table(before: &Answer, now: &Answer, over: Duration) -> String {
+fn table(before: &PluginsAnswer, now: &PluginsAnswer, over: Duration) -> String {
     let old: HashMap<_, _> =
         before.plugins.iter().map(|plugin| ((&plugin.name, &plugin.version), plugin.sums)).collect();
-    let mut rows: Vec<(&Plugin, Sums)> = now
+    let mut rows: Vec<(&PluginAnswer, Sums)> = now
         .plugins
         .iter()
         .map(|plugin| {
-            (plugin, plugin.sums.since(old.get(&(&plugin.name, &plugin.version)).copied().unwrap_or_default()))
+            (plugin, since(plugin.sums, old.get(&(&plugin.name, &plugin.version)).copied().unwrap_or_default()))
         })
         .collect();
     rows.sort_by(|a, b| b.1.cpu_micros.cmp(&a.1.cpu_micros).then_with(|| a.0.name.cmp(&b.0.name)));
@@ -167,15 +143,15 @@ fn table(before: &Answer, now: &Answer, over: Duration) -> String {
             plugin.name,
             plugin.version,
             plugin.client,
-            plugin.state,
+            plugin.state.as_str(),
             sums.requests as f64 / over.as_secs_f64(),
-            sums.mean(sums.failed) * 100.0,
-            sums.mean(sums.degraded) * 100.0,
-            sums.mean(sums.micros) / 1e3,
-            sums.mean(sums.cpu_micros) / 1e3,
-            sums.mean(sums.queued_micros) / 1e3,
-            sums.mean(sums.calls),
-            sums.mean(sums.upstream),
+            mean(&sums, sums.failed) * 100.0,
+            mean(&sums, sums.degraded) * 100.0,
+            mean(&sums, sums.micros) / 1e3,
+            mean(&sums, sums.cpu_micros) / 1e3,
+            mean(&sums, sums.queued_micros) / 1e3,
+            mean(&sums, sums.calls),
+            mean(&sums, sums.upstream),
             sums.most_memory as f64 / f64::from(1 << 20),
             sums.most_depth,
             sums.traps,
@@ -184,38 +160,38 @@ fn table(before: &Answer, now: &Answer, over: Duration) -> String {
     out
 }
 
-impl Sums {
-    /// What has come since; what is no sum stays as it is.
-    fn since(self, before: Self) -> Self {
-        let less = |now: u64, before: u64| now.saturating_sub(before);
-        Self {
-            requests: less(self.requests, before.requests),
-            failed: less(self.failed, before.failed),
-            degraded: less(self.degraded, before.degraded),
-            micros: less(self.micros, before.micros),
-            cpu_micros: less(self.cpu_micros, before.cpu_micros),
-            queued_micros: less(self.queued_micros, before.queued_micros),
-            calls: less(self.calls, before.calls),
-            upstream: less(self.upstream, before.upstream),
-            ..self
-        }
+/// What has come since; what is no sum stays as it is.
+fn since(now: Sums, before: Sums) -> Sums {
+    let less = |now: u64, before: u64| now.saturating_sub(before);
+    Sums {
+        requests: less(now.requests, before.requests),
+        failed: less(now.failed, before.failed),
+        degraded: less(now.degraded, before.degraded),
+        micros: less(now.micros, before.micros),
+        cpu_micros: less(now.cpu_micros, before.cpu_micros),
+        queued_micros: less(now.queued_micros, before.queued_micros),
+        calls: less(now.calls, before.calls),
+        upstream: less(now.upstream, before.upstream),
+        ..now
     }
+}
 
-    fn mean(self, sum: u64) -> f64 {
-        sum as f64 / (self.requests.max(1)) as f64
-    }
+fn mean(sums: &Sums, sum: u64) -> f64 {
+    sum as f64 / (sums.requests.max(1)) as f64
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn answer(requests: u64, cpu_micros: u64) -> Answer {
-        let sums = Sums { requests, cpu_micros, most_memory: 2 << 20, traps: 3, ..Sums::default() };
-        let word = str::to_owned;
-        let plugin =
-            Plugin { name: word("home"), version: word("1.0.0"), client: word("web"), state: word("live"), sums };
-        Answer { plugins: vec![plugin], requests_under_way: 4, backends: Vec::new() }
+    fn answer(requests: u64, cpu_micros: u64) -> PluginsAnswer {
+        let text = format!(
+            r#"{{"plugins":[{{"name":"home","version":"1.0.0","client":"web","digest":"","file":"home.wasm","state":"live","resting":[],
+                "isolation":"instance","endpoints":[],"loaded_at":1,"sums":{{"requests":{requests},"failed":0,"degraded":0,"micros":0,
+                "cpu_micros":{cpu_micros},"queued_micros":0,"most_memory":2097152,"calls":0,"upstream":0,"most_depth":0,"traps":3}}}}],
+                "refused":[{{"file":"bad.wasm","refused":"it is no artifact"}}],"requests_under_way":4,"loads_under_way":0}}"#
+        );
+        serde_json::from_str(&text).unwrap()
     }
 
     #[test]

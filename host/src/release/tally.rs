@@ -2,7 +2,7 @@
 
 use crate::observe::Cost;
 use http::StatusCode;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Duration,
@@ -35,7 +35,7 @@ pub(super) struct Tally {
 }
 
 /// The sums, as they are now. Times in microseconds, memory in bytes.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub struct Sums {
     pub requests: u64,
     /// Answered with 5xx.

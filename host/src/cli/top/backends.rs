@@ -1,43 +1,12 @@
 //! The backends in `weft top`: a line for each endpoint.
 
-use serde::Deserialize;
+use crate::upstream::{BackendState, LastError};
 use std::{collections::HashMap, fmt::Write, time::Duration};
 
 /// Of the last error, in characters: a line stays a line.
 const SHOWN: usize = 60;
 
-/// As `/v1/backends` tells them.
-#[derive(Debug, Deserialize)]
-pub(super) struct Backends {
-    pub(super) backends: Vec<Backend>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Backend {
-    name: String,
-    /// Calls that were not sent because it fails too often, since the host began.
-    refused: u64,
-    away: bool,
-    endpoints: Vec<Endpoint>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Endpoint {
-    address: String,
-    state: String,
-    under_way: u64,
-    calls: u64,
-    failures: u64,
-    last_error: Option<LastError>,
-}
-
-#[derive(Debug, Deserialize)]
-struct LastError {
-    code: String,
-    message: String,
-}
-
-pub(super) fn table(before: &[Backend], now: &[Backend], over: Duration) -> String {
+pub(super) fn table(before: &[BackendState], now: &[BackendState], over: Duration) -> String {
     if now.is_empty() {
         return String::new();
     }
@@ -47,7 +16,9 @@ pub(super) fn table(before: &[Backend], now: &[Backend], over: Duration) -> Stri
     );
     let old: HashMap<_, _> = before
         .iter()
-        .flat_map(|backend| backend.endpoints.iter().map(|e| ((&backend.name, &e.address), (e.calls, e.failures))))
+        .flat_map(|backend| {
+            backend.endpoints.iter().map(|e| ((&backend.name, &e.address), (e.told.calls, e.told.failures)))
+        })
         .collect();
     let refused: HashMap<_, _> = before.iter().map(|backend| (&backend.name, backend.refused)).collect();
     let a_second = |count: u64| count as f64 / over.as_secs_f64();
@@ -56,10 +27,10 @@ pub(super) fn table(before: &[Backend], now: &[Backend], over: Duration) -> Stri
         for endpoint in &backend.endpoints {
             // One with fewer calls than before is another one at the same address, which came in between.
             let known = old.get(&(&backend.name, &endpoint.address)).copied();
-            let known = known.filter(|(calls, _)| *calls <= endpoint.calls).unwrap_or_default();
-            let calls = endpoint.calls.saturating_sub(known.0);
-            let failures = endpoint.failures.saturating_sub(known.1);
-            let state = if backend.away { "away" } else { &endpoint.state };
+            let known = known.filter(|(calls, _)| *calls <= endpoint.told.calls).unwrap_or_default();
+            let calls = endpoint.told.calls.saturating_sub(known.0);
+            let failures = endpoint.told.failures.saturating_sub(known.1);
+            let state = if backend.away { "away" } else { endpoint.state.as_str() };
             // Writing to a string can't fail.
             let _ = writeln!(
                 out,
@@ -70,7 +41,7 @@ pub(super) fn table(before: &[Backend], now: &[Backend], over: Duration) -> Stri
                 a_second(calls),
                 failures as f64 * 100.0 / calls.max(1) as f64,
                 a_second(refused),
-                last(endpoint.last_error.as_ref()),
+                last(endpoint.told.last_error.as_ref()),
             );
         }
     }
@@ -79,7 +50,7 @@ pub(super) fn table(before: &[Backend], now: &[Backend], over: Duration) -> Stri
 
 /// What a backend wrote is shown without what a terminal would take for a command.
 fn last(error: Option<&LastError>) -> String {
-    let Some(LastError { code, message }) = error else { return "-".to_owned() };
+    let Some(LastError { code, message, .. }) = error else { return "-".to_owned() };
     let plain = message.chars().map(|c| if c.is_control() { ' ' } else { c });
     format!("{code}: {}", plain.take(SHOWN).collect::<String>())
 }
@@ -87,14 +58,15 @@ fn last(error: Option<&LastError>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::BackendsAnswer;
 
-    fn backends(calls: u64, failures: u64, refused: u64) -> Vec<Backend> {
+    fn backends(calls: u64, failures: u64, refused: u64) -> Vec<BackendState> {
         let text = format!(
             r#"{{"backends":[{{"name":"films","concurrency":20,"refused":{refused},"away":false,"endpoints":[{{
                 "address":"10.0.0.1:50051","state":"failing","weight":1.0,"under_way":3,"calls":{calls},"failures":{failures},
-                "failing_since":1,"last_error":{{"at":1,"code":"UNAVAILABLE","message":"gone\u001b[2J"}}}}]}}]}}"#
+                "failing_since":1,"last_error":{{"at":1,"code":"UNAVAILABLE","message":"gone\u001b[2J"}}}}]}}],"shared_cache":null}}"#
         );
-        serde_json::from_str::<Backends>(&text).unwrap().backends
+        serde_json::from_str::<BackendsAnswer>(&text).unwrap().backends
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::{File, Loader, Refusal};
 use std::path::PathBuf;
 
 /// One file as the admin interface shows it.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Report {
     pub file: String,
     #[serde(skip_serializing_if = "Option::is_none")]
