@@ -13,7 +13,7 @@ use crate::{
     config::Config,
     edge::{self, Bounds, Door, Edge, Phase},
     net::{Peers, ServerTls},
-    plugin::{Natives, Runtime, Senses},
+    plugin::{Runtime, Sandbox},
     settings::Change,
     telemetry::Metrics,
 };
@@ -71,20 +71,15 @@ impl Drop for Orderly {
     }
 }
 
-/// Starts everything: listeners first, so that a taken port is found at once; then plugins; then it is ready.
-pub async fn start(config: Config, senses: Senses) -> Result<Running, StartError> {
-    start_with(config, senses, Natives::default()).await
-}
-
-/// As [`start`], with plugins that run natively.
-pub async fn start_with(config: Config, senses: Senses, natives: Natives) -> Result<Running, StartError> {
+/// Starts everything: listeners first, so that a taken port is found at once; then plugins, which run in this sandbox; then it is ready.
+pub async fn start(config: Config, sandbox: Arc<dyn Sandbox>) -> Result<Running, StartError> {
     let http = listen(config.http.listen, "http.listen").await?;
     let admin = listen(config.admin.listen, "admin.listen").await?;
     let addresses = [(&http, config.http.listen), (&admin, config.admin.listen)]
         .map(|(listener, asked)| listener.local_addr().unwrap_or(asked));
     let metrics = Metrics::default();
-    let runtime = Runtime::new(config.limits.clone(), senses, config.plugins.compiling.clone());
-    let runtime = runtime.map_err(StartError::Runtime)?.with_natives(natives);
+    let runtime = Runtime::new(sandbox, config.limits.clone(), config.plugins.compiling.clone());
+    let runtime = runtime.map_err(StartError::Runtime)?;
     // Also where the start itself is given up.
     let orderly = Orderly(runtime.clone());
     let ready = Arc::new(AtomicBool::new(false));

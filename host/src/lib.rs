@@ -11,7 +11,9 @@
 //! | [`identity`] * | who calls: tokens and their keys, the gateway's word, tokens exchanged for backends |
 //! | [`responses`] * | whole responses, kept and made once |
 //! | [`release`] | which plugin serves an endpoint; loading and swapping |
-//! | [`plugin`] | running a guest: sandbox, limits, CPU time |
+//! | [`plugin`] | running a plugin: turns, limits, CPU time, crash loops |
+//! | [`sandbox`] | the guests themselves: components under wasmtime |
+//! | [`start`] | joins the host and its sandbox |
 //! | [`fanout`] * | calls: scope, cache, coalescing, batching |
 //! | [`upstream`] * | backends: endpoints, balancing, gRPC |
 //! | [`app`] | puts the parts together, starts and stops them |
@@ -42,6 +44,8 @@ pub mod edge;
 pub mod gateway;
 pub mod plugin;
 pub mod release;
+pub mod sandbox;
+pub mod start;
 
 pub use weft_core::{
     artifact, config, fanout, identity, model, net, responses, routing, settings, store, telemetry, upstream,

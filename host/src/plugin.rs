@@ -1,49 +1,41 @@
-//! Running plugins: compiled once, instantiated for each request, bounded in memory, CPU time and everything they ask of the host.
+//! Running plugins, as far as that can be said without naming a sandbox: who may run, for how long, and what it may give back.
 //!
-//! In the order of a plugin's life: [`Runtime`] holds the serving engine ([`engine`]); an artifact is compiled by another,
-//! short-lived engine ([`compile`]) and mapped in ([`load`], the only `unsafe` of the host); [`Plugin::handle`] takes an instance
-//! ([`instance`]) and runs it under its meter ([`meter`]), its limiter ([`limiter`]) and the request's deadline; what the guest asks
-//! for is answered in [`imports`]. wasmtime is named here only.
+//! In the order of a plugin's life: [`Runtime`] has all that plugins share, and a [`Sandbox`] that loads them; an artifact's code is
+//! compiled in a process beside and kept ([`compile`]); [`Plugin::handle`] gives a request its turn, and runs it in a [`Guest`] until it
+//! is done or its time is over. What guests are made of only the sandbox knows; [`Natives`] is one whose guests are functions of this
+//! process.
 //!
 //! Invariants:
-//! - an instance whose request trapped, overran, or was given up by its caller is dropped, never used again: it is put back only
-//!   after `handle` returned well;
-//! - clocks and random numbers come through [`Senses`], so that they can be fixed;
-//! - CPU time is that of the guest and of what the host does for it at once; waiting costs nothing;
+//! - what a request ran in is put back only after `handle` returned well: whatever trapped, overran, or was given up by its caller is
+//!   dropped, never used again;
+//! - CPU time is that of the guest and of what the host does for it at once; waiting costs nothing ([`meter`]);
 //! - a guest that has taken much of it goes on aside ([`heavy`]), where it holds up nobody;
-//! - the pool has all that every request and every waiting instance can take: no plugin can take what belongs to another.
+//! - no plugin takes all turns, and a turn ends after what ran in it.
 
 mod backoff;
-mod bindings;
 mod bound;
-mod cache;
 mod compile;
-mod engine;
 mod error;
+mod guest;
 mod heavy;
-mod imports;
-mod instance;
-mod limiter;
-mod load;
+mod message;
 mod meter;
 mod native;
 mod runner;
-mod senses;
-mod shelf;
-mod speech;
+mod runtime;
 
 pub use crate::config::{limits::Config, plugins::Compiling};
-pub use bindings::{Identity, Problem, Request, Response};
+pub use bound::Bound;
 pub use compile::{
-    CompileError, check_folder as check_compiled_folder,
+    CompileError, check_folder as check_compiled_folder, compiled_file,
     helper::{HELPER_COMMANDS, ITSELF, Order, read as read_artifact, work as compile_artifact},
+    is_compiled,
     marker::Marker,
 };
-pub use engine::Runtime;
 pub use error::PluginError;
-pub use native::{Native, Natives};
-pub use runner::{Answer, Cost, Invocation, Plugin};
-pub use senses::Senses;
-
-/// Runs the `describe` export of a component of world `describer` and returns its JSON. For `weft build`.
-pub use engine::describe;
+pub use guest::{Answer, Cost, Guest, Invocation, Ran, Reusable, Run, Sandbox, Terms, Turn};
+pub use message::{Fields, Identity, Problem, Request, Response};
+pub use meter::Meter;
+pub use native::Natives;
+pub use runner::Plugin;
+pub use runtime::Runtime;

@@ -6,15 +6,21 @@ use std::{fmt, time::Duration};
 /// One key of `[limits]`, in the plugin's file and in the host's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bound<T> {
-    pub(super) most: T,
+    most: T,
     key: &'static str,
     is_plugins: bool,
 }
 
 impl<T: Ord> Bound<T> {
-    pub(super) fn new(key: &'static str, plugins: T, hosts: T) -> Self {
+    pub fn new(key: &'static str, plugins: T, hosts: T) -> Self {
         let is_plugins = plugins <= hosts;
         Self { most: if is_plugins { plugins } else { hosts }, key, is_plugins }
+    }
+}
+
+impl<T: Copy> Bound<T> {
+    pub fn most(&self) -> T {
+        self.most
     }
 }
 

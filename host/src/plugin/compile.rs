@@ -1,30 +1,29 @@
 //! Compiling artifacts: in a helper process that is bounded in memory and time ([`helper`]), into a private folder ([`vault`]), once
-//! for each digest. What a component makes the compiler do never happens in the process that serves.
+//! for each digest. What a component makes the compiler do never happens in the process that serves. What compiles is the sandbox's.
 
 pub(super) mod helper;
 pub(super) mod marker;
 mod vault;
 
-use super::engine::configuration;
 use crate::{
     artifact::{Artifact, Digest},
     config::plugins::Compiling,
     settings::ByteSize,
 };
 use std::{
-    hash::{DefaultHasher, Hash, Hasher},
     io,
     path::{Path, PathBuf},
     process::ExitStatus,
     time::Duration,
 };
-use wasmtime::Engine;
 
 /// Why an artifact could not be compiled.
 #[derive(Debug, thiserror::Error)]
 pub enum CompileError {
     #[error("the component can't be compiled: {0}")]
     Invalid(String),
+    #[error("no guest of this process is its own; there are: {0}")]
+    NoNative(String),
     #[error("compiling it took more than {0:?} (`compile-timeout` in [plugins])")]
     TooSlow(Duration),
     #[error("compiling it needed more than {} MiB of memory (`compile-memory` in [plugins])", .0.0 >> 20)]
@@ -59,23 +58,23 @@ pub fn check_folder(folder: &Path) -> Result<(), CompileError> {
     vault::check_folder(folder)
 }
 
-/// The name of the artifact's compiled form, for engines like this one.
-fn name(digest: Digest, engine: &Engine) -> String {
-    let mut hasher = DefaultHasher::new();
-    engine.precompile_compatibility_hash().hash(&mut hasher);
-    format!("{}-{:016x}", digest.hex(), hasher.finish())
+/// The name of the artifact's compiled form.
+fn name(digest: Digest, engine: u64) -> String {
+    format!("{}-{engine:016x}", digest.hex())
 }
 
-/// Whether the artifact was compiled before.
-pub(super) fn is_compiled(digest: Digest, compiling: &Compiling, engine: &Engine) -> bool {
+/// Whether the artifact was compiled before, for engines with this number.
+pub fn is_compiled(digest: Digest, compiling: &Compiling, engine: u64) -> bool {
     vault::Vault::open(&compiling.folder).is_ok_and(|vault| vault.find(&name(digest, engine)).is_some())
 }
 
-/// The compiled form of the artifact, made now or found from before. Takes seconds: not for a request's thread.
-pub(super) fn compiled_file(
+/// The compiled form of the artifact for engines with this number, made now or found from before. Takes seconds: not for a request's
+/// thread. `compile` is what the helper does, for hosts that have none.
+pub fn compiled_file(
     artifact: &Artifact,
     compiling: &Compiling,
-    engine: &Engine,
+    engine: u64,
+    compile: impl FnOnce(&[u8]) -> Result<Vec<u8>, CompileError>,
 ) -> Result<PathBuf, CompileError> {
     let vault = vault::Vault::open(&compiling.folder)?;
     let name = name(artifact.digest, engine);
@@ -86,16 +85,13 @@ pub(super) fn compiled_file(
     let out = fresh.path();
     match &compiling.helper {
         Some(helper) => helper::compile_apart(helper, compiling, &name, out, &artifact.bytes)?,
-        None => compile(&artifact.bytes, &name, out)?,
+        None => write(out, &name, &compile(&artifact.bytes)?)?,
     }
     let path = vault.keep(fresh, &name)?;
     vault.find(&name).ok_or(CompileError::Folder { path, reason: "is not what was written just now".to_owned() })
 }
 
-/// Compiles and writes the sealed code. By an engine of its own: 48.x keeps scratch memory of the compiler for an engine's life.
-fn compile(component: &[u8], name: &str, out: &Path) -> Result<(), CompileError> {
-    let invalid = |error: wasmtime::Error| CompileError::Invalid(format!("{error:#}"));
-    let compiler = Engine::new(&configuration()).map_err(invalid)?;
-    let code = compiler.precompile_component(component).map_err(invalid)?;
-    vault::write(out, name, &code).map_err(|source| CompileError::Io { path: out.to_owned(), source })
+/// Writes the sealed code.
+fn write(out: &Path, name: &str, code: &[u8]) -> Result<(), CompileError> {
+    vault::write(out, name, code).map_err(|source| CompileError::Io { path: out.to_owned(), source })
 }

@@ -1,12 +1,8 @@
 //! Why a plugin gave no answer.
 
-use super::{
-    bound::Bound,
-    instance::{Blueprint, State, Stop},
-};
+use super::bound::Bound;
 use crate::settings::ByteSize;
 use std::time::Duration;
-use wasmtime::WasmBacktrace;
 
 /// Why a plugin gave no answer. None of it harms another request.
 #[derive(Debug, thiserror::Error)]
@@ -71,34 +67,6 @@ impl PluginError {
     /// Whether the plugin's own code failed, as opposed to a backend or its caller.
     pub(super) fn is_crash(&self) -> bool {
         matches!(self, Self::Start(_) | Self::Trapped(_) | Self::Memory(_) | Self::Cpu(_))
-    }
-}
-
-impl Blueprint {
-    /// What an error of the sandbox means; `otherwise` if nothing in particular.
-    pub(super) fn reason(
-        &self,
-        error: &wasmtime::Error,
-        state: &State,
-        otherwise: fn(String) -> PluginError,
-        max_response: Bound<ByteSize>,
-    ) -> PluginError {
-        match error.downcast_ref::<Stop>() {
-            Some(Stop::Cpu) => return PluginError::Cpu(self.max_cpu),
-            Some(stop) => return PluginError::Trapped(stop.to_string()),
-            None => {}
-        }
-        if state.limiter.refused {
-            // The trap that follows a refused growth says nothing of memory; it is logged for what it may say of the place.
-            tracing::debug!("trap after a refused growth: {error:?}");
-            return PluginError::Memory(self.max_memory);
-        }
-        // Has no type of its own. Outside of the guest only what it returned is copied.
-        let is_returning = error.downcast_ref::<WasmBacktrace>().is_none();
-        if is_returning && error.root_cause().to_string().contains("fuel allocated for hostcalls") {
-            return PluginError::TooLarge { size: None, limit: max_response };
-        }
-        otherwise(format!("{error:?}"))
     }
 }
 

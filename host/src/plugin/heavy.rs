@@ -4,10 +4,10 @@
 //! times on its way, and would each time wait behind as many of these slices as there are guests that compute. Threads of low
 //! priority give way at once, and have what nobody else wants.
 
+use futures_util::future::BoxFuture;
 use std::{
     future::{pending, poll_fn},
     panic::resume_unwind,
-    pin::Pin,
     task::Poll,
     thread::available_parallelism,
     time::Duration,
@@ -50,11 +50,11 @@ impl Aside {
     }
 
     /// Runs a guest here until it is heavy, and from then on aside. Dropping the future ends it, aside at its next interruption.
-    pub(super) async fn run<F>(&self, guest: F, is_heavy: impl Fn() -> bool) -> F::Output
-    where
-        F: Future<Output: Send> + Send + 'static,
-    {
-        let mut guest = Box::pin(guest);
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        mut guest: BoxFuture<'static, T>,
+        is_heavy: impl Fn() -> bool,
+    ) -> T {
         let here = poll_fn(|context| match guest.as_mut().poll(context) {
             Poll::Ready(output) => Poll::Ready(Some(output)),
             Poll::Pending if is_heavy() => Poll::Ready(None),
@@ -66,10 +66,7 @@ impl Aside {
         }
     }
 
-    async fn go_on<F>(&self, mut guest: Pin<Box<F>>) -> F::Output
-    where
-        F: Future<Output: Send> + Send + 'static,
-    {
+    async fn go_on<T: Send + 'static>(&self, mut guest: BoxFuture<'static, T>) -> T {
         // What it spawns and waits for belongs to all: a batch that it fills may carry calls of others, and must not run aside.
         let home = Handle::current();
         let guest = poll_fn(move |context| {
@@ -125,7 +122,7 @@ mod tests {
             let spawned_at_home = tokio::spawn(async { !is_aside() }).await.unwrap();
             (rustix::process::getpriority_process(None).unwrap(), spawned_at_home)
         };
-        assert_eq!(aside.run(guest, || heavy.load(SeqCst)).await, (NICE, true));
+        assert_eq!(aside.run(Box::pin(guest), || heavy.load(SeqCst)).await, (NICE, true));
     }
 
     #[tokio::test]
@@ -147,7 +144,7 @@ mod tests {
                 yield_now().await;
             }
         };
-        let request = aside.run(guest, || true);
+        let request = aside.run(Box::pin(guest), || true);
         tokio::select! {
             () = request => {}
             begun = has_begun => begun.unwrap(),

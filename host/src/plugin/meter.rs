@@ -24,7 +24,7 @@ const FRESH: u64 = 1_000_000;
 
 /// Nanoseconds spent, and since when (0: not running). One thread at a time writes.
 #[derive(Debug, Default)]
-pub(super) struct Meter {
+pub struct Meter {
     spent: AtomicU64,
     entered_at: AtomicU64,
 }
@@ -68,7 +68,7 @@ fn cost(entered: u64, now: u64) -> u64 {
 
 impl Meter {
     /// Runs the future, and counts what it costs from now on.
-    pub(super) async fn run<F: Future>(&self, future: F) -> F::Output {
+    pub async fn run<F: Future>(&self, future: F) -> F::Output {
         let mut future = pin!(future);
         self.spent.store(0, Relaxed);
         poll_fn(|context| {
@@ -104,7 +104,7 @@ impl Meter {
     }
 
     /// What was spent so far; asked from within the future, up to this moment.
-    pub(super) fn spent(&self) -> Duration {
+    pub fn spent(&self) -> Duration {
         self.settle();
         Duration::from_nanos(self.spent.load(Relaxed))
     }

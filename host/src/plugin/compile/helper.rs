@@ -1,7 +1,7 @@
 //! The helper process: `weft compile-artifact` reads a component from its standard input and leaves sealed code in a file. It bounds
 //! its own memory before it reads anything, works at low priority and dies with its host.
 
-use super::{CompileError, compile};
+use super::{CompileError, write};
 use crate::{artifact::Artifact, config::plugins::Compiling, settings::ByteSize};
 use rustix::process::{Resource, Rlimit, Signal, nice, set_parent_process_death_signal, setrlimit};
 use std::{
@@ -37,11 +37,11 @@ pub struct Order {
     pub memory: u64,
 }
 
-/// The helper's own side: compiles what comes on standard input.
-pub fn work(order: &Order) -> Result<(), CompileError> {
+/// The helper's own side: has what comes on standard input compiled.
+pub fn work(order: &Order, compile: impl FnOnce(&[u8]) -> Result<Vec<u8>, CompileError>) -> Result<(), CompileError> {
     let here = |source: io::Error| CompileError::Io { path: order.out.clone(), source };
     let component = receive(order.memory).map_err(here)?;
-    compile(&component, &order.name, &order.out)
+    write(&order.out, &order.name, &compile(&component)?)
 }
 
 /// The helper's own side: reads what comes on standard input, as the host will. What is wrong with it is the host's to say; here it matters

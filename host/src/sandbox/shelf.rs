@@ -1,6 +1,5 @@
 //! Instances that wait for a request, of all plugins together. Where there are too many, the one that has waited longest goes.
 
-use super::instance::Instance;
 use std::{
     collections::VecDeque,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -11,7 +10,7 @@ pub(super) type Owner = u64;
 
 /// A bounded place for instances.
 #[derive(Debug)]
-pub(super) struct Shelf<T = Instance> {
+pub(super) struct Shelf<T> {
     most: usize,
     /// The longest waiting in front.
     places: Mutex<VecDeque<(Owner, Box<T>)>>,

@@ -2,14 +2,19 @@
 
 use super::{
     bindings,
-    bound::Bound,
-    engine::Shared,
     limiter::Limiter,
-    meter::Meter,
     senses::Senses,
+    shared::Shared,
+    shelf::{Owner, Shelf},
     speech::{Pipe, Speech},
 };
-use crate::{artifact::Digest, fanout::Session, model::Party, settings::ByteSize};
+use crate::{
+    artifact::{Digest, Manifest},
+    fanout::Session,
+    model::Party,
+    plugin::{Bound, Meter, Reusable, Terms},
+    settings::ByteSize,
+};
 use rand::Rng;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use wasmtime::{Store, StoreContextMut, UpdateDeadline, component::ResourceTable};
@@ -57,11 +62,29 @@ pub(super) struct State {
     table: ResourceTable,
 }
 
-/// An instance and the number of requests that it may still serve.
+/// One instance of a plugin's component.
 pub(super) struct Instance {
     pub(super) store: Store<State>,
     pub(super) exports: bindings::Plugin,
+    /// `None`: it serves one request.
+    pub(super) home: Option<Home>,
+}
+
+/// Where an instance waits for the next request.
+pub(super) struct Home {
+    pub(super) shelf: Arc<Shelf<Instance>>,
+    pub(super) owner: Owner,
+    /// Requests that it may still serve.
     pub(super) left: u32,
+}
+
+impl Reusable for Instance {
+    fn put_back(mut self: Box<Self>) {
+        let Some(home) = self.home.as_mut().filter(|home| home.left > 0) else { return };
+        home.left -= 1;
+        let (shelf, owner) = (home.shelf.clone(), home.owner);
+        shelf.put(owner, self);
+    }
 }
 
 /// What every instance of one plugin is made of.
@@ -75,6 +98,7 @@ pub(super) struct Blueprint {
     pub(super) invalidates: Arc<[String]>,
     pub(super) max_memory: Bound<ByteSize>,
     pub(super) max_cpu: Bound<Duration>,
+    pub(super) max_response: Bound<ByteSize>,
     /// Calls and cancellations of one request that are looked at at all. Those over the plugin's bound fail one by one up to here.
     pub(super) max_calls: u32,
 }
@@ -89,7 +113,7 @@ impl State {
             kept_as: blueprint.kept_as,
             config: blueprint.config.clone(),
             invalidates: blueprint.invalidates.clone(),
-            limiter: Limiter::new(blueprint.max_memory.most.as_usize()),
+            limiter: Limiter::new(blueprint.max_memory.most().as_usize()),
             meter,
             session: None,
             party: Party::Anyone,
@@ -98,7 +122,7 @@ impl State {
             calls: 0,
             messages: 0,
             max_calls: blueprint.max_calls,
-            max_cpu: blueprint.max_cpu.most,
+            max_cpu: blueprint.max_cpu.most(),
             wasi: wasi(blueprint.shared.senses, &speech),
             speech,
             table,
@@ -174,6 +198,22 @@ impl WasiView for State {
 }
 
 impl Blueprint {
+    pub(super) fn new(shared: Arc<Shared>, manifest: &Manifest, terms: Terms) -> Self {
+        let Terms { config, kept_as, max_memory, max_cpu, max_response, max_calls } = terms;
+        Self {
+            shared,
+            kept_as,
+            name: manifest.name.as_str().into(),
+            version: manifest.version.to_string().into(),
+            config: Arc::new(config),
+            invalidates: manifest.invalidates.clone().into(),
+            max_memory,
+            max_cpu,
+            max_response,
+            max_calls,
+        }
+    }
+
     /// A store whose guest is metered and limited from its first instruction on.
     pub(super) fn store(&self, meter: Arc<Meter>) -> Store<State> {
         let mut store = Store::new(&self.shared.engine, State::new(self, meter));
@@ -197,6 +237,6 @@ fn on_epoch(context: &StoreContextMut<'_, State>) -> wasmtime::Result<UpdateDead
 
 impl std::fmt::Debug for Instance {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Instance").field("left", &self.left).finish_non_exhaustive()
+        f.debug_struct("Instance").finish_non_exhaustive()
     }
 }
