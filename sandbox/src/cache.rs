@@ -1,13 +1,13 @@
 //! The plugins' own cache, kept by the host. Keys hold the artifact and the scope, so that neither another plugin, nor another version
 //! of this one, nor a caller of another scope can see an entry.
 
-use crate::{
+use bytes::Bytes;
+use std::time::Duration;
+use weft_core::{
     artifact::Digest,
     model::ShareKey,
     store::{Generations, Store},
 };
-use bytes::Bytes;
-use std::time::Duration;
 
 #[derive(Debug)]
 pub(super) struct PluginCache {

@@ -8,17 +8,17 @@ use super::{
     shelf::{Owner, Shelf},
     speech::{Pipe, Speech},
 };
-use crate::{
+use rand::Rng;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use wasmtime::{Store, StoreContextMut, UpdateDeadline, component::ResourceTable};
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use weft_core::{
     artifact::{Digest, Manifest},
     fanout::Session,
     model::Party,
     plugin::{Bound, Meter, Reusable, Terms},
     settings::ByteSize,
 };
-use rand::Rng;
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
-use wasmtime::{Store, StoreContextMut, UpdateDeadline, component::ResourceTable};
-use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 /// Handles (streams, pollables) that one instance may hold.
 const MOST_HANDLES: usize = 1_000;

@@ -1,7 +1,6 @@
 //! What a guest says: log lines through the contract, and standard output and error. All of it is bounded for each request and
 //! carries the plugin's name, its version and the request's id.
 
-use crate::telemetry::Listed;
 use std::{
     collections::BTreeMap,
     fmt::Display,
@@ -13,6 +12,7 @@ use std::{
 use tokio::io::AsyncWrite;
 use tracing::Level;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use weft_core::telemetry::Listed;
 
 /// Longest line that is kept in one piece.
 const LONGEST_LINE: usize = 8 << 10;

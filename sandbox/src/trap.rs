@@ -1,8 +1,8 @@
 //! What an error of wasmtime means for the request that met it.
 
 use super::instance::{Blueprint, State, Stop};
-use crate::plugin::PluginError;
 use wasmtime::WasmBacktrace;
+use weft_core::plugin::PluginError;
 
 impl Blueprint {
     /// What an error of the sandbox means; `otherwise` if nothing in particular.

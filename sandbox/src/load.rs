@@ -3,7 +3,7 @@
 use std::path::Path;
 use wasmtime::{Engine, Result, component::Component};
 
-/// Maps a file that [`crate::plugin::compiled_file`] has given out.
+/// Maps a file that [`weft_core::plugin::compiled_file`] has given out.
 #[allow(unsafe_code, reason = "deserialize_file has no safe form; the proof stands at the call")]
 pub(super) fn map(engine: &Engine, file: &Path) -> Result<Component> {
     // SAFETY: `deserialize_file` runs whatever the file holds as machine code, so the file has to be the output of an engine like this

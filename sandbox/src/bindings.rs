@@ -13,8 +13,8 @@ wasmtime::component::bindgen!({
     exports: { default: async },
 });
 
-use crate::plugin;
 use weft::bff::types::Identity;
+use weft_core::plugin;
 
 impl From<plugin::Request> for Request {
     fn from(request: plugin::Request) -> Self {

@@ -1,4 +1,4 @@
-//! The sandbox: guests are WebAssembly components, bounded in memory, CPU time and everything they ask of the host. wasmtime is named
+//! The sandbox of the Weft host: guests are WebAssembly components, bounded in memory, CPU time and everything they ask of the host. wasmtime is named
 //! here only.
 //!
 //! [`Wasm`] holds the serving engine ([`engine`]). An artifact is compiled by another, short-lived engine ([`compile`]) and mapped in

@@ -1,11 +1,11 @@
 //! What the helper does, and what its code is good for.
 
-use crate::plugin::{self, CompileError, Order};
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
     num::NonZeroUsize,
 };
 use wasmtime::{Engine, OptLevel};
+use weft_core::plugin::{self, CompileError, Order};
 
 /// What makes code compatible with the serving engine.
 pub(super) fn configuration() -> wasmtime::Config {

@@ -5,10 +5,6 @@ use super::{
     instance::{Blueprint, Home, Instance, State},
     shelf::{Owner, Shelf},
 };
-use crate::{
-    model::Party,
-    plugin::{Answer, Cost, Guest, Invocation, Meter, PluginError, Ran, Run},
-};
 use futures_util::future::BoxFuture;
 use std::{
     sync::{
@@ -16,6 +12,10 @@ use std::{
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
+};
+use weft_core::{
+    model::Party,
+    plugin::{Answer, Cost, Guest, Invocation, Meter, PluginError, Ran, Run},
 };
 
 /// A reused instance serves between half of this and this many requests: authors can't come to rely on state that stays.

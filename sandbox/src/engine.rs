@@ -12,12 +12,12 @@ use super::{
     shared::Shared,
     shelf::Shelf,
 };
-use crate::{
+use std::{path::PathBuf, sync::Arc, time::Duration};
+use wasmtime::{Engine, InstanceAllocationStrategy, PoolingAllocationConfig, component::Linker};
+use weft_core::{
     artifact::{Artifact, Digest, Isolation},
     plugin::{self, CompileError, Compiling, Config, Guest, Sandbox, Terms},
 };
-use std::{path::PathBuf, sync::Arc, time::Duration};
-use wasmtime::{Engine, InstanceAllocationStrategy, PoolingAllocationConfig, component::Linker};
 
 /// How often running guests are interrupted to yield and to have their CPU time looked at.
 const TICK: Duration = Duration::from_millis(2);

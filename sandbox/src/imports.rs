@@ -5,13 +5,13 @@ use super::{
     cache::Key,
     instance::State,
 };
-use crate::{
-    fanout::{Head, Instead, JsonOrProto, Outcome},
-    model::{Code, Scope, ShareKey},
-};
 use bytes::Bytes;
 use std::time::Duration;
 use wasmtime::{Result, bail, error::format_err};
+use weft_core::{
+    fanout::{Head, Instead, JsonOrProto, Outcome},
+    model::{Code, Scope, ShareKey},
+};
 
 /// What a guest gets when it calls although its request is over or never began (during start-up).
 fn outside_a_request() -> wasmtime::Error {

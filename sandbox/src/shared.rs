@@ -1,9 +1,9 @@
 //! What all instances share.
 
 use super::{cache::PluginCache, senses::Senses};
-use crate::plugin::Config;
 use std::fmt;
 use wasmtime::Engine;
+use weft_core::plugin::Config;
 
 /// Engine, bounds and caches, once for a host.
 pub(super) struct Shared {
