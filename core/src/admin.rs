@@ -1,5 +1,9 @@
 //! The operator's side of the host: health, metrics, and what is in service.
 
+mod config;
+
+pub use config::Config;
+
 use crate::{
     artifact::Digest,
     fanout::Engine,

@@ -6,6 +6,7 @@
 mod accept;
 mod answer;
 mod body;
+mod config;
 mod executor;
 mod framing;
 mod held;
@@ -18,8 +19,8 @@ mod room;
 mod stream;
 mod watchdog;
 
-pub use crate::config::http::Config;
 pub use accept::{Bounds, Door, Inner, Phase, serve};
+pub use config::{CONNECTION_WINDOW, Config, PACKERS, Shares};
 
 use body::Intake;
 use held::Held;
@@ -27,7 +28,6 @@ use packing::{Form, Packs};
 use request::Head;
 
 use crate::{
-    config::http::PACKERS,
     gateway::{self, Gateway, Trail},
     model::{Blame, Fault},
     net::Peers,

@@ -15,6 +15,7 @@
 mod backoff;
 mod bound;
 mod compile;
+mod config;
 mod error;
 mod guest;
 mod heavy;
@@ -24,14 +25,14 @@ mod native;
 mod runner;
 mod runtime;
 
-pub use crate::config::{limits::Config, plugins::Compiling};
 pub use bound::Bound;
 pub use compile::{
-    CompileError, check_folder as check_compiled_folder, compiled_file,
+    CompileError, Compiling, check_folder as check_compiled_folder, compiled_file,
     helper::{HELPER_COMMANDS, ITSELF, Order, read as read_artifact, work as compile_artifact},
     is_compiled,
     marker::Marker,
 };
+pub use config::Config;
 pub use error::PluginError;
 pub use guest::{Answer, Cost, Guest, Invocation, Ran, Reusable, Run, Sandbox, Terms, Turn};
 pub use message::{Fields, Identity, Problem, Request, Response};

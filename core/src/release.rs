@@ -6,6 +6,7 @@
 mod arrange;
 mod candidate;
 mod choice;
+mod config;
 mod folder;
 mod loader;
 mod queue;
@@ -17,13 +18,12 @@ mod watch;
 
 pub use arrange::{Arrangement, Claim, Claimant, Contender, Held, arrange, holdings};
 pub use choice::Choice;
+pub use config::Config;
 pub use loader::{Loader, Report};
 pub use refusal::Refusal;
 pub use table::{Endpoint, Release, Table};
 pub use tally::{Observed, Sums};
 pub use watch::watch;
-
-pub use crate::config::plugins::Config;
 
 use arc_swap::ArcSwap;
 use std::sync::Arc;

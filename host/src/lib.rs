@@ -24,7 +24,7 @@
 //!
 //! # The layer rule
 //!
-//! `main → cli → start → app → {edge, admin} → gateway → {release, sandbox} → plugin → config → {identity, responses, routing} → fanout →
+//! `main → cli → start → app → config → {edge, admin} → gateway → {release, sandbox} → plugin → {identity, responses, routing} → fanout →
 //! upstream`, and no arrow points back; modules in one pair of braces don't import each other. From `app` on, but for `sandbox`, it is
 //! `weft-core`, which can't even name what lies above. Each framework is named in one module: hyper and axum in `edge` and `admin`,
 //! wasmtime in `sandbox`, tonic in `upstream`, moka in `store`, jsonwebtoken in `identity`, reqwest and rustls in `net`.

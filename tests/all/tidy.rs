@@ -17,12 +17,12 @@ const LAYERS: [&[&str]; 16] = [
     &["start"],
     // From here on, but for `sandbox`, it is the package `weft-core`.
     &["app"],
+    // Puts together what each module reads for itself.
+    &["config"],
     &["edge", "admin"],
     &["gateway"],
     &["release", "sandbox"],
     &["plugin"],
-    // Puts together what each module reads for itself.
-    &["config"],
     &["identity", "responses", "routing"],
     &["fanout"],
     &["upstream"],
@@ -127,7 +127,8 @@ fn the_layer_rule_refuses_what_it_should() {
     for (from, to) in [
         ("fanout", "plugin"),
         ("identity", "release"),
-        ("config", "plugin"),
+        ("config", "app"),
+        ("plugin", "config"),
         ("plugin", "sandbox"),
         ("release", "sandbox"),
         ("model", "gateway"),

@@ -1,6 +1,7 @@
 //! The accept loop: bounded in connections, in silence, and in the time it takes to stop.
 
 use super::{
+    config::{CONNECTION_WINDOW, STREAM_WINDOW},
     executor::{Streams, end_of_stream},
     held::Holding,
     pulse::Pulse,
@@ -8,7 +9,6 @@ use super::{
     watchdog::{Place, Watchdog},
 };
 use crate::{
-    config::http::{CONNECTION_WINDOW, STREAM_WINDOW},
     net::{Incoming, Peers, ServerTls, read_proxy_header},
     telemetry::Metrics,
 };

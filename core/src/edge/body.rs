@@ -219,8 +219,10 @@ async fn unpack(
 mod tests {
     use super::*;
     use crate::{
-        config::http::Shares,
-        edge::held::{Held, Owner},
+        edge::{
+            config::Shares,
+            held::{Held, Owner},
+        },
         telemetry::Metrics,
     };
     use async_compression::tokio::write::{BrotliEncoder, GzipEncoder, ZlibEncoder, ZstdEncoder};

@@ -14,8 +14,8 @@
 mod books;
 mod order;
 
+use super::config::Shares;
 use crate::{
-    config::http::Shares,
     net::Subnet,
     telemetry::{CutLabels, Metrics},
 };

@@ -1,13 +1,15 @@
 //! Compiling artifacts: in a helper process that is bounded in memory and time ([`helper`]), into a private folder ([`vault`]), once
 //! for each digest. What a component makes the compiler do never happens in the process that serves. What compiles is the sandbox's.
 
+mod config;
 pub(super) mod helper;
 pub(super) mod marker;
 mod vault;
 
+pub use config::Compiling;
+
 use crate::{
     artifact::{Artifact, Digest},
-    config::plugins::Compiling,
     settings::ByteSize,
 };
 use std::{

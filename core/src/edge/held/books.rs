@@ -4,7 +4,7 @@
 //! time is put right when somebody comes across it there, which happens about once a second at most.
 
 use super::{Entry, Over, Owner, STILL, WORKS, order::Order};
-use crate::{config::http::Shares, net::Subnet};
+use crate::{edge::config::Shares, net::Subnet};
 use bytes::Bytes;
 use hashbrown::HashMap;
 use std::{

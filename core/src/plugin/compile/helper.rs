@@ -1,8 +1,8 @@
 //! The helper process: `weft compile-artifact` reads a component from its standard input and leaves sealed code in a file. It bounds
 //! its own memory before it reads anything, works at low priority and dies with its host.
 
-use super::{CompileError, write};
-use crate::{artifact::Artifact, config::plugins::Compiling, settings::ByteSize};
+use super::{CompileError, Compiling, write};
+use crate::{artifact::Artifact, settings::ByteSize};
 use rustix::process::{Resource, Rlimit, Signal, nice, set_parent_process_death_signal, setrlimit};
 use std::{
     io::{self, Read, Write},

@@ -8,7 +8,7 @@ use std::{net::SocketAddr, path::Path, time::Duration};
 
 /// What an HTTP/2 connection may have sent that nobody has looked at yet, and one of its streams.
 pub const CONNECTION_WINDOW: u32 = 1 << 20;
-pub const STREAM_WINDOW: u32 = 64 << 10;
+pub(super) const STREAM_WINDOW: u32 = 64 << 10;
 /// Answers that are packed at the same time, for each core.
 pub const PACKERS: usize = 2;
 
