@@ -40,3 +40,6 @@ pub use meter::Meter;
 pub use native::Natives;
 pub use runner::Plugin;
 pub use runtime::Runtime;
+
+#[cfg(test)]
+mod tests;
