@@ -1,16 +1,10 @@
 //! `weft.toml` as a whole: each module reads its own table; here they are put together, and every mistake is found before anything
 //! starts.
-//!
-//! Those of modules that belong to the host stand here too, so that nothing of a configuration has to wait for the sandbox to be read.
 
-pub mod admin;
-pub mod http;
-pub mod limits;
 pub mod memory;
-pub mod plugins;
 
 use crate::{
-    fanout, identity,
+    admin, edge, fanout, identity, plugin, release,
     routing::Clients,
     settings::{Document, Mistake, Mistakes, Table},
     telemetry,
@@ -26,14 +20,14 @@ pub struct Config {
     /// The file and the text that it was read from.
     pub file: PathBuf,
     pub text: String,
-    pub http: http::Config,
+    pub http: edge::Config,
     pub admin: admin::Config,
     /// `None` without an `[identity]`: then nobody has one.
     pub identity: Option<identity::Config>,
     pub forward: fanout::Forward,
     pub clients: Clients,
-    pub plugins: plugins::Config,
-    pub limits: limits::Config,
+    pub plugins: release::Config,
+    pub limits: plugin::Config,
     pub fanout: fanout::Config,
     pub telemetry: telemetry::Config,
 }
@@ -88,16 +82,16 @@ impl Config {
 
     fn read(root: &Table<'_>, folder: &Path) -> Self {
         let (identity, admin) = (root.table("identity"), root.table("admin"));
-        let limits = limits::Config::read(&root.table("limits"));
+        let limits = plugin::Config::read(&root.table("limits"));
         let mut config = Self {
             file: PathBuf::new(),
             text: String::new(),
-            http: http::Config::read(&root.table("http"), folder, limits.response),
+            http: edge::Config::read(&root.table("http"), folder, limits.response),
             admin: admin::Config::read(&admin),
             identity: identity::Config::read(&identity),
             forward: fanout::Forward::read(&identity.table("forward")),
             clients: Clients::read(root),
-            plugins: plugins::Config::read(&root.table("plugins")),
+            plugins: release::Config::read(&root.table("plugins")),
             limits,
             fanout: fanout::Config::read(root),
             telemetry: telemetry::Config::read(&root.table("telemetry")),

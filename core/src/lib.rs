@@ -1,29 +1,41 @@
-//! What of the Weft host needs no sandbox: all that is read, decided and sent without running a guest.
+//! The Weft host but its sandbox and its commands: all that is read, decided and sent, from the connection to the backends.
 //!
-//! The package `weft` (in `host/`) runs plugins on top of this and shows these modules as its own; its crate documentation has the map of
-//! both, the layer rule and the invariants. Whatever meets hostile bytes before a guest does lies here, so that it can be fuzzed without
-//! building the sandbox.
+//! What runs guests stands behind two traits of [`plugin`]. The package `weft-sandbox` (in `sandbox/`) has them for WebAssembly
+//! components, and `weft` (in `host/`) joins both and shows these modules as its own; its crate documentation has the map of all, the
+//! layer rule and the invariants. So what meets hostile bytes can be fuzzed, and changed, without building the sandbox.
 //!
 //! | module | what it knows |
 //! |---|---|
+//! | [`app`] | puts the parts together, starts and stops them |
 //! | [`config`] | `weft.toml` as a whole |
+//! | [`edge`] | connections, HTTP, problem documents; the accept loop |
+//! | [`admin`] | what the operator sees |
+//! | [`gateway`] | the way of one request, in one function |
 //! | [`routing`] | what the head of a request says: whose frontend, which endpoint, path and query |
 //! | [`identity`] | who calls: tokens and their keys, the gateway's word, tokens exchanged for backends |
 //! | [`responses`] | whole responses, kept and made once |
+//! | [`release`] | which plugin serves an endpoint; loading and swapping |
+//! | [`plugin`] | running a plugin: turns, deadlines, crash loops; the seam to what runs guests |
 //! | [`fanout`] | calls: scope, cache, coalescing, batching |
 //! | [`upstream`] | backends: endpoints, balancing, gRPC |
 //! | [`observe`] | what happens to a request as typed events, and who listens |
 //! | [`model`], [`protojson`], [`artifact`], [`store`], [`net`], [`settings`], [`telemetry`] | words, files and tools that all may use and that use none of the above |
 #![forbid(unsafe_code)]
 
+pub mod admin;
+pub mod app;
 pub mod artifact;
 pub mod config;
+pub mod edge;
 pub mod fanout;
+pub mod gateway;
 pub mod identity;
 pub mod model;
 pub mod net;
 pub mod observe;
+pub mod plugin;
 pub mod protojson;
+pub mod release;
 pub mod responses;
 pub mod routing;
 pub mod settings;

@@ -21,6 +21,8 @@ mod json;
 mod manifest;
 mod query;
 mod record;
+mod release;
+mod served;
 mod template;
 mod token;
 mod wire;
@@ -33,6 +35,8 @@ pub use json::json;
 pub use manifest::manifest;
 pub use query::query;
 pub use record::record;
+pub use release::release;
+pub use served::{edge, gateway};
 pub use template::template;
 pub use token::token;
 pub use wire::{answers, batch, fields};
@@ -41,7 +45,7 @@ pub use wire::{answers, batch, fields};
 pub type Target = (&'static str, fn(&[u8]) -> bool);
 
 /// All of them.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 16] = [
     ("batch", batch),
     ("answers", answers),
     ("fields", fields),
@@ -55,4 +59,7 @@ pub const TARGETS: [Target; 13] = [
     ("forwarded", forwarded),
     ("backend", backend),
     ("record", record),
+    ("release", release),
+    ("gateway", gateway),
+    ("edge", edge),
 ];

@@ -9,10 +9,10 @@ use std::{
 };
 use weft_fuzz::{TARGETS, Target};
 
-/// Mutations of one round. Those that sign, or read a text twice and more, take their time in a build for debugging.
+/// Mutations of one round. Those that sign, read a text twice and more, or go through a host, take their time in a build for debugging.
 fn mutations(target: &str) -> usize {
     match target {
-        "token" | "artifact" | "configuration" | "manifest" => 1_000,
+        "token" | "artifact" | "configuration" | "manifest" | "edge" | "gateway" => 1_000,
         _ => 4_000,
     }
 }
@@ -160,5 +160,8 @@ mutations_break_no_promise_of!(
     json,
     forwarded,
     backend,
-    record
+    record,
+    release,
+    gateway,
+    edge
 );

@@ -1,31 +1,35 @@
 //! The Weft host: sandboxed plugins of frontend teams, served over HTTP, fanned out to microservices.
 //!
 //! The modules in the order in which a request meets them, then those that it never meets, then those under all others. Those marked *
-//! need no sandbox: they are the package `weft-core`, in `core/`, and are shown here under their own names.
+//! need no sandbox: they are the package `weft-core`, in `core/`, and are shown here under their own names. [`sandbox`] is a package of
+//! its own as well, in `sandbox/`, and the only one that knows wasmtime.
 //!
 //! | module | what it knows |
 //! |---|---|
-//! | [`edge`] | connections, HTTP, problem documents; the accept loop |
-//! | [`gateway`] | the way of one request, in one function |
+//! | [`edge`] * | connections, HTTP, problem documents; the accept loop |
+//! | [`gateway`] * | the way of one request, in one function |
 //! | [`routing`] * | what the head of a request says: whose frontend, which endpoint, path and query |
 //! | [`identity`] * | who calls: tokens and their keys, the gateway's word, tokens exchanged for backends |
 //! | [`responses`] * | whole responses, kept and made once |
-//! | [`release`] | which plugin serves an endpoint; loading and swapping |
-//! | [`plugin`] | running a guest: sandbox, limits, CPU time |
+//! | [`release`] * | which plugin serves an endpoint; loading and swapping |
+//! | [`plugin`] * | running a plugin: turns, deadlines, crash loops; the seam to what runs guests |
+//! | [`sandbox`] | guests as components: instances, memory, CPU time, what they may ask for |
 //! | [`fanout`] * | calls: scope, cache, coalescing, batching |
 //! | [`upstream`] * | backends: endpoints, balancing, gRPC |
 //! | [`observe`] * | what happens to a request as typed events, and who listens |
-//! | [`app`] | puts the parts together, starts and stops them |
-//! | [`cli`], [`admin`] | what the operator says and sees |
+//! | [`app`] * | puts the parts together, starts and stops them |
+//! | [`start`] | joins the host and its sandbox |
+//! | [`cli`], [`admin`] * | what the operator says and sees |
 //! | [`config`] * | `weft.toml` as a whole |
 //! | [`model`], [`protojson`], [`artifact`], [`store`], [`net`], [`settings`], [`telemetry`] * | words, files and tools that all may use and that use none of the above |
 //!
 //! # The layer rule
 //!
-//! `main → cli → app → {edge, admin} → gateway → release → plugin → config → {identity, responses, routing} → fanout → upstream`, and no
-//! arrow points back; modules in one pair of braces don't import each other. From `config` on it is `weft-core`, which can't even name what
-//! lies above. Each framework is named in one module: hyper and axum in `edge` and `admin`, wasmtime in `plugin`, tonic in `upstream`,
-//! moka in `store`, jsonwebtoken in `identity`, reqwest and rustls in `net`. `tests/all/tidy.rs` keeps all this.
+//! `main → cli → start → app → config → {edge, admin} → gateway → {release, sandbox} → plugin → {identity, responses, routing} → fanout →
+//! upstream`, and no arrow points back; modules in one pair of braces don't import each other. From `app` on, but for `sandbox`, it is
+//! `weft-core`, which can't even name what lies above. Each framework is named in one module: hyper and axum in `edge` and `admin`,
+//! wasmtime in `sandbox`, tonic in `upstream`, moka in `store`, jsonwebtoken in `identity`, reqwest and rustls in `net`.
+//! `tests/all/tidy.rs` keeps all this.
 //!
 //! # Invariants
 //!
@@ -36,15 +40,11 @@
 //! - Every queue, body, batch and wait has a bound in the configuration.
 //! - What serves goes on serving while something else fails to load.
 
-pub mod admin;
-pub mod app;
 pub mod cli;
-pub mod edge;
-pub mod gateway;
-pub mod plugin;
-pub mod release;
+pub mod start;
 
 pub use weft_core::{
-    artifact, config, fanout, identity, model, net, observe, protojson, responses, routing, settings, store, telemetry,
-    upstream,
+    admin, app, artifact, config, edge, fanout, gateway, identity, model, net, observe, plugin, protojson, release,
+    responses, routing, settings, store, telemetry, upstream,
 };
+pub use weft_sandbox as sandbox;

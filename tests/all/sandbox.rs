@@ -5,7 +5,7 @@ use crate::support::{GET_FILM, GET_PERSON, film, knows_all, person, probe, raw};
 use prost::Message;
 use serde_json::json;
 use std::time::Duration;
-use weft::plugin::Senses;
+use weft::sandbox::Senses;
 use weft_tests::{
     artifacts::{with_limit, with_manifest, with_version},
     host::TestHost,

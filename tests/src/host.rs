@@ -8,10 +8,7 @@ use crate::{
 };
 use serde_json::Value;
 use std::{net::SocketAddr, path::PathBuf};
-use weft::{
-    app::{self, Running},
-    config::Config,
-};
+use weft::{app::Running, config::Config, start::start};
 
 /// A real host on free ports. Dropped with its runtime it is gone; [`TestHost::stop`] stops it as SIGTERM does.
 #[derive(Debug)]
@@ -36,14 +33,14 @@ impl Setup {
 }
 
 impl TestHost {
-    async fn start(folder: Folder, senses: weft::plugin::Senses) -> Self {
+    async fn start(folder: Folder, senses: weft::sandbox::Senses) -> Self {
         let mut config = Config::parse(&folder.config(), &folder.text).unwrap_or_else(|mistakes| {
             let lines: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
             panic!("{}\n{}", lines.join("\n"), folder.text)
         });
         // This process is no `weft`; the command under test lies beside it.
         config.plugins.compiling.helper = Some(helper());
-        let running = app::start(config, senses).await.unwrap();
+        let running = start(config, senses).await.unwrap();
         let (web, admin) = (Web::new(running.http), Web::new(running.admin));
         Self { running, web, admin, folder }
     }

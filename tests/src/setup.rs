@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 use tempfile::TempDir;
-use weft::plugin::Senses;
+use weft::sandbox::Senses;
 
 /// What a test wants of its host. Everything that is not said is as in a plain host with one client, `test`, and few slots.
 #[derive(Debug, Clone, Default)]

@@ -1,13 +1,12 @@
 //! The host as it is, with the pages' handlers compiled into it: what is left when the sandbox is taken away.
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
 use std::{path::Path, sync::Arc, time::Duration};
 use weft::{
     app,
     config::Config,
     fanout::{Head, Instead},
-    plugin::{Answer, Cost, Invocation, Native, Natives, PluginError, Problem, Request, Response, Senses},
+    plugin::{Invocation, Natives, Problem, Request, Response},
     telemetry,
 };
 use weft_sdk::{
@@ -24,35 +23,30 @@ pub(super) fn run(config: &str) -> anyhow::Result<()> {
     telemetry::init_logs(&config.telemetry);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let natives = Natives::of("pages", Arc::new(Compiled(bench_pages::plugin())));
-        let running = app::start_with(config, Senses::Real, natives).await?;
+        let pages = Arc::new(bench_pages::plugin());
+        let natives = Natives::default().with("pages", move |invocation| handle(pages.clone(), invocation));
+        let running = app::start(config, Arc::new(natives)).await?;
         crate::say(format_args!("weft serves on http://{} (admin on http://{})", running.http, running.admin));
         std::future::pending::<anyhow::Result<()>>().await
     })
 }
 
 /// Drives the SDK's executor over the host's session, as the component does over its import.
-struct Compiled(Plugin);
-
-impl Native for Compiled {
-    fn handle(&self, invocation: Invocation) -> BoxFuture<'_, Result<Answer, PluginError>> {
-        Box::pin(async move {
-            let Invocation { request, mut session, .. } = invocation;
-            let mut executor = self.0.start(taken(request), Arc::new(NoHost));
-            let outcome = loop {
-                let (heads, cancel, wait) = match executor.turn() {
-                    Turn::Done(outcome) => break outcome,
-                    Turn::Stuck => break Err(weft_sdk::Problem::deadlock()),
-                    Turn::Exchange(wanted) => (heads(&wanted), wanted.cancel.to_vec(), wanted.wait_ms),
-                };
-                let wait = wait.map(|ms| Duration::from_millis(ms.into()));
-                let arena = session.exchange(heads, &cancel, wait).await;
-                let completions: Vec<Completion> = arena.completions.iter().map(completion).collect();
-                executor.deliver(&completions, &Bytes::from(arena.bytes));
-            };
-            Ok(Answer { result: given(outcome), cost: Cost::default() })
-        })
-    }
+async fn handle(plugin: Arc<Plugin>, invocation: Invocation) -> Result<Response, Problem> {
+    let Invocation { request, mut session, .. } = invocation;
+    let mut executor = plugin.start(taken(request), Arc::new(NoHost));
+    let outcome = loop {
+        let (heads, cancel, wait) = match executor.turn() {
+            Turn::Done(outcome) => break outcome,
+            Turn::Stuck => break Err(weft_sdk::Problem::deadlock()),
+            Turn::Exchange(wanted) => (heads(&wanted), wanted.cancel.to_vec(), wanted.wait_ms),
+        };
+        let wait = wait.map(|ms| Duration::from_millis(ms.into()));
+        let arena = session.exchange(heads, &cancel, wait).await;
+        let completions: Vec<Completion> = arena.completions.iter().map(completion).collect();
+        executor.deliver(&completions, &Bytes::from(arena.bytes));
+    };
+    given(outcome)
 }
 
 fn taken(request: Request) -> weft_sdk::Request {

@@ -1,10 +1,8 @@
 //! What a configuration lets a host take of memory at most, row by row. docs/operators/operations.md explains the rows, `weft check`
 //! adds them up, and the tests of all attacks together hold the host to the sum.
 
-use super::{
-    Config,
-    http::{CONNECTION_WINDOW, PACKERS},
-};
+use super::Config;
+use crate::edge::{CONNECTION_WINDOW, PACKERS};
 
 /// The host at rest: code, engine, threads, metrics.
 const HOST: u64 = 96 << 20;

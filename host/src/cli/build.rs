@@ -4,7 +4,7 @@ use super::{Failure, Result, print, runtime, tell};
 use crate::{
     artifact::{Artifact, CONTRACT, EndpointPolicy, EndpointSchema, Sections, read_descriptors, read_manifest},
     model::Scope,
-    plugin,
+    sandbox,
     settings::Mistake,
 };
 use anyhow::{Context, anyhow, bail};
@@ -92,7 +92,7 @@ pub(super) fn run(arguments: &Arguments) -> Result {
     say(&format!("describing {} {}", manifest.name, manifest.version));
     let describer = compile(arguments, &DESCRIBER)?;
     let described = runtime()?
-        .block_on(plugin::describe(&describer))
+        .block_on(sandbox::describe(&describer))
         .map_err(|error| anyhow!("the plugin can't describe itself: {error}"))?;
     let description: Description =
         serde_json::from_str(&described).context("the plugin's description can't be read; is its SDK too old?")?;

@@ -1,7 +1,10 @@
 //! `weft compile-artifact` and `weft read-artifact`: what a host starts to compile or read an artifact within bounds. Not for people.
 
 use super::{Failure, Result, print};
-use crate::plugin::{self, HelperAnswer, Order};
+use crate::{
+    plugin::{self, HelperAnswer, Order},
+    sandbox,
+};
 use std::path::PathBuf;
 
 /// Compile one artifact within bounds; hosts start it by themselves
@@ -21,7 +24,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: Arguments) -> Result {
     let Arguments { name, out, memory } = arguments;
-    answer(&plugin::compile_artifact(&Order { name, out, memory }))
+    answer(&sandbox::compile_artifact(&Order { name, out, memory }))
 }
 
 /// Read one artifact within bounds; hosts start it by themselves

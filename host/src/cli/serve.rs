@@ -2,10 +2,12 @@
 
 use super::{Failure, Result, runtime, tell};
 use crate::{
-    app::{self, ReloadError},
+    app::ReloadError,
     config::Config,
-    plugin::{ITSELF, Senses},
+    plugin::ITSELF,
+    sandbox::Senses,
     settings::{Change, Mistake},
+    start::start,
     telemetry::{self, LogFormat},
 };
 use std::path::PathBuf;
@@ -42,7 +44,7 @@ fn serve(arguments: &Arguments, voice: Voice) -> Result {
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let mut hangup = signal(SignalKind::hangup())?;
         let running = tokio::select! {
-            running = app::start(config, Senses::Real) => running?,
+            running = start(config, Senses::Real) => running?,
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
         };

@@ -10,7 +10,7 @@ use weft::model::ProblemType;
 use weft_tests::repository;
 
 /// Where a path that a document names may begin.
-const ROOTS: [&str; 4] = ["", "host/src", "core/src", "sdk/rust/src"];
+const ROOTS: [&str; 5] = ["", "host/src", "core/src", "sandbox/src", "sdk/rust/src"];
 
 /// All Markdown files by their place in the repository.
 fn documents() -> BTreeMap<PathBuf, String> {

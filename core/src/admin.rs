@@ -1,0 +1,196 @@
+//! The operator's side of the host: health, metrics, and what is in service.
+
+mod answers;
+mod config;
+
+pub use answers::{BackendsAnswer, KeysAnswer, PluginAnswer, PluginState, PluginsAnswer, ReloadAnswer, TierState};
+pub use config::Config;
+
+use crate::{
+    artifact::Digest,
+    fanout::Engine,
+    identity::Verifier,
+    plugin::Runtime,
+    release::{Loader, Releases},
+    settings::Change,
+    store::Invalidation,
+    telemetry::{Listed, Metrics},
+    upstream::Backend,
+};
+use axum::{
+    Json, Router,
+    body::Body,
+    extract::State,
+    response::IntoResponse,
+    routing::{get, post},
+};
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::{HeaderMap, Response, StatusCode, header};
+use serde::Deserialize;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
+
+/// What the operator may look at and do.
+#[derive(Debug, Clone)]
+pub struct Admin {
+    pub ready: Arc<AtomicBool>,
+    pub metrics: Metrics,
+    /// The bearer token for everything that changes state.
+    pub token: Option<String>,
+    pub host: Arc<dyn Host>,
+}
+
+/// The host behind the admin interface. A reload replaces what is in a view.
+pub trait Host: Send + Sync + std::fmt::Debug {
+    fn view(&self) -> View;
+    /// Puts the configuration's file in force, whole or not at all: the changes, or why there are none.
+    fn reload(&self) -> BoxFuture<'_, Result<Vec<Change>, String>>;
+}
+
+/// The parts of a host.
+#[derive(Debug, Clone)]
+pub struct View {
+    pub releases: Arc<Releases>,
+    pub loader: Arc<Loader>,
+    pub engine: Arc<Engine>,
+    pub backends: Vec<Arc<Backend>>,
+    pub runtime: Runtime,
+    pub verifier: Option<Arc<Verifier>>,
+}
+
+const OPENMETRICS: &str = "application/openmetrics-text";
+
+/// The admin router.
+pub fn router(admin: Admin) -> Router {
+    Router::new()
+        .route("/livez", get(|| async { "alive\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .route("/v1/plugins", get(plugins))
+        .route("/v1/backends", get(backends))
+        .route("/v1/identity", get(identity))
+        .route("/v1/invalidate", post(invalidate))
+        .route("/v1/config/reload", post(reload))
+        .fallback(unknown)
+        .with_state(Arc::new(admin))
+}
+
+/// An issuer that is away takes no host out of service: others have no keys of it either, and what needs no caller goes on.
+async fn ready(State(admin): State<Arc<Admin>>) -> (StatusCode, String) {
+    let view = admin.host.view();
+    match view.loader.trouble() {
+        _ if !admin.ready.load(Relaxed) => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n".to_owned()),
+        // What this host can't serve others can.
+        Some(trouble) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {trouble}\n")),
+        None => {
+            let without = view.verifier.map(|verifier| verifier.without_keys()).unwrap_or_default();
+            let told = without.iter().map(|state| format!("no keys from {}: its callers get 503\n", state.source));
+            (StatusCode::OK, std::iter::once("ready\n".to_owned()).chain(told).collect())
+        }
+    }
+}
+
+/// OpenMetrics for who asks for it, as Prometheus does; else its text format, which tools and people expect.
+async fn metrics(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response<Body> {
+    let view = admin.host.view();
+    view.engine.observe();
+    view.releases.current().releases().iter().for_each(|release| drop(release.resting()));
+    let mut accepted = headers.get_all(header::ACCEPT).iter().filter_map(|line| line.to_str().ok());
+    let (kind, text) = if accepted.any(|line| line.contains(OPENMETRICS)) {
+        (format!("{OPENMETRICS}; version=1.0.0; charset=utf-8"), admin.metrics.encode())
+    } else {
+        ("text/plain; version=0.0.4; charset=utf-8".to_owned(), admin.metrics.encode_plain())
+    };
+    ([(header::CONTENT_TYPE, kind)], text).into_response()
+}
+
+/// What serves, and what was refused and why.
+async fn plugins(State(admin): State<Arc<Admin>>) -> Json<PluginsAnswer> {
+    let view = admin.host.view();
+    let table = view.releases.current();
+    Json(PluginsAnswer {
+        plugins: table.releases().iter().map(|release| PluginAnswer::from(&**release)).collect(),
+        refused: view.loader.reports().into_iter().filter(|report| report.refused.is_some()).collect(),
+        requests_under_way: view.runtime.requests_under_way(),
+        loads_under_way: view.engine.loads_under_way(),
+    })
+}
+
+async fn backends(State(admin): State<Arc<Admin>>) -> Json<BackendsAnswer> {
+    let view = admin.host.view();
+    Json(BackendsAnswer {
+        backends: view.backends.iter().map(|backend| backend.state()).collect(),
+        shared_cache: view.engine.shared_cache_is_up().map(TierState::of),
+    })
+}
+
+/// Where verification keys come from, and how it stands with them.
+async fn identity(State(admin): State<Arc<Admin>>) -> Json<KeysAnswer> {
+    let view = admin.host.view();
+    let keys = view.verifier.as_ref().map(|verifier| verifier.state()).unwrap_or_default();
+    Json(KeysAnswer { keys })
+}
+
+/// `{ "tags": ["film:7"] }` or `{ "all": true }`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct InvalidationRequest {
+    tags: Vec<String>,
+    all: bool,
+}
+
+/// Makes cached entities untrue: for consumers of messages, and for people.
+async fn invalidate(State(admin): State<Arc<Admin>>, headers: HeaderMap, body: Bytes) -> (StatusCode, String) {
+    if let Err(refusal) = admin.check_token(&headers) {
+        return refusal;
+    }
+    let wanted: InvalidationRequest = match serde_json::from_slice(&body) {
+        Ok(wanted) => wanted,
+        Err(error) => {
+            return (StatusCode::BAD_REQUEST, format!("expected {{\"tags\": [..]}} or {{\"all\": true}}: {error}\n"));
+        }
+    };
+    tracing::info!(tags = %Listed(&wanted.tags), all = wanted.all, "invalidated by the admin interface");
+    let text = if wanted.all { "everything".to_owned() } else { wanted.tags.join(", ") };
+    let what = if wanted.all { Invalidation::All } else { Invalidation::Tags(wanted.tags) };
+    admin.host.view().engine.invalidate_everywhere(&what).await;
+    (StatusCode::OK, format!("invalidated {text}\n"))
+}
+
+/// Reads the configuration again.
+async fn reload(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response<Body> {
+    if let Err(refusal) = admin.check_token(&headers) {
+        return refusal.into_response();
+    }
+    match admin.host.reload().await {
+        Ok(changes) => Json(ReloadAnswer { changes }).into_response(),
+        Err(reason) => (StatusCode::CONFLICT, format!("nothing has changed: {reason}\n")).into_response(),
+    }
+}
+
+impl Admin {
+    /// Compares in constant time, by digest.
+    fn check_token(&self, headers: &HeaderMap) -> Result<(), (StatusCode, String)> {
+        let Some(token) = &self.token else {
+            let text = "nothing can be changed here: set `token` in [admin] of the configuration\n";
+            return Err((StatusCode::FORBIDDEN, text.to_owned()));
+        };
+        let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+        match given {
+            Some(given) if Digest::of(given.as_bytes()) == Digest::of(token.as_bytes()) => Ok(()),
+            _ => {
+                Err((StatusCode::UNAUTHORIZED, "this needs the admin token: authorization: Bearer TOKEN\n".to_owned()))
+            }
+        }
+    }
+}
+
+async fn unknown() -> (StatusCode, &'static str) {
+    (
+        StatusCode::NOT_FOUND,
+        "here are: /livez /readyz /metrics /v1/plugins /v1/backends /v1/identity /v1/invalidate /v1/config/reload\n",
+    )
+}

@@ -1,0 +1,368 @@
+//! The accept loop: bounded in connections, in silence, and in the time it takes to stop.
+
+use super::{
+    config::{CONNECTION_WINDOW, STREAM_WINDOW},
+    executor::{Streams, end_of_stream},
+    held::Holding,
+    pulse::Pulse,
+    stream::{Arriving, Paced, Tracked},
+    watchdog::{Place, Watchdog},
+};
+use crate::{
+    net::{Incoming, Peers, ServerTls, read_proxy_header},
+    telemetry::Metrics,
+};
+use axum::body::Body;
+use http::{HeaderValue, Request, Response, Version, header};
+use hyper::service::service_fn;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::conn::auto::Builder,
+};
+use std::{convert::Infallible, future::poll_fn, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
+    task::JoinSet,
+};
+use tower::Service;
+
+/// The other end of a request's connection.
+#[derive(Debug, Clone)]
+pub(super) struct Peer {
+    /// Who connected; behind a balancer that says so by the PROXY protocol, who connected to that one.
+    pub(super) address: SocketAddr,
+    /// Whether it showed a certificate that this host trusts.
+    pub(super) certified: bool,
+    /// The connection's number.
+    pub(super) connection: u64,
+    /// Ends the request, and as little else as may be.
+    pub(super) end: Arc<Notify>,
+}
+
+/// How far the host has come with its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    Serving,
+    /// Balancers are to notice: all are served as before, and answers of HTTP/1 tell their clients to connect anew, to another host.
+    Leaving,
+    /// No more connections, and those that are there end.
+    Stopping,
+}
+
+/// What connections may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    pub connections: usize,
+    pub connections_per_ip: usize,
+    pub streams: u32,
+    pub max_headers: usize,
+    pub max_header_bytes: usize,
+    /// How long a connection may be silent when it is new, and how long a TLS handshake may take.
+    pub first_bytes: Duration,
+    pub header: Duration,
+    pub idle: Duration,
+    /// The same of HTTP/1 once the host stops: whoever asks again within this time gets one last answer, which says that it is.
+    pub last: Duration,
+    pub write: Duration,
+    /// How long connections may take to end after the stop.
+    pub drain: Duration,
+}
+
+/// Where connections come in, and how.
+#[derive(Debug)]
+pub struct Door {
+    pub listener: TcpListener,
+    pub tls: Option<Arc<ServerTls>>,
+    /// Networks whose connections begin with a PROXY header, if `proxy_protocol`; and that are not counted by address.
+    pub peers: Peers,
+    pub proxy_protocol: bool,
+}
+
+impl From<&super::Config> for Bounds {
+    fn from(config: &super::Config) -> Self {
+        Self {
+            connections: config.connections,
+            connections_per_ip: config.connections_per_ip,
+            streams: config.streams,
+            max_headers: config.max_headers,
+            max_header_bytes: config.max_header_bytes.as_usize(),
+            first_bytes: config.first_bytes,
+            header: config.header,
+            idle: config.idle,
+            last: config.header.min(config.drain / 2),
+            write: config.write,
+            drain: config.drain,
+        }
+    }
+}
+
+/// What every connection of one door shares.
+struct House<S> {
+    server: Builder<Streams>,
+    service: S,
+    bounds: Bounds,
+    dog: Arc<Watchdog>,
+    tls: Option<Arc<ServerTls>>,
+    peers: Peers,
+    proxy_protocol: bool,
+}
+
+/// What a door leads to.
+pub trait Inner:
+    Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static
+{
+}
+impl<S> Inner for S where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+/// Serves `service` at `door` until it is to stop. Then: no more connections but those that wait to be accepted already; those that are
+/// there are told to end (by GOAWAY at once, by `connection: close` with their next answer) and finish what is under way, within
+/// `bounds.drain`.
+pub async fn serve(
+    door: Door,
+    service: impl Inner,
+    bounds: Bounds,
+    metrics: Metrics,
+    mut phase: watch::Receiver<Phase>,
+) {
+    let slots = Arc::new(Semaphore::new(bounds.connections));
+    let Door { listener, tls, peers, proxy_protocol } = door;
+    let dog = Watchdog::new(bounds, metrics);
+    let house = Arc::new(House { server: server(bounds), service, bounds, dog, tls, peers, proxy_protocol });
+    let mut connections = JoinSet::new();
+    let watching = house.clone();
+    let guard = tokio::spawn(async move { watching.dog.watch().await });
+    let look_after = |connections: &mut JoinSet<()>, (stream, peer, slot), phase| {
+        let house = house.clone();
+        connections.spawn(async move {
+            house.connection(stream, peer, phase).await;
+            drop::<OwnedSemaphorePermit>(slot);
+        });
+    };
+    loop {
+        while connections.try_join_next().is_some() {}
+        let accepted = tokio::select! {
+            accepted = accept(&listener, &slots) => accepted,
+            () = stopped(&mut phase) => break,
+        };
+        let Some(accepted) = accepted else { continue };
+        look_after(&mut connections, accepted, phase.clone());
+    }
+    for accepted in accept_waiting(listener, &slots) {
+        look_after(&mut connections, accepted, phase.clone());
+    }
+    let finished = tokio::time::timeout(bounds.drain, async { while connections.join_next().await.is_some() {} }).await;
+    if finished.is_err() {
+        tracing::warn!(
+            connections = connections.len(),
+            "connections were still open at the end of `drain` and are cut"
+        );
+    }
+    guard.abort();
+}
+
+type Accepted = (TcpStream, SocketAddr, OwnedSemaphorePermit);
+
+/// Connections that were made already when the host stopped to listen: their clients may have sent something.
+fn accept_waiting(listener: TcpListener, slots: &Arc<Semaphore>) -> Vec<Accepted> {
+    let Ok(listener) = listener.into_std() else { return Vec::new() };
+    let accept = || {
+        let slot = slots.clone().try_acquire_owned().ok()?;
+        // It does not block: there is one, or there is none.
+        let (stream, peer) = listener.accept().ok()?;
+        stream.set_nonblocking(true).ok()?;
+        let stream = TcpStream::from_std(stream).ok()?;
+        let _ = stream.set_nodelay(true);
+        Some((stream, peer, slot))
+    };
+    std::iter::from_fn(accept).collect()
+}
+
+async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> Option<Accepted> {
+    let slot = slots.clone().acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, peer)) => {
+            // Answers are written whole; waiting to fill packets would only delay them.
+            let _ = stream.set_nodelay(true);
+            Some((stream, peer, slot))
+        }
+        Err(error) => {
+            tracing::warn!(%error, "a connection could not be accepted");
+            // Out of file descriptors, mostly: trying again at once would spin.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            None
+        }
+    }
+}
+
+fn server(bounds: Bounds) -> Builder<Streams> {
+    let mut builder = Builder::new(Streams);
+    // No timeout for headers here: it would also end connections that rest between two requests. The watchdog tells these apart.
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .max_headers(bounds.max_headers)
+        .max_buf_size(bounds.max_header_bytes.max(8 << 10));
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(bounds.streams)
+        .max_header_list_size(u32::try_from(bounds.max_header_bytes).unwrap_or(u32::MAX))
+        .max_send_buf_size(64 << 10)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .keep_alive_interval(Duration::from_secs(30))
+        .keep_alive_timeout(Duration::from_secs(10));
+    builder
+}
+
+impl<S: Inner> House<S> {
+    async fn connection(&self, stream: TcpStream, peer: SocketAddr, mut phase: watch::Receiver<Phase>) {
+        // A client that has just connected has perhaps sent its request, and gets its answer.
+        let silent_at_the_end = async {
+            stopped(&mut phase).await;
+            tokio::time::sleep(self.bounds.last).await;
+        };
+        // Telling the versions of HTTP apart waits for the first bytes without a bound of its own.
+        let opened = tokio::select! {
+            opened = tokio::time::timeout(self.bounds.first_bytes, self.open(stream, peer)) => opened,
+            () = silent_at_the_end => return,
+        };
+        match opened {
+            Ok(Some((stream, peer, place))) => self.converse(stream, peer, &place, phase).await,
+            Ok(None) => {}
+            Err(_) => self.dog.count("silent"),
+        }
+    }
+
+    /// Who is there, and are they let in. Ends when the first byte of HTTP is there to be read.
+    async fn open(&self, mut stream: TcpStream, connected: SocketAddr) -> Option<(Incoming, Peer, Place)> {
+        let is_listed = self.peers.contains(connected.ip());
+        let address = if is_listed && self.proxy_protocol {
+            match read_proxy_header(&mut stream).await {
+                Ok(behind) => behind.unwrap_or(connected),
+                Err(error) => {
+                    self.dog.count("proxy-header");
+                    tracing::warn!(peer = %connected, "a listed peer's connection is refused: {error}");
+                    return None;
+                }
+            }
+        } else {
+            connected
+        };
+        let place = self.dog.enter((!self.peers.contains(address.ip())).then(|| address.ip()))?;
+        let stream = match &self.tls {
+            None => {
+                // Being told that it is readable would not do: that may be said too early.
+                stream.peek(&mut [0]).await.ok().filter(|count| *count > 0)?;
+                Incoming::Plain(stream)
+            }
+            Some(tls) => match tls.accept(stream).await {
+                Ok(stream) => stream,
+                Err(error) => {
+                    self.dog.count("handshake");
+                    tracing::debug!(peer = %address, "a TLS handshake failed: {error}");
+                    return None;
+                }
+            },
+        };
+        let certified = stream.is_certified();
+        let (connection, end) = (place.id, place.pulse.cut.clone());
+        Some((stream, Peer { address, certified, connection, end }, place))
+    }
+
+    async fn converse(&self, stream: Incoming, peer: Peer, place: &Place, phase: watch::Receiver<Phase>) {
+        let pulse = &place.pulse;
+        let service = service_fn(|request: Request<hyper::body::Incoming>| {
+            let request = request.map(|body| Body::new(Arriving::new(body, pulse.clone())));
+            answer(self.service.clone(), request, peer.clone(), pulse, phase.clone())
+        });
+        let connection = self.server.serve_connection(TokioIo::new(Tracked::new(stream, pulse.clone())), service);
+        tokio::pin!(connection);
+        let mut phase = phase.clone();
+        let result = tokio::select! {
+            result = connection.as_mut() => result,
+            () = pulse.cut.notified() => return,
+            () = leaving(pulse, &mut phase, self.bounds.last) => {
+                connection.as_mut().graceful_shutdown();
+                tokio::select! { result = connection => result, () = pulse.cut.notified() => return }
+            }
+        };
+        if let Err(error) = result {
+            tracing::debug!(%error, "a connection ended with an error");
+        }
+    }
+}
+
+/// One request of a connection.
+fn answer<S: Inner>(
+    mut service: S,
+    mut request: Request<Body>,
+    mut peer: Peer,
+    pulse: &Arc<Pulse>,
+    phase: watch::Receiver<Phase>,
+) -> impl Future<Output = Result<Response<Paced>, Infallible>> + use<S> {
+    let (mut under_way, version) = (pulse.begin(), request.version());
+    async move {
+        if let Some(end) = end_of_stream() {
+            under_way.ended_by(end.clone());
+            peer.end = end;
+        }
+        request.extensions_mut().insert(peer);
+        poll_fn(|cx| service.poll_ready(cx)).await?;
+        let mut response = service.call(request).await?;
+        if version <= Version::HTTP_11 && *phase.borrow() > Phase::Serving {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        let holding = response.extensions_mut().remove::<Arc<Holding>>();
+        Ok(response.map(|body| Paced::new(body, version, under_way, holding)))
+    }
+}
+
+/// Until the client is to be told that the connection ends: it has rested for too long, or the host stops and nothing more is awaited.
+async fn leaving(pulse: &Pulse, phase: &mut watch::Receiver<Phase>, last: Duration) {
+    let at_the_end = async {
+        stopped(phase).await;
+        while let Some(wait) = pulse.awaited(last) {
+            tokio::time::sleep(wait).await;
+        }
+        pulse.told();
+    };
+    tokio::select! {
+        () = pulse.close.notified() => {}
+        () = at_the_end => {}
+    }
+}
+
+/// Also where nobody is left who could say stop.
+async fn stopped(phase: &mut watch::Receiver<Phase>) {
+    let _ = phase.wait_for(|phase| *phase == Phase::Stopping).await;
+}
+
+#[cfg(test)]
+impl Bounds {
+    pub(super) fn for_tests() -> Self {
+        let second = Duration::from_secs(1);
+        Self {
+            connections: 10,
+            connections_per_ip: 10,
+            streams: 10,
+            max_headers: 100,
+            max_header_bytes: 32 << 10,
+            first_bytes: second,
+            header: second,
+            idle: second,
+            last: second,
+            write: second,
+            drain: second,
+        }
+    }
+}

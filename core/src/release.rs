@@ -1,0 +1,44 @@
+//! Releases: artifacts found, verified, compiled off the request path, and put into service by one pointer swap.
+//!
+//! A request picks its release once and keeps it to the end, so a swap loses nothing: the old release is freed when the last request
+//! that began with it is done. A file that can't be put into service is refused with a reason, and what served before goes on.
+
+mod arrange;
+mod candidate;
+mod choice;
+mod config;
+mod folder;
+mod loader;
+mod queue;
+mod refusal;
+mod table;
+mod tally;
+mod verify;
+mod watch;
+
+pub use arrange::{Arrangement, Claim, Claimant, Contender, Held, arrange, holdings};
+pub use choice::Choice;
+pub use config::Config;
+pub use loader::{Loader, Report};
+pub use refusal::Refusal;
+pub use table::{Endpoint, Release, Table};
+pub use tally::{Observed, Sums};
+pub use watch::watch;
+
+use arc_swap::ArcSwap;
+use std::sync::Arc;
+
+/// The releases in service, behind one pointer.
+#[derive(Debug, Default)]
+pub struct Releases(ArcSwap<Table>);
+
+impl Releases {
+    /// The table as it is now. Hold it for one request only.
+    pub fn current(&self) -> Arc<Table> {
+        self.0.load_full()
+    }
+
+    fn swap(&self, table: Table) {
+        self.0.store(Arc::new(table));
+    }
+}
