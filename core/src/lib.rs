@@ -19,7 +19,7 @@
 //! | [`fanout`] | calls: scope, cache, coalescing, batching |
 //! | [`upstream`] | backends: endpoints, balancing, gRPC |
 //! | [`observe`] | what happens to a request as typed events, and who listens |
-//! | [`model`], [`protojson`], [`artifact`], [`store`], [`net`], [`settings`], [`telemetry`] | words, files and tools that all may use and that use none of the above |
+//! | [`model`], [`protojson`], [`artifact`], [`store`], [`net`], [`settings`], [`telemetry`], [`sync`] | words, files and tools that all may use and that use none of the above |
 #![forbid(unsafe_code)]
 
 pub mod admin;
@@ -40,5 +40,6 @@ pub mod responses;
 pub mod routing;
 pub mod settings;
 pub mod store;
+pub mod sync;
 pub mod telemetry;
 pub mod upstream;

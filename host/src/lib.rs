@@ -21,7 +21,7 @@
 //! | [`start`] | joins the host and its sandbox |
 //! | [`cli`], [`admin`] * | what the operator says and sees |
 //! | [`config`] * | `weft.toml` as a whole |
-//! | [`model`], [`protojson`], [`artifact`], [`store`], [`net`], [`settings`], [`telemetry`] * | words, files and tools that all may use and that use none of the above |
+//! | [`model`], [`protojson`], [`artifact`], [`store`], [`net`], [`settings`], [`telemetry`], [`sync`] * | words, files and tools that all may use and that use none of the above |
 //!
 //! # The layer rule
 //!
@@ -45,6 +45,6 @@ pub mod start;
 
 pub use weft_core::{
     admin, app, artifact, config, edge, fanout, gateway, identity, model, net, observe, plugin, protojson, release,
-    responses, routing, settings, store, telemetry, upstream,
+    responses, routing, settings, store, sync, telemetry, upstream,
 };
 pub use weft_sandbox as sandbox;

@@ -2,8 +2,9 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
 };
+use weft_core::sync::lock;
 
 /// Whose an instance is: a number for each loaded plugin.
 pub(super) type Owner = u64;
@@ -22,7 +23,7 @@ impl<T> Shelf<T> {
     }
 
     fn places(&self) -> MutexGuard<'_, VecDeque<(Owner, Box<T>)>> {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.places)
     }
 
     /// The one of this owner that was used last.

@@ -6,12 +6,13 @@ use std::{
     fmt::Display,
     io,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     task::{Context, Poll},
 };
 use tokio::io::AsyncWrite;
 use tracing::Level;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use weft_core::sync::lock;
 use weft_core::telemetry::Listed;
 
 /// Longest line that is kept in one piece.
@@ -43,7 +44,7 @@ impl Speech {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Writes one line to the host's log, unless the request has said enough.
@@ -127,7 +128,7 @@ impl StdoutStream for Pipe {
 
 impl AsyncWrite for Pipe {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut line = lock(&self.line);
         for byte in bytes {
             if *byte != b'\n' {
                 line.push(*byte);

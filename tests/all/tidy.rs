@@ -31,7 +31,7 @@ const LAYERS: [&[&str]; 17] = [
     &["protojson"],
     &["model", "net", "store"],
     &["telemetry"],
-    &["settings"],
+    &["settings", "sync"],
 ];
 
 /// Crates that one module (or one pair of them) knows, and no other.
@@ -243,6 +243,25 @@ fn every_file_says_what_it_is_and_is_short() {
         }
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn locks_are_taken_by_the_one_helper() {
+    // Behind the first two, packages that stand on neither.
+    let allowed = [
+        "core/src/sync.rs",
+        "sdk/rust/src/lock.rs",
+        "bench/src/roles/hand_written/loader.rs",
+        "examples/demo/src/tail.rs",
+        "examples/services/src/control.rs",
+        "examples/services/src/reviews.rs",
+        "sdk/rust/build/src/roots.rs",
+    ];
+    let all = sources(&repository()).into_iter();
+    let naming = all.filter(|source| source.words().iter().any(|word| word == "PoisonError"));
+    let named: BTreeSet<String> = naming.map(|source| source.path.display().to_string()).collect();
+    let allowed = BTreeSet::from(allowed.map(str::to_owned));
+    assert_eq!(named, allowed, "take a lock by `weft_core::sync::lock`, `read` or `write`");
 }
 
 #[test]

@@ -8,10 +8,13 @@ use std::{
     collections::HashMap,
     path::{Path, PathBuf},
     process::Command,
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
 };
 use toml::Table;
-use weft::artifact::{CONTRACT, Sections};
+use weft::{
+    artifact::{CONTRACT, Sections},
+    sync::lock,
+};
 
 static BUILT: Mutex<Option<HashMap<String, Bytes>>> = Mutex::new(None);
 
@@ -50,7 +53,7 @@ pub fn assembled(folder: &str, methods: &[&str]) -> Bytes {
 
 /// One at a time, so that no two tests compile the same.
 fn once(name: &str, make: impl FnOnce() -> Bytes) -> Bytes {
-    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut built = lock(&BUILT);
     built.get_or_insert_default().entry(name.to_owned()).or_insert_with(make).clone()
 }
 

@@ -10,13 +10,14 @@ use std::{
     net::SocketAddr,
     path::Path,
     process::{ExitStatus, Stdio},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
     task::JoinHandle,
 };
+use weft::sync::lock;
 
 /// `weft serve`, killed when dropped.
 #[derive(Debug)]
@@ -76,7 +77,7 @@ impl HostProcess {
         let kept = lines.clone();
         let reading = tokio::spawn(async move {
             while let Ok(Some(line)) = output.next_line().await {
-                kept.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+                lock(&kept).push(line);
             }
         });
         let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -103,7 +104,7 @@ impl HostProcess {
 
     /// All lines so far.
     pub fn lines(&self) -> Vec<String> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.lines).clone()
     }
 
     /// The first line that contains `text`, once there is one.

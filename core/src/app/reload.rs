@@ -13,6 +13,7 @@ use crate::{
     edge::Edge,
     plugin::Runtime,
     settings::{Change, Mistake, Parts, diff},
+    sync::lock,
     telemetry::{Listed, Metrics},
 };
 use arc_swap::ArcSwap;
@@ -20,7 +21,7 @@ use futures_util::future::BoxFuture;
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 /// Keys that belong to what is made once: listeners, the sandbox, the logs.
@@ -166,7 +167,7 @@ impl Reloader {
     }
 
     fn tasks(&self) -> MutexGuard<'_, Option<Tasks>> {
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.tasks)
     }
 
     /// No plugin comes or goes any more; what is invalidated is told still.

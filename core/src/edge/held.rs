@@ -17,13 +17,14 @@ mod order;
 use super::config::Shares;
 use crate::{
     net::Subnet,
+    sync::lock,
     telemetry::{CutLabels, Metrics},
 };
 use books::Books;
 use bytes::Bytes;
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
@@ -102,7 +103,7 @@ impl Held {
     }
 
     fn books(&self) -> MutexGuard<'_, Books> {
-        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.books)
     }
 
     fn now(&self) -> u64 {

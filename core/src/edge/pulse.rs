@@ -4,9 +4,10 @@
 //! grants no window. All of these are one question here: since when has this connection made no progress, and with what?
 
 use super::{accept::Bounds, framing::Came};
+use crate::sync::lock;
 use std::{
     sync::{
-        Arc, Mutex, PoisonError, Weak,
+        Arc, Mutex, Weak,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
@@ -166,7 +167,7 @@ impl Pulse {
     /// Ends the streams that have made no progress for too long; how many these are.
     pub(super) fn end_stuck(&self, bounds: &Bounds) -> usize {
         let now = self.now();
-        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut streams = lock(&self.streams);
         streams.retain(|stream| stream.strong_count() > 0);
         let is_stuck = |stream: &Arc<Stream>| is_over(now, stream.progress.load(Relaxed), bounds.write);
         let stuck = streams.iter().filter_map(Weak::upgrade).filter(is_stuck);
@@ -224,7 +225,7 @@ impl UnderWay {
     /// From here on the answer's body has to make progress.
     pub(super) fn watch_body(&mut self) {
         let stream = Arc::new(Stream { progress: AtomicU64::new(self.pulse.now()), end: self.end.clone() });
-        let mut streams = self.pulse.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut streams = lock(&self.pulse.streams);
         if streams.len() >= TIDY_AT {
             streams.retain(|stream| stream.strong_count() > 0);
         }

@@ -6,12 +6,13 @@ use super::{
 };
 use crate::{
     net::Subnet,
+    sync::lock,
     telemetry::{CutLabels, Metrics},
 };
 use std::{
     collections::HashMap,
     net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -44,7 +45,7 @@ impl Watchdog {
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.open)
     }
 
     /// A place for a connection, counted for its address where one is given; `None`: that address has all that it may have.

@@ -14,13 +14,14 @@ use super::{
     plan::{BatchRule, Plan},
     scope::{ScopeKey, Scoped},
 };
+use crate::sync::{lock, read, write};
 use bytes::Bytes;
 pub(super) use collector::Collector;
 use queue::{Queue, Queued};
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak,
+        Arc, Mutex, RwLock, Weak,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
@@ -56,10 +57,6 @@ struct QueueKey {
     rest: Bytes,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Batcher {
     pub(super) fn new(loads: Arc<Loads>) -> Arc<Self> {
         Arc::new(Self { loads, methods: RwLock::default() })
@@ -87,9 +84,9 @@ impl Batcher {
     }
 
     fn method(&self, plan: &Arc<Plan>) -> Arc<BatchedMethod> {
-        let known = self.methods.read().unwrap_or_else(PoisonError::into_inner).get(&plan.id).cloned();
+        let known = read(&self.methods).get(&plan.id).cloned();
         known.unwrap_or_else(|| {
-            let mut methods = self.methods.write().unwrap_or_else(PoisonError::into_inner);
+            let mut methods = write(&self.methods);
             // Who has calls waiting or under way holds the plan.
             methods.retain(|_, method| method.plan.strong_count() > 0);
             methods.entry(plan.id).or_insert_with(|| Arc::new(BatchedMethod::new(plan))).clone()
@@ -100,7 +97,7 @@ impl Batcher {
     #[cfg(test)]
     pub(super) fn size(&self, plan: &Arc<Plan>) -> (usize, usize) {
         let queues = lock(&self.method(plan).queues).len();
-        (queues, self.methods.read().unwrap_or_else(PoisonError::into_inner).len())
+        (queues, read(&self.methods).len())
     }
 }
 

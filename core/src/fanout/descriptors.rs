@@ -10,6 +10,7 @@ use crate::{
     artifact::{LARGEST_DESCRIPTORS, read_descriptors},
     settings::visible,
     store::SingleFlight,
+    sync::lock,
     upstream::Transport,
 };
 use prost_reflect::DescriptorPool;
@@ -18,7 +19,7 @@ use std::{
     fs::File,
     io::{self, Read},
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 /// What was learnt, and what is being learnt, by the file or the service.
@@ -64,10 +65,6 @@ impl Descriptors {
         let unknown = || Err(format!("looking for descriptors of `{service}` ended without an answer"));
         look.wait().await.unwrap_or_else(unknown).map(Some)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn learn(

@@ -19,13 +19,14 @@ use crate::{
     model::{Code, Deadline, Failure},
     observe::{Audience, Origin, RequestObserver},
     store::Generations,
+    sync::lock,
 };
 use bytes::Bytes;
 use std::{
     collections::{HashMap, hash_map::RandomState},
     hash::BuildHasher,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
     time::SystemTime,
@@ -135,10 +136,6 @@ impl Load {
             task.abort();
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Flight {

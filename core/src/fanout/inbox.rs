@@ -4,9 +4,10 @@ use super::call::Outcome;
 use crate::{
     model::{Code, Failure},
     observe::RefusedBy,
+    sync::lock,
 };
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc, Mutex,
     atomic::{AtomicUsize, Ordering::Relaxed},
 };
 use tokio::sync::Notify;
@@ -28,7 +29,7 @@ impl Drop for Post {
         self.0.sort_by_key(|(inbox, ..)| Arc::as_ptr(inbox).addr());
         let mut post = std::mem::take(&mut self.0).into_iter().peekable();
         while let Some((inbox, ticket, outcome)) = post.next() {
-            let mut arrived = inbox.arrived.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut arrived = lock(&inbox.arrived);
             arrived.push((ticket, inbox.bounded(outcome)));
             while let Some((_, ticket, outcome)) = post.next_if(|(other, ..)| Arc::ptr_eq(other, &inbox)) {
                 arrived.push((ticket, inbox.bounded(outcome)));
@@ -56,7 +57,7 @@ impl Inbox {
 
     pub(super) fn put(&self, ticket: u32, outcome: Outcome) {
         let outcome = self.bounded(outcome);
-        self.arrived.lock().unwrap_or_else(PoisonError::into_inner).push((ticket, outcome));
+        lock(&self.arrived).push((ticket, outcome));
         self.bell.notify_one();
     }
 
@@ -72,7 +73,7 @@ impl Inbox {
     }
 
     pub(super) fn take(&self) -> Vec<(u32, Outcome)> {
-        std::mem::take(&mut *self.arrived.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *lock(&self.arrived))
     }
 
     /// Returns when something was put in since the last time. May return once too often.

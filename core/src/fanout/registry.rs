@@ -5,13 +5,13 @@ use super::{
     descriptors::Descriptors,
     plan::{Plan, PlanError, Planned, Plans, find_method, resolve},
 };
-use crate::{artifact::Artifact, telemetry::Metrics};
+use crate::{artifact::Artifact, sync::lock, telemetry::Metrics};
 use futures_util::future::join_all;
 use prost_reflect::{DescriptorPool, MethodDescriptor};
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError, Weak,
+        Arc, Mutex, Weak,
         atomic::{AtomicU32, Ordering},
     },
 };
@@ -90,7 +90,7 @@ impl Registry {
 impl Known {
     /// The plan, or an equal one that some release uses.
     fn share(&self, plan: Plan) -> Arc<Plan> {
-        let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut plans = lock(&self.plans);
         let known = plans.entry(plan.name.to_string()).or_default();
         known.retain(|plan| plan.strong_count() > 0);
         if let Some(equal) = known.iter().filter_map(Weak::upgrade).find(|known| known.is_same(&plan)) {

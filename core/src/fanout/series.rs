@@ -2,12 +2,10 @@
 
 use crate::{
     observe::{Ended, Event, Found, Listener, OddReply, Oddity, Origin},
+    sync::lock,
     telemetry::{CacheLabels, CallLabels, Counter, Metrics},
 };
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Mutex, time::Duration};
 use tokio::time::Instant;
 
 const BETWEEN_WARNINGS: Duration = Duration::from_mins(1);
@@ -63,7 +61,7 @@ impl MethodSeries {
 
     /// Whether it is time again to tell of something that many replies may have: once in a minute.
     fn may_tell(&self) -> bool {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = lock(&self.told);
         let now = Instant::now();
         let may = told.is_none_or(|told| now.saturating_duration_since(told) >= BETWEEN_WARNINGS);
         if may {

@@ -12,10 +12,11 @@ use crate::{
     routing::Client,
     settings::Rate,
     store::Store,
+    sync::lock,
 };
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 use tokio::time::Instant;
@@ -110,7 +111,7 @@ impl Rates {
     }
 
     fn failures(&self) -> MutexGuard<'_, Failures> {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.failures)
     }
 }
 
@@ -164,7 +165,7 @@ impl Default for Bucket {
 
 impl Bucket {
     fn full_at(&self) -> MutexGuard<'_, Instant> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     /// How long to wait, where it is empty.

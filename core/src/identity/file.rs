@@ -1,12 +1,12 @@
 //! Keys in a file, which is read again when it has changed.
 
 use super::keys::{Key, KeySet, KeySource, KeyState, NoKeys};
-use crate::telemetry::Listed;
+use crate::{sync::lock, telemetry::Listed};
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::{Duration, SystemTime},
 };
 
@@ -44,7 +44,7 @@ impl KeyFile {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// A file that is gone or can't be read changes nothing but what is told of it.

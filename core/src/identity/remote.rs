@@ -5,12 +5,15 @@
 //! once in [`COOLDOWN`]. A fetch that fails leaves the keys as they are, until they are older than the hard limit.
 
 use super::keys::{Key, KeySet, KeySource, KeyState, NoKeys, is_key_id};
-use crate::telemetry::{Counter, Gauge, JwksLabels, Listed, Metrics, SourceLabels};
+use crate::{
+    sync::lock,
+    telemetry::{Counter, Gauge, JwksLabels, Listed, Metrics, SourceLabels},
+};
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt};
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::{Duration, SystemTime},
 };
 use tokio::{
@@ -97,7 +100,7 @@ impl Remote {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// The keys, unless they are too old to be believed.

@@ -1,11 +1,11 @@
 //! The waterfall of one request, for those who may ask: which calls waited for which, what travelled together, and how long.
 
 use super::{Ended, Event, Listener, Origin, RefusedBy, Taker, Trip};
-use crate::model::Code;
+use crate::{model::Code, sync::lock};
 use serde_json::{Value, json};
 use std::{
     fmt::Write,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 use tokio::time::Instant;
@@ -87,7 +87,7 @@ impl Explain {
     }
 
     fn calls(&self) -> MutexGuard<'_, Vec<Recorded>> {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.calls)
     }
 
     fn millis(&self, at: Instant) -> f64 {

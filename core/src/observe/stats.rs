@@ -1,10 +1,11 @@
 //! What a request has cost and what befell it, in sums that go on while it does: for its headers and its line in the log.
 
 use super::{Degraded, Ended, Event, Listener, Origin};
+use crate::sync::lock;
 use std::{
     collections::BTreeSet,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
@@ -37,7 +38,7 @@ impl Listener for Stats {
             Event::Back(trip) if trip.refused_by.is_some() => _ = self.upstream.fetch_sub(1, Relaxed),
             Event::Back(trip) => _ = self.retries.fetch_add(trip.attempts.saturating_sub(1), Relaxed),
             Event::Degraded { method, how } => {
-                self.degraded.lock().unwrap_or_else(PoisonError::into_inner).insert(((*method).clone(), *how));
+                lock(&self.degraded).insert(((*method).clone(), *how));
             }
             Event::Ended(ended) => self.ended(ended),
             Event::GuestRan(cost) => {
@@ -109,6 +110,6 @@ impl Stats {
 
     /// The methods whose part of the response is less than it should be, and how.
     pub fn degraded(&self) -> Vec<(Arc<str>, Degraded)> {
-        self.degraded.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        lock(&self.degraded).iter().cloned().collect()
     }
 }

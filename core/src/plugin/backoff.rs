@@ -3,10 +3,11 @@
 //! What fails to start is the whole release's; a crash in the middle is its endpoint's alone, so that a request that makes one
 //! endpoint crash can be used against that endpoint at most.
 
+use crate::sync::lock;
 use std::{
     collections::BTreeMap,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     time::Duration,
@@ -71,7 +72,7 @@ pub(super) struct Admitted<'a> {
 
 impl Backoff {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Lets a request through, or says for how long there is no use in trying.

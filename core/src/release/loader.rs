@@ -18,11 +18,11 @@ use super::{
     table::{Release, Table},
     verify::{Verification, Verified},
 };
-use crate::{artifact::Digest, fanout::Engine, plugin::Runtime, telemetry::Metrics};
+use crate::{artifact::Digest, fanout::Engine, plugin::Runtime, sync::lock, telemetry::Metrics};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, RwLock},
 };
 use tokio::{sync::watch, task::JoinError};
 use work::{Work, guarded};
@@ -87,7 +87,7 @@ impl Loader {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Changes the queue, and tells who waits for its end.
@@ -122,7 +122,7 @@ impl Loader {
     /// Looks at the folder. What can serve at once does when this returns; the rest is compiled beside. Says no if a file is still
     /// being written to, and has to be looked at again soon. Blocks while it reads files, and needs a runtime.
     pub fn look(self: &Arc<Self>) -> bool {
-        let _alone = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = lock(&self.looking);
         let found = {
             let state = &mut *self.state();
             state.folder.look(!state.files.is_empty())

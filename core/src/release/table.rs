@@ -11,13 +11,14 @@ use crate::{
     observe::{Event, Listener},
     plugin::Plugin,
     routing::Routes,
+    sync::lock,
     telemetry::{Counter, EndpointLabels, Gauge, Histogram, Metrics, Past, PluginLabels, RequestLabels, Statuses},
 };
 use http::StatusCode;
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, OnceLock, PoisonError, atomic::Ordering::Relaxed},
+    sync::{Arc, Mutex, OnceLock, atomic::Ordering::Relaxed},
     time::{Instant, SystemTime},
 };
 
@@ -184,7 +185,7 @@ impl Endpoint {
             series.degraded.inc();
         }
         let status = observed.status;
-        let mut by_status = self.by_status.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut by_status = lock(&self.by_status);
         by_status.entry(status.as_u16()).or_insert_with(|| self.counter(status)).inc();
     }
 
@@ -198,7 +199,7 @@ impl Endpoint {
     }
 
     fn counter(&self, status: StatusCode) -> Counter {
-        self.release.statuses.lock().unwrap_or_else(PoisonError::into_inner).insert(status.as_u16());
+        lock(&self.release.statuses).insert(status.as_u16());
         let labels = RequestLabels {
             client: self.release.client.clone(),
             endpoint: self.name.clone(),

@@ -8,11 +8,12 @@
 //! entry load again and nothing else), and when there are too many, the largest group of them (`film:1` and `film:2` are one group) is
 //! invalidated as a whole and forgotten: whoever floods loses what is theirs, and nobody else loses anything.
 
+use crate::sync::{read, write};
 use std::{
     collections::HashMap,
     hash::{BuildHasher, RandomState},
     sync::{
-        PoisonError, RwLock,
+        RwLock,
         atomic::{AtomicU64, Ordering::SeqCst},
     },
 };
@@ -74,7 +75,7 @@ impl Generations {
     /// Entries with this tag whose loads have begun before are not true any more.
     pub fn invalidate(&self, tag: &str) {
         let (tag, group) = (self.hash(tag), self.hash(group(tag)));
-        let mut tags = self.tags.write().unwrap_or_else(PoisonError::into_inner);
+        let mut tags = write(&self.tags);
         let at = self.now.fetch_add(1, SeqCst) + 1;
         if tags.invalidated.len() >= tags.bounds.tags && !tags.invalidated.contains_key(&tag) {
             tags.make_room(at);
@@ -84,7 +85,7 @@ impl Generations {
 
     /// Nothing that was loaded before is true any more.
     pub fn invalidate_all(&self) {
-        let mut tags = self.tags.write().unwrap_or_else(PoisonError::into_inner);
+        let mut tags = write(&self.tags);
         let at = self.now.fetch_add(1, SeqCst) + 1;
         tags.invalidate_all(at);
     }
@@ -95,7 +96,7 @@ impl Generations {
         if self.now() == since {
             return true;
         }
-        let known = self.tags.read().unwrap_or_else(PoisonError::into_inner);
+        let known = read(&self.tags);
         let is_true = |tag: &str| {
             known.invalidated.get(&self.hash(tag)).is_none_or(|mark| mark.at <= since)
                 && (known.groups.is_empty() || known.groups.get(&self.hash(group(tag))).is_none_or(|at| *at <= since))

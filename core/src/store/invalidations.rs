@@ -1,9 +1,10 @@
 //! What may still stand in the shared tier although it is true no more: from the moment it is known until it was removed there,
 //! however long that takes, nobody reads it.
 
+use crate::sync::lock;
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
 };
 use tokio::sync::watch;
 
@@ -98,7 +99,7 @@ impl State {
 
 impl PendingInvalidations {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// From now on it is pending, under the number that comes back.

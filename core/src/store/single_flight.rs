@@ -4,11 +4,12 @@
 //! ([`SingleFlight::run`]). A flight always ends: where its leader is gone without a word, those who follow hear that, and one who asks
 //! from then on leads.
 
+use crate::sync::lock;
 use std::{
     collections::HashMap,
     fmt,
     hash::Hash,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 use tokio::sync::watch;
 
@@ -42,7 +43,7 @@ pub struct Follower<V>(watch::Receiver<Made<V>>);
 
 impl<K: Hash + Eq, V> UnderWay<K, V> {
     fn lock(&self) -> MutexGuard<'_, HashMap<K, watch::Receiver<Made<V>>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

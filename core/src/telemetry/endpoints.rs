@@ -1,11 +1,12 @@
 //! `weft_endpoints`: counted when somebody asks, in the sets that the backends have then. So it is never older than they are, and what is
 //! told of a backend ends with it.
 
+use crate::sync::lock;
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder, metrics::MetricType};
 use std::{
     collections::BTreeMap,
     fmt::{self, Debug},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, Weak},
 };
 
 /// How it stands with an endpoint of a backend.
@@ -54,7 +55,7 @@ impl Endpoints {
 
     /// Those that are left.
     fn watched(&self) -> MutexGuard<'_, Watched> {
-        let mut watched = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut watched = lock(&self.0);
         watched.retain(|_, all| {
             all.retain(|states| states.strong_count() > 0);
             !all.is_empty()

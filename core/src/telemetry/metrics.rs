@@ -8,6 +8,7 @@ use super::{
     },
     retired::{Past, Retired},
 };
+use crate::sync::lock;
 use prometheus_client::{
     encoding::text,
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
@@ -15,7 +16,7 @@ use prometheus_client::{
 };
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 /// Seconds, after the semantic conventions for HTTP and RPC durations.
@@ -205,7 +206,7 @@ impl Metrics {
     /// This version serves no more: its metrics are told for a while longer. Those whose while is over are forgotten now, but for
     /// versions that serve again.
     pub fn retire(&self, past: Past, is_live: impl Fn(&PluginLabels) -> bool) {
-        let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut retired = lock(&self.retired);
         let now = past.since;
         retired.push(past);
         for past in retired.take_old(now, is_live) {
@@ -216,7 +217,7 @@ impl Metrics {
     /// Takes away what is told of one plugin version. Who still holds a part of it counts for nobody from then on.
     fn forget(&self, past: &Past) {
         let Past { labels: of, endpoints, statuses, .. } = past;
-        let statuses = statuses.lock().unwrap_or_else(PoisonError::into_inner);
+        let statuses = lock(statuses);
         for histograms in [&self.guest_cpu, &self.queue_seconds, &self.depth] {
             histograms.remove(of);
         }

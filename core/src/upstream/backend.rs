@@ -17,13 +17,14 @@ use super::{
 use crate::{
     model::{Code, Failure},
     observe::RefusedBy,
+    sync::lock,
     telemetry::{EndpointHealth, EndpointStates, Metrics},
 };
 use futures_util::future::BoxFuture;
 use std::{
     fmt::Display,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
@@ -180,7 +181,7 @@ impl Backend {
 
     fn tell_refusal(&self) {
         self.refused.fetch_add(1, Relaxed);
-        let mut seldom = self.refusals_told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seldom = lock(&self.refusals_told);
         if let Some(passed_over) = seldom.now() {
             let backend = &self.name;
             tracing::warn!(%backend, "backend `{backend}` fails too often: calls are refused here ({} since the last word of it)", passed_over + 1);
@@ -243,7 +244,7 @@ impl Backend {
 
     /// Whether it is time to compare success rates; true once for each interval.
     pub(super) fn interval_ended(&self) -> bool {
-        let mut at = self.compared_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut at = lock(&self.compared_at);
         let ended = at.elapsed() >= self.config.outlier.interval;
         if ended {
             *at = Instant::now();
@@ -254,7 +255,7 @@ impl Backend {
     /// One line for each change, and seldom where there is no end to them.
     fn tell_set(&self, result: &Result<SetChange, SetRefused>) {
         let backend = &self.name;
-        let mut told = self.sets_told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = lock(&self.sets_told);
         let passed_over = match result {
             Ok(change) if change.is_none() => None,
             Ok(_) => told.changes.now(),

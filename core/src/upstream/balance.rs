@@ -8,10 +8,11 @@ use super::{
     instance::UpstreamInstance,
     set::{InstanceSet, Member},
 };
+use crate::sync::lock;
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
 };
@@ -87,7 +88,7 @@ impl Picker {
 
     /// nginx's smooth weighted round robin: everyone gains their weight, the richest is picked and pays for all.
     fn smooth<'s>(&self, candidates: &[&'s Member]) -> Option<&'s Member> {
-        let _guard = self.smooth.lock().unwrap_or_else(PoisonError::into_inner);
+        let _guard = lock(&self.smooth);
         let mut total = 0.0;
         let mut richest: Option<(&Member, f64)> = None;
         for member in candidates.iter().copied() {
@@ -107,7 +108,7 @@ impl Picker {
     /// A new set comes. What those that left took along is made up for among the others, so that who comes, with nothing, is neither
     /// before nor behind them; and nobody is owed more than a round by the new weights.
     pub(super) fn settle(&self, set: &InstanceSet) {
-        let _guard = self.smooth.lock().unwrap_or_else(PoisonError::into_inner);
+        let _guard = lock(&self.smooth);
         let members = set.members();
         let total: f64 = members.iter().map(|member| member.base_weight).sum();
         let mean = members.iter().map(|member| member.instance.credit.get()).sum::<f64>() / members.len().max(1) as f64;

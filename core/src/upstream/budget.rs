@@ -1,6 +1,7 @@
 //! The retry budget: retries and hedges together may add a fifth to the calls, and a few a second where there are hardly any calls.
 
-use std::sync::{Mutex, PoisonError};
+use crate::sync::lock;
+use std::sync::Mutex;
 use tokio::time::Instant;
 
 /// Tokens that a quiet backend gathers each second, so that rare calls may be tried again too.
@@ -28,13 +29,13 @@ impl Budget {
 
     /// A call begins.
     pub(super) fn deposit(&self) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.state);
         state.tokens = (state.tokens + self.ratio).min(MOST);
     }
 
     /// A call wants to be tried again.
     pub(super) fn withdraw(&self) -> bool {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.state);
         let passed = state.at.elapsed().as_secs_f64();
         // The floor fills up to ten seconds' worth and no further: it is for the quiet, not for storms.
         let floor = passed * FLOOR_PER_SECOND;

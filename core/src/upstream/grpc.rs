@@ -13,13 +13,16 @@ use super::{
     failed::{Failed, Pushback},
     method::StreamBounds,
 };
-use crate::model::{Code, Failure};
+use crate::{
+    model::{Code, Failure},
+    sync::lock,
+};
 use arc_swap::ArcSwap;
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderValue, Response, Uri, uri::PathAndQuery};
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     time::Duration,
@@ -126,7 +129,7 @@ impl GrpcConnection {
     /// Half as many pings from now on, as gRPC's clients do
     /// (<https://github.com/grpc/proposal/blob/master/A8-client-side-keepalive.md>).
     fn ping_less(&self) {
-        let mut keep_alive = self.keep_alive.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut keep_alive = lock(&self.keep_alive);
         let doubled = keep_alive.saturating_mul(2).min(RAREST_PING);
         if doubled <= *keep_alive {
             return;

@@ -3,10 +3,10 @@
 //! The rules are those of gRPC (A50) and Envoy: five failures in a row, or a success rate more than 1.9 standard deviations below the
 //! mean of at least five endpoints with a hundred calls each; at most a tenth of the endpoints, but always one, is out at a time.
 
-use crate::telemetry::EndpointHealth;
+use crate::{sync::lock, telemetry::EndpointHealth};
 use std::{
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     time::Duration,
@@ -86,7 +86,7 @@ impl Health {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Not ejected, or not any more.

@@ -1,7 +1,8 @@
 //! Percentiles of a method's answer times, measured live: when it is worth asking a second endpoint.
 
+use crate::sync::lock;
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -31,7 +32,7 @@ impl Default for Latency {
 
 impl Latency {
     fn histogram(&self) -> MutexGuard<'_, Histogram> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     pub(super) fn observe(&self, took: Duration) {

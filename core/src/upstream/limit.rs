@@ -3,8 +3,9 @@
 //! While answers are as fast as they are on average, the limit grows by a small queue; when they become slower, it shrinks in the same
 //! proportion. A call above the limit waits for its turn, in order, up to its own deadline.
 
+use crate::sync::lock;
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -60,7 +61,7 @@ impl Limiter {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// The limit as it is now.

@@ -4,9 +4,10 @@
 //! up to a slow answer at once and sinks slowly, so a slow endpoint is left quickly and tried again gently. A failed call counts as a
 //! slow one; else an endpoint that fails at once would attract all calls.
 
+use crate::sync::lock;
 use std::{
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
@@ -58,7 +59,7 @@ impl Load {
     }
 
     fn average(&self) -> MutexGuard<'_, Average> {
-        self.average.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.average)
     }
 
     fn observe(&self, seconds: f64) {

@@ -11,11 +11,14 @@ use super::{
     health::{Health, Outlier},
     instance::{UpstreamInstance, key},
 };
-use crate::telemetry::{EndpointHealth, EndpointStates};
+use crate::{
+    sync::lock,
+    telemetry::{EndpointHealth, EndpointStates},
+};
 use arc_swap::{ArcSwap, Guard};
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, Weak},
 };
 
 /// An instance, and what its provider says of it at present.
@@ -132,7 +135,7 @@ impl Instances {
         specs: &[InstanceSpec],
         settle: impl FnOnce(&InstanceSet),
     ) -> Result<SetChange, SetRefused> {
-        let mut leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut leaving = lock(&self.leaving);
         let before = self.current.load_full();
         if specs.is_empty() && before.answers() {
             return Err(SetRefused::Empty);
@@ -201,7 +204,7 @@ impl Instances {
     /// Whether no call is under way to an instance that has left.
     #[cfg(test)]
     fn is_nobody_leaving(&self) -> bool {
-        let leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
+        let leaving = lock(&self.leaving);
         leaving.iter().all(|instance| instance.strong_count() == 0)
     }
 

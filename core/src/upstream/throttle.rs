@@ -6,8 +6,9 @@
 //! counted in it. Without that, some ten seconds pass before a backend that is back has all its calls again. A request that still waits for its answer says nothing yet: a burst
 //! of calls to a backend that is well goes out whole, and how many are out at a time is the concurrency limit's affair.
 
+use crate::sync::lock;
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
     time::Duration,
 };
 use tokio::time::Instant;
@@ -64,7 +65,7 @@ impl Throttle {
     }
 
     fn window(&self) -> MutexGuard<'_, Window> {
-        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut window = lock(&self.window);
         window.advance();
         window
     }

@@ -1,10 +1,13 @@
 //! What is told of an endpoint that fails: one line when it begins, one when it is over, and the last error for who asks.
 
-use crate::model::{Code, Failure};
+use crate::{
+    model::{Code, Failure},
+    sync::lock,
+};
 use serde::{Deserialize, Serialize};
 use std::{
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, SystemTime},
@@ -85,7 +88,7 @@ pub(super) enum Line {
 
 impl Trouble {
     fn spell(&self) -> MutexGuard<'_, Spell> {
-        self.spell.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.spell)
     }
 
     /// An attempt ended well, or with what was not the endpoint's fault. `was_failing`: as it was known before.

@@ -15,10 +15,11 @@ use std::{
     fmt,
     net::SocketAddr,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 use tokio::{sync::oneshot, task::JoinHandle, time};
+use weft::sync::lock;
 
 /// Between two deeds.
 const EVERY: Duration = Duration::from_secs(3);
@@ -101,7 +102,7 @@ impl Operator {
     }
 
     pub(super) fn deeds(&self) -> Deeds {
-        self.deeds.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.deeds).clone()
     }
 
     pub(super) async fn stop(&mut self) -> anyhow::Result<Deeds> {
@@ -135,7 +136,7 @@ impl Hand {
             }
             let deed = Deed::of(turn);
             let outcome = self.act(deed, turn).await;
-            let mut deeds = deeds.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut deeds = lock(&deeds);
             match outcome {
                 Ok(()) => deeds.note(deed),
                 Err(error) => {

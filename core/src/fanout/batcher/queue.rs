@@ -1,9 +1,12 @@
 //! Where calls that may share a batch wait.
 
-use super::{BATCHES_UNDER_WAY, Batcher, Common, QueueKey, SHARE_OF_LIMIT, Stop, batch::Batch, flights, lock};
-use crate::fanout::{
-    flight::{Flight, Load, LoadGuard},
-    loads::spawn,
+use super::{BATCHES_UNDER_WAY, Batcher, Common, QueueKey, SHARE_OF_LIMIT, Stop, batch::Batch, flights};
+use crate::{
+    fanout::{
+        flight::{Flight, Load, LoadGuard},
+        loads::spawn,
+    },
+    sync::lock,
 };
 use std::{
     collections::{HashMap, VecDeque},

@@ -11,13 +11,11 @@ use crate::{
         Claimed, Keyed, Known, Shared,
         record::{Answer, Content, Record, State, Why},
     },
+    sync::lock,
     telemetry::KeyLabels,
 };
 use http::{HeaderName, HeaderValue, header};
-use std::{
-    sync::{Arc, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 /// Between two lines of the log.
@@ -68,7 +66,7 @@ impl Answers {
 
     /// Once in a minute.
     fn warn(&self, why: &str) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = lock(&self.told);
         let now = Instant::now();
         if told.is_some_and(|told| now.saturating_duration_since(told) < BETWEEN_WARNINGS) {
             return;

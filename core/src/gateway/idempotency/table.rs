@@ -6,10 +6,10 @@
 //! eight callers, and shares in proportion to what is left with some seventy; by the square it takes a thousand until whoever is next (in
 //! 64 MiB) gets a single key. And whoever has nothing may have that one while there is room at all.
 
-use crate::artifact::Digest;
+use crate::{artifact::Digest, sync::lock};
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
     time::Duration,
 };
 use tokio::time::Instant;
@@ -62,7 +62,7 @@ impl<V: Clone> Table<V> {
     }
 
     fn state(&self) -> MutexGuard<'_, State<V>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// What a caller may take who has taken so much of all that is taken.

@@ -3,14 +3,14 @@
 //! marks back first: what it leaves unfinished is no death.
 
 use super::{CompileError, vault::Vault};
-use crate::artifact::Digest;
+use crate::{artifact::Digest, sync::lock};
 use std::{
     collections::HashMap,
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read, Seek, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 /// Deaths in a row after which an artifact is refused.
@@ -55,7 +55,7 @@ pub(in super::super) fn has_died(folder: &Path, digest: Digest) -> bool {
 
 impl Marks {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     /// Marks that the artifact is loaded from now on; `None` where another host does it just now, or this one is about to end.

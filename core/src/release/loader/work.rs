@@ -1,12 +1,16 @@
 //! Reading and compiling, by processes beside, and loading what they came through. Runs on threads that may block.
 
 use super::{Event, Job, Kind, Loader, Refusal, Release, Verified};
-use crate::{artifact::Digest, plugin::Plugin};
+use crate::{
+    artifact::Digest,
+    plugin::Plugin,
+    sync::{read, write},
+};
 use bytes::Bytes;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
-    sync::{Arc, PoisonError},
+    sync::Arc,
     time::Instant,
 };
 
@@ -102,8 +106,8 @@ impl Loader {
         is_suspect: bool,
         load: impl FnOnce() -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
-        let _together = (!is_suspect).then(|| self.loading.read().unwrap_or_else(PoisonError::into_inner));
-        let _alone = is_suspect.then(|| self.loading.write().unwrap_or_else(PoisonError::into_inner));
+        let _together = (!is_suspect).then(|| read(&self.loading));
+        let _alone = is_suspect.then(|| write(&self.loading));
         let _marker = self.runtime.mark(digest)?;
         load()
     }
