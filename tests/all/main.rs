@@ -24,6 +24,7 @@ mod exchange;
 mod fairness;
 mod fan;
 mod faults;
+mod first_build;
 mod forgeries;
 mod handover;
 mod heads;

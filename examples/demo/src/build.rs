@@ -40,7 +40,7 @@ async fn target(layout: &Layout, crew: &mut Crew) -> anyhow::Result<()> {
 async fn programs(layout: &Layout, crew: &mut Crew) -> anyhow::Result<()> {
     let cargo = std::env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from);
     let mut command = layout.command(cargo);
-    command.args(["build", "--release", "-p", "weft", "-p", "demo-services"]);
+    command.args(["build", "--bin", "weft", "--bin", "demo-services"]);
     crew.run("cargo", command).await.context("host and services can't be built; see above")?;
     for name in ["weft", "demo-services"] {
         let program = layout.program(name);

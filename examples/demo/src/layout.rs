@@ -24,14 +24,14 @@ impl Layout {
             bail!("{} is no Weft repository any more; run `cargo demo` inside of one", root.display());
         }
         let program = env::current_exe().context("the demo's own program can't be found")?;
-        // TARGET/release/demo
+        // TARGET/debug/demo
         let target = program.ancestors().nth(2).map_or_else(|| root.join("target"), Path::to_owned);
         Ok(Self { root, target })
     }
 
-    /// One of the workspace's programs, as built for release.
+    /// One of the workspace's programs, as built beside this one.
     pub(crate) fn program(&self, name: &str) -> PathBuf {
-        self.target.join("release").join(name)
+        self.target.join("debug").join(name)
     }
 
     /// Where the host looks for artifacts.
