@@ -63,7 +63,15 @@ fn compile(folder: &Path) -> PathBuf {
         .current_dir(folder)
         .args(["build", "--lib", "--quiet", "--target", "wasm32-wasip2", "--message-format=json"])
         // The profile and the name of its cache are those of `weft build`, so that what it has compiled serves here too.
-        .args(["--profile", "plugin", "--config", "profile.plugin.inherits=\"release\""])
+        .args([
+            "--profile",
+            "plugin",
+            "--config",
+            "profile.plugin.inherits=\"release\"",
+            "--config",
+            "profile.plugin.lto=true",
+        ])
+        .args(["--config", "profile.plugin.codegen-units=1", "--config", "profile.plugin.strip=\"debuginfo\""])
         .env("__CARGO_DEFAULT_LIB_METADATA", "weft")
         .output()
         .unwrap();

@@ -5,7 +5,7 @@ use crate::{
     artifact::{Artifact, CONTRACT, EndpointPolicy, EndpointSchema, Sections, read_descriptors, read_manifest},
     model::Scope,
     sandbox,
-    settings::Mistake,
+    settings::{Document, Mistake, Mistakes},
 };
 use anyhow::{Context, anyhow, bail};
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -20,7 +20,9 @@ use std::{
 const TARGET: &str = "wasm32-wasip2";
 
 /// Plugins are small and run hot: optimised as a whole, with the names that make a trap's backtrace readable.
-const COMPONENT: [&str; 10] = [
+///
+/// The describer is made under this profile too, so that all that a plugin depends on is compiled once and not twice.
+const PROFILE: [&str; 10] = [
     "--profile",
     "plugin",
     "--config",
@@ -31,18 +33,6 @@ const COMPONENT: [&str; 10] = [
     "profile.plugin.codegen-units=1",
     "--config",
     "profile.plugin.strip=\"debuginfo\"",
-];
-
-/// The describer runs once. It has a profile of its own, so that the two don't overwrite each other's files.
-const DESCRIBER: [&str; 8] = [
-    "--profile",
-    "describer",
-    "--config",
-    "profile.describer.inherits=\"dev\"",
-    "--config",
-    "profile.describer.debug=false",
-    "--features",
-    "weft-sdk/describe",
 ];
 
 /// Compile the plugin in this folder into one artifact
@@ -88,9 +78,10 @@ pub(super) fn run(arguments: &Arguments) -> Result {
     })?;
     let manifest = read_manifest(&manifest_file, &text, None, None).map_err(Failure::Mistakes)?;
     add_target()?;
+    let _turn = turn(&manifest_file);
 
     say(&format!("describing {} {}", manifest.name, manifest.version));
-    let describer = compile(arguments, &DESCRIBER)?;
+    let describer = compile(arguments, &as_describer(&arguments.folder))?;
     let described = runtime()?
         .block_on(sandbox::describe(&describer))
         .map_err(|error| anyhow!("the plugin can't describe itself: {error}"))?;
@@ -101,7 +92,7 @@ pub(super) fn run(arguments: &Arguments) -> Result {
     check(&manifest_file, &text, &description, &descriptors)?;
 
     say(&format!("compiling {} {}", manifest.name, manifest.version));
-    let component = compile(arguments, &COMPONENT)?;
+    let component = compile(arguments, &[])?;
     let code = fs::read(&component).with_context(|| format!("{} can't be read", component.display()))?;
     let sections = Sections {
         manifest: text,
@@ -125,6 +116,30 @@ pub(super) fn run(arguments: &Arguments) -> Result {
         print(&file.display().to_string());
     }
     Ok(())
+}
+
+/// Held while a plugin is built: cargo puts describer and component at the same place, one after the other, and of two builds at once
+/// one would read what the other has made. Where files can't be locked it is done without.
+fn turn(manifest: &Path) -> Option<fs::File> {
+    let file = fs::File::open(manifest).ok()?;
+    file.lock().ok()?;
+    Some(file)
+}
+
+/// What makes a describer of it. It runs once, so the plugin's own code is not optimised; all else is, and is compiled already or will be
+/// used again.
+fn as_describer(folder: &Path) -> Vec<String> {
+    let mut more = vec!["--features".to_owned(), "weft-sdk/describe".to_owned()];
+    let file = folder.join("Cargo.toml");
+    // What is wrong with it is cargo's to say.
+    let mistakes = Mistakes::new();
+    let text = fs::read_to_string(&file).unwrap_or_default();
+    let name: String =
+        Document::parse(&file, &text, &mistakes).table(&mistakes).table("package").or("name", String::new());
+    if !name.is_empty() {
+        more.extend(["--config".to_owned(), format!("profile.plugin.package.\"{name}\".opt-level=0")]);
+    }
+    more
 }
 
 /// The path as a person in this folder would write it.
@@ -193,12 +208,16 @@ fn add_target() -> anyhow::Result<()> {
 }
 
 /// Compiles the plugin's library for wasm and returns the component's path.
-fn compile(arguments: &Arguments, profile: &[&str]) -> anyhow::Result<PathBuf> {
+fn compile(arguments: &Arguments, more: &[String]) -> anyhow::Result<PathBuf> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
         .current_dir(&arguments.folder)
         .args(["build", "--lib", "--target", TARGET, "--message-format", "json-render-diagnostics"])
-        .args(profile)
+        .args(PROFILE)
+        .args(more)
+        // Gives the file in cargo's cache a name of its own for each set of features: else describer and component take each other's
+        // place there, and both are linked again each time. Without it (it is cargo's own affair) only time is lost.
+        .env("__CARGO_DEFAULT_LIB_METADATA", "weft")
         .stdout(Stdio::piped());
     if arguments.quiet {
         command.arg("--quiet");
