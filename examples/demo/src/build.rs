@@ -3,18 +3,31 @@
 use crate::{crew::Crew, layout::Layout, say};
 use anyhow::{Context, bail};
 use std::path::{Path, PathBuf};
+use tokio::time::Instant;
 
 const TARGET: &str = "wasm32-wasip2";
 
+/// What the first build is, measured on two shared cores of a server.
+const FIRST: &str = "\
+The first time, this compiles some 500 crates, the sandbox among them: 16 minutes of one core's time.
+All of it is kept in target/ and serves `cargo test` too; from then on the demo starts in seconds.";
+
 pub(crate) async fn all(layout: &Layout, crew: &mut Crew) -> anyhow::Result<()> {
+    if !layout.has_sandbox() {
+        say::line(FIRST);
+    }
     say::step(1, &format!("The Rust target for plugins, {TARGET}"));
     target(layout, crew).await?;
-    say::step(2, "Building host and services (the first time takes several minutes)");
+    say::step(2, "Building host and services");
+    let since = Instant::now();
     programs(layout, crew).await?;
+    say::detail(&format!("took {}", say::took(since.elapsed())));
     say::step(3, "Building the plugins, each to one file");
+    let since = Instant::now();
     for plugin in layout.plugins()? {
         build_plugin(layout, crew, &plugin).await?;
     }
+    say::detail(&format!("took {}", say::took(since.elapsed())));
     Ok(())
 }
 
@@ -41,7 +54,7 @@ async fn programs(layout: &Layout, crew: &mut Crew) -> anyhow::Result<()> {
     let cargo = std::env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from);
     let mut command = layout.command(cargo);
     command.args(["build", "--bin", "weft", "--bin", "demo-services"]);
-    crew.run("cargo", command).await.context("host and services can't be built; see above")?;
+    crew.build("cargo", command).await.context("host and services can't be built; see above")?;
     for name in ["weft", "demo-services"] {
         let program = layout.program(name);
         if !program.exists() {
@@ -55,7 +68,9 @@ async fn build_plugin(layout: &Layout, crew: &mut Crew, plugin: &Path) -> anyhow
     let mut command = layout.command(layout.program("weft"));
     command.args(build_arguments(layout, plugin));
     say::detail(&say::dim(build_line(layout, plugin)));
-    crew.run("weft build", command).await.with_context(|| format!("{} can't be built; see above", layout.shown(plugin)))
+    crew.build("weft build", command)
+        .await
+        .with_context(|| format!("{} can't be built; see above", layout.shown(plugin)))
 }
 
 /// The command that builds a plugin, to be typed in the repository's folder.

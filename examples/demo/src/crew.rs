@@ -1,6 +1,6 @@
 //! The processes that the demo started: which of them died, and how all of them are stopped.
 
-use crate::{say, signals::Signals, tail::Tail};
+use crate::{progress, say, signals::Signals, tail::Tail};
 use anyhow::{Context, anyhow, bail};
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use std::{
@@ -17,6 +17,10 @@ use tokio::{
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often is looked whether all are alive.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// What somebody without a network is told.
+const OFFLINE: &str =
+    "crates could not be downloaded: the first build needs the network (or, before, `cargo fetch` where there is one)";
 
 /// What a process is to the demo. They are stopped in the order of [`Role::ALL`]: who asks before who answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,11 +55,24 @@ impl Crew {
         // The last member until it is taken out again: while a tool runs, nothing else is started.
         let status = self.start(name, Role::Tool, command)?.child.wait().await;
         self.0.pop();
-        let status = status.with_context(|| format!("{name} can't be waited for"))?;
-        if !status.success() {
-            bail!("{name} ended with {}", describe(status));
-        }
-        Ok(())
+        succeeded(name, status)
+    }
+
+    /// As [`Crew::run`], for cargo and what runs it: how far it is is shown.
+    pub(crate) async fn build(&mut self, name: &str, mut command: Command) -> anyhow::Result<()> {
+        progress::ask(&mut command);
+        command.stderr(Stdio::piped());
+        let child = &mut self.start(name, Role::Tool, command)?.child;
+        let told = child.stderr.take();
+        let told = async {
+            match told {
+                Some(told) => progress::follow(told).await,
+                None => false,
+            }
+        };
+        let (status, unreachable) = tokio::join!(child.wait(), told);
+        self.0.pop();
+        succeeded(name, status).map_err(|error| if unreachable { error.context(OFFLINE) } else { error })
     }
 
     /// Starts a process that stays, and returns what it says. `echo`: its lines are shown as they come.
@@ -75,7 +92,8 @@ impl Crew {
     fn start(&mut self, name: &str, role: Role, mut command: Command) -> anyhow::Result<&mut Member> {
         let program = command.as_std().get_program().to_owned();
         let child = command.process_group(0).kill_on_drop(true).spawn();
-        let child = child.with_context(|| format!("{} can't be run", program.display()))?;
+        let child =
+            child.with_context(|| format!("{} can't be run; is it installed, and in PATH?", program.display()))?;
         let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         let (name, tail, readers) = (name.to_owned(), Tail::default(), Vec::new());
         self.0.push(Member { name, role, child, group, tail, readers });
@@ -150,6 +168,14 @@ impl Member {
         let said = if said.is_empty() { "it said nothing".to_owned() } else { format!("it said last:\n{said}") };
         anyhow!("the {} ended by itself with {}; {said}", self.name, describe(status))
     }
+}
+
+fn succeeded(name: &str, status: std::io::Result<ExitStatus>) -> anyhow::Result<()> {
+    let status = status.with_context(|| format!("{name} can't be waited for"))?;
+    if !status.success() {
+        bail!("{name} ended with {}", describe(status));
+    }
+    Ok(())
 }
 
 /// `exit code 1`, `signal 9`.

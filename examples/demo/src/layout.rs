@@ -34,6 +34,12 @@ impl Layout {
         self.target.join("debug").join(name)
     }
 
+    /// Whether the sandbox, most of the work, was compiled before.
+    pub(crate) fn has_sandbox(&self) -> bool {
+        let mut compiled = fs::read_dir(self.target.join("debug/deps")).into_iter().flatten().flatten();
+        compiled.any(|file| file.file_name().to_string_lossy().starts_with("libwasmtime-"))
+    }
+
     /// Where the host looks for artifacts.
     pub(crate) fn artifacts(&self) -> PathBuf {
         self.root.join("target/weft")

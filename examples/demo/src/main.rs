@@ -1,12 +1,14 @@
 //! `cargo demo`: builds and starts the whole demo, says what to try, and stops everything it started.
 //!
 //! In reading order: [`build`] (target, programs, plugins), [`start`] (ports, services, host), then either [`tips`] (what to try)
-//! until a signal, or [`once`] (every request, compared). [`crew`] keeps the processes, [`say`] prints, [`web`] asks.
+//! until a signal, or [`once`] (every request, compared). [`crew`] keeps the processes, [`progress`] tells how far
+//! cargo is, [`say`] prints, [`web`] asks.
 
 mod build;
 mod crew;
 mod layout;
 mod once;
+mod progress;
 mod say;
 mod signals;
 mod start;

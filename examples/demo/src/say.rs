@@ -4,7 +4,12 @@ use std::{
     fmt::Display,
     io::{IsTerminal, Write},
     sync::OnceLock,
+    time::Duration,
 };
+
+/// So much of a line of progress is shown: a terminal that breaks it could not be cleaned again.
+const WIDTH: usize = 78;
+const CLEAN: &str = "\r\x1b[K";
 
 /// A line on standard output. Nobody may be reading any more; that is no reason to stop.
 pub(crate) fn line(text: &str) {
@@ -26,6 +31,42 @@ pub(crate) fn detail(text: &str) {
 /// A line of a child's own output.
 pub(crate) fn overheard(name: &str, text: &str) {
     line(&dim(format!("{name} │ {text}")));
+}
+
+/// How far something is, on standard error: on a terminal each takes the place of the one before.
+pub(crate) fn progress(text: &str) {
+    let mut err = std::io::stderr().lock();
+    let text = format!("      {text}");
+    let short: String = text.chars().take(WIDTH).collect();
+    let _ = if on_terminal() { write!(err, "{CLEAN}{short}") } else { writeln!(err, "{text}") };
+    let _ = err.flush();
+}
+
+/// A line on standard error, where progress may stand.
+pub(crate) fn beside_progress(text: &str) {
+    let mut err = std::io::stderr().lock();
+    let _ = writeln!(err, "{}{text}", if on_terminal() { CLEAN } else { "" });
+}
+
+pub(crate) fn progress_ends() {
+    if on_terminal() {
+        let mut err = std::io::stderr().lock();
+        let _ = write!(err, "{CLEAN}");
+        let _ = err.flush();
+    }
+}
+
+pub(crate) fn on_terminal() -> bool {
+    static THERE: OnceLock<bool> = OnceLock::new();
+    *THERE.get_or_init(|| std::io::stderr().is_terminal())
+}
+
+/// `12 s`, `3 min 5 s`.
+pub(crate) fn took(time: Duration) -> String {
+    match (time.as_secs() / 60, time.as_secs() % 60) {
+        (0, seconds) => format!("{seconds} s"),
+        (minutes, seconds) => format!("{minutes} min {seconds} s"),
+    }
 }
 
 /// What went wrong, on standard error.
