@@ -7,9 +7,9 @@ pub(crate) use host::{ADMIN_TOKEN, Host, Isolation, compiled, pages, start as st
 pub(crate) use node::Node;
 
 use crate::{
+    fixture::{self, Fixture},
     process::{self, Process},
     roles::{Brief, Cache},
-    scene::{self, Scene},
     tokens,
 };
 use anyhow::Context;
@@ -78,23 +78,23 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) async fn start(scene: &Scene, arm: Arm, setting: Setting) -> anyhow::Result<Self> {
+    pub(crate) async fn start(fixture: &Fixture, arm: Arm, setting: Setting) -> anyhow::Result<Self> {
         let started = match arm {
-            Arm::Isolated => host::start(Host::of(scene, setting, Isolation::Request)?, arm).await,
-            Arm::Reuse => host::start(Host::of(scene, setting, Isolation::Reuse)?, arm).await,
-            Arm::IsolatedBefore => host::start(Host::before(scene, setting, Isolation::Request)?, arm).await,
-            Arm::ReuseBefore => host::start(Host::before(scene, setting, Isolation::Reuse)?, arm).await,
-            Arm::Unsandboxed => host::start(Host::of(scene, setting, Isolation::None)?, arm).await,
-            Arm::HandWritten | Arm::Naive => hand_written(scene, arm, setting).await,
-            Arm::Node => node::start(&brief(scene, setting, false)?).await,
+            Arm::Isolated => host::start(Host::of(fixture, setting, Isolation::Request)?, arm).await,
+            Arm::Reuse => host::start(Host::of(fixture, setting, Isolation::Reuse)?, arm).await,
+            Arm::IsolatedBefore => host::start(Host::before(fixture, setting, Isolation::Request)?, arm).await,
+            Arm::ReuseBefore => host::start(Host::before(fixture, setting, Isolation::Reuse)?, arm).await,
+            Arm::Unsandboxed => host::start(Host::of(fixture, setting, Isolation::None)?, arm).await,
+            Arm::HandWritten | Arm::Naive => hand_written(fixture, arm, setting).await,
+            Arm::Node => node::start(&brief(fixture, setting, false)?).await,
         };
         started.with_context(|| format!("{} can't be started", arm.name()))
     }
 }
 
-fn brief(scene: &Scene, setting: Setting, naive: bool) -> anyhow::Result<Brief> {
+fn brief(fixture: &Fixture, setting: Setting, naive: bool) -> anyhow::Result<Brief> {
     Ok(Brief {
-        backends: scene.backends,
+        backends: fixture.backends,
         cache: setting.cache,
         entries: setting.entries,
         naive,
@@ -105,10 +105,10 @@ fn brief(scene: &Scene, setting: Setting, naive: bool) -> anyhow::Result<Brief> 
     })
 }
 
-async fn hand_written(scene: &Scene, arm: Arm, setting: Setting) -> anyhow::Result<Server> {
-    let brief = serde_json::to_string(&brief(scene, setting, arm == Arm::Naive)?)?;
+async fn hand_written(fixture: &Fixture, arm: Arm, setting: Setting) -> anyhow::Result<Server> {
+    let brief = serde_json::to_string(&brief(fixture, setting, arm == Arm::Naive)?)?;
     let command = process::role(&["as-hand-written", &brief])?;
-    let log = scene::folder("logs")?.join(format!("{}.log", arm.name()));
+    let log = fixture::folder("logs")?.join(format!("{}.log", arm.name()));
     let process = Process::start(command, "serves on http://", &log).await?;
     Ok(Server { arm, address: process.address(0)?, process, host: None })
 }

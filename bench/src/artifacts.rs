@@ -8,9 +8,9 @@ use weft::artifact::Sections;
 
 /// Runs `weft build` on a folder of the bench.
 pub(crate) async fn build(folder: &str) -> anyhow::Result<Bytes> {
-    let path = crate::scene::repository().join("bench").join(folder);
+    let path = crate::fixture::repository().join("bench").join(folder);
     let mut command = crate::process::role(&["build", "--quiet"])?;
-    command.arg("--out").arg(crate::scene::folder("artifacts")?).arg(&path).stderr(Stdio::inherit());
+    command.arg("--out").arg(crate::fixture::folder("artifacts")?).arg(&path).stderr(Stdio::inherit());
     let built = command.output().await?;
     if !built.status.success() {
         bail!("{} can't be built; see above", path.display());

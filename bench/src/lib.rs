@@ -5,7 +5,7 @@
 //! | [`arguments`] | what is asked for |
 //! | [`workloads`] | what is measured, one file for each kind |
 //! | [`arms`] | what is measured against what, and how each is started |
-//! | [`scene`] | the services and the files behind all arms |
+//! | [`fixture`] | the services and the files behind all arms |
 //! | [`load`] | the load driver: closed loop, open loop, every body checked |
 //! | [`measure`] | runs interleaved, medians and spread |
 //! | [`report`] | the table, the targets, JSON, the plot, the README |
@@ -26,14 +26,14 @@
 mod arguments;
 mod arms;
 mod artifacts;
+mod expected;
+mod fixture;
 mod load;
 mod measure;
 mod process;
 mod report;
 mod roles;
-mod scene;
 mod tokens;
-mod truth;
 mod workloads;
 
 use std::{fmt::Display, io::Write, process::ExitCode};

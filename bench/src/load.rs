@@ -6,7 +6,7 @@ mod pace;
 pub(crate) use client::exchange;
 pub(crate) use pace::{Load, Pace};
 
-use crate::truth::Body;
+use crate::expected::Body;
 use hdrhistogram::Histogram;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

@@ -2,9 +2,9 @@
 
 use crate::{
     arms::{Arm, Server},
+    fixture::Fixture,
     load::{Load, Pace, Plan, Tally},
     say,
-    scene::Scene,
 };
 use serde::Serialize;
 use std::{collections::BTreeMap, time::Duration};
@@ -95,7 +95,7 @@ impl Job {
 
 /// Runs the job on all servers in turns.
 pub(crate) async fn measure(
-    scene: &Scene,
+    fixture: &Fixture,
     effort: Effort,
     servers: &mut [Server],
     job: &Job,
@@ -107,7 +107,7 @@ pub(crate) async fn measure(
         for turn in 0..count {
             let place = (turn + round) % count;
             let (Some(server), Some(samples)) = (servers.get_mut(place), samples.get_mut(place)) else { continue };
-            samples.push(once(scene, effort, server, job).await?);
+            samples.push(once(fixture, effort, server, job).await?);
         }
     }
     let rows = servers.iter().zip(&samples).filter_map(|(server, samples)| row(job, server.arm, samples));
@@ -127,7 +127,7 @@ pub(crate) async fn measure(
 }
 
 /// One warm-up and one run.
-pub(crate) async fn once(scene: &Scene, effort: Effort, server: &mut Server, job: &Job) -> anyhow::Result<Sample> {
+pub(crate) async fn once(fixture: &Fixture, effort: Effort, server: &mut Server, job: &Job) -> anyhow::Result<Sample> {
     let load = Load {
         address: server.address,
         connections: job.connections,
@@ -136,14 +136,14 @@ pub(crate) async fn once(scene: &Scene, effort: Effort, server: &mut Server, job
         connected: true,
     };
     load.run(effort.warm).await;
-    scene.reset().await?;
+    fixture.reset().await?;
     let before = server.process.cpu();
     let tally = load.run(effort.measured).await;
     let cpu = server.process.cpu().since(&before);
     if server.process.has_ended() {
         anyhow::bail!("{} has ended under load; its log is in target/bench/logs", server.arm.name());
     }
-    Ok(Sample { tally, cpu, upstream: scene.calls().await?, memory: server.process.memory().highest })
+    Ok(Sample { tally, cpu, upstream: fixture.calls().await?, memory: server.process.memory().highest })
 }
 
 /// Puts the samples of one arm together.

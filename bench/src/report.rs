@@ -5,7 +5,7 @@ mod markdown;
 mod plot;
 mod table;
 
-use crate::{arguments::Arguments, measure::Row, say, scene};
+use crate::{arguments::Arguments, fixture, measure::Row, say};
 use anyhow::Context;
 use machine::Machine;
 pub(crate) use machine::memory as machine_memory;
@@ -105,7 +105,7 @@ impl Report {
         }
         let plot = match &arguments.plot {
             Some(file) => file.clone(),
-            None => scene::folder("")?.join("bench.svg"),
+            None => fixture::folder("")?.join("bench.svg"),
         };
         let svg = plot::svg(&self.rows, &self.machine);
         if let Some(svg) = &svg {

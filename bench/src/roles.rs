@@ -6,7 +6,7 @@ mod unsandboxed;
 
 use serde::{Deserialize, Serialize};
 use std::{net::SocketAddr, process::ExitCode};
-use weft::plugin::HELPER_COMMANDS;
+use weft::plugin::WORKER_COMMANDS;
 
 /// Where the backends are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,7 +53,7 @@ pub(crate) fn run() -> Option<ExitCode> {
     let ended = match role.as_str() {
         // The `weft` command itself.
         "serve" | "build" => return Some(weft::cli::main()),
-        helper if HELPER_COMMANDS.contains(&helper) => return Some(weft::cli::main()),
+        worker if WORKER_COMMANDS.contains(&worker) => return Some(weft::cli::main()),
         "as-services" => services::run(&more),
         "as-unsandboxed" => unsandboxed::run(&more),
         "as-hand-written" => hand_written::run(&more),

@@ -20,7 +20,7 @@ const KNOWN_TO_ALL: [u8; 48] = [
 
 /// The file with the public key.
 pub(crate) fn jwks() -> PathBuf {
-    crate::scene::repository().join("examples/identity/jwks.json")
+    crate::fixture::repository().join("examples/identity/jwks.json")
 }
 
 /// The public key itself, as `x` of the JWK.

@@ -11,12 +11,12 @@ mod troubled;
 use crate::{
     arguments::Arguments,
     arms::{Arm, Node, Server, Setting},
+    fixture::{Artifacts, Fixture},
     load::Plan,
     measure::{self, Effort, Job, Row},
     report::Report,
     roles::Cache,
     say,
-    scene::{Artifacts, Scene},
 };
 use demo_services::Sizes;
 use std::{fmt::Write as _, time::Instant};
@@ -67,7 +67,7 @@ pub(crate) fn help() -> String {
 pub(crate) struct Bench {
     pub(crate) effort: Effort,
     pub(crate) artifacts: Artifacts,
-    pub(crate) scene: Scene,
+    pub(crate) fixture: Fixture,
     pub(crate) report: Report,
     pub(crate) node: bool,
 }
@@ -82,9 +82,9 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     say("building the plugins");
     let artifacts = Artifacts::build().await?;
     say("starting the services");
-    let scene = Scene::start(artifacts.clone(), arguments.baseline.clone(), SIZES).await?;
+    let fixture = Fixture::start(artifacts.clone(), arguments.baseline.clone(), SIZES).await?;
     let node = !arguments.no_node && Node::prepare().await;
-    let mut bench = Bench { effort: arguments.effort(), artifacts, scene, report: Report::new(), node };
+    let mut bench = Bench { effort: arguments.effort(), artifacts, fixture, report: Report::new(), node };
     if let Some(minutes) = arguments.soak {
         soak::run(&mut bench, minutes).await?;
     } else {
@@ -133,11 +133,11 @@ impl Bench {
         let mut servers = Vec::new();
         let is_there = |arm: &&Arm| match arm {
             Arm::Node => self.node,
-            Arm::IsolatedBefore | Arm::ReuseBefore => self.scene.baseline.is_some(),
+            Arm::IsolatedBefore | Arm::ReuseBefore => self.fixture.baseline.is_some(),
             _ => true,
         };
         for arm in arms.iter().filter(is_there) {
-            servers.push(Server::start(&self.scene, *arm, setting).await?);
+            servers.push(Server::start(&self.fixture, *arm, setting).await?);
         }
         Ok(servers)
     }
@@ -152,7 +152,7 @@ impl Bench {
         effort: Effort,
     ) -> anyhow::Result<Vec<Row>> {
         let mut servers = self.servers(arms, setting).await?;
-        let rows = measure::measure(&self.scene, effort, &mut servers, &Job::closed(name, plan)).await?;
+        let rows = measure::measure(&self.fixture, effort, &mut servers, &Job::closed(name, plan)).await?;
         self.report.rows(&rows);
         Ok(rows)
     }

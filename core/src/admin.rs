@@ -7,9 +7,9 @@ pub use answers::{BackendsAnswer, KeysAnswer, PluginAnswer, PluginState, Plugins
 pub use config::Config;
 
 use crate::{
-    artifact::Digest,
     fanout::Engine,
     identity::Verifier,
+    model::Digest,
     plugin::Runtime,
     release::{Loader, Releases},
     settings::Change,

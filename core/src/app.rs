@@ -1,12 +1,12 @@
 //! The composition root: from configuration to a running host, and its end.
 
 mod reload;
-mod site;
+mod setup;
 
 pub use reload::ReloadError;
 
 use reload::Reloader;
-use site::Site;
+use setup::Setup;
 
 use crate::{
     admin::{self, Admin},
@@ -86,10 +86,10 @@ pub async fn start(config: Config, sandbox: Arc<dyn Sandbox>) -> Result<Running,
     let (http_phase, of_http) = watch::channel(Phase::Serving);
     let (admin_phase, of_admin) = watch::channel(Phase::Serving);
 
-    let site = Site::prepare(&config, &runtime, &metrics, None)?;
-    let edge = Edge::new(site.gateway.clone(), &config.http, config.telemetry.caller, &metrics);
-    let site = Arc::new(ArcSwap::from_pointee(site));
-    let reloader = Arc::new(Reloader::new(&config, runtime, metrics.clone(), edge.clone(), site.clone()));
+    let setup = Setup::prepare(&config, &runtime, &metrics, None)?;
+    let edge = Edge::new(setup.gateway.clone(), &config.http, config.telemetry.caller, &metrics);
+    let setup = Arc::new(ArcSwap::from_pointee(setup));
+    let reloader = Arc::new(Reloader::new(&config, runtime, metrics.clone(), edge.clone(), setup.clone()));
 
     // Health is answered while the plugins are loaded.
     let token = config.admin.token.as_ref().and_then(|token| token.read().ok());
@@ -99,7 +99,7 @@ pub async fn start(config: Config, sandbox: Arc<dyn Sandbox>) -> Result<Running,
     let admin_door = Door { listener: admin, tls: None, peers: Peers::default(), proxy_protocol: false };
     let admin_task =
         tokio::spawn(edge::serve(admin_door, admin::router(operator), admin_bounds, metrics.clone(), of_admin));
-    site.load().load().await?;
+    setup.load().load().await?;
     reloader.spawn_tasks();
 
     let tls = config.http.tls.clone().map(|(files, first)| Arc::new(ServerTls::new(files, first)));
@@ -110,7 +110,7 @@ pub async fn start(config: Config, sandbox: Arc<dyn Sandbox>) -> Result<Running,
     let http_task = tokio::spawn(edge::serve(door, public, bounds, metrics.clone(), of_http));
     ready.store(true, Relaxed);
     let [http, admin] = addresses;
-    tracing::info!(%http, %admin, releases = site.load().releases.current().releases().len(), "ready");
+    tracing::info!(%http, %admin, releases = setup.load().releases.current().releases().len(), "ready");
     let drain_delay = config.http.drain_delay;
     Ok(Running {
         http,

@@ -10,7 +10,7 @@ mod manifest;
 mod sections;
 
 /// By which an artifact is known.
-pub use crate::model::Digest;
+use crate::model::Digest;
 pub use descriptors::{Gathered, LARGEST as LARGEST_DESCRIPTORS, read_descriptors};
 pub use endpoint::{BadEndpoint, EndpointName, normal};
 pub use manifest::{Auth, EndpointPolicy, Idempotency, Isolation, Limits, Manifest, Priority, ResponseCache};

@@ -4,6 +4,7 @@
 //! hyper and axum are named here and in `admin` only.
 
 mod accept;
+mod activity;
 mod answer;
 mod body;
 mod config;
@@ -13,7 +14,6 @@ mod held;
 mod linger;
 mod packed;
 mod packing;
-mod pulse;
 mod request;
 mod room;
 mod stream;

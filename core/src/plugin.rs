@@ -9,16 +9,16 @@
 //! - what a request ran in is put back only after `handle` returned well: whatever trapped, overran, or was given up by its caller is
 //!   dropped, never used again;
 //! - CPU time is that of the guest and of what the host does for it at once; waiting costs nothing ([`meter`]);
-//! - a guest that has taken much of it goes on aside ([`heavy`]), where it holds up nobody;
+//! - a guest that has taken much of it goes on in the background ([`background`]), where it holds up nobody;
 //! - no plugin takes all turns, and a turn ends after what ran in it.
 
+mod background;
 mod backoff;
 mod bound;
 mod compile;
 mod config;
 mod error;
 mod guest;
-mod heavy;
 mod message;
 mod meter;
 mod native;
@@ -28,10 +28,9 @@ mod runtime;
 pub use crate::observe::Cost;
 pub use bound::Bound;
 pub use compile::{
-    CompileError, Compiling, check_folder as check_compiled_folder, compiled_file,
-    helper::{HELPER_COMMANDS, HelperAnswer, ITSELF, Order, read as read_artifact, work as compile_artifact},
-    is_compiled,
+    CompileError, Compiling, check_folder as check_compiled_folder, compiled_file, is_compiled,
     marker::Marker,
+    worker::{ITSELF, Order, WORKER_COMMANDS, WorkerAnswer, read as read_artifact, work as compile_artifact},
 };
 pub use config::Config;
 pub use error::PluginError;

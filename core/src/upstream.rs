@@ -8,7 +8,6 @@ mod answer;
 mod attempt;
 mod backend;
 mod balance;
-mod broken;
 mod budget;
 mod codec;
 mod config;
@@ -29,6 +28,7 @@ mod rest;
 #[cfg(test)]
 mod scripted;
 mod set;
+mod status;
 mod throttle;
 mod trouble;
 

@@ -7,7 +7,8 @@ use std::{
     path::Path,
 };
 use weft_core::{
-    artifact::{Digest, EndpointName},
+    artifact::EndpointName,
+    model::Digest,
     release::{Claim, Contender, Held, arrange, holdings},
 };
 

@@ -4,8 +4,7 @@
 use bytes::Bytes;
 use std::time::Duration;
 use weft_core::{
-    artifact::Digest,
-    model::ShareKey,
+    model::{Digest, ShareKey},
     store::{Generations, Store},
 };
 

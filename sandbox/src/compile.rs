@@ -1,11 +1,11 @@
-//! What the helper does, and what its code is good for.
+//! What the worker does, and what its code is good for.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
     num::NonZeroUsize,
 };
 use wasmtime::{Engine, OptLevel};
-use weft_core::plugin::{self, CompileError, HelperAnswer, Order};
+use weft_core::plugin::{self, CompileError, Order, WorkerAnswer};
 
 /// What makes code compatible with the serving engine.
 pub(super) fn configuration() -> wasmtime::Config {
@@ -42,7 +42,7 @@ pub(super) fn invalid(error: &wasmtime::Error) -> CompileError {
     CompileError::Invalid(format!("{error:#}"))
 }
 
-/// The helper's own side: compiles what comes on standard input.
-pub fn compile_artifact(order: &Order) -> HelperAnswer {
+/// The worker's own side: compiles what comes on standard input.
+pub fn compile_artifact(order: &Order) -> WorkerAnswer {
     plugin::compile_artifact(order, compile)
 }

@@ -4,18 +4,19 @@ use super::{
     bindings,
     cache::PluginCache,
     compile::{compile, configuration, invalid, number},
+    environment::Environment,
     guest::Component,
+    idle_pool::IdlePool,
     instance::{Blueprint, Instance, State},
     limiter::{MOST_INSTANCES, MOST_MEMORIES, MOST_TABLES},
     load,
-    senses::Senses,
     shared::Shared,
-    shelf::Shelf,
 };
 use std::{path::PathBuf, sync::Arc, time::Duration};
 use wasmtime::{Engine, InstanceAllocationStrategy, PoolingAllocationConfig, component::Linker};
 use weft_core::{
-    artifact::{Artifact, Digest, Isolation},
+    artifact::{Artifact, Isolation},
+    model::Digest,
     plugin::{self, CompileError, Compiling, Config, Guest, Sandbox, Terms},
 };
 
@@ -30,7 +31,7 @@ pub struct Wasm {
     shared: Arc<Shared>,
     linker: Linker<State>,
     /// Instances that have served and may serve again.
-    idle: Arc<Shelf<Instance>>,
+    idle: Arc<IdlePool<Instance>>,
     compiling: Compiling,
 }
 
@@ -62,15 +63,15 @@ fn pool(config: &Config) -> PoolingAllocationConfig {
 
 impl Wasm {
     /// `compiling` says where compiled code is kept, and what makes it.
-    pub fn new(config: Config, senses: Senses, compiling: Compiling) -> Result<Self, String> {
+    pub fn new(config: Config, environment: Environment, compiling: Compiling) -> Result<Self, String> {
         let mut settings = configuration();
         settings.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(&config)));
         let engine = Engine::new(&settings).map_err(|error| format!("the sandbox can't be set up: {error:#}"))?;
         tick(&engine);
         let linker = linker(&engine).map_err(|error| format!("the sandbox can't be linked: {error:#}"))?;
         let cache = PluginCache::new(config.plugin_cache.0);
-        let idle = Arc::new(Shelf::new(config.idle as usize));
-        let shared = Arc::new(Shared { engine, config, senses, cache });
+        let idle = Arc::new(IdlePool::new(config.idle as usize));
+        let shared = Arc::new(Shared { engine, config, environment, cache });
         Ok(Self { shared, linker, idle, compiling })
     }
 

@@ -2,8 +2,8 @@
 
 use super::{
     bindings,
+    idle_pool::{IdlePool, Owner},
     instance::{Blueprint, Home, Instance, State},
-    shelf::{Owner, Shelf},
 };
 use futures_util::future::BoxFuture;
 use std::sync::{
@@ -24,14 +24,14 @@ pub(super) struct Component {
     exports: bindings::PluginPre<State>,
     owner: Owner,
     /// Where instances wait that may serve again; `None` where each serves one request.
-    idle: Option<Arc<Shelf<Instance>>>,
+    idle: Option<Arc<IdlePool<Instance>>>,
 }
 
 impl Component {
     pub(super) fn new(
         blueprint: Blueprint,
         exports: bindings::PluginPre<State>,
-        idle: Option<Arc<Shelf<Instance>>>,
+        idle: Option<Arc<IdlePool<Instance>>>,
     ) -> Self {
         static OWNERS: AtomicU64 = AtomicU64::new(0);
         Self { blueprint, exports, owner: OWNERS.fetch_add(1, Relaxed), idle }
@@ -47,7 +47,7 @@ impl Component {
 
     fn home(&self) -> Option<Home> {
         let left = || rand::random_range(MOST_REUSES / 2..MOST_REUSES);
-        self.idle.as_ref().map(|shelf| Home { shelf: shelf.clone(), owner: self.owner, left: left() })
+        self.idle.as_ref().map(|idle_pool| Home { idle_pool: idle_pool.clone(), owner: self.owner, left: left() })
     }
 
     async fn serve(
@@ -78,7 +78,7 @@ impl Guest for Component {
     fn run(self: Arc<Self>, run: Run) -> BoxFuture<'static, Result<Ran, PluginError>> {
         Box::pin(async move {
             let Run { invocation, turn, meter } = run;
-            let idle = self.idle.as_ref().and_then(|shelf| shelf.take(self.owner));
+            let idle = self.idle.as_ref().and_then(|idle_pool| idle_pool.take(self.owner));
             let is_new = idle.is_none();
             let mut instance = match idle {
                 Some(instance) => instance,
@@ -92,8 +92,8 @@ impl Guest for Component {
 
 impl Drop for Component {
     fn drop(&mut self) {
-        if let Some(shelf) = &self.idle {
-            shelf.clear(self.owner);
+        if let Some(idle_pool) = &self.idle {
+            idle_pool.clear(self.owner);
         }
     }
 }

@@ -199,7 +199,7 @@ impl log::Host for State {
             log::Level::Warn => tracing::Level::WARN,
             log::Level::Error => tracing::Level::ERROR,
         };
-        self.speech.say(level, &message, &fields);
+        self.guest_log.say(level, &message, &fields);
         Ok(())
     }
 }

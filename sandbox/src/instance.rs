@@ -2,20 +2,20 @@
 
 use super::{
     bindings,
+    environment::Environment,
+    guest_log::{GuestLog, Pipe},
+    idle_pool::{IdlePool, Owner},
     limiter::Limiter,
-    senses::Senses,
     shared::Shared,
-    shelf::{Owner, Shelf},
-    speech::{Pipe, Speech},
 };
 use rand::Rng;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use wasmtime::{Store, StoreContextMut, UpdateDeadline, component::ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use weft_core::{
-    artifact::{Digest, Manifest},
+    artifact::Manifest,
     fanout::Session,
-    model::Party,
+    model::{Digest, Party},
     plugin::{Bound, Meter, Reusable, Terms},
     settings::ByteSize,
 };
@@ -46,7 +46,7 @@ pub(super) struct State {
     pub(super) kept_as: Digest,
     pub(super) config: Arc<BTreeMap<String, String>>,
     invalidates: Arc<[String]>,
-    pub(super) speech: Arc<Speech>,
+    pub(super) guest_log: Arc<GuestLog>,
     pub(super) limiter: Limiter,
     pub(super) meter: Arc<Meter>,
     /// The calls of the request that runs now.
@@ -73,7 +73,7 @@ pub(super) struct Instance {
 
 /// Where an instance waits for the next request.
 pub(super) struct Home {
-    pub(super) shelf: Arc<Shelf<Instance>>,
+    pub(super) idle_pool: Arc<IdlePool<Instance>>,
     pub(super) owner: Owner,
     /// Requests that it may still serve.
     pub(super) left: u32,
@@ -83,8 +83,8 @@ impl Reusable for Instance {
     fn put_back(mut self: Box<Self>) {
         let Some(home) = self.home.as_mut().filter(|home| home.left > 0) else { return };
         home.left -= 1;
-        let (shelf, owner) = (home.shelf.clone(), home.owner);
-        shelf.put(owner, self);
+        let (idle_pool, owner) = (home.idle_pool.clone(), home.owner);
+        idle_pool.put(owner, self);
     }
 }
 
@@ -104,7 +104,7 @@ pub(super) struct Blueprint {
 
 impl State {
     fn new(blueprint: &Blueprint, meter: Arc<Meter>) -> Self {
-        let speech = Speech::new(blueprint.name.clone(), blueprint.version.clone());
+        let guest_log = GuestLog::new(blueprint.name.clone(), blueprint.version.clone());
         let mut table = ResourceTable::new();
         table.set_max_capacity(MOST_HANDLES);
         Self {
@@ -121,8 +121,8 @@ impl State {
             calls: 0,
             messages: 0,
             max_cpu: blueprint.max_cpu.most(),
-            wasi: wasi(blueprint.shared.senses, &speech),
-            speech,
+            wasi: wasi(blueprint.shared.environment, &guest_log),
+            guest_log,
             table,
         }
     }
@@ -159,7 +159,7 @@ impl State {
     /// Sets everything back for the next request.
     pub(super) fn begin(&mut self, request_id: &str, session: Session, party: Party, meter: &Arc<Meter>) {
         self.meter = meter.clone();
-        self.speech.begin(request_id, self.shared.config.log.as_usize());
+        self.guest_log.begin(request_id, self.shared.config.log.as_usize());
         (self.crossings, self.calls, self.messages) = (0, 0, 0);
         self.limiter.refused = false;
         self.since = self.shared.cache.now();
@@ -176,15 +176,15 @@ impl State {
 }
 
 /// WASI with nothing granted: no files, no network, no environment.
-fn wasi(senses: Senses, speech: &Arc<Speech>) -> WasiCtx {
-    let mut random = senses.random();
+fn wasi(environment: Environment, guest_log: &Arc<GuestLog>) -> WasiCtx {
+    let mut random = environment.random();
     let seed = u128::from(random.next_u64()) << 64 | u128::from(random.next_u64());
     WasiCtxBuilder::new()
-        .stdout(Pipe::new(speech, tracing::Level::INFO))
-        .stderr(Pipe::new(speech, tracing::Level::WARN))
-        .wall_clock(senses.clock())
-        .monotonic_clock(senses.clock())
-        .insecure_random(senses.random())
+        .stdout(Pipe::new(guest_log, tracing::Level::INFO))
+        .stderr(Pipe::new(guest_log, tracing::Level::WARN))
+        .wall_clock(environment.clock())
+        .monotonic_clock(environment.clock())
+        .insecure_random(environment.random())
         .insecure_random_seed(seed)
         .secure_random(random)
         .max_random_size(64 << 10)

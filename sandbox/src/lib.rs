@@ -6,7 +6,7 @@
 //! under its meter and its limiter ([`limiter`]); what the guest asks for is answered in [`imports`].
 //!
 //! Invariants:
-//! - clocks and random numbers come through [`Senses`], so that they can be fixed;
+//! - clocks and random numbers come through [`Environment`], so that they can be fixed;
 //! - the pool has all that every request and every waiting instance can take: no plugin can take what belongs to another.
 
 mod bindings;
@@ -14,18 +14,18 @@ mod cache;
 mod compile;
 mod describe;
 mod engine;
+mod environment;
 mod guest;
+mod guest_log;
+mod idle_pool;
 mod imports;
 mod instance;
 mod limiter;
 mod load;
-mod senses;
 mod shared;
-mod shelf;
-mod speech;
 mod trap;
 
 pub use compile::compile_artifact;
 pub use describe::describe;
 pub use engine::Wasm;
-pub use senses::Senses;
+pub use environment::Environment;

@@ -1,6 +1,6 @@
 //! What all instances share.
 
-use super::{cache::PluginCache, senses::Senses};
+use super::{cache::PluginCache, environment::Environment};
 use std::fmt;
 use wasmtime::Engine;
 use weft_core::plugin::Config;
@@ -9,7 +9,7 @@ use weft_core::plugin::Config;
 pub(super) struct Shared {
     pub(super) engine: Engine,
     pub(super) config: Config,
-    pub(super) senses: Senses,
+    pub(super) environment: Environment,
     pub(super) cache: PluginCache,
 }
 

@@ -3,7 +3,7 @@
 use crate::support::{GET_FILM, GET_PERSON, probe, weft};
 use demo_services::proto::catalog::v1::Film;
 use serde_json::{Value, json};
-use weft::artifact::Digest;
+use weft::model::Digest;
 use weft_tests::{
     author::Author,
     process::{Ended, run},

@@ -5,7 +5,7 @@ use crate::support::{GET_FILM, GET_PERSON, film, knows_all, person, probe, raw};
 use prost::Message;
 use serde_json::json;
 use std::time::Duration;
-use weft::sandbox::Senses;
+use weft::sandbox::Environment;
 use weft_tests::{
     artifacts::{with_limit, with_manifest, with_version},
     host::TestHost,
@@ -151,18 +151,18 @@ async fn call_batch_takes_protobuf_and_json_and_answers_in_order() {
 async fn clocks_and_chance_come_through_the_host() {
     let upstream = knows_all().await;
     let setup = Setup::new().one_backend(upstream.address(), "").plugin("probe.wasm", &probe());
-    let senses = async |senses: Senses| {
-        let host = setup.clone().senses(senses).start().await;
-        let one = host.get("/senses").send().await.ok().json();
-        [one, host.get("/senses").send().await.ok().json()]
+    let environment = async |environment: Environment| {
+        let host = setup.clone().environment(environment).start().await;
+        let one = host.get("/environment").send().await.ok().json();
+        [one, host.get("/environment").send().await.ok().json()]
     };
-    let fixed = |seed| Senses::Fixed { since_epoch: Duration::from_secs(1_000_000), seed };
-    let [one, other] = senses(fixed(7)).await;
+    let fixed = |seed| Environment::Fixed { since_epoch: Duration::from_secs(1_000_000), seed };
+    let [one, other] = environment(fixed(7)).await;
     assert_eq!(one, other);
     assert_eq!(one["seconds"], 1_000_000);
-    assert_eq!(senses(fixed(7)).await[0], one, "another host with the same senses");
-    assert_ne!(senses(fixed(8)).await[0]["hash"], one["hash"]);
-    let [one, other] = senses(Senses::Real).await;
+    assert_eq!(environment(fixed(7)).await[0], one, "another host with the same environment");
+    assert_ne!(environment(fixed(8)).await[0]["hash"], one["hash"]);
+    let [one, other] = environment(Environment::Real).await;
     assert_ne!(one["hash"], other["hash"]);
     assert!(one["seconds"].as_u64().unwrap() > 1_700_000_000);
 }

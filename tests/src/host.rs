@@ -28,19 +28,19 @@ impl Setup {
 
     /// As [`Setup::start`], in a folder that was written before.
     pub async fn start_in(&self, folder: Folder) -> TestHost {
-        TestHost::start(folder, self.senses).await
+        TestHost::start(folder, self.environment).await
     }
 }
 
 impl TestHost {
-    async fn start(folder: Folder, senses: weft::sandbox::Senses) -> Self {
+    async fn start(folder: Folder, environment: weft::sandbox::Environment) -> Self {
         let mut config = Config::parse(&folder.config(), &folder.text).unwrap_or_else(|mistakes| {
             let lines: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
             panic!("{}\n{}", lines.join("\n"), folder.text)
         });
         // This process is no `weft`; the command under test lies beside it.
-        config.plugins.compiling.helper = Some(helper());
-        let running = start(config, senses).await.unwrap();
+        config.plugins.compiling.worker = Some(worker());
+        let running = start(config, environment).await.unwrap();
         let (web, admin) = (Web::new(running.http), Web::new(running.admin));
         Self { running, web, admin, folder }
     }
@@ -119,7 +119,7 @@ pub fn refusal(plugins: &Value, file: &str) -> Option<String> {
 }
 
 /// The command under test, which cargo puts beside the folder of the test binaries.
-fn helper() -> PathBuf {
+fn worker() -> PathBuf {
     let binary = std::env::current_exe().unwrap();
     binary.ancestors().nth(2).unwrap().join("weft-under-test")
 }

@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 use tempfile::TempDir;
-use weft::sandbox::Senses;
+use weft::sandbox::Environment;
 
 /// What a test wants of its host. Everything that is not said is as in a plain host with one client, `test`, and few slots.
 #[derive(Debug, Clone, Default)]
@@ -20,7 +20,7 @@ pub struct Setup {
     plugins: String,
     backends: String,
     more: String,
-    pub(crate) senses: Senses,
+    pub(crate) environment: Environment,
     artifacts: Vec<(String, Bytes)>,
 }
 
@@ -132,8 +132,8 @@ impl Setup {
     }
 
     #[must_use]
-    pub fn senses(mut self, senses: Senses) -> Self {
-        self.senses = senses;
+    pub fn environment(mut self, environment: Environment) -> Self {
+        self.environment = environment;
         self
     }
 

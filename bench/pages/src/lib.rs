@@ -132,7 +132,7 @@ async fn crowd(Path((first, count)): Path<(u32, u32)>, caller: Identity) -> Resu
 /// The same for everybody: the host keeps it.
 #[get("/static")]
 async fn fixed() -> Response {
-    Response::new(Status::OK).with_body("application/json", include_str!("../../src/truth/fixed.json"))
+    Response::new(Status::OK).with_body("application/json", include_str!("../../src/expected/fixed.json"))
 }
 
 async fn newest(items: u32) -> Result<Vec<Review>> {

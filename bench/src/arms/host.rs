@@ -3,9 +3,9 @@
 use super::{Arm, Server, Setting};
 use crate::{
     artifacts::{self, set},
+    fixture::{self, Fixture},
     process::{self, Process},
     roles::{Backends, Cache, PREFIX},
-    scene::{self, Scene},
     tokens,
 };
 use anyhow::Context;
@@ -42,18 +42,18 @@ pub(crate) struct Host {
 
 impl Host {
     /// With the pages as its only plugin.
-    pub(crate) fn of(scene: &Scene, setting: Setting, isolation: Isolation) -> anyhow::Result<Self> {
-        let host = Self { native: isolation == Isolation::None, ..Self::empty(scene.backends, setting, "", None)? };
-        host.install("pages.wasm", &pages(&scene.artifacts.pages, isolation)?)?;
+    pub(crate) fn of(fixture: &Fixture, setting: Setting, isolation: Isolation) -> anyhow::Result<Self> {
+        let host = Self { native: isolation == Isolation::None, ..Self::empty(fixture.backends, setting, "", None)? };
+        host.install("pages.wasm", &pages(&fixture.artifacts.pages, isolation)?)?;
         Ok(host)
     }
 
     /// The same, run by an earlier build, which keeps its compiled code apart.
-    pub(crate) fn before(scene: &Scene, setting: Setting, isolation: Isolation) -> anyhow::Result<Self> {
-        let program = scene.baseline.clone().context("no --baseline")?;
-        let compiled = scene::folder("")?.join("compiled-before");
-        let host = Self { program: Some(program), ..Self::empty(scene.backends, setting, "", Some(&compiled))? };
-        host.install("pages.wasm", &pages(&scene.artifacts.pages, isolation)?)?;
+    pub(crate) fn before(fixture: &Fixture, setting: Setting, isolation: Isolation) -> anyhow::Result<Self> {
+        let program = fixture.baseline.clone().context("no --baseline")?;
+        let compiled = fixture::folder("")?.join("compiled-before");
+        let host = Self { program: Some(program), ..Self::empty(fixture.backends, setting, "", Some(&compiled))? };
+        host.install("pages.wasm", &pages(&fixture.artifacts.pages, isolation)?)?;
         Ok(host)
     }
 
@@ -64,7 +64,7 @@ impl Host {
         more: &str,
         compiled: Option<&Path>,
     ) -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("host-").tempdir_in(scene::folder("hosts")?)?;
+        let folder = tempfile::Builder::new().prefix("host-").tempdir_in(fixture::folder("hosts")?)?;
         std::fs::create_dir(folder.path().join("plugins"))?;
         let compiled = compiled.map_or_else(self::compiled, |own| Ok(own.to_owned()))?;
         let secret = folder.path().join("admin-token");
@@ -110,7 +110,7 @@ impl Host {
 
 /// Where compiled code is kept from one run to the next.
 pub(crate) fn compiled() -> anyhow::Result<PathBuf> {
-    Ok(scene::folder("")?.join("compiled"))
+    Ok(fixture::folder("")?.join("compiled"))
 }
 
 /// The pages with this isolation.
@@ -130,7 +130,7 @@ pub(crate) async fn start(host: Host, arm: Arm) -> anyhow::Result<Server> {
     } else {
         process::role(&["serve", "--config", &config])?
     };
-    let log = scene::folder("logs")?.join(format!("{}.log", arm.name()));
+    let log = fixture::folder("logs")?.join(format!("{}.log", arm.name()));
     let process = Process::start(command, "weft serves on http://", &log).await?;
     Ok(Server { arm, address: process.address(0)?, process, host: Some(Arc::new(host)) })
 }

@@ -1,7 +1,7 @@
 //! Node as an arm: its packages are fetched when it is first needed.
 
 use super::{Arm, Server};
-use crate::{process::Process, roles::Brief, say, scene};
+use crate::{fixture, process::Process, roles::Brief, say};
 use anyhow::{Context, bail};
 use std::{path::PathBuf, process::Stdio};
 use tokio::process::Command;
@@ -26,11 +26,11 @@ impl Node {
 }
 
 fn folder() -> anyhow::Result<PathBuf> {
-    scene::folder("node")
+    fixture::folder("node")
 }
 
 async fn prepare() -> anyhow::Result<()> {
-    let (from, to) = (scene::repository().join("bench/node"), folder()?);
+    let (from, to) = (fixture::repository().join("bench/node"), folder()?);
     let known = std::fs::read(to.join("installed.json")).ok();
     let wanted = std::fs::read(from.join("package.json"))?;
     std::fs::copy(from.join("server.js"), to.join("server.js"))?;
@@ -58,9 +58,9 @@ async fn run(program: &str, arguments: &[&str]) -> anyhow::Result<()> {
 
 pub(super) async fn start(brief: &Brief) -> anyhow::Result<Server> {
     let mut command = Command::new("node");
-    let protos = scene::repository().join("examples/protos");
+    let protos = fixture::repository().join("examples/protos");
     command.current_dir(folder()?).arg("server.js").arg(protos).arg(serde_json::to_string(brief)?);
     command.env("NODE_ENV", "production");
-    let process = Process::start(command, "serves on http://", &scene::folder("logs")?.join("node.log")).await?;
+    let process = Process::start(command, "serves on http://", &fixture::folder("logs")?.join("node.log")).await?;
     Ok(Server { arm: Arm::Node, address: process.address(0)?, process, host: None })
 }

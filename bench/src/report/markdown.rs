@@ -5,7 +5,7 @@ use super::{
     plot::{SHOWN, grouped},
     table,
 };
-use crate::{arms::Arm, measure::Row, say, scene};
+use crate::{arms::Arm, fixture, measure::Row, say};
 use anyhow::Context;
 use std::{fmt::Write as _, fs, path::Path};
 
@@ -15,7 +15,7 @@ const ARMS: [Arm; 5] = [Arm::Isolated, Arm::Reuse, Arm::Unsandboxed, Arm::HandWr
 
 /// Writes what was found out into the repository.
 pub(super) fn publish(report: &Report, command: &str, plot: Option<&str>) -> anyhow::Result<()> {
-    let repository = scene::repository();
+    let repository = fixture::repository();
     let readme = repository.join("README.md");
     let text = fs::read_to_string(&readme)?;
     let part = short(report, command);

@@ -7,7 +7,7 @@ use std::{io::Write, sync::Arc};
 /// `sizes` as `films=1000,people=500,reviews=10000`. Serves until its standard input ends, which it does with the bench.
 pub(super) fn run(sizes: &str) -> anyhow::Result<()> {
     let sizes: Sizes = sizes.parse()?;
-    let data = Arc::new(Data::generate(sizes, super::super::truth::SEED)?);
+    let data = Arc::new(Data::generate(sizes, super::super::expected::SEED)?);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let catalog = Running::start(Service::Catalog, data.clone()).await?;

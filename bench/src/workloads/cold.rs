@@ -4,10 +4,10 @@ use super::Bench;
 use crate::{
     arms::{self, Arm, Host, Isolation, Server, Setting, pages},
     artifacts::{self, set},
+    expected,
     load::{Ask, Load, Pace, Plan},
     report::Wanted,
     roles::{Backends, Cache},
-    truth,
 };
 use anyhow::Context;
 use bytes::Bytes;
@@ -19,7 +19,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use weft::artifact::Digest;
+use weft::model::Digest;
 
 /// What compiled code ends with: a digest over its name and itself.
 const SEAL: usize = 32;
@@ -30,7 +30,7 @@ pub(super) async fn compile(bench: &mut Bench, name: &str) -> anyhow::Result<()>
     std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
     let mut took = Vec::new();
     for _ in 0..2 {
-        let host = Host::empty(bench.scene.backends, Setting::of(Cache::Off), "", Some(folder.path()))?;
+        let host = Host::empty(bench.fixture.backends, Setting::of(Cache::Off), "", Some(folder.path()))?;
         host.install("pages.wasm", &pages(&bench.artifacts.pages, Isolation::Request)?)?;
         let started = Instant::now();
         let server = arms::start_host(host, Arm::Isolated).await?;
@@ -68,7 +68,7 @@ pub(super) struct Crowd {
 
 impl Crowd {
     pub(super) async fn start(backends: Backends, artifact: &Bytes, count: usize) -> anyhow::Result<Self> {
-        let compiled = tempfile::Builder::new().prefix("compiled-").tempdir_in(crate::scene::folder("hosts")?)?;
+        let compiled = tempfile::Builder::new().prefix("compiled-").tempdir_in(crate::fixture::folder("hosts")?)?;
         std::fs::set_permissions(compiled.path(), std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
         let mut clients = String::new();
         for number in 0..count {
@@ -91,8 +91,8 @@ impl Crowd {
 
     /// The page of one person, from each plugin in turn.
     pub(super) fn plan(bench: &Bench, count: usize) -> Plan {
-        let person = bench.scene.data.people().first().map_or(1, |person| person.id);
-        let body = truth::person(&bench.scene.data, person);
+        let person = bench.fixture.data.people().first().map_or(1, |person| person.id);
+        let body = expected::person(&bench.fixture.data, person);
         Arc::new(move |number| {
             let client = number % count as u64;
             Ask { path: format!("/c{client}/people/{person}").into(), body: body.clone(), signed: true }
@@ -144,7 +144,7 @@ impl Code {
 
 pub(super) async fn thousand(bench: &mut Bench, name: &str) -> anyhow::Result<()> {
     const COUNT: usize = 1_000;
-    let crowd = Crowd::start(bench.scene.backends, &bench.artifacts.pages, COUNT).await?;
+    let crowd = Crowd::start(bench.fixture.backends, &bench.artifacts.pages, COUNT).await?;
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     let at_start = mib(crowd.server.process.memory().now);
     let plan = Crowd::plan(bench, COUNT);

@@ -3,11 +3,11 @@
 use super::{Bench, pages::hundred};
 use crate::{
     arms::{Arm, Server, Setting},
+    expected::Body,
     load::{Ask, Load, Pace, Plan},
     measure::{self, Job},
     report::Wanted,
     roles::Cache,
-    truth::Body,
 };
 use std::{sync::Arc, time::Duration};
 
@@ -21,9 +21,9 @@ pub(super) fn ask(deed: &str) -> Ask {
 }
 
 pub(super) async fn run(bench: &mut Bench, name: &str) -> anyhow::Result<()> {
-    let mut server = Server::start(&bench.scene, Arm::Isolated, Setting::of(Cache::Off)).await?;
+    let mut server = Server::start(&bench.fixture, Arm::Isolated, Setting::of(Cache::Off)).await?;
     let plan = hundred(bench);
-    let capacity = measure::once(&bench.scene, bench.effort, &mut server, &Job::closed(name, plan.clone())).await?;
+    let capacity = measure::once(&bench.fixture, bench.effort, &mut server, &Job::closed(name, plan.clone())).await?;
     let rate = capacity.tally.done as f64 / capacity.tally.took.as_secs_f64() * 0.3;
     let load = Load { address: server.address, connections: 256, pace: Pace::Open(rate), plan, connected: false };
     let time = bench.effort.measured * 2;

@@ -3,11 +3,11 @@
 use super::Bench;
 use crate::{
     arms::{Arm, Setting},
+    expected::{self, Body},
     load::{self, Ask, Pace, Plan, always},
     measure::{self, Job, Row},
     report::Wanted,
     roles::Cache,
-    truth::{self, Body},
 };
 use demo_services::Data;
 use http::{Request, header};
@@ -26,7 +26,7 @@ const OURS: [Arm; 4] = [Arm::Isolated, Arm::Reuse, Arm::Unsandboxed, Arm::HandWr
 
 /// The page of 100 that most of it is about.
 pub(super) fn hundred(bench: &Bench) -> Plan {
-    always("/web/page/100", truth::page(&bench.scene.data, 100))
+    always("/web/page/100", expected::page(&bench.fixture.data, 100))
 }
 
 pub(super) fn of(rows: &[Row], arm: Arm) -> Option<&Row> {
@@ -73,10 +73,10 @@ pub(super) async fn latency(bench: &mut Bench, name: &str) -> anyhow::Result<()>
     let mut servers = bench.servers(&arms, Setting::of(Cache::Off)).await?;
     let plan = hundred(bench);
     let Some(first) = servers.first_mut() else { return Ok(()) };
-    let capacity = measure::once(&bench.scene, bench.effort, first, &Job::closed(name, plan.clone())).await?;
+    let capacity = measure::once(&bench.fixture, bench.effort, first, &Job::closed(name, plan.clone())).await?;
     let capacity = capacity.tally.done as f64 / capacity.tally.took.as_secs_f64();
     let job = Job { connections: 256, pace: Pace::Open(capacity * 0.7), ..Job::closed(name, plan) };
-    let rows = measure::measure(&bench.scene, bench.effort, &mut servers, &job).await?;
+    let rows = measure::measure(&bench.fixture, bench.effort, &mut servers, &job).await?;
     bench.report.rows(&rows);
     bench.report.note(&format!("{name}: the hand-written server takes {capacity:.0} requests a second here"));
     for arm in [Arm::Isolated, Arm::Reuse] {
@@ -108,24 +108,24 @@ fn before(bench: &mut Bench, name: &str, rows: &[Row]) {
 }
 
 pub(super) async fn levels(bench: &mut Bench, name: &str) -> anyhow::Result<()> {
-    let plan = always("/web/levels/20", truth::levels(&bench.scene.data, 20));
+    let plan = always("/web/levels/20", expected::levels(&bench.fixture.data, 20));
     bench.closed(name, &ALL, Setting::of(Cache::Off), plan, bench.effort).await.map(drop)
 }
 
 /// As many items as make a megabyte.
 pub(super) async fn megabyte(bench: &mut Bench, name: &str) -> anyhow::Result<()> {
-    let Body::OfCaller(thousand) = truth::page(&bench.scene.data, 1_000) else { return Ok(()) };
+    let Body::OfCaller(thousand) = expected::page(&bench.fixture.data, 1_000) else { return Ok(()) };
     let items = (1 << 20) * 1_000 / thousand.len();
-    let plan = always(&format!("/web/page/{items}"), truth::page(&bench.scene.data, items));
+    let plan = always(&format!("/web/page/{items}"), expected::page(&bench.fixture.data, items));
     bench.closed(name, &OURS, Setting::of(Cache::Off), plan, bench.effort.fewer()).await.map(drop)
 }
 
 /// The same body for everybody: kept by the host, written into the hand-written server's code.
 pub(super) async fn response_cache(bench: &mut Bench, name: &str) -> anyhow::Result<()> {
-    let ask = Ask { path: "/web/static".into(), body: Body::Exactly(truth::FIXED.into()), signed: false };
+    let ask = Ask { path: "/web/static".into(), body: Body::Exactly(expected::FIXED.into()), signed: false };
     let plan: Plan = Arc::new(move |_| ask.clone());
     let mut servers = bench.servers(&[Arm::Isolated, Arm::HandWritten], Setting::of(Cache::Off)).await?;
-    let rows = measure::measure(&bench.scene, bench.effort, &mut servers, &Job::closed(name, plan)).await?;
+    let rows = measure::measure(&bench.fixture, bench.effort, &mut servers, &Job::closed(name, plan)).await?;
     bench.report.rows(&rows);
     // It is kept for an hour: what is a hit afterwards was one all the time.
     for server in servers.iter().filter(|server| server.arm == Arm::Isolated) {
@@ -143,7 +143,7 @@ pub(super) async fn response_cache(bench: &mut Bench, name: &str) -> anyhow::Res
 
 /// Five thousand films, and room for one in ten: the most wanted should be there.
 pub(super) async fn zipf(bench: &mut Bench, name: &str) -> anyhow::Result<()> {
-    let asks: Vec<Ask> = bench.scene.data.films().iter().map(|film| film_of(bench, film.id)).collect();
+    let asks: Vec<Ask> = bench.fixture.data.films().iter().map(|film| film_of(bench, film.id)).collect();
     let (keys, ranks) = (asks.len(), ranks(asks.len()));
     // It goes on from run to run: what one run has asked for is not what the next one begins with.
     let next = AtomicUsize::new(0);
@@ -160,7 +160,7 @@ pub(super) async fn zipf(bench: &mut Bench, name: &str) -> anyhow::Result<()> {
 }
 
 pub(super) fn film_of(bench: &Bench, id: u32) -> Ask {
-    Ask { path: format!("/web/films/{id}").into(), body: truth::film(&bench.scene.data, id), signed: true }
+    Ask { path: format!("/web/films/{id}").into(), body: expected::film(&bench.fixture.data, id), signed: true }
 }
 
 pub(super) async fn naive(bench: &mut Bench, name: &str) -> anyhow::Result<()> {
@@ -174,12 +174,12 @@ pub(super) async fn naive(bench: &mut Bench, name: &str) -> anyhow::Result<()> {
 
 /// Paths and bodies of the first persons.
 pub(super) fn people(bench: &Bench, count: usize) -> Vec<Ask> {
-    let data = &bench.scene.data;
+    let data = &bench.fixture.data;
     data.people().iter().take(count).map(|person| person_of(data, person.id)).collect()
 }
 
 pub(super) fn person_of(data: &Data, id: u32) -> Ask {
-    Ask { path: format!("/web/people/{id}").into(), body: truth::person(data, id), signed: true }
+    Ask { path: format!("/web/people/{id}").into(), body: expected::person(data, id), signed: true }
 }
 
 /// One of many, chosen by the request's number.
@@ -196,7 +196,7 @@ fn ranks(keys: usize) -> Vec<usize> {
         sum += 1.0 / rank as f64;
         sums.push(sum);
     }
-    let mut random = StdRng::seed_from_u64(truth::SEED);
+    let mut random = StdRng::seed_from_u64(expected::SEED);
     let scatter = |rank: usize| rank * 7_919 % keys;
     (0..1 << 20).map(|_| scatter(sums.partition_point(|until| *until < random.random_range(0.0..sum)))).collect()
 }

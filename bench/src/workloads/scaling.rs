@@ -3,12 +3,12 @@
 use super::{Bench, cold::Crowd, pages};
 use crate::{
     arms::{Arm, Server, Setting},
+    expected::{self, Body},
+    fixture::Fixture,
     load::{Ask, Load, Pace, Plan, always},
     measure::{self, Effort, Job, Sample},
     report::{Series, machine_memory},
     roles::Cache,
-    scene::Scene,
-    truth::{self, Body},
 };
 use demo_services::{Data, Sizes};
 use std::{sync::Arc, time::Duration};
@@ -60,9 +60,9 @@ pub(super) async fn items(bench: &mut Bench, name: &str) -> anyhow::Result<()> {
     let mut points = Vec::new();
     let most = if bench.effort.quick { 1_000 } else { 10_000 };
     for items in [10, 100, 1_000, 10_000].into_iter().filter(|items| *items <= most) {
-        let plan = always(&format!("/web/page/{items}"), truth::page(&bench.scene.data, items));
+        let plan = always(&format!("/web/page/{items}"), expected::page(&bench.fixture.data, items));
         let job = Job { connections: if items > 1_000 { 4 } else { 16 }, ..Job::closed(name, plan) };
-        let rows = measure::measure(&bench.scene, short(bench.effort), &mut servers, &job).await?;
+        let rows = measure::measure(&bench.fixture, short(bench.effort), &mut servers, &job).await?;
         for row in &rows {
             let what = format!("{name}: {items} items: {}", row.arm.name());
             check(bench, &what, row.requests, row.failures(), &row.failed)?;
@@ -87,9 +87,9 @@ pub(super) async fn plugins(bench: &mut Bench, name: &str) -> anyhow::Result<()>
     let mut points = Vec::new();
     let most = if bench.effort.quick { 100 } else { 1_000 };
     for count in [1, 10, 100, 1_000].into_iter().filter(|count| *count <= most) {
-        let mut crowd = Crowd::start(bench.scene.backends, &bench.artifacts.pages, count).await?;
+        let mut crowd = Crowd::start(bench.fixture.backends, &bench.artifacts.pages, count).await?;
         let job = Job::closed(name, Crowd::plan(bench, count));
-        let sample = measure::once(&bench.scene, bench.effort, &mut crowd.server, &job).await?;
+        let sample = measure::once(&bench.fixture, bench.effort, &mut crowd.server, &job).await?;
         let tally = &sample.tally;
         check(bench, &format!("{name}: {count} plugins"), tally.done, tally.failures(), &tally.failed)?;
         let memory = sample.memory as f64 / MIB;
@@ -116,14 +116,14 @@ pub(super) async fn keys(bench: &mut Bench, name: &str) -> anyhow::Result<()> {
     for &count in counts {
         // A few more, as those who write reviews may have ids above the others; ten million are the most that there can be.
         let sizes = Sizes { films: 10, people: (count + 10).min(MOST_KEYS), reviews: 10 };
-        let mut scene = Scene::start(bench.artifacts.clone(), None, sizes).await?;
-        let plan = some_of(&scene.data);
+        let mut fixture = Fixture::start(bench.artifacts.clone(), None, sizes).await?;
+        let plan = some_of(&fixture.data);
         // The services have the same; ten million of them are too many to hold twice.
-        scene.data = Arc::default();
+        fixture.data = Arc::default();
         let setting = Setting { cache: Cache::Public, entries: u64::from(count) * 2 };
-        let mut server = Server::start(&scene, Arm::Reuse, setting).await?;
+        let mut server = Server::start(&fixture, Arm::Reuse, setting).await?;
         fill(&server, count).await?;
-        let sample = measure::once(&scene, bench.effort, &mut server, &Job::closed(name, plan)).await?;
+        let sample = measure::once(&fixture, bench.effort, &mut server, &Job::closed(name, plan)).await?;
         let tally = &sample.tally;
         check(bench, &format!("{name}: {count} keys"), tally.done, tally.failures(), &tally.failed)?;
         let missed = sample.upstream as f64 / sample.tally.done as f64 * 100.0;
@@ -183,7 +183,7 @@ async fn fill(server: &Server, count: u32) -> anyhow::Result<()> {
 }
 
 pub(super) async fn clients(bench: &mut Bench, name: &str) -> anyhow::Result<()> {
-    let mut server = Server::start(&bench.scene, Arm::Isolated, Setting::of(Cache::Off)).await?;
+    let mut server = Server::start(&bench.fixture, Arm::Isolated, Setting::of(Cache::Off)).await?;
     let asks = pages::people(bench, 1_000);
     let plan = pages::spread(asks, |number, count| (number % count as u64) as usize);
     let mut points = Vec::new();

@@ -1,9 +1,9 @@
 //! A long time of everything at once: mixed load, versions and configurations that change, a hostile neighbour, a backend in trouble.
 //! What leaks shows, and so does what is lost.
 
-mod ledger;
+mod faults;
 mod operator;
-mod weather;
+mod results;
 
 use super::{
     Bench, hostile,
@@ -11,22 +11,23 @@ use super::{
 };
 use crate::{
     arms::{self, Arm, Host, Isolation, Server, Setting},
+    expected, fixture,
     load::{Ask, Load, Pace, Plan, Tally},
     measure::{self, Job, median},
     process::Holdings,
     report::{Series, Wanted},
     roles::Cache,
-    say, scene, truth,
+    say,
 };
-use ledger::Ledger;
+use faults::Faults;
 use operator::{Deeds, Operator};
+use results::Results;
 use std::{
     os::unix::fs::PermissionsExt,
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
-use weather::Weather;
 
 /// Of what the host takes when it is asked as fast as it answers. There is room for others on the machine, and for calls that take
 /// long: a host that is short of CPU refuses requests, and should.
@@ -39,16 +40,16 @@ const CROWD: usize = 600;
 const HOSTILE: f64 = 3.0;
 
 pub(super) async fn run(bench: &mut Bench, minutes: f64) -> anyhow::Result<()> {
-    let compiled = tempfile::Builder::new().prefix("compiled-").tempdir_in(scene::folder("hosts")?)?;
+    let compiled = tempfile::Builder::new().prefix("compiled-").tempdir_in(fixture::folder("hosts")?)?;
     std::fs::set_permissions(compiled.path(), std::fs::Permissions::from_mode(0o700))?;
     let mut server = arms::start_host(host(bench, compiled.path())?, Arm::Isolated).await?;
     let plan = mixed(bench);
-    let capacity = measure::once(&bench.scene, bench.effort, &mut server, &Job::closed("soak", plan.clone())).await?;
+    let capacity = measure::once(&bench.fixture, bench.effort, &mut server, &Job::closed("soak", plan.clone())).await?;
     let rate = capacity.tally.done as f64 / capacity.tally.took.as_secs_f64() * SHARE;
     say(format_args!("    {rate:.0} requests a second: {:.0} % of what it takes", SHARE * 100.0));
 
     let crowd = Job { connections: CROWD, ..Job::closed("soak", plan.clone()) };
-    measure::once(&bench.scene, bench.effort, &mut server, &crowd).await?;
+    measure::once(&bench.fixture, bench.effort, &mut server, &crowd).await?;
 
     let time = Duration::from_secs_f64(minutes * 60.0);
     let load =
@@ -56,30 +57,30 @@ pub(super) async fn run(bench: &mut Bench, minutes: f64) -> anyhow::Result<()> {
     let neighbour = tokio::spawn(neighbour(server.address, time));
     let mut operator = Operator::start(bench, &server)?;
     let mut watch = Watch { started: Instant::now(), time, looks: Vec::new(), told: 0 };
-    let mut ledger = Ledger::default();
+    let mut results = Results::default();
     let mut lines = load.open().await;
-    for weather in Weather::round() {
+    for faults in Faults::round() {
         let left = time.saturating_sub(watch.started.elapsed());
         if left.is_zero() {
             break;
         }
-        bench.scene.trouble(weather.behaviour()).await?;
-        let tally = load.run_over(&mut lines, weather.lasts().min(left), u64::MAX).await;
-        ledger.add(weather, &tally);
-        watch.look(&server, &ledger, &operator);
+        bench.fixture.trouble(faults.behaviour()).await?;
+        let tally = load.run_over(&mut lines, faults.lasts().min(left), u64::MAX).await;
+        results.add(faults, &tally);
+        watch.look(&server, &results, &operator);
         if server.process.has_ended() {
             anyhow::bail!("the host has ended; its log is in {}", server.process.log.display());
         }
     }
-    bench.scene.trouble(Weather::Calm.behaviour()).await?;
+    bench.fixture.trouble(Faults::Calm.behaviour()).await?;
     let deeds = operator.stop().await?;
     let neighbour = neighbour.await?;
-    tell(bench, rate, &ledger, &neighbour, &deeds, watch)
+    tell(bench, rate, &results, &neighbour, &deeds, watch)
 }
 
 /// Pages and their hostile neighbour; what is cached is kept for two seconds only, so that trouble is felt.
 fn host(bench: &Bench, compiled: &Path) -> anyhow::Result<Host> {
-    let host = Host::empty(bench.scene.backends, Setting::of(Cache::Public), "", Some(compiled))?;
+    let host = Host::empty(bench.fixture.backends, Setting::of(Cache::Public), "", Some(compiled))?;
     host.write(&host.text()?.replace("ttl = \"10m\"", "ttl = \"2s\""))?;
     host.install("pages.wasm", &arms::pages(&bench.artifacts.pages, Isolation::Request)?)?;
     host.install("hostile.wasm", &bench.artifacts.hostile)?;
@@ -89,9 +90,9 @@ fn host(bench: &Bench, compiled: &Path) -> anyhow::Result<Host> {
 /// Of ten requests two are the page of 100, one is three levels deep, four ask for a person and three for a film, always others.
 fn mixed(bench: &Bench) -> Plan {
     let hundred = hundred(bench);
-    let levels = Ask { path: "/web/levels/20".into(), body: truth::levels(&bench.scene.data, 20), signed: true };
-    let people = pages::people(bench, bench.scene.data.people().len());
-    let films: Vec<Ask> = bench.scene.data.films().iter().map(|film| pages::film_of(bench, film.id)).collect();
+    let levels = Ask { path: "/web/levels/20".into(), body: expected::levels(&bench.fixture.data, 20), signed: true };
+    let people = pages::people(bench, bench.fixture.data.people().len());
+    let films: Vec<Ask> = bench.fixture.data.films().iter().map(|film| pages::film_of(bench, film.id)).collect();
     let far = |number: u64, count: usize| (number.wrapping_mul(7_919) % count as u64) as usize;
     let people = pages::spread(people, far);
     let films = pages::spread(films, far);
@@ -122,7 +123,7 @@ struct Watch {
 }
 
 impl Watch {
-    fn look(&mut self, server: &Server, ledger: &Ledger, operator: &Operator) {
+    fn look(&mut self, server: &Server, results: &Results, operator: &Operator) {
         let now = self.started.elapsed();
         let every = (self.time / 60).clamp(Duration::from_secs(3), Duration::from_secs(30));
         if self.looks.last().is_some_and(|(last, _)| now < *last + every) {
@@ -134,7 +135,7 @@ impl Watch {
             self.told = now.as_secs() / 60;
             let Holdings { memory, files, threads } = holdings;
             say(format_args!(
-                "    {:>3} min: {:.0} MiB, {files} files, {threads} threads; {ledger}; {}",
+                "    {:>3} min: {:.0} MiB, {files} files, {threads} threads; {results}; {}",
                 self.told,
                 mib(memory),
                 operator.deeds()
@@ -162,18 +163,18 @@ fn highest(figures: &[f64]) -> f64 {
 fn tell(
     bench: &mut Bench,
     rate: f64,
-    ledger: &Ledger,
+    results: &Results,
     neighbour: &Tally,
     deeds: &Deeds,
     watch: Watch,
 ) -> anyhow::Result<()> {
     let report = &mut bench.report;
     report.note(&format!(
-        "soak: {:.1} minutes at {rate:.0} requests a second: {ledger}",
+        "soak: {:.1} minutes at {rate:.0} requests a second: {results}",
         watch.time.as_secs_f64() / 60.0
     ));
-    report.note(&format!("soak: calm and slow: {}", ledger.strict.told(rate)));
-    report.note(&format!("soak: while a backend failed: {}", ledger.lenient.told(rate)));
+    report.note(&format!("soak: calm and slow: {}", results.strict.told(rate)));
+    report.note(&format!("soak: while a backend failed: {}", results.lenient.told(rate)));
     report.note(&format!("soak: the operator: {deeds}"));
     report.note(&format!("soak: the neighbour asked {} times: {:?}", neighbour.done, neighbour.failed));
     let (first, last) = watch.thirds(|holdings| mib(holdings.memory));
@@ -203,8 +204,8 @@ fn tell(
             .to_owned(),
     });
     let none = Wanted::AtMost(0.0);
-    report.target("soak: lost requests", none, ledger.lost_count() as f64);
-    report.target("soak: hostile requests without an answer", none, ledger::unanswered(neighbour) as f64);
+    report.target("soak: lost requests", none, results.lost_count() as f64);
+    report.target("soak: hostile requests without an answer", none, results::unanswered(neighbour) as f64);
     report.target("soak: swaps and reloads that went wrong", none, deeds.wrong.len() as f64);
     let what = "soak: resident memory, last third against first third";
     report.target(what, Wanted::AtMost(1.10), to / from.max(1.0));

@@ -57,9 +57,9 @@ async fn swap(host: Arc<Host>, versions: [Bytes; 2], mut stopped: oneshot::Recei
 }
 
 pub(super) async fn run(bench: &mut Bench, name: &str) -> anyhow::Result<()> {
-    let mut server = Server::start(&bench.scene, Arm::Isolated, Setting::of(Cache::Off)).await?;
+    let mut server = Server::start(&bench.fixture, Arm::Isolated, Setting::of(Cache::Off)).await?;
     let plan = hundred(bench);
-    let capacity = measure::once(&bench.scene, bench.effort, &mut server, &Job::closed(name, plan.clone())).await?;
+    let capacity = measure::once(&bench.fixture, bench.effort, &mut server, &Job::closed(name, plan.clone())).await?;
     let rate = capacity.tally.done as f64 / capacity.tally.took.as_secs_f64() * 0.4;
     let load = Load { address: server.address, connections: 256, pace: Pace::Open(rate), plan, connected: false };
 
@@ -91,7 +91,7 @@ pub(super) async fn run(bench: &mut Bench, name: &str) -> anyhow::Result<()> {
 /// Goes on with small requests until a million were sent under swaps.
 async fn million(bench: &mut Bench, name: &str, server: &mut Server, before: Tally) -> anyhow::Result<()> {
     let plan = pages::spread(pages::people(bench, 1_000), |number, count| (number % count as u64) as usize);
-    let capacity = measure::once(&bench.scene, bench.effort, server, &Job::closed(name, plan.clone())).await?;
+    let capacity = measure::once(&bench.fixture, bench.effort, server, &Job::closed(name, plan.clone())).await?;
     let rate = capacity.tally.done as f64 / capacity.tally.took.as_secs_f64() * 0.5;
     let load = Load { address: server.address, connections: 256, pace: Pace::Open(rate), plan, connected: false };
     let swapper = Swapper::start(bench, server)?;

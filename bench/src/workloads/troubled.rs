@@ -20,9 +20,9 @@ pub(super) async fn slow(bench: &mut Bench, name: &str) -> anyhow::Result<()> {
 }
 
 async fn with(bench: &mut Bench, name: &str, behaviour: Behaviour) -> anyhow::Result<()> {
-    bench.scene.trouble(behaviour).await?;
+    bench.fixture.trouble(behaviour).await?;
     let effort = bench.effort.fewer();
     let ran = bench.closed(name, &ARMS, Setting::of(Cache::Off), hundred(bench), effort).await;
-    bench.scene.trouble(Behaviour::default()).await?;
+    bench.fixture.trouble(Behaviour::default()).await?;
     ran.map(drop)
 }

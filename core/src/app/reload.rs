@@ -5,7 +5,7 @@
 
 use super::{
     StartError,
-    site::{Kept, Site, Tasks},
+    setup::{Kept, Setup, Tasks},
 };
 use crate::{
     admin::{Host, View},
@@ -59,12 +59,12 @@ fn lines(list: &[impl ToString]) -> String {
 pub(super) struct Reloader {
     file: PathBuf,
     /// The command that compiles artifacts, which no file says.
-    helper: Option<PathBuf>,
+    worker: Option<PathBuf>,
     runtime: Runtime,
     metrics: Metrics,
     edge: Arc<Edge>,
-    site: Arc<ArcSwap<Site>>,
-    /// Tasks of the site in service.
+    setup: Arc<ArcSwap<Setup>>,
+    /// Tasks of the setup in service.
     tasks: Mutex<Option<Tasks>>,
     /// What is in force. Held through a reload, so that there is one at a time.
     in_force: tokio::sync::Mutex<InForce>,
@@ -89,11 +89,11 @@ impl Reloader {
         runtime: Runtime,
         metrics: Metrics,
         edge: Arc<Edge>,
-        site: Arc<ArcSwap<Site>>,
+        setup: Arc<ArcSwap<Setup>>,
     ) -> Self {
         let (file, in_force) = (config.file.clone(), tokio::sync::Mutex::new(InForce::of(config)));
-        let helper = config.plugins.compiling.helper.clone();
-        Self { file, helper, runtime, metrics, edge, site, tasks: Mutex::default(), in_force }
+        let worker = config.plugins.compiling.worker.clone();
+        Self { file, worker, runtime, metrics, edge, setup, tasks: Mutex::default(), in_force }
     }
 
     /// Reads the file again and puts it in force; with what has changed.
@@ -116,7 +116,7 @@ impl Reloader {
 
     async fn try_reload(&self, in_force: &InForce) -> Result<(Vec<Change>, InForce), ReloadError> {
         let mut config = Config::load(&self.file).map_err(ReloadError::Mistakes)?;
-        config.plugins.compiling.helper.clone_from(&self.helper);
+        config.plugins.compiling.worker.clone_from(&self.worker);
         let mut changes = diff(&in_force.text, &config.text);
         let fixed: Vec<_> = changes.iter().filter(|change| is_fixed(&change.key)).cloned().collect();
         if !fixed.is_empty() {
@@ -127,39 +127,39 @@ impl Reloader {
             return Ok((changes, new));
         }
         changes.extend(new.parts.changed_files(&in_force.parts).into_iter().map(in_time));
-        let before = self.site.load_full();
+        let before = self.setup.load_full();
         let kept = Kept::of(&in_force.parts, &new.parts);
-        let site = Site::prepare(&config, &self.runtime, &self.metrics, Some((&before, &kept)))?;
-        site.load().await?;
-        let keyless = keyless(&before, &site);
+        let setup = Setup::prepare(&config, &self.runtime, &self.metrics, Some((&before, &kept)))?;
+        setup.load().await?;
+        let keyless = keyless(&before, &setup);
         if !keyless.is_empty() {
             return Err(ReloadError::Keyless(keyless));
         }
-        let lost = lost(&before, &site);
+        let lost = lost(&before, &setup);
         if !lost.is_empty() {
             return Err(ReloadError::Refused(lost));
         }
-        self.forget_sources(&before, &site);
-        before.engine.hand_over(&site.engine);
-        self.edge.replace(site.gateway.clone(), &config.http);
-        self.site.store(Arc::new(site));
+        self.forget_sources(&before, &setup);
+        before.engine.hand_over(&setup.engine);
+        self.edge.replace(setup.gateway.clone(), &config.http);
+        self.setup.store(Arc::new(setup));
         self.spawn_tasks();
         Ok((changes, new))
     }
 
     /// Nothing is told any more of where keys come from no longer.
-    fn forget_sources(&self, before: &Site, after: &Site) {
-        let sources = |site: &Site| {
-            let keys = site.gateway.verifier.as_ref().map(|verifier| verifier.state()).unwrap_or_default();
+    fn forget_sources(&self, before: &Setup, after: &Setup) {
+        let sources = |setup: &Setup| {
+            let keys = setup.gateway.verifier.as_ref().map(|verifier| verifier.state()).unwrap_or_default();
             keys.into_iter().map(|state| state.source.clone()).collect::<BTreeSet<_>>()
         };
         sources(before).difference(&sources(after)).for_each(|source| self.metrics.forget_source(source));
     }
 
-    /// Starts the tasks of the site in service, and ends those of the one before once they have told what they know.
+    /// Starts the tasks of the setup in service, and ends those of the one before once they have told what they know.
     pub(super) fn spawn_tasks(&self) {
         let mut tasks = self.tasks();
-        let (new, old) = self.site.load().spawn(tasks.take());
+        let (new, old) = self.setup.load().spawn(tasks.take());
         *tasks = Some(new);
         if let Some(old) = old {
             tokio::spawn(old.finish());
@@ -186,14 +186,14 @@ impl Reloader {
 
 impl Host for Reloader {
     fn view(&self) -> View {
-        let site = self.site.load();
+        let setup = self.setup.load();
         View {
-            releases: site.releases.clone(),
-            loader: site.loader.clone(),
-            engine: site.engine.clone(),
-            backends: site.backends.clone(),
+            releases: setup.releases.clone(),
+            loader: setup.loader.clone(),
+            engine: setup.engine.clone(),
+            backends: setup.backends.clone(),
             runtime: self.runtime.clone(),
-            verifier: site.gateway.verifier.clone(),
+            verifier: setup.gateway.verifier.clone(),
         }
     }
 
@@ -216,7 +216,7 @@ fn in_time(mut change: Change) -> Change {
 }
 
 /// Issuers whose tokens `before` can verify and `after` can't, and why.
-fn keyless(before: &Site, after: &Site) -> Vec<String> {
+fn keyless(before: &Setup, after: &Setup) -> Vec<String> {
     match (&before.gateway.verifier, &after.gateway.verifier) {
         (Some(before), Some(after)) => after.keyless_beside(before),
         _ => Vec::new(),
@@ -224,7 +224,7 @@ fn keyless(before: &Site, after: &Site) -> Vec<String> {
 }
 
 /// Plugins of `before` that `after` does not serve, and why.
-fn lost(before: &Site, after: &Site) -> Vec<String> {
+fn lost(before: &Setup, after: &Setup) -> Vec<String> {
     let table = after.releases.current();
     let serves = |name: &str| table.releases().iter().any(|release| release.name == name);
     let reports = after.loader.reports();

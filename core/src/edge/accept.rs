@@ -1,10 +1,10 @@
 //! The accept loop: bounded in connections, in silence, and in the time it takes to stop.
 
 use super::{
+    activity::Activity,
     config::{CONNECTION_WINDOW, STREAM_WINDOW},
     executor::{Streams, end_of_stream},
     held::Holding,
-    pulse::Pulse,
     stream::{Arriving, Paced, Tracked},
     watchdog::{Place, Watchdog},
 };
@@ -275,25 +275,25 @@ impl<S: Inner> House<S> {
             },
         };
         let certified = stream.is_certified();
-        let (connection, end) = (place.id, place.pulse.cut.clone());
+        let (connection, end) = (place.id, place.activity.cut.clone());
         Some((stream, Peer { address, certified, connection, end }, place))
     }
 
     async fn converse(&self, stream: Incoming, peer: Peer, place: &Place, phase: watch::Receiver<Phase>) {
-        let pulse = &place.pulse;
+        let activity = &place.activity;
         let service = service_fn(|request: Request<hyper::body::Incoming>| {
-            let request = request.map(|body| Body::new(Arriving::new(body, pulse.clone())));
-            answer(self.service.clone(), request, peer.clone(), pulse, phase.clone())
+            let request = request.map(|body| Body::new(Arriving::new(body, activity.clone())));
+            answer(self.service.clone(), request, peer.clone(), activity, phase.clone())
         });
-        let connection = self.server.serve_connection(TokioIo::new(Tracked::new(stream, pulse.clone())), service);
+        let connection = self.server.serve_connection(TokioIo::new(Tracked::new(stream, activity.clone())), service);
         tokio::pin!(connection);
         let mut phase = phase.clone();
         let result = tokio::select! {
             result = connection.as_mut() => result,
-            () = pulse.cut.notified() => return,
-            () = leaving(pulse, &mut phase, self.bounds.last) => {
+            () = activity.cut.notified() => return,
+            () = leaving(activity, &mut phase, self.bounds.last) => {
                 connection.as_mut().graceful_shutdown();
-                tokio::select! { result = connection => result, () = pulse.cut.notified() => return }
+                tokio::select! { result = connection => result, () = activity.cut.notified() => return }
             }
         };
         if let Err(error) = result {
@@ -307,10 +307,10 @@ fn answer<S: Inner>(
     mut service: S,
     mut request: Request<Body>,
     mut peer: Peer,
-    pulse: &Arc<Pulse>,
+    activity: &Arc<Activity>,
     phase: watch::Receiver<Phase>,
 ) -> impl Future<Output = Result<Response<Paced>, Infallible>> + use<S> {
-    let (mut under_way, version) = (pulse.begin(), request.version());
+    let (mut under_way, version) = (activity.begin(), request.version());
     async move {
         if let Some(end) = end_of_stream() {
             under_way.ended_by(end.clone());
@@ -328,16 +328,16 @@ fn answer<S: Inner>(
 }
 
 /// Until the client is to be told that the connection ends: it has rested for too long, or the host stops and nothing more is awaited.
-async fn leaving(pulse: &Pulse, phase: &mut watch::Receiver<Phase>, last: Duration) {
+async fn leaving(activity: &Activity, phase: &mut watch::Receiver<Phase>, last: Duration) {
     let at_the_end = async {
         stopped(phase).await;
-        while let Some(wait) = pulse.awaited(last) {
+        while let Some(wait) = activity.awaited(last) {
             tokio::time::sleep(wait).await;
         }
-        pulse.told();
+        activity.told();
     };
     tokio::select! {
-        () = pulse.close.notified() => {}
+        () = activity.close.notified() => {}
         () = at_the_end => {}
     }
 }

@@ -2,9 +2,8 @@
 
 use super::request::Head;
 use crate::{
-    artifact::Digest,
     gateway::{self, Reply, Trail},
-    model::{Blame, Fault, HostProblem, LogOnly, Party, Scope, ShareKey},
+    model::{Blame, Digest, Fault, HostProblem, LogOnly, Party, Scope, ShareKey},
     observe::Stats,
     release::Observed,
     telemetry::LogCaller,

@@ -1,10 +1,10 @@
-//! A connection's bytes on their way, and what its pulse learns from them. And a body, handed over in pieces.
+//! A connection's bytes on their way, and what its activity learns from them. And a body, handed over in pieces.
 
 use super::{
+    activity::{Activity, UnderWay},
     framing::{Came, Framing},
     held::Holding,
     linger::Linger,
-    pulse::{Pulse, UnderWay},
 };
 use crate::net::Incoming;
 use axum::body::Body;
@@ -28,7 +28,7 @@ const LARGE: usize = 64 << 10;
 #[derive(Debug)]
 pub(super) struct Tracked {
     inner: Incoming,
-    pulse: Arc<Pulse>,
+    activity: Arc<Activity>,
     begin: Begin,
     /// The client has sent all that it will.
     has_ended: bool,
@@ -45,8 +45,8 @@ enum Begin {
 }
 
 impl Tracked {
-    pub(super) fn new(inner: Incoming, pulse: Arc<Pulse>) -> Self {
-        Self { inner, pulse, begin: Begin::Http2(Framing::default()), has_ended: false, linger: None }
+    pub(super) fn new(inner: Incoming, activity: Arc<Activity>) -> Self {
+        Self { inner, activity, begin: Begin::Http2(Framing::default()), has_ended: false, linger: None }
     }
 
     fn came(&mut self, bytes: &[u8]) {
@@ -56,19 +56,19 @@ impl Tracked {
         if let Begin::Http2(framing) = &mut self.begin {
             let came = framing.follow(bytes);
             if came != Came::Other {
-                self.pulse.frames(framing.is_http2(), came);
+                self.activity.frames(framing.is_http2(), came);
                 return;
             }
-            self.pulse.no_frames();
+            self.activity.no_frames();
             self.begin = Begin::Http1;
         }
-        self.pulse.arriving();
+        self.activity.arriving();
     }
 
     fn went(&self, result: &Poll<io::Result<usize>>, offered: usize) {
         match result {
-            Poll::Ready(Ok(count)) => self.pulse.wrote(Some(*count), offered),
-            Poll::Pending => self.pulse.wrote(None, offered),
+            Poll::Ready(Ok(count)) => self.activity.wrote(Some(*count), offered),
+            Poll::Pending => self.activity.wrote(None, offered),
             Poll::Ready(Err(_)) => {}
         }
     }
@@ -112,7 +112,7 @@ impl AsyncWrite for Tracked {
         let this = self.get_mut();
         let result = Pin::new(&mut this.inner).poll_flush(cx);
         if result.is_pending() {
-            this.pulse.wrote(None, 0);
+            this.activity.wrote(None, 0);
         }
         result
     }
@@ -122,12 +122,12 @@ impl AsyncWrite for Tracked {
         if this.linger.is_none() {
             let result = Pin::new(&mut this.inner).poll_shutdown(cx);
             if result.is_pending() {
-                this.pulse.wrote(None, 0);
+                this.activity.wrote(None, 0);
             }
             ready!(result)?;
         }
         if !this.has_ended && matches!(this.begin, Begin::Http1) {
-            let linger = this.linger.get_or_insert_with(|| Linger::new(this.pulse.is_unfinished()));
+            let linger = this.linger.get_or_insert_with(|| Linger::new(this.activity.is_unfinished()));
             ready!(linger.poll(Pin::new(&mut this.inner), cx));
             this.has_ended = true;
         }
@@ -139,13 +139,13 @@ impl AsyncWrite for Tracked {
 #[derive(Debug)]
 pub(super) struct Arriving {
     inner: hyper::body::Incoming,
-    pulse: Arc<Pulse>,
+    activity: Arc<Activity>,
     is_whole: bool,
 }
 
 impl Arriving {
-    pub(super) fn new(inner: hyper::body::Incoming, pulse: Arc<Pulse>) -> Self {
-        Self { is_whole: inner.is_end_stream(), inner, pulse }
+    pub(super) fn new(inner: hyper::body::Incoming, activity: Arc<Activity>) -> Self {
+        Self { is_whole: inner.is_end_stream(), inner, activity }
     }
 }
 
@@ -172,7 +172,7 @@ impl HttpBody for Arriving {
 impl Drop for Arriving {
     fn drop(&mut self) {
         if !self.is_whole && !self.inner.is_end_stream() {
-            self.pulse.unfinished();
+            self.activity.unfinished();
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     accept::Bounds,
-    pulse::{Pulse, Verdict},
+    activity::{Activity, Verdict},
 };
 use crate::{
     net::Subnet,
@@ -26,7 +26,7 @@ pub(super) struct Watchdog {
 #[derive(Debug, Default)]
 struct Open {
     last: u64,
-    connections: HashMap<u64, Arc<Pulse>>,
+    connections: HashMap<u64, Arc<Activity>>,
     by_address: HashMap<Subnet, usize>,
 }
 
@@ -36,7 +36,7 @@ pub(super) struct Place {
     dog: Arc<Watchdog>,
     pub(super) id: u64,
     address: Option<Subnet>,
-    pub(super) pulse: Arc<Pulse>,
+    pub(super) activity: Arc<Activity>,
 }
 
 impl Watchdog {
@@ -62,11 +62,11 @@ impl Watchdog {
             *count += 1;
         }
         open.last += 1;
-        let (id, pulse) = (open.last, Pulse::new());
-        open.connections.insert(id, pulse.clone());
+        let (id, activity) = (open.last, Activity::new());
+        open.connections.insert(id, activity.clone());
         drop(open);
         self.metrics.connections.inc();
-        Some(Place { dog: self.clone(), id, address, pulse })
+        Some(Place { dog: self.clone(), id, address, activity })
     }
 
     pub(super) fn count(&self, reason: &str) {
@@ -87,14 +87,14 @@ impl Watchdog {
         loop {
             round.tick().await;
             let connections: Vec<_> = self.open().connections.values().cloned().collect();
-            for pulse in connections {
-                self.count_stuck(pulse.end_stuck(&self.bounds));
-                match pulse.check(&self.bounds) {
+            for activity in connections {
+                self.count_stuck(activity.end_stuck(&self.bounds));
+                match activity.check(&self.bounds) {
                     Verdict::Well => {}
-                    Verdict::Close => pulse.close.notify_one(),
+                    Verdict::Close => activity.close.notify_one(),
                     Verdict::Cut(reason) => {
                         self.count(reason);
-                        pulse.cut.notify_one();
+                        activity.cut.notify_one();
                     }
                 }
             }

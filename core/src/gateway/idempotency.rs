@@ -16,8 +16,8 @@ pub(super) use slot::Slot;
 
 use super::{Reply, rates::Payer};
 use crate::{
-    artifact::{Digest, Idempotency},
-    model::{Fault, Party, ProblemType, Scope, ShareKey},
+    artifact::Idempotency,
+    model::{Digest, Fault, Party, ProblemType, Scope, ShareKey},
     release::Endpoint,
     store,
     telemetry::Metrics,

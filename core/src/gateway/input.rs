@@ -3,10 +3,10 @@
 
 use super::parts::Parts;
 use crate::{
-    artifact::{Digest, EndpointPolicy, ResponseCache},
+    artifact::{EndpointPolicy, ResponseCache},
     fanout,
     identity::is_internal,
-    model::{Deadline, Fault, Party, Scope, ShareKey, TraceContext},
+    model::{Deadline, Digest, Fault, Party, Scope, ShareKey, TraceContext},
     plugin,
     release::Endpoint,
     routing::{self, Pairs, not_utf8},

@@ -1,6 +1,6 @@
 //! Keys of many parts, as one digest.
 
-use crate::artifact::Digest;
+use crate::model::Digest;
 
 /// Parts behind their lengths, so that none runs into the next.
 #[derive(Debug, Default)]

@@ -5,8 +5,7 @@
 
 use super::{faults, parts::Parts};
 use crate::{
-    artifact::Digest,
-    model::{Fault, ShareKey},
+    model::{Digest, Fault, ShareKey},
     net::Subnet,
     release::Endpoint,
     routing::Client,

@@ -2,8 +2,8 @@
 
 use super::{Body, Reply, faults, weak_tag};
 use crate::{
-    artifact::{Digest, ResponseCache},
-    model::{Deadline, Fault, Scope},
+    artifact::ResponseCache,
+    model::{Deadline, Digest, Fault, Scope},
     observe::Stats,
     responses::{Found, Keep, Maker, Responses, Waited},
 };

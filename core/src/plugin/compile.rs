@@ -1,17 +1,14 @@
-//! Compiling artifacts: in a helper process that is bounded in memory and time ([`helper`]), into a private folder ([`vault`]), once
+//! Compiling artifacts: in a worker process that is bounded in memory and time ([`worker`]), into a private folder ([`code_cache`]), once
 //! for each digest. What a component makes the compiler do never happens in the process that serves. What compiles is the sandbox's.
 
+mod code_cache;
 mod config;
-pub(super) mod helper;
 pub(super) mod marker;
-mod vault;
+pub(super) mod worker;
 
 pub use config::Compiling;
 
-use crate::{
-    artifact::{Artifact, Digest},
-    settings::ByteSize,
-};
+use crate::{artifact::Artifact, model::Digest, settings::ByteSize};
 use std::{
     io,
     path::{Path, PathBuf},
@@ -33,7 +30,7 @@ pub enum CompileError {
     #[error("the compiler failed ({0}): {1}")]
     Failed(ExitStatus, String),
     #[error("the compiler can't be started: {0}")]
-    NoHelper(io::Error),
+    NoWorker(io::Error),
     #[error("reading it in a process of its own failed: {0}")]
     Reading(Box<CompileError>),
     #[error("the host has died twice in a row while it loaded this file; remove {} to have it tried again", .0.display())]
@@ -49,7 +46,7 @@ impl CompileError {
     pub fn is_hosts(&self) -> bool {
         match self {
             Self::Reading(inner) => inner.is_hosts(),
-            Self::NoHelper(_) | Self::Folder { .. } | Self::Io { .. } => true,
+            Self::NoWorker(_) | Self::Folder { .. } | Self::Io { .. } => true,
             _ => false,
         }
     }
@@ -57,7 +54,7 @@ impl CompileError {
 
 /// Whether compiled code can be kept in this folder, once it is made.
 pub fn check_folder(folder: &Path) -> Result<(), CompileError> {
-    vault::check_folder(folder)
+    code_cache::check_folder(folder)
 }
 
 /// The name of the artifact's compiled form.
@@ -67,33 +64,34 @@ fn name(digest: Digest, engine: u64) -> String {
 
 /// Whether the artifact was compiled before, for engines with this number.
 pub fn is_compiled(digest: Digest, compiling: &Compiling, engine: u64) -> bool {
-    vault::Vault::open(&compiling.folder).is_ok_and(|vault| vault.find(&name(digest, engine)).is_some())
+    code_cache::CodeCache::open(&compiling.folder)
+        .is_ok_and(|code_cache| code_cache.find(&name(digest, engine)).is_some())
 }
 
 /// The compiled form of the artifact for engines with this number, made now or found from before. Takes seconds: not for a request's
-/// thread. `compile` is what the helper does, for hosts that have none.
+/// thread. `compile` is what the worker does, for hosts that have none.
 pub fn compiled_file(
     artifact: &Artifact,
     compiling: &Compiling,
     engine: u64,
     compile: impl FnOnce(&[u8]) -> Result<Vec<u8>, CompileError>,
 ) -> Result<PathBuf, CompileError> {
-    let vault = vault::Vault::open(&compiling.folder)?;
+    let code_cache = code_cache::CodeCache::open(&compiling.folder)?;
     let name = name(artifact.digest, engine);
-    if let Some(path) = vault.find(&name) {
+    if let Some(path) = code_cache.find(&name) {
         return Ok(path);
     }
-    let fresh = vault.temporary(&name);
+    let fresh = code_cache.temporary(&name);
     let out = fresh.path();
-    match &compiling.helper {
-        Some(helper) => helper::compile_apart(helper, compiling, &name, out, &artifact.bytes)?,
+    match &compiling.worker {
+        Some(worker) => worker::compile_apart(worker, compiling, &name, out, &artifact.bytes)?,
         None => write(out, &name, &compile(&artifact.bytes)?)?,
     }
-    let path = vault.keep(fresh, &name)?;
-    vault.find(&name).ok_or(CompileError::Folder { path, reason: "is not what was written just now".to_owned() })
+    let path = code_cache.keep(fresh, &name)?;
+    code_cache.find(&name).ok_or(CompileError::Folder { path, reason: "is not what was written just now".to_owned() })
 }
 
 /// Writes the sealed code.
 fn write(out: &Path, name: &str, code: &[u8]) -> Result<(), CompileError> {
-    vault::write(out, name, code).map_err(|source| CompileError::Io { path: out.to_owned(), source })
+    code_cache::write(out, name, code).map_err(|source| CompileError::Io { path: out.to_owned(), source })
 }

@@ -9,9 +9,9 @@ use super::{
     meter::Meter,
 };
 use crate::{
-    artifact::{Artifact, Digest},
+    artifact::Artifact,
     fanout::Session,
-    model::{Deadline, Party},
+    model::{Deadline, Digest, Party},
     observe::Cost,
     settings::ByteSize,
 };

@@ -2,18 +2,15 @@
 
 use super::{
     CompileError,
+    background::LIGHT,
     backoff::{Admitted, Health},
     bound::Bound,
     error::PluginError,
     guest::{Answer, Guest, Invocation, Ran, Run, Terms, Turn},
-    heavy::LIGHT,
     meter::Meter,
     runtime::Runtime,
 };
-use crate::{
-    artifact::{Artifact, Digest},
-    settings::ByteSize,
-};
+use crate::{artifact::Artifact, model::Digest, settings::ByteSize};
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 use tokio::sync::{AcquireError, Semaphore};
 
@@ -85,7 +82,7 @@ impl Plugin {
         let run = async {
             let meter = Arc::<Meter>::default();
             let guest = self.guest.clone().run(Run { invocation, turn, meter: meter.clone() });
-            let ran = self.runtime.0.aside.run(guest, || meter.spent() > LIGHT).await;
+            let ran = self.runtime.0.background.run(guest, || meter.spent() > LIGHT).await;
             if ran.as_ref().map_or(true, |ran| ran.is_new) {
                 self.note(&start, "start", ran.as_ref().err());
             }

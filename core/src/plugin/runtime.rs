@@ -2,15 +2,16 @@
 
 use super::{
     Compiling, Config,
+    background::BackgroundRuntime,
     compile::{
         CompileError,
-        helper::read_apart,
         marker::{Marker, Marks, has_died},
+        worker::read_apart,
     },
     guest::Sandbox,
-    heavy::Aside,
 };
-use crate::artifact::{Artifact, Digest};
+use crate::artifact::Artifact;
+use crate::model::Digest;
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering::Relaxed},
@@ -28,7 +29,7 @@ pub(super) struct Shared {
     /// Requests that may run at the same time.
     pub(super) permits: Arc<Semaphore>,
     /// Where guests that compute for long go on.
-    pub(super) aside: Aside,
+    pub(super) background: BackgroundRuntime,
     compiling: Compiling,
     marks: Marks,
     /// It was said that loads can't be marked.
@@ -38,9 +39,9 @@ pub(super) struct Shared {
 impl Runtime {
     pub fn new(sandbox: Arc<dyn Sandbox>, config: Config, compiling: Compiling) -> Result<Self, String> {
         let permits = Arc::new(Semaphore::new(config.requests as usize));
-        let aside = Aside::new().map_err(|error| format!("threads can't be started: {error}"))?;
+        let background = BackgroundRuntime::new().map_err(|error| format!("threads can't be started: {error}"))?;
         let (marks, is_unmarked) = Default::default();
-        Ok(Self(Arc::new(Shared { sandbox, config, permits, aside, compiling, marks, is_unmarked })))
+        Ok(Self(Arc::new(Shared { sandbox, config, permits, background, compiling, marks, is_unmarked })))
     }
 
     /// Whether the artifact was read and compiled before, so that loading it takes no time.

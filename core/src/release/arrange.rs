@@ -6,7 +6,8 @@ mod tests;
 
 use super::Refusal;
 use crate::{
-    artifact::{Artifact, Digest, EndpointName},
+    artifact::{Artifact, EndpointName},
+    model::Digest,
     routing::Routes,
 };
 use semver::Version;

@@ -18,7 +18,7 @@ use super::{
     table::{Release, Table},
     verify::{Verification, Verified},
 };
-use crate::{artifact::Digest, fanout::Engine, plugin::Runtime, sync::lock, telemetry::Metrics};
+use crate::{fanout::Engine, model::Digest, plugin::Runtime, sync::lock, telemetry::Metrics};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},

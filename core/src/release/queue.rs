@@ -2,7 +2,7 @@
 //! and a small one finds a place also beside giants; one that a host has died of goes when there is nothing else to do.
 
 use super::folder::Stamp;
-use crate::artifact::Digest;
+use crate::model::Digest;
 use std::path::PathBuf;
 
 /// Up to this size an artifact, in bytes, needs not wait until a larger one is compiled. A plugin in Rust has about a MiB.

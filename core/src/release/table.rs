@@ -6,8 +6,9 @@ use super::{
     tally::{Observed, Sums, Tally},
 };
 use crate::{
-    artifact::{Artifact, Digest, EndpointName, EndpointPolicy, Limits},
+    artifact::{Artifact, EndpointName, EndpointPolicy, Limits},
     fanout::Plans,
+    model::Digest,
     observe::{Event, Listener},
     plugin::Plugin,
     routing::Routes,

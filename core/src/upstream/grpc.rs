@@ -7,11 +7,11 @@
 use super::{
     Config, Outgoing,
     answer::{Progress, Sound},
-    broken::{NoConnection, broken},
     codec::RawCodec,
     config::TlsFiles,
     failed::{Failed, Pushback},
     method::StreamBounds,
+    status::{NoConnection, failure_of},
 };
 use crate::{
     model::{Code, Failure},
@@ -318,10 +318,10 @@ async fn stream<S: Answers>(
 }
 
 fn failed(status: &Status, progress: &Progress) -> Failed {
-    let broken = broken(status);
-    let too_many_pings = broken.is_some_and(|broken| broken.too_many_pings);
-    let (code, unsent) = match (broken, status.code()) {
-        (Some(broken), _) => (broken.code, broken.unsent),
+    let failure = failure_of(status);
+    let too_many_pings = failure.is_some_and(|failure| failure.too_many_pings);
+    let (code, unsent) = match (failure, status.code()) {
+        (Some(failure), _) => (failure.code, failure.unsent),
         // A status of OK without a message is no answer.
         (None, tonic::Code::Ok) => (Code::Internal, false),
         // tonic has no other way to say so, and the caller's arguments are not at fault.

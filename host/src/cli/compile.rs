@@ -2,7 +2,7 @@
 
 use super::{Failure, Result, print};
 use crate::{
-    plugin::{self, HelperAnswer, Order},
+    plugin::{self, Order, WorkerAnswer},
     sandbox,
 };
 use std::path::PathBuf;
@@ -41,7 +41,7 @@ pub(super) fn read(arguments: &Reading) -> Result {
 }
 
 /// One line for the host.
-fn answer(answer: &HelperAnswer) -> Result {
+fn answer(answer: &WorkerAnswer) -> Result {
     print(&answer.to_json());
-    if *answer == HelperAnswer::Done { Ok(()) } else { Err(Failure::Told(1)) }
+    if *answer == WorkerAnswer::Done { Ok(()) } else { Err(Failure::Told(1)) }
 }

@@ -5,7 +5,7 @@ use crate::{
     app::ReloadError,
     config::Config,
     plugin::ITSELF,
-    sandbox::Senses,
+    sandbox::Environment,
     settings::{Change, Mistake},
     start::start,
     telemetry::{self, LogFormat},
@@ -37,14 +37,14 @@ pub(super) fn run(arguments: &Arguments) -> Result {
 fn serve(arguments: &Arguments, voice: Voice) -> Result {
     telemetry::init_logs(&Config::telemetry(&arguments.config));
     let mut config = Config::load(&arguments.config).map_err(Failure::Mistakes)?;
-    config.plugins.compiling.helper = Some(ITSELF.into());
+    config.plugins.compiling.worker = Some(ITSELF.into());
     let scheme = if config.http.tls.is_some() { "https" } else { "http" };
     let runtime = runtime()?;
     let outcome = runtime.block_on(async {
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let mut hangup = signal(SignalKind::hangup())?;
         let running = tokio::select! {
-            running = start(config, Senses::Real) => running?,
+            running = start(config, Environment::Real) => running?,
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
         };

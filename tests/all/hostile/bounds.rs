@@ -168,7 +168,7 @@ async fn a_storm_never_finds_the_pool_of_instances_empty() {
     let setup = setup.one_backend(upstream.address(), "").plugin("a.wasm", &renamed(&raw(), "one", "bad"));
     let setup = setup.plugin("b.wasm", &renamed(&raw(), "other", "good"));
     let host = setup.plugin("c.wasm", &renamed(&probe(), "probe", "bad")).start().await;
-    // Instances that are used again, that are not, that trap, that are given up, that take another one's place on the shelf.
+    // Instances that are used again, that are not, that trap, that are given up, that take another one's place in the pool of idle ones.
     let asked = [
         ("/bad/raw/version", 200),
         ("/good/raw/version", 200),

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
     sync::atomic::{AtomicUsize, Ordering::SeqCst},
 };
-use weft::artifact::Digest;
+use weft::model::Digest;
 use weft_tests::{
     artifacts::with_version,
     host::{refusal, version_of},
@@ -26,7 +26,7 @@ fn endless(functions: u32) -> Bytes {
 }
 
 /// Processes that compile this artifact.
-fn helpers(artifact: &Bytes) -> usize {
+fn workers(artifact: &Bytes) -> usize {
     let digest = Digest::of(artifact).hex();
     let processes = std::fs::read_dir("/proc").unwrap().flatten();
     let commands = processes.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
@@ -53,10 +53,10 @@ async fn a_host_that_is_killed_takes_its_compiler_along_and_leaves_nothing_to_lo
     let host = HostProcess::start(weft(), &folder).await;
     let bomb = endless(900_001);
     folder.install("many.wasm", &bomb);
-    until("the compiler to run", async || (helpers(&bomb) > 0).then_some(())).await;
+    until("the compiler to run", async || (workers(&bomb) > 0).then_some(())).await;
     host.signal(Signal::KILL);
     host.end().await;
-    until("the compiler to be gone", async || (helpers(&bomb) == 0).then_some(())).await;
+    until("the compiler to be gone", async || (workers(&bomb) == 0).then_some(())).await;
     assert_eq!(compiled(&bomb), Vec::<PathBuf>::new());
 }
 
@@ -73,14 +73,14 @@ async fn neither_a_roll_back_nor_a_removal_waits_for_a_compiler() {
     };
     let bomb = endless(900_002);
     folder.install("many.wasm", &bomb);
-    until("the compiler to run", async || (helpers(&bomb) > 0).then_some(())).await;
+    until("the compiler to run", async || (workers(&bomb) > 0).then_some(())).await;
     folder.remove("next.wasm");
     live("1.0.0").await;
     // Compiled before, and so at once in service.
     folder.install("again.wasm", &with_version(&probe(), "1.1.0"));
     live("1.1.0").await;
     assert_eq!(refusal(&plugins().await, "many.wasm"), None, "it is still compiled");
-    assert_eq!(helpers(&bomb), 1);
+    assert_eq!(workers(&bomb), 1);
 }
 
 /// Compilers that this process runs now.

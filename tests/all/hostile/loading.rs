@@ -5,7 +5,7 @@ use crate::support::{knows_all, probe, raw, weft};
 use bytes::Bytes;
 use rustix::process::Signal;
 use std::{fmt::Write as _, path::PathBuf};
-use weft::artifact::Digest;
+use weft::model::Digest;
 use weft_tests::{
     artifacts::{with_endpoint, with_methods, with_version},
     host::{refusal, version_of},

@@ -183,7 +183,7 @@ pub(super) async fn levels(
 
 /// As small as a route of axum can be: what a hit in the response cache is held against.
 pub(super) async fn fixed() -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], crate::truth::FIXED).into_response()
+    ([(header::CONTENT_TYPE, "application/json")], crate::expected::FIXED).into_response()
 }
 
 async fn newest(app: &App, items: u32, caller: &Caller) -> Result<Arc<ListReviewsResponse>, Status> {

@@ -2,9 +2,8 @@
 
 use super::{Answers, Entry, OVERHEAD, Progress, elsewhere};
 use crate::{
-    artifact::Digest,
     gateway::Reply,
-    model::Fault,
+    model::{Digest, Fault},
     store::{
         self,
         record::{State, Why},

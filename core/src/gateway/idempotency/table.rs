@@ -6,7 +6,7 @@
 //! eight callers, and shares in proportion to what is left with some seventy; by the square it takes a thousand until whoever is next (in
 //! 64 MiB) gets a single key. And whoever has nothing may have that one while there is room at all.
 
-use crate::{artifact::Digest, sync::lock};
+use crate::{model::Digest, sync::lock};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Mutex, MutexGuard},

@@ -10,10 +10,10 @@ pub struct Compiling {
     pub folder: PathBuf,
     /// The command that compiles: this program itself. `None` compiles in this process, without bounds, for whoever embeds a host
     /// and trusts its artifacts.
-    pub helper: Option<PathBuf>,
-    /// Of one helper.
+    pub worker: Option<PathBuf>,
+    /// Of one worker.
     pub memory: ByteSize,
-    /// Of one helper, by the clock.
+    /// Of one worker, by the clock.
     pub timeout: Duration,
 }
 
@@ -23,7 +23,7 @@ impl Compiling {
         let mib = |n: u64| ByteSize(n << 20);
         Self {
             folder: table.or("compiled", ".weft/compiled".into()),
-            helper: None,
+            worker: None,
             memory: table.within("compile-memory", mib(2048), mib(128), mib(65_536)),
             timeout: table.within(
                 "compile-timeout",

@@ -2,8 +2,8 @@
 //! at it: that artifact is loaded last and alone, and after a second death in a row not any more. A host that is told to end takes its
 //! marks back first: what it leaves unfinished is no death.
 
-use super::{CompileError, vault::Vault};
-use crate::{artifact::Digest, sync::lock};
+use super::{CompileError, code_cache::CodeCache};
+use crate::{model::Digest, sync::lock};
 use std::{
     collections::HashMap,
     fs::{self, File, OpenOptions, TryLockError},
@@ -60,7 +60,7 @@ impl Marks {
 
     /// Marks that the artifact is loaded from now on; `None` where another host does it just now, or this one is about to end.
     pub(in super::super) fn begin(&self, folder: &Path, digest: Digest) -> Result<Option<Marker>, CompileError> {
-        Vault::open(folder)?;
+        CodeCache::open(folder)?;
         let path = path(folder, digest);
         let mut state = self.state();
         if state.is_over {
@@ -171,7 +171,7 @@ mod tests {
             assert!(load(Digest::of(b"z")).is_none(), "what begins after that is not counted");
             drop(begun);
         };
-        Vault::open(&folder).unwrap();
+        CodeCache::open(&folder).unwrap();
         fs::write(path(&folder, suspect), "1\n").unwrap();
         for _ in 0..3 {
             ended();

@@ -2,7 +2,7 @@
 
 use super::{Event, Job, Kind, Loader, Refusal, Release, Verified};
 use crate::{
-    artifact::Digest,
+    model::Digest,
     plugin::Plugin,
     sync::{read, write},
 };

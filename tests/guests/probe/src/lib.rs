@@ -20,7 +20,7 @@ weft_sdk::plugin!(
     own::first,
     own::remember,
     own::clear,
-    own::senses,
+    own::environment,
     own::logs,
     own::headers,
     own::with_header,

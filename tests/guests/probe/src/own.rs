@@ -143,15 +143,15 @@ pub(crate) async fn clear() {
 
 /// What the plugin perceives of time and chance.
 #[data]
-pub(crate) struct Senses {
+pub(crate) struct Environment {
     seconds: u64,
     hash: u64,
 }
 
-#[get("/senses")]
-pub(crate) async fn senses() -> Json<Senses> {
+#[get("/environment")]
+pub(crate) async fn environment() -> Json<Environment> {
     let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    Json(Senses { seconds, hash: RandomState::new().hash_one("the same") })
+    Json(Environment { seconds, hash: RandomState::new().hash_one("the same") })
 }
 
 #[data]

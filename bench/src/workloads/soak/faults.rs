@@ -4,7 +4,7 @@ use demo_services::proto::demo::v1::Behaviour;
 use std::time::Duration;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Weather {
+pub(super) enum Faults {
     Calm,
     /// One call in ten fails with UNAVAILABLE.
     Failing,
@@ -14,7 +14,7 @@ pub(super) enum Weather {
     Slow,
 }
 
-impl Weather {
+impl Faults {
     /// A minute, over and over.
     pub(super) fn round() -> impl Iterator<Item = Self> {
         [Self::Calm, Self::Failing, Self::Settling, Self::Calm, Self::Slow].into_iter().cycle()

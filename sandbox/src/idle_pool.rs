@@ -11,13 +11,13 @@ pub(super) type Owner = u64;
 
 /// A bounded place for instances.
 #[derive(Debug)]
-pub(super) struct Shelf<T> {
+pub(super) struct IdlePool<T> {
     most: usize,
     /// The longest waiting in front.
     places: Mutex<VecDeque<(Owner, Box<T>)>>,
 }
 
-impl<T> Shelf<T> {
+impl<T> IdlePool<T> {
     pub(super) fn new(most: usize) -> Self {
         Self { most, places: Mutex::new(VecDeque::with_capacity(most)) }
     }
@@ -58,14 +58,14 @@ mod tests {
 
     #[test]
     fn the_longest_unused_gives_way_and_nobody_gets_anothers() {
-        let shelf = Shelf::new(3);
+        let idle_pool = IdlePool::new(3);
         for (owner, number) in [(1, 10), (2, 20), (2, 21), (2, 22)] {
-            shelf.put(owner, Box::new(number));
+            idle_pool.put(owner, Box::new(number));
         }
-        assert_eq!(shelf.take(1), None, "it had waited longest");
-        assert_eq!(shelf.take(2).as_deref(), Some(&22), "the last used first");
-        shelf.put(3, Box::new(30));
-        shelf.clear(2);
-        assert_eq!((shelf.take(2), shelf.take(3).as_deref()), (None, Some(&30)));
+        assert_eq!(idle_pool.take(1), None, "it had waited longest");
+        assert_eq!(idle_pool.take(2).as_deref(), Some(&22), "the last used first");
+        idle_pool.put(3, Box::new(30));
+        idle_pool.clear(2);
+        assert_eq!((idle_pool.take(2), idle_pool.take(3).as_deref()), (None, Some(&30)));
     }
 }

@@ -22,7 +22,7 @@ const ABANDONED: Duration = Duration::from_hours(1);
 
 /// The folder, found to be private.
 #[derive(Debug)]
-pub(super) struct Vault(PathBuf);
+pub(super) struct CodeCache(PathBuf);
 
 /// A file in the making, gone when dropped.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl Drop for Fresh {
     }
 }
 
-impl Vault {
+impl CodeCache {
     /// Makes the folder, or makes sure that it is ours alone.
     pub(super) fn open(folder: &Path) -> Result<Self, CompileError> {
         let io = |source| CompileError::Io { path: folder.to_owned(), source };
@@ -182,11 +182,11 @@ mod tests {
     #[test]
     fn only_whole_files_of_our_own_under_their_own_name_are_used() {
         let folder = tempfile::tempdir().unwrap();
-        let vault = Vault::open(&folder.path().join("deep/vault")).unwrap();
+        let code_cache = CodeCache::open(&folder.path().join("deep/code_cache")).unwrap();
         let make = |name: &str| {
-            let fresh = vault.temporary(name);
+            let fresh = code_cache.temporary(name);
             write(fresh.path(), name, b"code").unwrap();
-            vault.keep(fresh, name).unwrap()
+            code_cache.keep(fresh, name).unwrap()
         };
         type Harm<'a> = &'a dyn Fn(&Path);
         let harm: [(&str, Harm<'_>); 5] = [
@@ -201,9 +201,9 @@ mod tests {
         ];
         for (what, harm) in harm {
             let path = make("mine");
-            assert_eq!(vault.find("mine"), Some(path.clone()));
+            assert_eq!(code_cache.find("mine"), Some(path.clone()));
             harm(&path);
-            assert_eq!(vault.find("mine"), None, "{what}");
+            assert_eq!(code_cache.find("mine"), None, "{what}");
             assert!(fs::symlink_metadata(&path).is_err(), "{what}: it is removed");
         }
     }
@@ -212,17 +212,17 @@ mod tests {
     fn a_folder_that_others_may_enter_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        let refused = Vault::open(folder.path()).unwrap_err().to_string();
+        let refused = CodeCache::open(folder.path()).unwrap_err().to_string();
         assert!(refused.contains("is open to other users"), "{refused}");
     }
 
     #[test]
     fn nothing_half_written_is_ever_found_and_what_is_given_up_is_removed() {
         let folder = tempfile::tempdir().unwrap();
-        let vault = Vault::open(&folder.path().join("vault")).unwrap();
-        let fresh = vault.temporary("half");
+        let code_cache = CodeCache::open(&folder.path().join("code_cache")).unwrap();
+        let fresh = code_cache.temporary("half");
         write(fresh.path(), "half", b"code").unwrap();
-        assert_eq!(vault.find("half"), None);
+        assert_eq!(code_cache.find("half"), None);
         let path = fresh.path().to_owned();
         drop(fresh);
         assert!(!path.exists());

@@ -21,7 +21,7 @@ const TIDY_AT: usize = 256;
 
 /// Marks are milliseconds since the connection began, plus one; 0 is "not so".
 #[derive(Debug)]
-pub(super) struct Pulse {
+pub(super) struct Activity {
     began: Instant,
     /// A request began to arrive and has not arrived yet.
     reading: AtomicU64,
@@ -65,13 +65,13 @@ pub(super) enum Verdict {
 /// One request or its answer, under way on a connection.
 #[derive(Debug)]
 pub(super) struct UnderWay {
-    pulse: Arc<Pulse>,
+    activity: Arc<Activity>,
     stream: Option<Arc<Stream>>,
     /// Ends this request and as little else as may be: its stream, or on HTTP/1 its connection.
     pub(super) end: Arc<Notify>,
 }
 
-impl Pulse {
+impl Activity {
     pub(super) fn new() -> Arc<Self> {
         Arc::new(Self {
             began: Instant::now(),
@@ -134,7 +134,7 @@ impl Pulse {
         self.reading.store(0, Relaxed);
         self.unfinished.store(false, Relaxed);
         self.under_way.fetch_add(1, Relaxed);
-        UnderWay { pulse: self.clone(), stream: None, end: self.cut.clone() }
+        UnderWay { activity: self.clone(), stream: None, end: self.cut.clone() }
     }
 
     /// Nobody wants the rest of the request's body, and the client may go on with it.
@@ -224,8 +224,8 @@ impl UnderWay {
 
     /// From here on the answer's body has to make progress.
     pub(super) fn watch_body(&mut self) {
-        let stream = Arc::new(Stream { progress: AtomicU64::new(self.pulse.now()), end: self.end.clone() });
-        let mut streams = lock(&self.pulse.streams);
+        let stream = Arc::new(Stream { progress: AtomicU64::new(self.activity.now()), end: self.end.clone() });
+        let mut streams = lock(&self.activity.streams);
         if streams.len() >= TIDY_AT {
             streams.retain(|stream| stream.strong_count() > 0);
         }
@@ -237,7 +237,7 @@ impl UnderWay {
     /// The client was ready for more of the body.
     pub(super) fn progress(&self) {
         if let Some(stream) = &self.stream {
-            stream.progress.store(self.pulse.now(), Relaxed);
+            stream.progress.store(self.activity.now(), Relaxed);
         }
     }
 }
@@ -245,8 +245,8 @@ impl UnderWay {
 impl Drop for UnderWay {
     fn drop(&mut self) {
         // Before the count falls, so that nobody sees an old mark with nothing under way.
-        self.pulse.idle.store(self.pulse.now(), Relaxed);
-        self.pulse.under_way.fetch_sub(1, Relaxed);
+        self.activity.idle.store(self.activity.now(), Relaxed);
+        self.activity.under_way.fetch_sub(1, Relaxed);
     }
 }
 
@@ -260,101 +260,105 @@ mod tests {
         Bounds { header: 5 * second, write: 20 * second, idle: 60 * second, ..Bounds::for_tests() }
     }
 
-    async fn after(pulse: &Pulse, seconds: u64) -> Verdict {
+    async fn after(activity: &Activity, seconds: u64) -> Verdict {
         tokio::time::advance(Duration::from_secs(seconds)).await;
-        pulse.check(&bounds())
+        activity.check(&bounds())
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_header_has_to_arrive_and_a_request_may_take_its_time() {
-        let pulse = Pulse::new();
-        assert_eq!(after(&pulse, 50).await, Verdict::Well, "idle, not too long");
-        pulse.arriving();
-        assert_eq!(after(&pulse, 4).await, Verdict::Well);
-        pulse.arriving();
-        assert_eq!(after(&pulse, 1).await, Verdict::Cut("header"), "trickling does not help");
-        let request = pulse.begin();
-        assert_eq!(after(&pulse, 500).await, Verdict::Well);
+        let activity = Activity::new();
+        assert_eq!(after(&activity, 50).await, Verdict::Well, "idle, not too long");
+        activity.arriving();
+        assert_eq!(after(&activity, 4).await, Verdict::Well);
+        activity.arriving();
+        assert_eq!(after(&activity, 1).await, Verdict::Cut("header"), "trickling does not help");
+        let request = activity.begin();
+        assert_eq!(after(&activity, 500).await, Verdict::Well);
         drop(request);
-        assert_eq!(after(&pulse, 59).await, Verdict::Well);
-        assert_eq!(after(&pulse, 1).await, Verdict::Close);
-        assert_eq!(after(&pulse, 4).await, Verdict::Well, "told to end, and given time for it");
-        assert_eq!(after(&pulse, 1).await, Verdict::Cut("idle"));
+        assert_eq!(after(&activity, 59).await, Verdict::Well);
+        assert_eq!(after(&activity, 1).await, Verdict::Close);
+        assert_eq!(after(&activity, 4).await, Verdict::Well, "told to end, and given time for it");
+        assert_eq!(after(&activity, 1).await, Verdict::Cut("idle"));
     }
 
     #[tokio::test(start_paused = true)]
     async fn at_the_end_a_client_without_requests_has_to_go_soon() {
-        let pulse = Pulse::new();
-        let request = pulse.begin();
-        pulse.told();
-        assert_eq!(after(&pulse, 30).await, Verdict::Well, "its request is under way");
+        let activity = Activity::new();
+        let request = activity.begin();
+        activity.told();
+        assert_eq!(after(&activity, 30).await, Verdict::Well, "its request is under way");
         drop(request);
-        assert_eq!(after(&pulse, 4).await, Verdict::Well);
-        assert_eq!(after(&pulse, 1).await, Verdict::Cut("idle"));
+        assert_eq!(after(&activity, 4).await, Verdict::Well);
+        assert_eq!(after(&activity, 1).await, Verdict::Cut("idle"));
     }
 
     #[tokio::test(start_paused = true)]
     async fn whoever_takes_too_little_is_cut() {
-        let pulse = Pulse::new();
-        let _request = pulse.begin();
-        pulse.wrote(None, 100);
-        assert_eq!(after(&pulse, 19).await, Verdict::Well);
-        pulse.wrote(Some(LEAST), 1 << 20);
-        assert_eq!(after(&pulse, 1).await, Verdict::Well, "it took enough");
-        pulse.wrote(Some(1), 1 << 20);
-        assert_eq!(after(&pulse, 20).await, Verdict::Cut("write"));
-        pulse.wrote(Some(100), 100);
-        assert_eq!(after(&pulse, 20).await, Verdict::Well, "it has caught up");
+        let activity = Activity::new();
+        let _request = activity.begin();
+        activity.wrote(None, 100);
+        assert_eq!(after(&activity, 19).await, Verdict::Well);
+        activity.wrote(Some(LEAST), 1 << 20);
+        assert_eq!(after(&activity, 1).await, Verdict::Well, "it took enough");
+        activity.wrote(Some(1), 1 << 20);
+        assert_eq!(after(&activity, 20).await, Verdict::Cut("write"));
+        activity.wrote(Some(100), 100);
+        assert_eq!(after(&activity, 20).await, Verdict::Well, "it has caught up");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_stream_that_nobody_reads_is_ended_alone() {
-        let pulse = Pulse::new();
-        let (mut quick, mut stuck) = (pulse.begin(), pulse.begin());
+        let activity = Activity::new();
+        let (mut quick, mut stuck) = (activity.begin(), activity.begin());
         let ends = [(); 2].map(|()| Arc::new(Notify::new()));
         quick.ended_by(ends[0].clone());
         stuck.ended_by(ends[1].clone());
         quick.watch_body();
         stuck.watch_body();
-        assert_eq!((after(&pulse, 19).await, pulse.end_stuck(&bounds())), (Verdict::Well, 0));
+        assert_eq!((after(&activity, 19).await, activity.end_stuck(&bounds())), (Verdict::Well, 0));
         quick.progress();
-        assert_eq!((after(&pulse, 1).await, pulse.end_stuck(&bounds())), (Verdict::Well, 1));
+        assert_eq!((after(&activity, 1).await, activity.end_stuck(&bounds())), (Verdict::Well, 1));
         assert!(ends[0].notified().now_or_never().is_none());
         assert!(ends[1].notified().now_or_never().is_some());
-        assert_eq!(pulse.end_stuck(&bounds()), 0, "once");
+        assert_eq!(activity.end_stuck(&bounds()), 0, "once");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_header_of_http_2_has_to_arrive_whatever_else_is_under_way() {
-        let pulse = Pulse::new();
-        let _request = pulse.begin();
-        pulse.frames(true, Came::Begun);
-        assert_eq!(after(&pulse, 4).await, Verdict::Well);
-        pulse.frames(true, Came::Unfinished);
-        let _another = pulse.begin();
-        assert_eq!(after(&pulse, 1).await, Verdict::Cut("header"), "trickling does not help, nor does another stream");
-        pulse.frames(true, Came::Begun);
-        assert_eq!(after(&pulse, 4).await, Verdict::Well, "this is another one");
-        pulse.frames(true, Came::Whole);
-        assert_eq!(after(&pulse, 50).await, Verdict::Well);
+        let activity = Activity::new();
+        let _request = activity.begin();
+        activity.frames(true, Came::Begun);
+        assert_eq!(after(&activity, 4).await, Verdict::Well);
+        activity.frames(true, Came::Unfinished);
+        let _another = activity.begin();
+        assert_eq!(
+            after(&activity, 1).await,
+            Verdict::Cut("header"),
+            "trickling does not help, nor does another stream"
+        );
+        activity.frames(true, Came::Begun);
+        assert_eq!(after(&activity, 4).await, Verdict::Well, "this is another one");
+        activity.frames(true, Came::Whole);
+        assert_eq!(after(&activity, 50).await, Verdict::Well);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_busy_connection_of_http_1_is_worth_waiting_for_a_last_request() {
-        let pulse = Pulse::new();
+        let activity = Activity::new();
         let rest = Duration::from_secs(5);
-        let request = pulse.begin();
-        assert_eq!(pulse.awaited(rest), Some(rest));
-        after(&pulse, 50).await;
+        let request = activity.begin();
+        assert_eq!(activity.awaited(rest), Some(rest));
+        after(&activity, 50).await;
         drop(request);
-        after(&pulse, 2).await;
-        assert_eq!(pulse.awaited(rest), Some(Duration::from_secs(3)));
-        assert_eq!(pulse.awaited(Duration::ZERO), None);
-        after(&pulse, 3).await;
-        assert_eq!(pulse.awaited(rest), None, "it has rested enough");
-        pulse.arriving();
-        assert_eq!(pulse.awaited(rest), Some(rest), "a request is on its way");
-        let two = Pulse::new();
+        after(&activity, 2).await;
+        assert_eq!(activity.awaited(rest), Some(Duration::from_secs(3)));
+        assert_eq!(activity.awaited(Duration::ZERO), None);
+        after(&activity, 3).await;
+        assert_eq!(activity.awaited(rest), None, "it has rested enough");
+        activity.arriving();
+        assert_eq!(activity.awaited(rest), Some(rest), "a request is on its way");
+        let two = Activity::new();
         two.frames(true, Came::Whole);
         assert_eq!(two.awaited(rest), None, "HTTP/2 has GOAWAY");
     }

@@ -20,7 +20,7 @@ const LONGEST_LINE: usize = 8 << 10;
 
 /// The voice of one instance.
 #[derive(Debug)]
-pub(super) struct Speech {
+pub(super) struct GuestLog {
     plugin: Arc<str>,
     version: Arc<str>,
     state: Mutex<State>,
@@ -33,7 +33,7 @@ struct State {
     muted: bool,
 }
 
-impl Speech {
+impl GuestLog {
     pub(super) fn new(plugin: Arc<str>, version: Arc<str>) -> Arc<Self> {
         Arc::new(Self { plugin, version, state: Mutex::default() })
     }
@@ -103,14 +103,14 @@ impl Display for Fields<'_> {
 /// Standard output or error, as lines of the log.
 #[derive(Debug, Clone)]
 pub(super) struct Pipe {
-    speech: Arc<Speech>,
+    guest_log: Arc<GuestLog>,
     level: Level,
     line: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Pipe {
-    pub(super) fn new(speech: &Arc<Speech>, level: Level) -> Self {
-        Self { speech: speech.clone(), level, line: Arc::default() }
+    pub(super) fn new(guest_log: &Arc<GuestLog>, level: Level) -> Self {
+        Self { guest_log: guest_log.clone(), level, line: Arc::default() }
     }
 }
 
@@ -134,7 +134,7 @@ impl AsyncWrite for Pipe {
                 line.push(*byte);
             }
             if *byte == b'\n' || line.len() >= LONGEST_LINE {
-                self.speech.say(self.level, &String::from_utf8_lossy(&line), &[]);
+                self.guest_log.say(self.level, &String::from_utf8_lossy(&line), &[]);
                 line.clear();
             }
         }

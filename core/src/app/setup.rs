@@ -23,7 +23,7 @@ const TELLING: Duration = Duration::from_secs(5);
 
 /// Gateway, releases and backends of one configuration.
 #[derive(Debug)]
-pub(super) struct Site {
+pub(super) struct Setup {
     pub(super) gateway: Arc<Gateway>,
     pub(super) loader: Arc<Loader>,
     pub(super) releases: Arc<Releases>,
@@ -31,7 +31,7 @@ pub(super) struct Site {
     pub(super) backends: Vec<Arc<Backend>>,
 }
 
-/// What a reload keeps of the site before: whatever the changed parts of the configuration have no say in.
+/// What a reload keeps of the setup before: whatever the changed parts of the configuration have no say in.
 #[derive(Debug, Clone)]
 pub(super) struct Kept {
     /// Keys, and tokens that were verified.
@@ -53,13 +53,13 @@ impl Kept {
         Self { identity, engine, backends, responses: engine && after.agree(before, &["client", "plugins"]) }
     }
 
-    fn inherited<'a>(&'a self, before: &'a Site) -> Option<Inherited<'a>> {
+    fn inherited<'a>(&'a self, before: &'a Setup) -> Option<Inherited<'a>> {
         let unchanged = self.backends.as_ref()?;
         Some(Inherited { engine: &before.engine, backends: &before.backends, unchanged })
     }
 }
 
-impl Site {
+impl Setup {
     /// Without plugins as yet. Answers to repeated writes and what counts against rates outlive every reload.
     pub(super) fn prepare(
         config: &Config,
@@ -94,7 +94,7 @@ impl Site {
         Ok(())
     }
 
-    /// What goes on beside the requests; and of the tasks of the site before, those that have to finish.
+    /// What goes on beside the requests; and of the tasks of the setup before, those that have to finish.
     pub(super) fn spawn(&self, before: Option<Tasks>) -> (Tasks, Option<Tasks>) {
         let watching =
             [tokio::spawn(self.gateway.admission.clone().watch()), tokio::spawn(release::watch(self.loader.clone()))];
@@ -110,7 +110,7 @@ impl Site {
     }
 }
 
-/// The tasks of one site.
+/// The tasks of one setup.
 #[derive(Debug)]
 pub(super) struct Tasks {
     watching: [JoinHandle<()>; 2],
@@ -125,7 +125,7 @@ impl Tasks {
         self.watching.iter().for_each(JoinHandle::abort);
     }
 
-    /// To be called when no request is under way, or all that comes of them is heard by a site that has taken this one's place. Ends
+    /// To be called when no request is under way, or all that comes of them is heard by a setup that has taken this one's place. Ends
     /// when what was invalidated has come through, or has had its time.
     pub(super) async fn finish(self) {
         self.stop_watching();
@@ -154,7 +154,7 @@ impl Tasks {
 fn verifier(
     config: &Config,
     metrics: &Metrics,
-    before: Option<(&Site, &Kept)>,
+    before: Option<(&Setup, &Kept)>,
 ) -> Result<Option<Arc<Verifier>>, StartError> {
     let known = before.and_then(|(before, _)| before.gateway.verifier.as_ref());
     if let Some((_, Kept { identity: true, .. })) = before {

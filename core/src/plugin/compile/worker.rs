@@ -1,6 +1,6 @@
-//! The helper process: `weft compile-artifact` reads a component from its standard input and leaves sealed code in a file. It bounds
+//! The worker process: `weft compile-artifact` reads a component from its standard input and leaves sealed code in a file. It bounds
 //! its own memory before it reads anything, works at low priority and dies with its host. Its answer is one line of JSON on its standard
-//! output ([`HelperAnswer`]); what it writes elsewhere is for people.
+//! output ([`WorkerAnswer`]); what it writes elsewhere is for people.
 
 use super::{CompileError, Compiling, write};
 use crate::{artifact::Artifact, settings::ByteSize};
@@ -19,17 +19,17 @@ use std::{
 /// The names of the subcommands.
 const COMPILE: &str = "compile-artifact";
 const READ: &str = "read-artifact";
-/// What a host asks its helper for, which is mostly the host's own program: a program that is another one's helper too has to know all.
-pub const HELPER_COMMANDS: [&str; 2] = [COMPILE, READ];
+/// What a host asks its worker for, which is mostly the host's own program: a program that is another one's worker too has to know all.
+pub const WORKER_COMMANDS: [&str; 2] = [COMPILE, READ];
 /// Reading takes milliseconds.
 const LONGEST_READ: Duration = Duration::from_secs(10);
 /// Where this program itself is found, also when its file was replaced since it started.
 pub const ITSELF: &str = "/proc/self/exe";
-/// What is kept of what the helper says.
+/// What is kept of what the worker says.
 const MOST_SAID: u64 = 64 << 10;
 const LOW_PRIORITY: i32 = 15;
 
-/// What a helper has to do.
+/// What a worker has to do.
 #[derive(Debug, Clone)]
 pub struct Order {
     /// What the code is sealed for.
@@ -40,38 +40,38 @@ pub struct Order {
     pub memory: u64,
 }
 
-/// What a helper tells its host, if it lives to tell it.
+/// What a worker tells its host, if it lives to tell it.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
-pub enum HelperAnswer {
+pub enum WorkerAnswer {
     Done,
     /// It lies with the component.
     Invalid {
         reason: String,
     },
     OutOfMemory,
-    /// It lies with the helper, or with the folder that it writes to.
+    /// It lies with the worker, or with the folder that it writes to.
     Failed {
         reason: String,
     },
 }
 
-/// The helper's own side: has what comes on standard input compiled.
-pub fn work(order: &Order, compile: impl FnOnce(&[u8]) -> Result<Vec<u8>, CompileError>) -> HelperAnswer {
+/// The worker's own side: has what comes on standard input compiled.
+pub fn work(order: &Order, compile: impl FnOnce(&[u8]) -> Result<Vec<u8>, CompileError>) -> WorkerAnswer {
     let here = |source: io::Error| CompileError::Io { path: order.out.clone(), source };
     let component = receive(order.memory).map_err(here);
     let code = component.and_then(|component| compile(&component));
-    HelperAnswer::of(code.and_then(|code| write(&order.out, &order.name, &code)))
+    WorkerAnswer::of(code.and_then(|code| write(&order.out, &order.name, &code)))
 }
 
-/// The helper's own side: reads what comes on standard input, as the host will. What is wrong with it is the host's to say; here it matters
+/// The worker's own side: reads what comes on standard input, as the host will. What is wrong with it is the host's to say; here it matters
 /// only that somebody has come through it.
-pub fn read(memory: u64) -> HelperAnswer {
+pub fn read(memory: u64) -> WorkerAnswer {
     let here = |source: io::Error| CompileError::Io { path: "standard input".into(), source };
-    HelperAnswer::of(receive(memory).map_err(here).map(|artifact| drop(Artifact::parse(artifact.into()))))
+    WorkerAnswer::of(receive(memory).map_err(here).map(|artifact| drop(Artifact::parse(artifact.into()))))
 }
 
-impl HelperAnswer {
+impl WorkerAnswer {
     fn of(result: Result<(), CompileError>) -> Self {
         match result {
             Ok(()) => Self::Done,
@@ -104,7 +104,7 @@ fn receive(memory: u64) -> io::Result<Vec<u8>> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
     limit(Resource::Core, 0)?;
     limit(Resource::Data, memory)?;
-    // Where this is not allowed, the helper competes as others do.
+    // Where this is not allowed, the worker competes as others do.
     let _ = nice(LOW_PRIORITY);
     let mut received = Vec::new();
     io::stdin().lock().read_to_end(&mut received)?;
@@ -113,21 +113,21 @@ fn receive(memory: u64) -> io::Result<Vec<u8>> {
 
 /// The host's side: has the component compiled, or says why that failed.
 pub(super) fn compile_apart(
-    helper: &Path,
+    worker: &Path,
     compiling: &Compiling,
     name: &str,
     out: &Path,
     component: &[u8],
 ) -> Result<(), CompileError> {
-    let mut command = Command::new(helper);
+    let mut command = Command::new(worker);
     command.arg(COMPILE).arg("--name").arg(name).arg("--out").arg(out);
     run(command, compiling, compiling.timeout, component)
 }
 
 /// The host's side: has the artifact read by a process whose end costs nobody anything.
 pub(in super::super) fn read_apart(compiling: &Compiling, artifact: &[u8]) -> Result<(), CompileError> {
-    let Some(helper) = &compiling.helper else { return Ok(()) };
-    let mut command = Command::new(helper);
+    let Some(worker) = &compiling.worker else { return Ok(()) };
+    let mut command = Command::new(worker);
     command.arg(READ);
     run(command, compiling, compiling.timeout.min(LONGEST_READ), artifact)
         .map_err(|error| CompileError::Reading(Box::new(error)))
@@ -135,21 +135,21 @@ pub(in super::super) fn read_apart(compiling: &Compiling, artifact: &[u8]) -> Re
 
 fn run(mut command: Command, compiling: &Compiling, timeout: Duration, input: &[u8]) -> Result<(), CompileError> {
     command.arg("--memory").arg(compiling.memory.0.to_string());
-    // The host's secrets are in its environment; the helper needs nothing of it.
+    // The host's secrets are in its environment; the worker needs nothing of it.
     command.env_clear().env("RAYON_NUM_THREADS", compiling.at_once().to_string());
     // The allocator reserves a gigabyte ahead. What is only reserved must not count as used, and its complaints are no reasons.
     command.env("MIMALLOC_ARENA_EAGER_COMMIT", "0").env("MIMALLOC_SHOW_ERRORS", "0");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(CompileError::NoHelper)?;
+    let mut child = command.spawn().map_err(CompileError::NoWorker)?;
     let said = attend(&mut child, input, timeout);
-    let status = child.wait().map_err(CompileError::NoHelper)?;
+    let status = child.wait().map_err(CompileError::NoWorker)?;
     match said {
         None => Err(CompileError::TooSlow(timeout)),
         Some(said) => said.outcome(status, compiling.memory),
     }
 }
 
-/// What a helper has written until its end.
+/// What a worker has written until its end.
 #[derive(Debug, Default)]
 struct Said {
     answer: Vec<u8>,
@@ -157,12 +157,12 @@ struct Said {
     errors: Vec<u8>,
 }
 
-/// Feeds the helper and listens to it until it has ended; `None` if it had to be killed.
+/// Feeds the worker and listens to it until it has ended; `None` if it had to be killed.
 fn attend(child: &mut Child, component: &[u8], timeout: Duration) -> Option<Said> {
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let (done, ended) = mpsc::channel();
     std::thread::scope(|scope| {
-        // A helper that stops reading has something to say about it.
+        // A worker that stops reading has something to say about it.
         scope.spawn(move || stdin.map(|mut stdin| stdin.write_all(component)));
         scope.spawn(move || {
             let errors = scope.spawn(move || stderr.map(listen));
@@ -191,10 +191,10 @@ fn listen(mut from: impl Read) -> Vec<u8> {
 impl Said {
     fn outcome(&self, status: ExitStatus, memory: ByteSize) -> Result<(), CompileError> {
         match serde_json::from_slice(&self.answer) {
-            Ok(HelperAnswer::Done) if status.success() => Ok(()),
-            Ok(HelperAnswer::Invalid { reason }) => Err(CompileError::Invalid(reason)),
-            Ok(HelperAnswer::OutOfMemory) => Err(CompileError::TooHungry(memory)),
-            Ok(HelperAnswer::Failed { reason }) => Err(CompileError::Failed(status, reason)),
+            Ok(WorkerAnswer::Done) if status.success() => Ok(()),
+            Ok(WorkerAnswer::Invalid { reason }) => Err(CompileError::Invalid(reason)),
+            Ok(WorkerAnswer::OutOfMemory) => Err(CompileError::TooHungry(memory)),
+            Ok(WorkerAnswer::Failed { reason }) => Err(CompileError::Failed(status, reason)),
             // It has not lived to tell. Killed, and not by us: the kernel was short of memory. An allocation over the bound aborts, and so
             // does a stack over its own.
             _ if [Signal::KILL, Signal::ABORT].iter().any(|signal| status.signal() == Some(signal.as_raw())) => {
@@ -213,24 +213,24 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
 
-    /// What is said of a helper that does this.
+    /// What is said of a worker that does this.
     fn said_of(script: &str) -> String {
         let folder = tempfile::tempdir().unwrap();
-        let helper = folder.path().join("helper");
-        std::fs::write(&helper, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(&helper, std::fs::Permissions::from_mode(0o700)).unwrap();
+        let worker = folder.path().join("worker");
+        std::fs::write(&worker, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&worker, std::fs::Permissions::from_mode(0o700)).unwrap();
         let compiling = Compiling {
             folder: folder.path().to_owned(),
-            helper: Some(helper.clone()),
+            worker: Some(worker.clone()),
             memory: ByteSize(64 << 20),
             timeout: Duration::from_secs(2),
         };
         let component = vec![0; 1 << 20];
-        compile_apart(&helper, &compiling, "name", Path::new("out"), &component)
+        compile_apart(&worker, &compiling, "name", Path::new("out"), &component)
             .map_or_else(|e| e.to_string(), |()| "done".into())
     }
 
-    /// A helper that reads all, and then does this.
+    /// A worker that reads all, and then does this.
     fn said_after(script: &str) -> String {
         said_of(&format!("cat > /dev/null; {script}"))
     }
@@ -238,15 +238,15 @@ mod tests {
     #[test]
     fn failures_carry_their_reason() {
         let hungry = "compiling it needed more than 64 MiB of memory (`compile-memory` in [plugins])";
-        let answer = |answer: HelperAnswer, code: u8| said_after(&format!("echo '{}'; exit {code}", answer.to_json()));
+        let answer = |answer: WorkerAnswer, code: u8| said_after(&format!("echo '{}'; exit {code}", answer.to_json()));
         let reason = || "no such thing".to_owned();
-        assert_eq!(answer(HelperAnswer::Done, 0), "done");
-        assert_eq!(answer(HelperAnswer::OutOfMemory, 1), hungry);
+        assert_eq!(answer(WorkerAnswer::Done, 0), "done");
+        assert_eq!(answer(WorkerAnswer::OutOfMemory, 1), hungry);
         assert_eq!(
-            answer(HelperAnswer::Invalid { reason: reason() }, 1),
+            answer(WorkerAnswer::Invalid { reason: reason() }, 1),
             "the component can't be compiled: no such thing"
         );
-        let failed = answer(HelperAnswer::Failed { reason: reason() }, 1);
+        let failed = answer(WorkerAnswer::Failed { reason: reason() }, 1);
         assert_eq!(failed, "the compiler failed (exit status: 1): no such thing");
         assert_eq!(said_of("exec sleep 1000"), "compiling it took more than 2s (`compile-timeout` in [plugins])");
         assert_eq!(said_of("kill -ABRT $$"), hungry);
@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn what_is_written_for_people_decides_nothing() {
-        let done = HelperAnswer::Done.to_json();
+        let done = WorkerAnswer::Done.to_json();
         assert_eq!(said_after(&format!("echo 'memory allocation of 8 bytes failed' >&2; echo '{done}'")), "done");
         for (script, end) in [
             ("echo 'memory allocation of 8 bytes failed' >&2; exit 1", "failed"),
@@ -276,17 +276,17 @@ mod tests {
     fn what_the_system_has_no_memory_for_is_told_as_such() {
         let full = io::Error::from(io::ErrorKind::OutOfMemory);
         assert_eq!(
-            HelperAnswer::of(Err(CompileError::Io { path: "out".into(), source: full })),
-            HelperAnswer::OutOfMemory
+            WorkerAnswer::of(Err(CompileError::Io { path: "out".into(), source: full })),
+            WorkerAnswer::OutOfMemory
         );
-        let invalid = HelperAnswer::of(Err(CompileError::Invalid("\"x\"\ny".to_owned())));
+        let invalid = WorkerAnswer::of(Err(CompileError::Invalid("\"x\"\ny".to_owned())));
         assert_eq!(invalid.to_json().lines().count(), 1);
-        assert_eq!(serde_json::from_str::<HelperAnswer>(&invalid.to_json()).unwrap(), invalid);
+        assert_eq!(serde_json::from_str::<WorkerAnswer>(&invalid.to_json()).unwrap(), invalid);
     }
 
     #[test]
-    fn a_helper_gets_nothing_of_the_hosts_environment() {
-        let done = HelperAnswer::Done.to_json();
+    fn a_worker_gets_nothing_of_the_hosts_environment() {
+        let done = WorkerAnswer::Done.to_json();
         assert_eq!(said_after(&format!("test -z \"$HOME$CARGO\" && echo '{done}'")), "done");
     }
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 pub(crate) const SEED: u64 = 1;
 
 /// The body of the static route.
-pub(crate) const FIXED: &str = include_str!("truth/fixed.json");
+pub(crate) const FIXED: &str = include_str!("expected/fixed.json");
 
 /// What a body has to be.
 #[derive(Debug, Clone)]

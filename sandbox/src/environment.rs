@@ -8,7 +8,7 @@ use wasmtime_wasi::{HostMonotonicClock, HostWallClock};
 
 /// Where a guest's clocks and random numbers come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Senses {
+pub enum Environment {
     /// The host's clocks, and the operating system's randomness.
     #[default]
     Real,
@@ -16,7 +16,7 @@ pub enum Senses {
     Fixed { since_epoch: Duration, seed: u64 },
 }
 
-impl Senses {
+impl Environment {
     pub(super) fn random(self) -> StdRng {
         match self {
             Self::Real => StdRng::from_rng(&mut rand::rng()),
@@ -25,14 +25,14 @@ impl Senses {
     }
 
     pub(super) fn clock(self) -> Clock {
-        Clock { senses: self, start: Instant::now() }
+        Clock { environment: self, start: Instant::now() }
     }
 }
 
 /// Both clocks of one instance. The monotonic one starts at zero with the instance: a guest learns nothing of the host's uptime.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Clock {
-    senses: Senses,
+    environment: Environment,
     start: Instant,
 }
 
@@ -42,9 +42,9 @@ impl HostWallClock for Clock {
     }
 
     fn now(&self) -> Duration {
-        match self.senses {
-            Senses::Real => SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default(),
-            Senses::Fixed { since_epoch, .. } => since_epoch,
+        match self.environment {
+            Environment::Real => SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default(),
+            Environment::Fixed { since_epoch, .. } => since_epoch,
         }
     }
 }
@@ -55,9 +55,9 @@ impl HostMonotonicClock for Clock {
     }
 
     fn now(&self) -> u64 {
-        match self.senses {
-            Senses::Real => u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX),
-            Senses::Fixed { .. } => 0,
+        match self.environment {
+            Environment::Real => u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX),
+            Environment::Fixed { .. } => 0,
         }
     }
 }

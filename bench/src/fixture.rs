@@ -47,7 +47,7 @@ impl Artifacts {
 
 /// Services that run, and what they know.
 #[derive(Debug)]
-pub(crate) struct Scene {
+pub(crate) struct Fixture {
     pub(crate) backends: Backends,
     pub(crate) data: Arc<Data>,
     pub(crate) artifacts: Artifacts,
@@ -57,14 +57,14 @@ pub(crate) struct Scene {
     _services: Process,
 }
 
-impl Scene {
+impl Fixture {
     pub(crate) async fn start(artifacts: Artifacts, baseline: Option<PathBuf>, sizes: Sizes) -> anyhow::Result<Self> {
         let Sizes { films, people, reviews } = sizes;
         let text = format!("films={films},people={people},reviews={reviews}");
         let command = process::role(&["as-services", &text])?;
         let log = folder("logs")?.join("services.log");
         let services = Process::start(command, "services {", &log);
-        let data = tokio::task::spawn_blocking(move || Data::generate(sizes, crate::truth::SEED));
+        let data = tokio::task::spawn_blocking(move || Data::generate(sizes, crate::expected::SEED));
         let services = services.await.context("the services")?;
         let backends: Backends = serde_json::from_str(services.line.trim_start_matches("services "))?;
         let mut controls = Vec::new();

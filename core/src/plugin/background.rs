@@ -1,4 +1,4 @@
-//! Guests that compute for long go on aside, on threads that the operating system prefers less than all others.
+//! Guests that compute for long go on in the background, on threads that the operating system prefers less than all others.
 //!
 //! A guest is interrupted every few milliseconds and goes to the back of its thread's queue. But a light request is polled some ten
 //! times on its way, and would each time wait behind as many of these slices as there are guests that compute. Threads of low
@@ -25,7 +25,7 @@ const NICE: i32 = 10;
 /// The threads of heavy guests: one for each core but one, and one at least. With as many as there are cores one heavy guest holds up
 /// another that is just inside of a lock which everybody needs.
 #[derive(Debug)]
-pub(super) struct Aside(Option<Runtime>);
+pub(super) struct BackgroundRuntime(Option<Runtime>);
 
 /// A task that ends with its request.
 struct Bound<T>(JoinHandle<T>);
@@ -36,11 +36,11 @@ impl<T> Drop for Bound<T> {
     }
 }
 
-impl Aside {
+impl BackgroundRuntime {
     pub(super) fn new() -> std::io::Result<Self> {
         let cores = available_parallelism().map_or(1, usize::from);
         let mut threads = Builder::new_multi_thread();
-        threads.worker_threads(cores.saturating_sub(1).max(1)).thread_name("weft-aside").on_thread_start(|| {
+        threads.worker_threads(cores.saturating_sub(1).max(1)).thread_name("weft-background").on_thread_start(|| {
             // On Linux this is the priority of the thread that calls.
             if let Err(error) = rustix::process::setpriority_process(None, NICE) {
                 tracing::warn!(%error, "guests that compute for long run with the priority of all others");
@@ -49,7 +49,7 @@ impl Aside {
         threads.build().map(|runtime| Self(Some(runtime)))
     }
 
-    /// Runs a guest here until it is heavy, and from then on aside. Dropping the future ends it, aside at its next interruption.
+    /// Runs a guest here until it is heavy, and from then on in the background. Dropping the future ends it, in the background at its next interruption.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         mut guest: BoxFuture<'static, T>,
@@ -67,7 +67,7 @@ impl Aside {
     }
 
     async fn go_on<T: Send + 'static>(&self, mut guest: BoxFuture<'static, T>) -> T {
-        // What it spawns and waits for belongs to all: a batch that it fills may carry calls of others, and must not run aside.
+        // What it spawns and waits for belongs to all: a batch that it fills may carry calls of others, and must not run there.
         let home = Handle::current();
         let guest = poll_fn(move |context| {
             let _home = home.enter();
@@ -84,7 +84,7 @@ impl Aside {
     }
 }
 
-impl Drop for Aside {
+impl Drop for BackgroundRuntime {
     fn drop(&mut self) {
         // Waiting for guests is not allowed where this may be dropped, and they end at their next interruption.
         if let Some(runtime) = self.0.take() {
@@ -102,27 +102,27 @@ mod tests {
     };
     use tokio::{sync::oneshot, task::yield_now};
 
-    fn is_aside() -> bool {
-        std::thread::current().name() == Some("weft-aside")
+    fn is_in_background() -> bool {
+        std::thread::current().name() == Some("weft-background")
     }
 
     #[tokio::test]
-    async fn a_heavy_guest_goes_on_aside_with_low_priority_and_spawns_at_home() {
-        let aside = Aside::new().unwrap();
+    async fn a_heavy_guest_goes_on_in_the_background_with_low_priority_and_spawns_at_home() {
+        let background = BackgroundRuntime::new().unwrap();
         let heavy = Arc::new(AtomicBool::new(false));
         let will_be = heavy.clone();
         let guest = async move {
             for _ in 0..3 {
-                assert!(!is_aside());
+                assert!(!is_in_background());
                 yield_now().await;
             }
             will_be.store(true, SeqCst);
             yield_now().await;
-            assert!(is_aside());
-            let spawned_at_home = tokio::spawn(async { !is_aside() }).await.unwrap();
+            assert!(is_in_background());
+            let spawned_at_home = tokio::spawn(async { !is_in_background() }).await.unwrap();
             (rustix::process::getpriority_process(None).unwrap(), spawned_at_home)
         };
-        assert_eq!(aside.run(Box::pin(guest), || heavy.load(SeqCst)).await, (NICE, true));
+        assert_eq!(background.run(Box::pin(guest), || heavy.load(SeqCst)).await, (NICE, true));
     }
 
     #[tokio::test]
@@ -133,7 +133,7 @@ mod tests {
                 let _ = self.0.take().map(|ended| ended.send(()));
             }
         }
-        let aside = Aside::new().unwrap();
+        let background = BackgroundRuntime::new().unwrap();
         let (ended, has_ended) = oneshot::channel();
         let (begun, has_begun) = oneshot::channel();
         let guest = async move {
@@ -144,7 +144,7 @@ mod tests {
                 yield_now().await;
             }
         };
-        let request = aside.run(Box::pin(guest), || true);
+        let request = background.run(Box::pin(guest), || true);
         tokio::select! {
             () = request => {}
             begun = has_begun => begun.unwrap(),

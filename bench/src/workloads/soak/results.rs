@@ -2,22 +2,22 @@
 //!
 //! Lost is what got no answer (a broken connection, none in time), a wrong body, or a status that nobody asked for. While a backend
 //! fails, a problem document with 502, 503 or 504 is an answer; otherwise only the right body is. What admission refuses is counted by
-//! itself, whatever the weather.
+//! itself, whatever the faults.
 
-use super::weather::Weather;
+use super::faults::Faults;
 use crate::{load::Tally, say};
 use std::{collections::BTreeMap, fmt};
 
-pub(super) struct Ledger {
+pub(super) struct Results {
     /// Of times in which every answer has to be the right one.
     pub(super) strict: Tally,
     /// Of times in which a backend fails.
     pub(super) lenient: Tally,
-    /// What admission refused, by weather: a machine that is too busy to let the host fire its timers.
-    refused: BTreeMap<Weather, u64>,
+    /// What admission refused, by faults: a machine that is too busy to let the host fire its timers.
+    refused: BTreeMap<Faults, u64>,
 }
 
-impl Default for Ledger {
+impl Default for Results {
     fn default() -> Self {
         Self { strict: Tally::new(), lenient: Tally::new(), refused: BTreeMap::new() }
     }
@@ -71,17 +71,17 @@ fn lost_of(tally: &Tally, excuses: bool) -> BTreeMap<&str, u64> {
     count([tally], |reason| !(is_refused(reason) || excuses && is_excused(reason)))
 }
 
-impl Ledger {
-    pub(super) fn add(&mut self, weather: Weather, tally: &Tally) {
-        let lost = lost_of(tally, weather.excuses());
+impl Results {
+    pub(super) fn add(&mut self, faults: Faults, tally: &Tally) {
+        let lost = lost_of(tally, faults.excuses());
         if !lost.is_empty() {
-            say(format_args!("    LOST, {weather:?}: {lost:?}"));
+            say(format_args!("    LOST, {faults:?}: {lost:?}"));
         }
         let refused: u64 = count([tally], is_refused).values().sum();
         if refused > 0 {
-            *self.refused.entry(weather).or_default() += refused;
+            *self.refused.entry(faults).or_default() += refused;
         }
-        if weather.excuses() { self.lenient.add(tally) } else { self.strict.add(tally) }
+        if faults.excuses() { self.lenient.add(tally) } else { self.strict.add(tally) }
     }
 
     pub(super) fn lost_count(&self) -> u64 {
@@ -94,7 +94,7 @@ impl Ledger {
     }
 }
 
-impl fmt::Display for Ledger {
+impl fmt::Display for Results {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,

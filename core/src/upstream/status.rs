@@ -13,7 +13,7 @@ pub(super) struct NoConnection;
 
 /// How a call ended that got no gRPC status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Broken {
+pub(super) struct ConnectionFailure {
     pub(super) code: Code,
     /// There was no connection to send it on.
     pub(super) unsent: bool,
@@ -22,20 +22,20 @@ pub(super) struct Broken {
 }
 
 /// `None`: the status is the backend's own, or says itself what is wrong with the answer.
-pub(super) fn broken(status: &Status) -> Option<Broken> {
+pub(super) fn failure_of(status: &Status) -> Option<ConnectionFailure> {
     let mut source = Error::source(status);
     while let Some(error) = source {
-        if let Some(broken) = meaning(error) {
-            return Some(broken);
+        if let Some(failure) = meaning(error) {
+            return Some(failure);
         }
         source = error.source();
     }
     None
 }
 
-fn meaning(error: &(dyn Error + 'static)) -> Option<Broken> {
-    let sent = |code| Some(Broken { code, unsent: false, too_many_pings: false });
-    let unsent = Some(Broken { code: Code::Unavailable, unsent: true, too_many_pings: false });
+fn meaning(error: &(dyn Error + 'static)) -> Option<ConnectionFailure> {
+    let sent = |code| Some(ConnectionFailure { code, unsent: false, too_many_pings: false });
+    let unsent = Some(ConnectionFailure { code: Code::Unavailable, unsent: true, too_many_pings: false });
     if error.is::<ConnectError>() || error.is::<NoConnection>() {
         return unsent;
     }
@@ -46,7 +46,7 @@ fn meaning(error: &(dyn Error + 'static)) -> Option<Broken> {
     if let Some(error) = error.downcast_ref::<h2::Error>() {
         let too_many_pings =
             error.is_go_away() && error.is_remote() && error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM);
-        return Some(Broken { code: code_of(error), unsent: false, too_many_pings });
+        return Some(ConnectionFailure { code: code_of(error), unsent: false, too_many_pings });
     }
     match error.downcast_ref::<hyper::Error>() {
         // The connection was gone before the request was put on it.
