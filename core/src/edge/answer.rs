@@ -155,8 +155,8 @@ fn timing(trail: &Trail, took: Duration) -> String {
 }
 
 /// Milliseconds and their hundredths: whole numbers are written for a fraction of what floats take.
-fn millis(time: Duration) -> (u128, u128) {
-    let hundredths = time.as_micros() / 10;
+fn millis(time: Duration) -> (u64, u64) {
+    let hundredths = u64::try_from(time.as_micros() / 10).unwrap_or(u64::MAX);
     (hundredths / 100, hundredths % 100)
 }
 

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     gateway,
-    model::{Fault, ProblemType, TraceContext},
+    model::{Fault, ProblemType, TraceContext, hex},
     net::Peers,
 };
 use axum::body::Body;
@@ -155,6 +155,5 @@ fn is_id(value: &HeaderValue) -> bool {
 }
 
 fn new_id() -> HeaderValue {
-    let id: u128 = rand::random();
-    HeaderValue::try_from(format!("{id:032x}")).unwrap_or_else(|_| HeaderValue::from_static("0"))
+    HeaderValue::from_bytes(&hex::<32>(rand::random())).unwrap_or_else(|_| HeaderValue::from_static("0"))
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     artifact::EndpointPolicy,
-    model::{Fault, ProblemType},
+    model::{Fault, ProblemType, hex},
     plugin,
 };
 use bytes::Bytes;
@@ -45,8 +45,9 @@ impl Reply {
 /// The tag of an answer to which its plugin gave none, made of its content. A weak one: it is the same whether the answer then is packed
 /// or not.
 pub fn weak_tag(body: &[u8]) -> HeaderValue {
-    let tag = format!("W/\"{:032x}\"", xxhash_rust::xxh3::xxh3_128(body));
-    HeaderValue::try_from(tag).unwrap_or(HeaderValue::from_static("W/\"\""))
+    let mut tag = *b"W/\"................................\"";
+    tag[3..35].copy_from_slice(&hex::<32>(xxhash_rust::xxh3::xxh3_128(body)));
+    HeaderValue::from_bytes(&tag).unwrap_or(HeaderValue::from_static("W/\"\""))
 }
 
 /// Headers that every plugin may set: what they say is for the client alone. All others need a grant, because a gateway in front of the

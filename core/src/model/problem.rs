@@ -64,27 +64,27 @@ macro_rules! problem_types {
 }
 
 problem_types! {
-    BadBody = "bad-body" [BAD_REQUEST] Client "Unreadable body":
+    BadBody = "bad-body" [BAD_REQUEST] Client "Bad body":
         "the body broke off, or can't be unpacked";
-    BadEncoding = "bad-encoding" [BAD_REQUEST] Client "Unreadable text":
+    BadEncoding = "bad-encoding" [BAD_REQUEST] Client "Bad encoding":
         "a value of path, query or headers is no UTF-8, or has what no value may have; `field` says which";
-    BadHost = "bad-host" [BAD_REQUEST] Client "No single host":
+    BadHost = "bad-host" [BAD_REQUEST] Client "Bad host":
         "a request is for one host, and this one names none that can be read, or two";
-    BadIdempotencyKey = "bad-idempotency-key" [BAD_REQUEST] Client "Unusable idempotency key":
+    BadIdempotencyKey = "bad-idempotency-key" [BAD_REQUEST] Client "Bad idempotency key":
         "the key is too long, missing, there twice, or nobody's";
-    Unauthorized = "unauthorized" [UNAUTHORIZED] Client "Not signed in":
+    Unauthorized = "unauthorized" [UNAUTHORIZED] Client "Unauthorized":
         "no token, or none that counts; `www-authenticate` says why";
-    CrossSite = "cross-site" [FORBIDDEN] Client "From another site":
+    CrossSite = "cross-site" [FORBIDDEN] Client "Cross-site request":
         "where a gateway makes tokens of cookies: this changes something, and does not come from a page of the same origin";
     NoClient = "no-client" [NOT_FOUND] Client "No such client":
         "no `[[client]]` has this host and path";
     NotFound = "not-found" [NOT_FOUND] Client "No such endpoint":
         "the client has no such endpoint";
-    MethodNotAllowed = "method-not-allowed" [METHOD_NOT_ALLOWED] Client "Another method":
+    MethodNotAllowed = "method-not-allowed" [METHOD_NOT_ALLOWED] Client "Method not allowed":
         "the path has other methods, named in `allow`";
-    NotAcceptable = "not-acceptable" [NOT_ACCEPTABLE] Client "Nothing acceptable":
+    NotAcceptable = "not-acceptable" [NOT_ACCEPTABLE] Client "Not acceptable":
         "`accept` or `accept-encoding` refuses all that there is";
-    BodyTooSlow = "body-too-slow" [REQUEST_TIMEOUT] Client "Slow body":
+    BodyTooSlow = "body-too-slow" [REQUEST_TIMEOUT] Client "Body too slow":
         "the body did not arrive within the endpoint's time, or arrives more slowly than it has to";
     IdempotencyOutcomeUnknown = "idempotency-outcome-unknown" [CONFLICT] Client "Outcome unknown":
         "the first request with the key may have been done, and left no answer";
@@ -92,9 +92,9 @@ problem_types! {
         "the first request with the key runs on another host; `retry-after`";
     IdempotencyKeyReused = "idempotency-key-reused" [UNPROCESSABLE_ENTITY] Client "Idempotency key used before":
         "the first request with the key was another one";
-    BodyTooLarge = "body-too-large" [PAYLOAD_TOO_LARGE] Client "Large body":
+    BodyTooLarge = "body-too-large" [PAYLOAD_TOO_LARGE] Client "Body too large":
         "the body is larger than the host takes";
-    UnsupportedMediaType = "unsupported-media-type" [UNSUPPORTED_MEDIA_TYPE] Client "Another type of body":
+    UnsupportedMediaType = "unsupported-media-type" [UNSUPPORTED_MEDIA_TYPE] Client "Unsupported media type":
         "the endpoint takes other types of bodies, named in `accept`";
     UnknownEncoding = "unknown-encoding" [UNSUPPORTED_MEDIA_TYPE, NOT_IMPLEMENTED] Client "Unknown encoding":
         "the host does not know this `content-encoding` (415) or `transfer-encoding` (501)";

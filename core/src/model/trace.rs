@@ -1,5 +1,6 @@
 //! W3C trace context: taken from the gateway or made here, and passed to the backends.
 
+use super::hex;
 use std::fmt::{self, Write};
 
 /// The `traceparent` of one request (<https://www.w3.org/TR/trace-context/>).
@@ -60,19 +61,10 @@ impl TraceContext {
     /// As a header has it: `00-TRACE-SPAN-FLAGS`, in lower-case hexadecimal digits.
     pub fn to_header(self) -> [u8; 55] {
         let mut header = *b"00-00000000000000000000000000000000-0000000000000000-00";
-        hex(&mut header[3..35], self.trace_id);
-        hex(&mut header[36..52], self.span_id.into());
-        hex(&mut header[53..], self.sampled.into());
+        header[3..35].copy_from_slice(&hex::<32>(self.trace_id));
+        header[36..52].copy_from_slice(&hex::<16>(self.span_id.into()));
+        header[53..].copy_from_slice(&hex::<2>(self.sampled.into()));
         header
-    }
-}
-
-/// As many of the number's digits as there is room for, the last ones.
-fn hex(place: &mut [u8], mut number: u128) {
-    for digit in place.iter_mut().rev() {
-        let low = (number & 15) as u8;
-        *digit = if low < 10 { b'0' + low } else { b'a' + low - 10 };
-        number >>= 4;
     }
 }
 

@@ -353,7 +353,7 @@ const TOO_LARGE: &str = "Error, decoded message length too large";
 /// What is left, less a margin for the way back, in the form of the gRPC specification: at most eight digits and a unit.
 fn grpc_timeout(remaining: Duration) -> String {
     let margin = (remaining / 20).min(Duration::from_millis(10));
-    let micros = (remaining - margin).as_micros().max(1);
+    let micros = u64::try_from((remaining - margin).as_micros()).unwrap_or(u64::MAX).max(1);
     if micros < 100_000_000 { format!("{micros}u") } else { format!("{}m", (micros / 1000).min(99_999_999)) }
 }
 

@@ -67,10 +67,12 @@ pub(super) fn run(arguments: &Arguments) -> Result {
     let parent = fs::canonicalize(&arguments.parent)
         .with_context(|| format!("{} can't be found", arguments.parent.display()))?;
     let standing = workspace::standing(&parent, name);
+    // All that can be wrong is found before anything is written.
+    let files = files(arguments, &standing)?;
     if arguments.protos.is_none() {
         write(&folder.join("protos/README.md"), include_str!("../../templates/plugin/protos-README.md.template"))?;
     }
-    for (file, text) in files(arguments, &standing)? {
+    for (file, text) in files {
         write(&folder.join(file), &text)?;
     }
     print(&format!(
