@@ -7,6 +7,7 @@ mod accept;
 mod activity;
 mod answer;
 mod body;
+mod bounds;
 mod config;
 mod executor;
 mod framing;
@@ -19,7 +20,8 @@ mod room;
 mod stream;
 mod watchdog;
 
-pub use accept::{Bounds, Door, Inner, Phase, serve};
+pub use accept::{Door, Inner, Phase, serve};
+pub use bounds::Bounds;
 pub use config::{CONNECTION_WINDOW, Config, PACKERS, Shares};
 
 use body::Intake;

@@ -61,11 +61,8 @@ const WITHOUT_RINGS: [&str; 10] =
     ["host", "core", "sandbox", "wire", "sdk/rust", "sdk/rust/macros", "sdk/rust/build", "tests", "bench", "fuzz"];
 
 /// Rings that are left. One that is gone or has become smaller is mended here too: this list only shrinks.
-const RINGS: &[(&str, &str)] = &[
-    ("core", "edge: accept, activity, stream, watchdog"),
-    ("core", "gateway::idempotency: elsewhere, slot"),
-    ("core", "upstream: attempt, backend"),
-];
+const RINGS: &[(&str, &str)] =
+    &[("core", "gateway::idempotency: elsewhere, slot"), ("core", "upstream: attempt, backend")];
 
 /// Longest file.
 const LINES: usize = 400;

@@ -3,7 +3,7 @@
 //! An HTTP library bounds what it waits for itself; it does not see a client that never reads, one that trickles a header, or one that
 //! grants no window. All of these are one question here: since when has this connection made no progress, and with what?
 
-use super::{accept::Bounds, framing::Came};
+use super::{bounds::Bounds, framing::Came};
 use crate::sync::lock;
 use std::{
     sync::{

@@ -1,8 +1,8 @@
 //! All connections that are open: how many, whose, and whether each still makes progress.
 
 use super::{
-    accept::Bounds,
     activity::{Activity, Verdict},
+    bounds::Bounds,
 };
 use crate::{
     net::Subnet,
