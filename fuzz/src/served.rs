@@ -7,6 +7,7 @@ use std::{
     io::{Read, Write},
     net::{Shutdown, SocketAddr, TcpStream},
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 use tokio::runtime::{Builder, Runtime};
 use weft_core::{
@@ -121,11 +122,18 @@ fn said(bytes: &[u8]) -> Result<Response, Problem> {
     Err(Problem { status, kind: String::new(), title: String::new(), detail, extensions: fields })
 }
 
+/// How long whoever has sent all waits for the first byte of an answer. To a client who has closed its side the host owes none.
+const PATIENCE: Duration = Duration::from_millis(100);
+
 /// Sends this and nothing else, and reads what comes back until the host closes.
 fn conversation(sent: &[u8]) -> Vec<u8> {
     let mut connection = TcpStream::connect(host().address).unwrap();
     // Whoever is refused may not be listened to any more.
-    let _ = connection.write_all(sent).and_then(|()| connection.shutdown(Shutdown::Write));
+    let _ = connection.write_all(sent);
+    connection.set_read_timeout(Some(PATIENCE)).unwrap();
+    let _ = connection.peek(&mut [0]);
+    let _ = connection.shutdown(Shutdown::Write);
+    connection.set_read_timeout(None).unwrap();
     let mut back = Vec::new();
     let _ = connection.read_to_end(&mut back);
     back
