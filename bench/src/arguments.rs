@@ -34,8 +34,8 @@ pub(crate) struct Arguments {
     #[arg(long)]
     pub(crate) readme: bool,
 
-    /// An earlier build of this program (target/release/deps/bench-…): its host becomes two arms more of the workloads
-    /// `page-off` and `lookup`, and what a request costs is compared with it
+    /// An earlier build of this program (target/release/deps/bench-…), with whose host the workload `before` compares what a
+    /// request costs
     #[arg(long, value_name = "PROGRAM")]
     pub(crate) baseline: Option<PathBuf>,
 

@@ -146,6 +146,40 @@ pub(crate) async fn once(fixture: &Fixture, effort: Effort, server: &mut Server,
     Ok(Sample { tally, cpu, upstream: fixture.calls().await?, memory: server.process.memory().highest })
 }
 
+/// Rounds of two servers at the same time, each under half of the job's load: for each, the CPU time of a request of the first, as a
+/// multiple of the second's.
+pub(crate) async fn beside(
+    effort: Effort,
+    one: &mut Server,
+    other: &mut Server,
+    job: &Job,
+) -> anyhow::Result<Vec<f64>> {
+    let load = |server: &Server| Load {
+        address: server.address,
+        connections: (job.connections / 2).max(1),
+        pace: job.pace,
+        plan: job.plan.clone(),
+        connected: true,
+    };
+    let (first, second) = (load(one), load(other));
+    tokio::join!(first.run(effort.warm * 2), second.run(effort.warm * 2));
+    let mut ratios = Vec::new();
+    // Many short rounds: a disturbance spoils one of them, and not the median.
+    for _ in 0..effort.rounds * 6 {
+        let before = (one.process.cpu(), other.process.cpu());
+        let tallies = tokio::join!(first.run(effort.measured / 3), second.run(effort.measured / 3));
+        let cpu = (one.process.cpu().since(&before.0), other.process.cpu().since(&before.1));
+        for server in [&mut *one, &mut *other] {
+            if server.process.has_ended() {
+                anyhow::bail!("{} has ended under load; its log is in target/bench/logs", server.arm.name());
+            }
+        }
+        let of_one = cpu.0.as_secs_f64() / good(&tallies.0).max(1.0);
+        ratios.push(of_one / (cpu.1.as_secs_f64() / good(&tallies.1).max(1.0)));
+    }
+    Ok(ratios)
+}
+
 /// Puts the samples of one arm together.
 pub(crate) fn row(job: &Job, arm: Arm, samples: &[Sample]) -> Option<Row> {
     let of = |figure: &dyn Fn(&Sample) -> f64| -> Vec<f64> { samples.iter().map(figure).collect() };

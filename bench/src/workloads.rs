@@ -1,5 +1,6 @@
 //! What is measured, in the order in which it is run.
 
+mod before;
 mod cold;
 mod hostile;
 mod pages;
@@ -23,12 +24,13 @@ use std::{fmt::Write as _, time::Instant};
 
 const SIZES: Sizes = Sizes { films: 5_000, people: 12_000, reviews: 20_000 };
 
-const WORKLOADS: [(&str, &str); 20] = [
+const WORKLOADS: [(&str, &str); 21] = [
     ("page-off", "page of 100 items by 10 authors, nothing cached"),
     ("page-principal", "the same, replies cached for each caller alone"),
     ("page-public", "the same, replies cached for everybody"),
     ("page-latency", "the same, open loop at 70 % of what the hand-written server can take"),
     ("lookup", "one call, a reply of 100 bytes"),
+    ("before", "page and lookup beside an earlier build, both at the same time (--baseline)"),
     ("levels", "three levels: list, items with films and authors, directors and counters"),
     ("megabyte", "a page of 1 MB"),
     ("response-cache", "a whole response from the cache against a static route of axum"),
@@ -123,6 +125,7 @@ impl Bench {
             "scale-plugins" => scaling::plugins(self, name).await,
             "scale-keys" => scaling::keys(self, name).await,
             "scale-clients" => scaling::clients(self, name).await,
+            "before" => before::run(self, name).await,
             "naive" => pages::naive(self, name).await,
             _ => Ok(()),
         }

@@ -19,9 +19,6 @@ use std::sync::{
 };
 
 const ALL: [Arm; 5] = [Arm::Isolated, Arm::Reuse, Arm::Unsandboxed, Arm::HandWritten, Arm::Node];
-/// The same, and the host as it was.
-const ALL_AND_BEFORE: [Arm; 7] =
-    [Arm::Isolated, Arm::IsolatedBefore, Arm::Reuse, Arm::ReuseBefore, Arm::Unsandboxed, Arm::HandWritten, Arm::Node];
 const OURS: [Arm; 4] = [Arm::Isolated, Arm::Reuse, Arm::Unsandboxed, Arm::HandWritten];
 
 /// The page of 100 that most of it is about.
@@ -34,10 +31,8 @@ pub(super) fn of(rows: &[Row], arm: Arm) -> Option<&Row> {
 }
 
 pub(super) async fn page(bench: &mut Bench, name: &str, cache: Cache) -> anyhow::Result<()> {
-    let arms: &[Arm] = if cache == Cache::Off { &ALL_AND_BEFORE } else { &ALL };
-    let rows = bench.closed(name, arms, Setting::of(cache), hundred(bench), bench.effort).await?;
+    let rows = bench.closed(name, &ALL, Setting::of(cache), hundred(bench), bench.effort).await?;
     targets(bench, name, &rows);
-    before(bench, name, &rows);
     let upstream = if cache == Cache::Public { 0.0 } else { 2.0 };
     for arm in [Arm::Isolated, Arm::Reuse] {
         if let Some(row) = of(&rows, arm) {
@@ -90,21 +85,12 @@ pub(super) async fn latency(bench: &mut Bench, name: &str) -> anyhow::Result<()>
 
 /// A different person each time.
 pub(super) async fn lookup(bench: &mut Bench, name: &str) -> anyhow::Result<()> {
-    let bodies = people(bench, 1_000);
-    let plan = spread(bodies, |number, count| (number % count as u64) as usize);
-    let rows = bench.closed(name, &ALL_AND_BEFORE, Setting::of(Cache::Off), plan, bench.effort).await?;
-    before(bench, name, &rows);
-    Ok(())
+    let plan = lookups(bench);
+    bench.closed(name, &ALL, Setting::of(Cache::Off), plan, bench.effort).await.map(drop)
 }
 
-/// What a request costs, against the same with the earlier build.
-fn before(bench: &mut Bench, name: &str, rows: &[Row]) {
-    for (arm, earlier) in [(Arm::Isolated, Arm::IsolatedBefore), (Arm::Reuse, Arm::ReuseBefore)] {
-        if let (Some(row), Some(base)) = (of(rows, arm), of(rows, earlier)) {
-            let what = format!("{name}: CPU of a request, {} against {}", arm.name(), earlier.name());
-            bench.report.target(&what, Wanted::AtMost(1.03), row.cpu_micros() / base.cpu_micros());
-        }
-    }
+pub(super) fn lookups(bench: &Bench) -> Plan {
+    spread(people(bench, 1_000), |number, count| (number % count as u64) as usize)
 }
 
 pub(super) async fn levels(bench: &mut Bench, name: &str) -> anyhow::Result<()> {
