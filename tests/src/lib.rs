@@ -10,7 +10,7 @@
 //!   [`neighbour`]: a good client beside them; [`gateway`]: a gateway with a crowd of callers
 //! - [`tokens`]: callers, good and bad; [`tls`]: certificates
 //! - [`upstream`]: a gRPC server that answers, stalls and fails as it is told; [`frames`]: one that breaks HTTP/2 as it is told
-//! - [`redis`]: a real Redis; [`demo`]: the four real services of the demo
+//! - [`program`]: programs of others: [`redis`], [`envoy`], [`nginx`], [`haproxy`]; [`demo`]: the four real services of the demo
 //! - [`site`]: an HTTP server that answers as it is told, for keys, tokens and REST
 //! - [`packing`]: packed bodies; [`metrics`]: what the host counted
 //! - [`wait`]: until something is so
@@ -28,14 +28,18 @@
 pub mod artifacts;
 pub mod author;
 pub mod demo;
+pub mod envoy;
 pub mod frames;
 pub mod gateway;
 pub mod h2;
+pub mod haproxy;
 pub mod host;
 pub mod metrics;
 pub mod neighbour;
+pub mod nginx;
 pub mod packing;
 pub mod process;
+pub mod program;
 pub mod raw;
 pub mod redis;
 pub mod setup;

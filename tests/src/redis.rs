@@ -1,10 +1,12 @@
 //! A real Redis in a process of its own, to be killed and started again.
 
-use crate::wait::{soon, until};
+use crate::{
+    program,
+    wait::{soon, until},
+};
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
     ffi::OsString,
-    io::Write,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Stdio,
@@ -12,7 +14,7 @@ use std::{
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     process::{Child, Command},
 };
 
@@ -31,7 +33,7 @@ impl Redis {
     /// `None`, loudly, where there is no `redis-server`.
     ///
     /// # Panics
-    /// If there is none and `WEFT_REQUIRE_REDIS` is 1.
+    /// If there is none and `WEFT_REQUIRE_NEIGHBOURS` is 1.
     pub async fn start() -> Option<Self> {
         Self::begin(None).await
     }
@@ -44,18 +46,12 @@ impl Redis {
         {
             arguments.extend([name.into(), file.into()]);
         }
-        Self::begin(Some((free().await.port(), arguments))).await
+        Self::begin(Some((program::free(), arguments))).await
     }
 
     async fn begin(tls: Option<(u16, Vec<OsString>)>) -> Option<Self> {
-        let Some(program) = find("redis-server") else {
-            let text = "redis-server is not on the PATH (Debian: apt-get install redis-server)";
-            assert!(std::env::var_os("WEFT_REQUIRE_REDIS").is_none_or(|value| value != "1"), "{text}");
-            // Not by a macro, which the test harness would keep to itself.
-            let _ = writeln!(std::io::stderr(), "SKIPPED, NOT TESTED: the shared cache: {text}");
-            return None;
-        };
-        let address = free().await;
+        let program = program::find("redis-server")?;
+        let address = SocketAddr::from(([127, 0, 0, 1], program::free()));
         let mut redis = Self { program, folder: tempfile::tempdir().unwrap(), address, tls, child: None };
         redis.run().await;
         Some(redis)
@@ -129,14 +125,4 @@ impl Redis {
         soon("redis-server to answer", stream.read_to_string(&mut answer)).await?;
         Ok(answer.strip_suffix("+OK\r\n").unwrap_or(&answer).to_owned())
     }
-}
-
-/// An address that nobody listens at.
-async fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
-}
-
-fn find(program: &str) -> Option<PathBuf> {
-    let paths = std::env::var_os("PATH")?;
-    std::env::split_paths(&paths).map(|folder: PathBuf| folder.join(program)).find(|path: &PathBuf| Path::is_file(path))
 }
