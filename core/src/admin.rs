@@ -7,6 +7,7 @@ pub use answers::{BackendsAnswer, KeysAnswer, PluginAnswer, PluginState, Plugins
 pub use config::Config;
 
 use crate::{
+    events::EventsState,
     fanout::Engine,
     identity::Verifier,
     model::Digest,
@@ -59,6 +60,7 @@ pub struct View {
     pub backends: Vec<Arc<Backend>>,
     pub runtime: Runtime,
     pub verifier: Option<Arc<Verifier>>,
+    pub events: Vec<EventsState>,
 }
 
 const OPENMETRICS: &str = "application/openmetrics-text";
@@ -123,6 +125,7 @@ async fn backends(State(admin): State<Arc<Admin>>) -> Json<BackendsAnswer> {
     let view = admin.host.view();
     Json(BackendsAnswer {
         backends: view.backends.iter().map(|backend| backend.state()).collect(),
+        events: view.events,
         shared_cache: view.engine.shared_cache_is_up().map(TierState::of),
     })
 }

@@ -100,7 +100,7 @@ pub async fn start(config: Config, sandbox: Arc<dyn Sandbox>) -> Result<Running,
     let admin_task =
         tokio::spawn(edge::serve(admin_door, admin::router(operator), admin_bounds, metrics.clone(), of_admin));
     setup.load().load().await?;
-    reloader.spawn_tasks();
+    reloader.spawn_tasks(&config);
 
     let tls = config.http.tls.clone().map(|(files, first)| Arc::new(ServerTls::new(files, first)));
     let tls_task = tls.clone().map(|tls| tokio::spawn(async move { tls.watch().await }));

@@ -4,7 +4,7 @@
 pub mod memory;
 
 use crate::{
-    admin, edge, fanout, identity, plugin, release,
+    admin, edge, events, fanout, identity, plugin, release,
     routing::Clients,
     settings::{Document, Mistake, Mistakes, Table},
     telemetry,
@@ -29,6 +29,7 @@ pub struct Config {
     pub plugins: release::Config,
     pub limits: plugin::Config,
     pub fanout: fanout::Config,
+    pub events: events::Config,
     pub telemetry: telemetry::Config,
 }
 
@@ -94,6 +95,7 @@ impl Config {
             plugins: release::Config::read(&root.table("plugins")),
             limits,
             fanout: fanout::Config::read(root),
+            events: events::Config::read(&root.table("events"), folder),
             telemetry: telemetry::Config::read(&root.table("telemetry")),
         };
         if is_same_place(config.http.listen, config.admin.listen) {

@@ -37,6 +37,7 @@ mod tags;
 mod tiers;
 mod token_exchange;
 
+pub use cache::Doubt;
 pub use call::Outcome;
 pub use config::{
     BackendConfig, BatchConfig, CacheConfig, Config, DescriptorSource, Given, MethodConfig, StreamConfig, TagConfig,

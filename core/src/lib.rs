@@ -16,6 +16,7 @@
 //! | [`responses`] | whole responses, kept and made once |
 //! | [`release`] | which plugin serves an endpoint; loading and swapping |
 //! | [`plugin`] | running a plugin: turns, deadlines, crash loops; the seam to what runs guests |
+//! | [`events`] | what services say has changed: messages of a broker, and what they invalidate |
 //! | [`fanout`] | calls: scope, cache, coalescing, batching |
 //! | [`upstream`] | backends: endpoints, balancing, gRPC |
 //! | [`observe`] | what happens to a request as typed events, and who listens |
@@ -27,6 +28,7 @@ pub mod app;
 pub mod artifact;
 pub mod config;
 pub mod edge;
+pub mod events;
 pub mod fanout;
 pub mod gateway;
 pub mod identity;

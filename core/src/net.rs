@@ -1,12 +1,14 @@
 //! The network under everything: outbound HTTP, TLS of the host's own listeners, and who may speak for others. reqwest and rustls are
 //! named here only.
 
+mod backoff;
 mod client;
 mod peers;
 mod proxy;
 mod subnet;
 mod tls;
 
+pub use backoff::Backoff;
 pub use client::{HttpClient, HttpError, Response, Tls, Trust};
 pub use peers::Peers;
 pub use proxy::{ProxyError, read_proxy_header};

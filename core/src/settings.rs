@@ -24,14 +24,15 @@ pub use value::{ByteSize, FromValue, Percent};
 /// Defines an enum whose variants are written as words in TOML: `choice! { pub enum Mode { Fast = "fast", Slow = "slow" } }`.
 #[macro_export]
 macro_rules! choice {
-    ($(#[$meta:meta])* pub enum $name:ident { $($(#[$vmeta:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+    ($(#[$meta:meta])* $vis:vis enum $name:ident { $($(#[$vmeta:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum $name { $($(#[$vmeta])* $variant),+ }
+        $vis enum $name { $($(#[$vmeta])* $variant),+ }
 
         impl $name {
             /// The word that stands for the value in TOML, logs and metrics.
-            pub fn as_str(self) -> &'static str {
+            #[allow(dead_code, reason = "some are only read")]
+            $vis fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word),+ }
             }
         }

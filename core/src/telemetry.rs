@@ -1,20 +1,22 @@
 //! The names of metrics and log fields, and how logs are written. What is counted is counted elsewhere.
 
 mod endpoints;
+mod events;
 mod labels;
 mod logs;
 mod metrics;
 mod retired;
 
 pub use endpoints::{EndpointHealth, EndpointStates};
+pub use events::EventsMetrics;
 #[cfg(test)]
 pub(crate) use logs::kept;
 pub use logs::{Config, Listed, LogCaller, LogFormat, init_logs};
 pub use prometheus_client::metrics::{counter::Counter, gauge::Gauge, histogram::Histogram};
 
 pub use labels::{
-    CacheLabels, CallLabels, CutLabels, EndpointLabels, ExchangeLabels, JwksLabels, KeyLabels, PluginLabels,
-    RequestLabels, SourceLabels, TierLabels, UpstreamLabels,
+    CacheLabels, CallLabels, CutLabels, EndpointLabels, EventLabels, ExchangeLabels, JwksLabels, KeyLabels,
+    PluginLabels, RequestLabels, SourceLabels, TierLabels, UpstreamLabels,
 };
 pub use metrics::Metrics;
 pub use retired::{Past, Statuses};

@@ -14,6 +14,7 @@
 //! | [`release`] * | which plugin serves an endpoint; loading and swapping |
 //! | [`plugin`] * | running a plugin: turns, deadlines, crash loops; the seam to what runs guests |
 //! | [`sandbox`] | guests as components: instances, memory, CPU time, what they may ask for |
+//! | [`events`] * | what services say has changed: messages of a broker, and what they invalidate |
 //! | [`fanout`] * | calls: scope, cache, coalescing, batching |
 //! | [`upstream`] * | backends: endpoints, balancing, gRPC |
 //! | [`observe`] * | what happens to a request as typed events, and who listens |
@@ -25,10 +26,10 @@
 //!
 //! # The layer rule
 //!
-//! `main → cli → start → app → config → {edge, admin} → gateway → {release, sandbox} → plugin → {identity, responses, routing} → fanout →
+//! `main → cli → start → app → config → {edge, admin} → gateway → {release, sandbox} → plugin → {identity, responses, routing, events} → fanout →
 //! upstream`, and no arrow points back; modules in one pair of braces don't import each other. From `app` on, but for `sandbox`, it is
 //! `weft-core`, which can't even name what lies above. Each framework is named in one module: hyper and axum in `edge` and `admin`,
-//! wasmtime in `sandbox`, tonic in `upstream`, moka in `store`, jsonwebtoken in `identity`, reqwest and rustls in `net`.
+//! wasmtime in `sandbox`, tonic in `upstream`, moka in `store`, jsonwebtoken in `identity`, async-nats in `events`, reqwest and rustls in `net`.
 //! `tests/all/tidy.rs` keeps all this.
 //!
 //! # Invariants
@@ -44,7 +45,7 @@ pub mod cli;
 pub mod start;
 
 pub use weft_core::{
-    admin, app, artifact, config, edge, fanout, gateway, identity, model, net, observe, plugin, protojson, release,
-    responses, routing, settings, store, sync, telemetry, upstream,
+    admin, app, artifact, config, edge, events, fanout, gateway, identity, model, net, observe, plugin, protojson,
+    release, responses, routing, settings, store, sync, telemetry, upstream,
 };
 pub use weft_sandbox as sandbox;

@@ -20,6 +20,7 @@ mod callers;
 mod configuration;
 mod degraded;
 mod edge;
+mod events;
 mod exchange;
 mod fairness;
 mod fan;

@@ -23,7 +23,7 @@ const LAYERS: [&[&str]; 17] = [
     &["gateway"],
     &["release", "sandbox"],
     &["plugin"],
-    &["identity", "responses", "routing"],
+    &["identity", "responses", "routing", "events"],
     &["fanout"],
     &["upstream"],
     // For all; of these, `artifact` and `observe` know words of the model, `artifact` how they are written as JSON, and all read their settings.
@@ -37,6 +37,7 @@ const LAYERS: [&[&str]; 17] = [
 /// Crates that one module (or one pair of them) knows, and no other.
 const OWNERS: &[(&str, &[&str])] = &[
     ("anyhow", &["cli"]),
+    ("async_nats", &["events"]),
     ("axum", &["edge", "admin"]),
     ("clap", &["cli"]),
     ("h2", &["upstream"]),

@@ -10,7 +10,7 @@
 //!   [`neighbour`]: a good client beside them; [`gateway`]: a gateway with a crowd of callers
 //! - [`tokens`]: callers, good and bad; [`tls`]: certificates
 //! - [`upstream`]: a gRPC server that answers, stalls and fails as it is told; [`frames`]: one that breaks HTTP/2 as it is told
-//! - [`program`]: programs of others: [`redis`], [`envoy`], [`nginx`], [`haproxy`]; [`demo`]: the four real services of the demo
+//! - [`program`]: programs of others: [`redis`], [`nats`], [`envoy`], [`nginx`], [`haproxy`]; [`demo`]: the four real services of the demo
 //! - [`site`]: an HTTP server that answers as it is told, for keys, tokens and REST
 //! - [`packing`]: packed bodies; [`metrics`]: what the host counted
 //! - [`wait`]: until something is so
@@ -35,6 +35,7 @@ pub mod h2;
 pub mod haproxy;
 pub mod host;
 pub mod metrics;
+pub mod nats;
 pub mod neighbour;
 pub mod nginx;
 pub mod packing;

@@ -1,6 +1,7 @@
 //! What the admin interface answers, as types: it writes them, and `weft top` reads them.
 
 use crate::{
+    events::EventsState,
     identity::KeyState,
     release::{Release, Report, Sums},
     settings::Change,
@@ -57,6 +58,9 @@ impl PluginState {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct BackendsAnswer {
     pub backends: Vec<BackendState>,
+    /// Where messages about changes come from.
+    #[serde(default)]
+    pub events: Vec<EventsState>,
     /// None where none is configured.
     pub shared_cache: Option<TierState>,
 }

@@ -11,6 +11,7 @@ use crate::{
     admin::{Host, View},
     config::Config,
     edge::Edge,
+    events::Events,
     plugin::Runtime,
     settings::{Change, Mistake, Parts, diff},
     sync::lock,
@@ -64,6 +65,8 @@ pub(super) struct Reloader {
     metrics: Metrics,
     edge: Arc<Edge>,
     setup: Arc<ArcSwap<Setup>>,
+    /// Outlives reloads, so that no message is missed by one.
+    events: Events,
     /// Tasks of the setup in service.
     tasks: Mutex<Option<Tasks>>,
     /// What is in force. Held through a reload, so that there is one at a time.
@@ -93,7 +96,8 @@ impl Reloader {
     ) -> Self {
         let (file, in_force) = (config.file.clone(), tokio::sync::Mutex::new(InForce::of(config)));
         let worker = config.plugins.compiling.worker.clone();
-        Self { file, worker, runtime, metrics, edge, setup, tasks: Mutex::default(), in_force }
+        let events = Events::new(metrics.clone());
+        Self { file, worker, runtime, metrics, edge, setup, events, tasks: Mutex::default(), in_force }
     }
 
     /// Reads the file again and puts it in force; with what has changed.
@@ -143,7 +147,7 @@ impl Reloader {
         before.engine.hand_over(&setup.engine);
         self.edge.replace(setup.gateway.clone(), &config.http);
         self.setup.store(Arc::new(setup));
-        self.spawn_tasks();
+        self.spawn_tasks(&config);
         Ok((changes, new))
     }
 
@@ -157,7 +161,8 @@ impl Reloader {
     }
 
     /// Starts the tasks of the setup in service, and ends those of the one before once they have told what they know.
-    pub(super) fn spawn_tasks(&self) {
+    pub(super) fn spawn_tasks(&self, config: &Config) {
+        self.events.follow(&config.events, &self.setup.load().engine);
         let mut tasks = self.tasks();
         let (new, old) = self.setup.load().spawn(tasks.take());
         *tasks = Some(new);
@@ -177,6 +182,7 @@ impl Reloader {
 
     /// To be called when no request is under way.
     pub(super) async fn finish_tasks(&self) {
+        self.events.stop();
         let tasks = self.tasks().take();
         if let Some(tasks) = tasks {
             tasks.finish().await;
@@ -194,6 +200,7 @@ impl Host for Reloader {
             backends: setup.backends.clone(),
             runtime: self.runtime.clone(),
             verifier: setup.gateway.verifier.clone(),
+            events: self.events.state(),
         }
     }
 

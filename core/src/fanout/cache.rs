@@ -13,7 +13,10 @@ use crate::{
 };
 use bytes::Bytes;
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::{Duration, SystemTime},
 };
 use tokio::time::Instant;
@@ -35,6 +38,18 @@ pub(super) struct EntityCache {
     named: Store<String, Key>,
     /// Least weight of an entry, which bounds their number.
     least_weight: usize,
+    doubts: AtomicUsize,
+}
+
+/// As long as it is held nothing is served from the cache, but for what stands in for a failure: something may have changed of which
+/// nobody has told yet. What is loaded meanwhile is kept for later.
+#[derive(Debug)]
+pub struct Doubt(Arc<EntityCache>);
+
+impl Drop for Doubt {
+    fn drop(&mut self) {
+        self.0.doubts.fetch_sub(1, Relaxed);
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -81,7 +96,22 @@ impl EntityCache {
     pub(super) fn new(max_bytes: u64, max_entries: u64) -> Self {
         let least_weight = usize::try_from(max_bytes / max_entries.max(1)).unwrap_or(usize::MAX);
         let named = Store::new(max_entries);
-        Self { store: Store::new(max_bytes), generations: Generations::default(), named, least_weight }
+        Self {
+            store: Store::new(max_bytes),
+            generations: Generations::default(),
+            named,
+            least_weight,
+            doubts: AtomicUsize::new(0),
+        }
+    }
+
+    pub(super) fn doubt(self: &Arc<Self>) -> Doubt {
+        self.doubts.fetch_add(1, Relaxed);
+        Doubt(self.clone())
+    }
+
+    pub(super) fn is_doubted(&self) -> bool {
+        self.doubts.load(Relaxed) > 0
     }
 
     fn entry(&self, key: &Key) -> Option<Entry> {
@@ -94,6 +124,9 @@ impl EntityCache {
     }
 
     pub(super) fn get(&self, key: &Key) -> Lookup {
+        if self.is_doubted() {
+            return Lookup::Miss;
+        }
         let Some(entry) = self.entry(key) else { return Lookup::Miss };
         let now = Instant::now();
         let age = now.saturating_duration_since(entry.stored_at);

@@ -3,6 +3,7 @@
 use super::{
     backends::{Backends, Transports},
     batcher::Batcher,
+    cache::Doubt,
     config::{BackendConfig, Config},
     flight::Flights,
     loads::Loads,
@@ -134,6 +135,11 @@ impl Engine {
     /// unless that tier is away or slow.
     pub async fn invalidate_everywhere(&self, what: &Invalidation) {
         self.loads.tiers.invalidate_everywhere(what).await;
+    }
+
+    /// Cached replies are not believed as long as this is held, by later engines with the same cache either.
+    pub fn doubt(&self) -> Doubt {
+        self.loads.tiers.own.doubt()
     }
 
     /// Keeps the connection to the shared tier until the future is dropped; without one, does nothing.

@@ -81,6 +81,9 @@ impl Tiers {
     ) -> (Vec<(Arc<Flight>, Outcome)>, Vec<Arc<Flight>>) {
         let mut taken = Vec::new();
         let Some(shared) = self.shared_if_up() else { return (taken, flights) };
+        if self.own.is_doubted() {
+            return (taken, flights);
+        }
         let is_pending = |flight: &Arc<Flight>| shared.is_pending(&flight.tags());
         let (mut left, asked): (Vec<_>, Vec<_>) = flights.into_iter().partition(is_pending);
         if asked.is_empty() {

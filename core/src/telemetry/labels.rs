@@ -19,6 +19,7 @@ labels!(/** One method of a backend and the gRPC status. */ UpstreamLabels { bac
 labels!(/** Where keys come from. */ SourceLabels { source });
 labels!(/** Where keys come from, and how the fetch ended. */ JwksLabels { source, result });
 labels!(/** For which backend a token was exchanged: kept, asked for or failed. */ ExchangeLabels { backend, result });
+labels!(/** A source of events, and what became of a message. */ EventLabels { source, result });
 labels!(/** A cache that this host shares with others. */ TierLabels { tier });
 labels!(/** What hosts that share a cache knew of a repeated write's key. */ KeyLabels { result });
 

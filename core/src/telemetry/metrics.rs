@@ -2,6 +2,7 @@
 
 use super::{
     endpoints::Endpoints,
+    events::{Events, EventsMetrics},
     labels::{
         CacheLabels, CallLabels, CutLabels, EndpointLabels, ExchangeLabels, JwksLabels, KeyLabels, PluginLabels,
         RequestLabels, SourceLabels, TierLabels, UpstreamLabels,
@@ -69,6 +70,7 @@ pub struct Metrics {
     /// Seconds since 1970.
     pub jwks_fetched_at: Family<SourceLabels, Gauge>,
     pub token_exchanges: Family<ExchangeLabels, Counter>,
+    events: Events,
 }
 
 impl fmt::Debug for Metrics {
@@ -113,6 +115,7 @@ impl Default for Metrics {
             jwks_fetches: Family::default(),
             jwks_fetched_at: Family::default(),
             token_exchanges: Family::default(),
+            events: Events::default(),
         };
         metrics.registry = Arc::new(metrics.register());
         metrics
@@ -201,6 +204,7 @@ impl Metrics {
             self.jwks_fetched_at.clone(),
         );
         r.register("token_exchanges", "Tokens that calls to backends needed", self.token_exchanges.clone());
+        self.events.register(r);
     }
 
     /// This version serves no more: its metrics are told for a while longer. Those whose while is over are forgotten now, but for
@@ -242,6 +246,16 @@ impl Metrics {
         for result in ["good", "failed"] {
             self.jwks_fetches.remove(&JwksLabels { source: source.to_owned(), result: result.to_owned() });
         }
+    }
+
+    /// What is told of one source of events.
+    pub fn events(&self, name: &str) -> EventsMetrics {
+        self.events.of(name)
+    }
+
+    /// Takes away what is told of a source of events.
+    pub fn forget_events(&self, name: &str) {
+        self.events.forget(name);
     }
 
     /// The text format of Prometheus, for who does not ask for [`Metrics::encode`].

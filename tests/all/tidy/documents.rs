@@ -159,7 +159,8 @@ fn every_promise_has_its_test() {
 
 #[test]
 fn what_is_measured_is_in_the_documents_and_what_is_in_the_documents_is_measured() {
-    let metrics = fs::read_to_string(repository().join("core/src/telemetry/metrics.rs")).unwrap();
+    let files = sources(&repository()).into_iter().filter(|source| source.path.starts_with("core/src/telemetry"));
+    let metrics: String = files.map(|source| source.text).collect();
     let registered = metrics.split("r.register").skip(1).filter_map(|rest| rest.split('"').nth(1));
     let registered: BTreeSet<String> = registered.map(|name| format!("weft_{name}")).collect();
     let base = |name: &str| {
