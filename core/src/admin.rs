@@ -90,7 +90,10 @@ async fn ready(State(admin): State<Arc<Admin>>) -> (StatusCode, String) {
         None => {
             let without = view.verifier.map(|verifier| verifier.without_keys()).unwrap_or_default();
             let told = without.iter().map(|state| format!("no keys from {}: its callers get 503\n", state.source));
-            (StatusCode::OK, std::iter::once("ready\n".to_owned()).chain(told).collect())
+            let without = view.backends.iter().filter_map(|b| Some((b.name().to_owned(), b.without_instances()?)));
+            let without =
+                without.map(|(name, why)| format!("no endpoints of backend `{name}`: calls to it fail: {why}\n"));
+            (StatusCode::OK, std::iter::once("ready\n".to_owned()).chain(told).chain(without).collect())
         }
     }
 }

@@ -120,6 +120,7 @@ impl Config {
             if let Some(tls) = &mut backend.upstream.tls {
                 tls.resolve(folder, root);
             }
+            backend.upstream.endpoints.resolve(folder, root);
         }
         config
     }

@@ -6,6 +6,7 @@ mod labels;
 mod logs;
 mod metrics;
 mod retired;
+mod sources;
 
 pub use endpoints::{EndpointHealth, EndpointStates};
 pub use events::EventsMetrics;
@@ -20,3 +21,4 @@ pub use labels::{
 };
 pub use metrics::Metrics;
 pub use retired::{Past, Statuses};
+pub use sources::SourceStates;

@@ -1,7 +1,8 @@
 //! The way out of the host: backends, their instances, which one is picked, and what protects both sides.
 //!
 //! In the order of a call's way: [`backend`] (throttle and concurrency limit), [`attempt`] (retries and hedges), [`balance`] (which
-//! instance of the newest [`set`]), [`instance`] (its load and health), [`grpc`] or [`rest`] (the wire). [`discovery`] says which there are. gRPC messages are neither decoded nor encoded here.
+//! instance of the newest [`set`]), [`instance`] (its load and health), [`grpc`] or [`rest`] (the wire). [`discovery`] says which there
+//! are, and [`supervise`] keeps that up to date. gRPC messages are neither decoded nor encoded here.
 //! tonic is named here only.
 
 mod answer;
@@ -13,6 +14,7 @@ mod codec;
 mod config;
 mod connect;
 mod discovery;
+mod etcd;
 mod failed;
 mod grpc;
 mod health;
@@ -29,19 +31,25 @@ mod rest;
 mod scripted;
 mod set;
 mod status;
+mod supervise;
 mod throttle;
+mod tls;
 mod trouble;
 
 pub use attempt::Answer;
 pub use backend::{Backend, BackendState, EndpointState};
-pub use config::{Balance, Canary, Config, Credential, Hedge, Protocol, Retry, TlsFiles};
-pub use discovery::{InstanceSpec, Provider};
+pub use config::{Balance, Canary, Config, Credential, Hedge, Protocol, Retry};
+pub use discovery::{
+    DiscoveryError, DiscoveryState, Entry, Found, InstanceSpec, Layout, Naming, Nonsense, Reached, Skipped, Source,
+};
+pub use etcd::{Access, Etcd, EtcdError, KeepAlive, Member};
 pub use grpc::read_grpc;
 pub use health::Outlier;
 pub use limit::Concurrency;
 pub use method::{Method, StreamBounds};
 pub use rest::Rest;
 pub use set::{SetChange, SetRefused};
+pub use tls::TlsFiles;
 pub use trouble::{LastError, Told};
 
 use crate::{model::Deadline, observe::Audience};

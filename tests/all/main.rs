@@ -19,6 +19,7 @@ mod caching;
 mod callers;
 mod configuration;
 mod degraded;
+mod discovery;
 mod edge;
 mod events;
 mod exchange;

@@ -42,6 +42,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("h2", &["upstream"]),
     ("hyper", &["edge", "admin", "upstream"]),
+    ("hickory_resolver", &["upstream"]),
     ("hyper_util", &["edge", "admin"]),
     ("jsonwebtoken", &["identity"]),
     ("moka", &["store"]),

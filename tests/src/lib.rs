@@ -10,7 +10,9 @@
 //!   [`neighbour`]: a good client beside them; [`gateway`]: a gateway with a crowd of callers
 //! - [`tokens`]: callers, good and bad; [`tls`]: certificates
 //! - [`upstream`]: a gRPC server that answers, stalls and fails as it is told; [`frames`]: one that breaks HTTP/2 as it is told
-//! - [`program`]: programs of others: [`redis`], [`nats`], [`envoy`], [`nginx`], [`haproxy`]; [`demo`]: the four real services of the demo
+//! - [`program`]: programs of others: [`redis`], [`nats`], [`etcd`], [`dnsmasq`], [`envoy`], [`nginx`], [`haproxy`];
+//!   [`demo`]: the four real services of the demo
+//! - [`tcp_proxy`]: a network that is slow, cuts and loses
 //! - [`site`]: an HTTP server that answers as it is told, for keys, tokens and REST
 //! - [`packing`]: packed bodies; [`metrics`]: what the host counted
 //! - [`wait`]: until something is so
@@ -28,7 +30,9 @@
 pub mod artifacts;
 pub mod author;
 pub mod demo;
+pub mod dnsmasq;
 pub mod envoy;
+pub mod etcd;
 pub mod frames;
 pub mod gateway;
 pub mod h2;
@@ -45,6 +49,7 @@ pub mod raw;
 pub mod redis;
 pub mod setup;
 pub mod site;
+pub mod tcp_proxy;
 pub mod tls;
 pub mod tokens;
 pub mod upstream;

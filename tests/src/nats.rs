@@ -1,23 +1,20 @@
 //! A real NATS server in a process of its own, to be killed and started again with what it has kept.
 
 use crate::{
-    program::{self, Program},
+    program::{self, Program, Restartable},
     wait::until,
 };
 use async_nats::{Client, jetstream};
 use futures_util::StreamExt;
-use std::path::PathBuf;
-use tempfile::TempDir;
-use tokio::process::Command;
+use std::{net::Ipv4Addr, path::PathBuf};
+use tokio::{net::TcpStream, process::Command};
 
 /// `nats-server` with JetStream on a free port, killed when dropped.
 #[derive(Debug)]
 pub struct Nats {
     program: PathBuf,
     port: u16,
-    running: Option<Program>,
-    /// While it does not run.
-    folder: Option<TempDir>,
+    server: Restartable,
 }
 
 impl Nats {
@@ -27,28 +24,28 @@ impl Nats {
     /// If there is none and `WEFT_REQUIRE_NEIGHBOURS` is 1.
     pub async fn start() -> Option<Self> {
         let program = program::find("nats-server")?;
-        let mut nats = Self { program, port: program::free(), running: None, folder: Some(program::folder()) };
+        let mut nats = Self { program, port: program::free(), server: Restartable::default() };
         nats.run().await;
         Some(nats)
     }
 
     /// Starts it (again), with the streams that it had, and waits until it takes connections.
     pub async fn run(&mut self) {
-        let folder = self.folder.take().unwrap();
         let mut command = Command::new(&self.program);
-        command.args(["-a", "127.0.0.1", "-p", &self.port.to_string(), "-js", "-sd"]).arg(folder.path());
-        self.running = Some(Program::start(&mut command, folder).until_listening(self.port).await);
+        command.args(["-a", "127.0.0.1", "-p", &self.port.to_string(), "-js", "-sd"]).arg(self.server.folder());
+        self.server.start(&mut command);
+        until("nats-server to listen", async || TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await.ok()).await;
     }
 
     /// Gone when this returns, without a word to anybody.
     pub async fn kill(&mut self) {
-        self.folder = Some(self.running.take().unwrap().kill().await);
+        self.server.kill().await;
     }
 
     /// # Panics
     /// If it was killed.
     pub fn program(&self) -> &Program {
-        self.running.as_ref().unwrap()
+        self.server.program()
     }
 
     pub fn url(&self) -> String {

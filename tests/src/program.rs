@@ -136,3 +136,42 @@ impl Program {
         self.folder
     }
 }
+
+/// A program that is killed, and started again with what it has kept on disk.
+#[derive(Debug)]
+pub struct Restartable {
+    running: Option<Program>,
+    /// While it does not run.
+    folder: Option<TempDir>,
+}
+
+impl Default for Restartable {
+    fn default() -> Self {
+        Self { running: None, folder: Some(folder()) }
+    }
+}
+
+impl Restartable {
+    /// # Panics
+    /// If it runs already.
+    pub fn start(&mut self, command: &mut Command) {
+        self.running = Some(Program::start(command, self.folder.take().unwrap()));
+    }
+
+    /// Gone when this returns, without a word to anybody.
+    pub async fn kill(&mut self) {
+        if let Some(program) = self.running.take() {
+            self.folder = Some(program.kill().await);
+        }
+    }
+
+    /// # Panics
+    /// If it was killed.
+    pub fn program(&self) -> &Program {
+        self.running.as_ref().unwrap()
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.as_ref().map_or_else(|| self.program().folder(), TempDir::path)
+    }
+}

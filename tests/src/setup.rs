@@ -109,6 +109,14 @@ impl Setup {
         self
     }
 
+    /// All services of the demo's protos, at what `endpoints` says.
+    #[must_use]
+    pub fn found_backend(mut self, endpoints: &str, more: &str) -> Self {
+        let services = ["catalog.v1.Films", "people.v1.People", "reviews.v1.Reviews", "recommend.v1.Recommend"];
+        let _ = writeln!(self.backends, "[backend.fake]\nservices = {services:?}\nendpoints = {endpoints:?}\n{more}\n");
+        self
+    }
+
     /// All services of the demo's protos at one address, or several.
     #[must_use]
     pub fn one_backend(self, address: impl Display, more: &str) -> Self {

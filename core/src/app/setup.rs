@@ -12,6 +12,7 @@ use crate::{
     telemetry::Metrics,
     upstream::Backend,
 };
+use futures_util::future::join_all;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
 
@@ -76,6 +77,7 @@ impl Setup {
                 Engine::new(config.fanout.clone(), forward, metrics, inherited.as_ref()).map_err(StartError::Backend)?
             }
         };
+        watch_backends(&backends, before.map(|(before, _)| before));
         let releases = Arc::<Releases>::default();
         let (plugins, clients) = (config.plugins.clone(), config.clients.names());
         let loader =
@@ -85,9 +87,12 @@ impl Setup {
         Ok(Self { gateway, loader, releases, engine, backends })
     }
 
-    /// Loads all plugins; what can't be loaded is reported by the loader. Waits a while for the first keys.
+    /// Loads all plugins; what can't be loaded is reported by the loader. Waits a while for the first keys, and for the first instances of
+    /// backends that are looked for.
     pub(super) async fn load(&self) -> Result<(), StartError> {
-        self.loader.refresh().await.map_err(|error| StartError::Load(error.to_string()))?;
+        let instances = join_all(self.backends.iter().map(|backend| backend.has_instances()));
+        let (loaded, _) = tokio::join!(self.loader.refresh(), instances);
+        loaded.map_err(|error| StartError::Load(error.to_string()))?;
         if let Some(verifier) = &self.gateway.verifier {
             verifier.settle(KEYS).await;
         }
@@ -147,6 +152,17 @@ impl Tasks {
             );
         }
         self.tier.abort();
+    }
+}
+
+/// Their instances are kept up to date from now on. A backend that is another one begins with those of the one before.
+fn watch_backends(backends: &[Arc<Backend>], before: Option<&Setup>) {
+    for backend in backends {
+        let before = before.and_then(|before| before.backends.iter().find(|other| other.name() == backend.name()));
+        if let Some(before) = before.filter(|before| !Arc::ptr_eq(before, backend)) {
+            backend.begin_with(before);
+        }
+        backend.watch();
     }
 }
 

@@ -8,6 +8,7 @@ use super::{
         RequestLabels, SourceLabels, TierLabels, UpstreamLabels,
     },
     retired::{Past, Retired},
+    sources::{Figure, Sources},
 };
 use crate::sync::lock;
 use prometheus_client::{
@@ -66,6 +67,8 @@ pub struct Metrics {
     pub releases: Family<PluginLabels, Gauge>,
     pub releases_refused: Counter,
     pub endpoints: Endpoints,
+    /// Where the endpoints of backends come from.
+    pub sources: Sources,
     pub jwks_fetches: Family<JwksLabels, Counter>,
     /// Seconds since 1970.
     pub jwks_fetched_at: Family<SourceLabels, Gauge>,
@@ -112,6 +115,7 @@ impl Default for Metrics {
             releases: Family::default(),
             releases_refused: Counter::default(),
             endpoints: Endpoints::default(),
+            sources: Sources::default(),
             jwks_fetches: Family::default(),
             jwks_fetched_at: Family::default(),
             token_exchanges: Family::default(),
@@ -196,6 +200,27 @@ impl Metrics {
         r.register("release_live", "1 for each release in service", self.releases.clone());
         r.register("release_refused", "Artifacts refused", self.releases_refused.clone());
         r.register_collector(self.endpoints.collector("endpoints", "Endpoints of a backend by state."));
+        let sources = &self.sources;
+        r.register_collector(sources.collector(
+            "discovery_up",
+            Figure::Up,
+            "1 while a backend's endpoints can be asked for.",
+        ));
+        r.register_collector(sources.collector(
+            "discovery_set_timestamp_seconds",
+            Figure::SetAt,
+            "When a backend's newest set of endpoints came.",
+        ));
+        r.register_collector(sources.collector(
+            "discovery_failures",
+            Figure::Failures,
+            "How often a backend's endpoints could not be asked for.",
+        ));
+        r.register_collector(sources.collector(
+            "discovery_skipped",
+            Figure::Skipped,
+            "Entries of a backend's newest set that can't be used, by reason.",
+        ));
         r.register("jwks_fetches", "Fetches of verification keys", self.jwks_fetches.clone());
         r.register_with_unit(
             "jwks_fetched_timestamp",

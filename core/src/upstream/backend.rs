@@ -5,7 +5,7 @@ use super::{
     balance::Picker,
     budget::Budget,
     connect::Connector,
-    discovery::InstanceSpec,
+    discovery::{Discovery, DiscoveryState, InstanceSpec},
     health,
     instance::{Connection, UpstreamInstance},
     limit::Limiter,
@@ -18,7 +18,7 @@ use crate::{
     model::{Code, Failure},
     observe::RefusedBy,
     sync::lock,
-    telemetry::{EndpointHealth, EndpointStates, Metrics},
+    telemetry::{EndpointHealth, EndpointStates, Metrics, SourceStates},
 };
 use futures_util::future::BoxFuture;
 use std::{
@@ -46,6 +46,8 @@ pub struct Backend {
     refused: AtomicU64,
     refusals_told: Mutex<Seldom>,
     sets_told: Mutex<SetsTold>,
+    /// `None`: its instances are fixed.
+    pub(super) discovery: Option<Arc<Discovery>>,
 }
 
 /// One endpoint as the admin interface shows it.
@@ -69,6 +71,9 @@ pub struct BackendState {
     pub refused: u64,
     /// Whether all its calls fail since a while.
     pub away: bool,
+    /// Where its endpoints come from, and how that goes; none where they are fixed.
+    #[serde(default)]
+    pub discovery: Option<DiscoveryState>,
     pub endpoints: Vec<EndpointState>,
 }
 
@@ -88,6 +93,12 @@ impl Backend {
         let instances = Arc::new(Instances::new(config, connector));
         let states: Arc<dyn EndpointStates> = instances.clone();
         metrics.endpoints.watch(name, &states);
+        let source = &config.endpoints;
+        let discovery = source.provider().map(|provider| Arc::new(Discovery::new(source, provider)));
+        if let Some(discovery) = &discovery {
+            let states: Arc<dyn SourceStates> = discovery.status.clone();
+            metrics.sources.watch(name, &states);
+        }
         let backend = Self {
             name: name.to_owned(),
             picker: Picker::new(config.balance, config.panic),
@@ -100,6 +111,7 @@ impl Backend {
             refused: AtomicU64::new(0),
             refusals_told: Mutex::default(),
             sets_told: Mutex::default(),
+            discovery,
             config: config.clone(),
         };
         let change = backend.swap(config.endpoints.known()).map_err(|error| format!("backend `{name}`: {error}"))?;
@@ -118,7 +130,7 @@ impl Backend {
         result
     }
 
-    fn swap(&self, specs: &[InstanceSpec]) -> Result<SetChange, SetRefused> {
+    pub(super) fn swap(&self, specs: &[InstanceSpec]) -> Result<SetChange, SetRefused> {
         self.instances.replace(specs, |set| self.picker.settle(set))
     }
 
@@ -132,6 +144,7 @@ impl Backend {
             concurrency: self.limiter.limit(),
             refused: self.refused.load(Relaxed),
             away: self.throttle.is_away(),
+            discovery: self.discovery.as_ref().map(|discovery| discovery.status.state()),
             endpoints: self.endpoints(),
         }
     }
@@ -156,6 +169,11 @@ impl Backend {
                 Code::DeadlineExceeded,
                 "no time was left to make the call".to_owned(),
             );
+        }
+        if let Some(reason) = self.without_instances() {
+            // Nobody was asked, so it says nothing of those who will be.
+            let message = format!("the backend has no endpoints: {reason}");
+            return Answer::new(Err(Failure::new(Code::Unavailable, message)), 0);
         }
         let Some(pending) = self.throttle.admit(outgoing.deadline.instant()) else {
             self.tell_refusal();
@@ -259,8 +277,11 @@ impl Backend {
         let passed_over = match result {
             Ok(change) if change.is_none() => None,
             Ok(_) => told.changes.now(),
+            // One that is told again and again is one refusal.
+            Err(_) if told.is_refused => None,
             Err(_) => told.refusals.now(),
         };
+        told.is_refused = result.is_err();
         match (result, passed_over) {
             (Ok(change), Some(passed_over)) => {
                 let (added, removed) = (listed(&change.added), listed(&change.removed));
@@ -287,6 +308,8 @@ struct SetsTold {
     changes: Seldom,
     refusals: Seldom,
     oddities: Seldom,
+    /// Whether the last one was.
+    is_refused: bool,
 }
 
 /// The first few of a list that may be long.
@@ -310,7 +333,7 @@ impl Transport for Backend {
     }
 
     fn is_away(&self) -> bool {
-        self.throttle.is_away()
+        self.throttle.is_away() || self.without_instances().is_some()
     }
 
     fn reflect<'a>(&'a self, service: &'a str) -> BoxFuture<'a, Result<Vec<u8>, String>> {

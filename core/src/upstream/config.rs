@@ -1,15 +1,17 @@
 //! The part of `[backend.NAME]` that says where the backend is and how it is reached.
 
-use super::{discovery::Provider, health::Outlier, limit::Concurrency};
+use super::{
+    discovery::{Reached, Source},
+    health::Outlier,
+    limit::Concurrency,
+    tls::TlsFiles,
+};
 use crate::{
     model::Code,
-    settings::{ByteSize, Percent, Place, Secret, Table},
+    settings::{ByteSize, Percent, Secret, Table},
 };
 use http::{HeaderName, HeaderValue};
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::time::Duration;
 
 crate::choice! {
     /// How an endpoint is picked for a call.
@@ -57,18 +59,6 @@ pub struct Canary {
     pub share: f64,
 }
 
-/// PEM files for TLS to a backend.
-#[derive(Debug, Clone)]
-pub struct TlsFiles {
-    /// Certificates to trust.
-    pub ca: PathBuf,
-    /// The name to expect in the backend's certificate; else the endpoint's host.
-    pub server_name: Option<String>,
-    /// Our own certificate and key, for mutual TLS.
-    pub identity: Option<(PathBuf, PathBuf)>,
-    pub place: Place,
-}
-
 crate::choice! {
     /// What a backend speaks.
     pub enum Protocol { Grpc = "grpc", Rest = "rest" }
@@ -110,7 +100,7 @@ impl Credential {
 /// How to reach one backend.
 #[derive(Debug, Clone)]
 pub struct Config {
-    pub endpoints: Provider,
+    pub endpoints: Source,
     pub balance: Balance,
     /// Below this share of endpoints that are not ejected, ejections are disregarded.
     pub panic: f64,
@@ -136,9 +126,15 @@ pub struct Config {
 impl Config {
     /// Without endpoints only where a mistake is noted.
     pub fn read(table: &Table<'_>) -> Self {
-        let tls = TlsFiles::read(&table.table("tls"));
+        let mut tls = TlsFiles::read(&table.table("tls"));
+        let protocol = table.or("protocol", Protocol::Grpc);
+        let endpoints = Source::read(table, Reached { tls: tls.is_some(), rest: protocol == Protocol::Rest });
+        if let Some(tls) = &mut tls {
+            // Certificates are for the name, and instances are called by address.
+            tls.server_name = tls.server_name.take().or_else(|| endpoints.name().map(str::to_owned));
+        }
         Self {
-            endpoints: Provider::read(table, if tls.is_some() { "https" } else { "http" }),
+            endpoints,
             balance: table.or("balance", Balance::P2cEwma),
             panic: table.or("panic", Percent(0.5)).0,
             retry: Retry::read(&table.table("retry")),
@@ -162,7 +158,7 @@ impl Config {
             ),
             max_reply: table.within("max-reply", ByteSize(4 << 20), ByteSize(1 << 10), ByteSize(256 << 20)),
             tls,
-            protocol: table.or("protocol", Protocol::Grpc),
+            protocol,
             credential: Credential::read_table(&table.table("credential")),
             compression: codings(table),
         }
@@ -247,35 +243,5 @@ impl Canary {
         }
         let (key, value, share) = (table.required("key"), table.required("value"), table.required::<Percent>("share"));
         Some(Self { key: key?, value: value?, share: share?.0 })
-    }
-}
-
-impl TlsFiles {
-    /// Makes the paths relative to `folder`, and notes those that can't be read.
-    pub fn resolve(&mut self, folder: &Path, root: &Table<'_>) {
-        let (certificate, key) = self.identity.as_mut().map(|(certificate, key)| (certificate, key)).unzip();
-        for path in [Some(&mut self.ca), certificate, key].into_iter().flatten() {
-            *path = folder.join(&path);
-            if let Err(error) = std::fs::metadata(&path) {
-                root.note(self.place.mistake(format!("{}: {error}", path.display())));
-            }
-        }
-    }
-
-    fn read(table: &Table<'_>) -> Option<Self> {
-        if !table.exists() {
-            return None;
-        }
-        let certificate: Option<PathBuf> = table.optional("certificate");
-        let key: Option<PathBuf> = table.optional("key");
-        if certificate.is_some() != key.is_some() {
-            table.mistake("", "`certificate` and `key` go together");
-        }
-        Some(Self {
-            ca: table.required("ca")?,
-            server_name: table.optional("server-name"),
-            identity: certificate.zip(key),
-            place: table.place(""),
-        })
     }
 }

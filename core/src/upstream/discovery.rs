@@ -1,12 +1,34 @@
-//! Where a backend's instances come from: the provider that `endpoints = "SCHEME://…"` names.
+//! Where a backend's instances come from: what `endpoints = "SCHEME://…"` names.
 //!
-//! A provider knows whole sets only. Whenever it knows another one it hands it to [`Backend::offer`](super::Backend::offer), which keeps
-//! what is known of instances that stay, and refuses what would leave nothing; no provider has a state of instances, and none is asked
-//! while calls are made. `static://` is the one that knows its only set at once.
+//! A [`Provider`] knows whole sets only. Whenever it knows another one it tells it to a [`Sink`]; when it can't go on it says why and
+//! ends. It has no state of instances, and none is asked while calls are made. All that providers have in common is done once, by
+//! `supervise`: beginning again after a pause, what the log is told, what is kept of the last set, bounds. So a provider is a file in
+//! this folder, an arm of [`Kind`] and a scheme in [`Source::read`]. `static://` needs none: its only set is known at once.
 
-use crate::settings::Table;
+mod address;
+mod dns;
+mod etcd;
+mod fixed;
+mod found;
+mod status;
+
+pub use etcd::{Entry, Layout, Naming};
+pub use found::{Found, Nonsense, Skipped};
+pub use status::{DiscoveryError, DiscoveryState};
+
+pub(super) use status::{Line as StatusLine, Status};
+
+use crate::settings::{Place, Table};
+use futures_util::future::BoxFuture;
 use http::Uri;
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    fmt::Debug,
+    path::Path,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+use tokio::{sync::watch, task::AbortHandle};
 
 /// One instance, as a provider tells of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,53 +41,196 @@ pub struct InstanceSpec {
     pub metadata: BTreeMap<String, String>,
 }
 
-/// Where sets of instances come from.
-#[derive(Debug, Clone)]
-pub enum Provider {
-    /// `static://HOST:PORT,HOST:PORT`.
-    Static(Vec<InstanceSpec>),
+impl InstanceSpec {
+    /// The same one, called by another scheme.
+    pub(super) fn reached_by(mut self, scheme: &str) -> Option<Self> {
+        let mut parts = self.uri.into_parts();
+        parts.scheme = Some(scheme.parse().ok()?);
+        self.uri = Uri::from_parts(parts).ok()?;
+        Some(self)
+    }
 }
 
-impl Provider {
-    /// Without instances only where a mistake is noted.
-    pub(super) fn read(table: &Table<'_>, scheme: &str) -> Self {
-        let text: Option<String> = table.required("endpoints");
-        Self::Static(text.map(|text| fixed(table, &text, scheme)).unwrap_or_default())
+/// Knows the instances of a backend, and hears of it when they change.
+pub(super) trait Provider: Debug + Send + Sync {
+    /// The whole set as it is now.
+    fn resolve(&self) -> BoxFuture<'_, Result<Found, String>>;
+
+    /// Tells each whole set from now on, beginning with the one that there is. Ends with why it can't go on, within a bounded time also
+    /// where nobody answers; it is begun again after a pause.
+    fn watch<'a>(&'a self, sink: &'a Sink) -> BoxFuture<'a, String>;
+}
+
+/// Takes sets from a provider and never makes it wait: of sets that come faster than they are taken, the newest counts.
+#[derive(Debug)]
+pub(super) struct Sink(watch::Sender<Option<Arc<Found>>>);
+
+impl Sink {
+    pub(super) fn new() -> (Self, watch::Receiver<Option<Arc<Found>>>) {
+        let (sender, receiver) = watch::channel(None);
+        (Self(sender), receiver)
+    }
+
+    pub(super) fn take(&self, found: Found) {
+        self.0.send_replace(Some(Arc::new(found)));
+    }
+}
+
+/// How the instances of a backend are reached, which decides who is one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reached {
+    pub tls: bool,
+    pub rest: bool,
+}
+
+impl Reached {
+    fn scheme(self) -> &'static str {
+        if self.tls { "https" } else { "http" }
+    }
+}
+
+/// `endpoints`, and `discovery` beside it.
+#[derive(Debug, Clone)]
+pub struct Source {
+    kind: Kind,
+    reached: Reached,
+    /// As it is written; there are no secrets in it.
+    pub url: String,
+    /// Whether an empty set is taken although instances of the one before answer.
+    pub allow_empty: bool,
+    /// How long a start, or a reload, waits for the first set.
+    pub wait: Duration,
+    pub place: Place,
+}
+
+#[derive(Debug, Clone)]
+enum Kind {
+    Static(Vec<InstanceSpec>),
+    Dns(dns::Config),
+    Etcd(Box<etcd::Config>),
+}
+
+impl Source {
+    /// Without instances only where a mistake is noted, or where they are still to be found.
+    pub(super) fn read(table: &Table<'_>, reached: Reached) -> Self {
+        let url: String = table.required("endpoints").unwrap_or_default();
+        let scheme = url.split("://").next().unwrap_or_default();
+        let more = table.table("discovery");
+        let kind = match scheme {
+            _ if url.is_empty() => Kind::Static(Vec::new()),
+            "static" => Kind::Static(fixed::read(table, &url, reached.scheme())),
+            "dns" | "dns+srv" => dns::Config::read(table, &url, reached.scheme()).map_or_else(Kind::none, Kind::Dns),
+            "etcd" => {
+                let config = etcd::Config::read(table, &more, &url, reached);
+                config.map_or_else(Kind::none, |config| Kind::Etcd(Box::new(config)))
+            }
+            _ => {
+                let known =
+                    "\"static://HOST:PORT,HOST:PORT\", dns://NAME:PORT, dns+srv://NAME or etcd://HOST:PORT/SERVICE";
+                table.mistake("endpoints", format!("expected {known}, found the scheme {scheme:?}"));
+                Kind::none()
+            }
+        };
+        let place = table.place("endpoints");
+        if more.exists() && matches!(&kind, Kind::Static(specs) if !specs.is_empty()) {
+            table.mistake(
+                "discovery",
+                "static endpoints are not looked for: give `endpoints` another scheme, or leave this out",
+            );
+        }
+        Self {
+            kind,
+            reached,
+            url,
+            allow_empty: more.or("allow-empty", false),
+            wait: more.within("wait", Duration::from_secs(5), Duration::ZERO, Duration::from_mins(5)),
+            place,
+        }
+    }
+
+    /// `http` or `https`: that of all its instances.
+    pub(super) fn instances_scheme(&self) -> &'static str {
+        self.reached.scheme()
+    }
+
+    /// Makes paths relative to `folder`, and notes those that can't be read.
+    pub fn resolve(&mut self, folder: &Path, root: &Table<'_>) {
+        if let Kind::Etcd(config) = &mut self.kind {
+            config.access.tls.iter_mut().for_each(|tls| tls.resolve(folder, root));
+        }
     }
 
     /// The set that is known before anything is asked.
     pub fn known(&self) -> &[InstanceSpec] {
-        match self {
-            Self::Static(specs) => specs,
+        match &self.kind {
+            Kind::Static(specs) => specs,
+            Kind::Dns(_) | Kind::Etcd(_) => &[],
+        }
+    }
+
+    /// The name that certificates are for, where that is the same for all instances and none of them is called by it.
+    pub(super) fn name(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Dns(dns) => dns.certified(),
+            Kind::Static(_) | Kind::Etcd(_) => None,
+        }
+    }
+
+    /// `static`, `dns`: what stands before `://`.
+    pub(super) fn scheme(&self) -> &'static str {
+        match &self.kind {
+            Kind::Static(_) => "static",
+            Kind::Dns(dns) => dns.scheme(),
+            Kind::Etcd(_) => "etcd",
+        }
+    }
+
+    /// Who finds them; `None`: they are known. Connects to nothing yet.
+    pub(super) fn provider(&self) -> Option<Arc<dyn Provider>> {
+        match &self.kind {
+            Kind::Static(_) => None,
+            Kind::Dns(config) => Some(Arc::new(dns::Dns::new(config.clone()))),
+            Kind::Etcd(config) => Some(Arc::new(etcd::FromEtcd::new(config.as_ref().clone()))),
         }
     }
 }
 
-/// `static://HOST:PORT,HOST:PORT?weight=3&version=2`.
-fn fixed(table: &Table<'_>, text: &str, scheme: &str) -> Vec<InstanceSpec> {
-    let Some(list) = text.strip_prefix("static://") else {
-        table.mistake("endpoints", "expected \"static://HOST:PORT,HOST:PORT\"");
-        return Vec::new();
-    };
-    let mut endpoints: Vec<InstanceSpec> = Vec::new();
-    for item in list.split(',').map(str::trim) {
-        let (authority, query) = item.split_once('?').unwrap_or((item, ""));
-        let uri = format!("{scheme}://{authority}").parse::<Uri>().ok();
-        let Some(uri) = uri.filter(|uri| uri.port_u16().is_some() && uri.path() == "/") else {
-            table.mistake("endpoints", format!("expected HOST:PORT, found {authority:?}"));
-            continue;
-        };
-        if endpoints.iter().any(|other| other.uri == uri) {
-            table.mistake("endpoints", format!("{authority} stands there twice"));
-        }
-        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-        let mut metadata: BTreeMap<_, _> = pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
-        let weight =
-            metadata.remove("weight").map_or(Some(1.0), |text| text.parse().ok().filter(|w| *w > 0.0 && *w < 1e6));
-        if weight.is_none() {
-            table.mistake("endpoints", format!("{authority}: expected a weight above 0"));
-        }
-        endpoints.push(InstanceSpec { uri, weight: weight.unwrap_or(1.0), metadata });
+impl Kind {
+    fn none() -> Self {
+        Self::Static(Vec::new())
     }
-    endpoints
+}
+
+/// A backend's instances are looked for: by whom, and how that goes.
+#[derive(Debug)]
+pub(super) struct Discovery {
+    pub(super) provider: Arc<dyn Provider>,
+    pub(super) status: Arc<Status>,
+    wait: Duration,
+    task: OnceLock<AbortHandle>,
+}
+
+impl Discovery {
+    pub(super) fn new(source: &Source, provider: Arc<dyn Provider>) -> Self {
+        let status = Arc::new(Status::new(source.scheme(), &source.url));
+        Self { provider, status, wait: source.wait, task: OnceLock::new() }
+    }
+
+    /// The task that watches, once; it ends with this.
+    pub(super) fn begin(&self, spawn: impl FnOnce() -> AbortHandle) {
+        self.task.get_or_init(spawn);
+    }
+
+    /// Until the first set has been told, or the time for it is over.
+    pub(super) async fn first_set(&self) -> bool {
+        tokio::time::timeout(self.wait, self.status.told()).await.is_ok()
+    }
+}
+
+impl Drop for Discovery {
+    fn drop(&mut self) {
+        if let Some(task) = self.task.get() {
+            task.abort();
+        }
+    }
 }

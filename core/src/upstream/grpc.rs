@@ -8,10 +8,10 @@ use super::{
     Config, Outgoing,
     answer::{Progress, Sound},
     codec::RawCodec,
-    config::TlsFiles,
     failed::{Failed, Pushback},
     method::StreamBounds,
     status::{NoConnection, failure_of},
+    tls::TlsFiles,
 };
 use crate::{
     model::{Code, Failure},
@@ -32,7 +32,7 @@ use tonic::{
     client::{Grpc, GrpcService},
     codec::CompressionEncoding,
     metadata::{MetadataMap, MetadataValue},
-    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
+    transport::{Channel, ClientTlsConfig, Endpoint},
 };
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -55,7 +55,7 @@ impl Dialer {
         Ok(Self {
             connect_timeout: config.connect_timeout,
             keep_alive: config.keep_alive,
-            tls: config.tls.as_ref().map(tls_config).transpose()?,
+            tls: config.tls.as_ref().map(TlsFiles::client_config).transpose()?,
             codings: config.compression.clone(),
         })
     }
@@ -75,18 +75,6 @@ impl Dialer {
         }
         Ok(endpoint.connect_lazy())
     }
-}
-
-fn tls_config(files: &TlsFiles) -> Result<ClientTlsConfig, BoxError> {
-    let read = |path: &std::path::Path| std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()));
-    let mut config = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(&files.ca)?));
-    if let Some(name) = &files.server_name {
-        config = config.domain_name(name);
-    }
-    if let Some((certificate, key)) = &files.identity {
-        config = config.identity(Identity::from_pem(read(certificate)?, read(key)?));
-    }
-    Ok(config)
 }
 
 /// What tonic's client runs on.

@@ -26,6 +26,7 @@ use std::sync::{
 pub(super) struct UpstreamInstance {
     /// `127.0.0.1:50051`.
     pub(super) address: Arc<str>,
+    pub(super) uri: Uri,
     /// Scheme and authority, in lower case: by these it is known again.
     pub(super) key: String,
     pub(super) connection: Connection,
@@ -68,6 +69,7 @@ impl UpstreamInstance {
     pub(super) fn new(uri: &Uri, connection: Connection, health: Health) -> Self {
         Self {
             address: uri.authority().map(|authority| authority.as_str()).unwrap_or_default().into(),
+            uri: uri.clone(),
             key: key(uri),
             connection,
             load: Load::default(),

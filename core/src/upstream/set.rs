@@ -110,6 +110,8 @@ pub(super) struct Instances {
     connector: Connector,
     canary: Option<Canary>,
     rules: Outlier,
+    /// Whether an empty set is taken although instances of the one before answer.
+    allow_empty: bool,
 }
 
 impl Instances {
@@ -121,7 +123,18 @@ impl Instances {
             connector,
             canary: config.canary.clone(),
             rules: config.outlier,
+            allow_empty: config.endpoints.allow_empty,
         }
+    }
+
+    /// What was told of those in the newest set.
+    pub(super) fn specs(&self) -> Vec<InstanceSpec> {
+        let spec = |member: &Member| InstanceSpec {
+            uri: member.instance.uri.clone(),
+            weight: member.base_weight,
+            metadata: member.metadata.clone(),
+        };
+        self.load().members().iter().map(spec).collect()
     }
 
     /// The newest set. Not to be held across an await.
@@ -137,7 +150,7 @@ impl Instances {
     ) -> Result<SetChange, SetRefused> {
         let mut leaving = lock(&self.leaving);
         let before = self.current.load_full();
-        if specs.is_empty() && before.answers() {
+        if specs.is_empty() && !self.allow_empty && before.answers() {
             return Err(SetRefused::Empty);
         }
         let mut change = SetChange::default();

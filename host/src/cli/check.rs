@@ -1,5 +1,7 @@
 //! `weft check`.
 
+mod connect;
+
 use super::{Failure, Result, print, runtime};
 use crate::{
     artifact::{Artifact, Auth, EndpointPolicy, Isolation},
@@ -32,6 +34,9 @@ pub(super) struct Arguments {
     /// Take a secret that is not there for a mistake, as `weft serve` does: for a check on the machine that will serve
     #[arg(long)]
     secrets: bool,
+    /// Ask once where the endpoints of each backend are, and print what was found. Needs the secrets that this needs
+    #[arg(long)]
+    connect: bool,
 }
 
 /// What the check found.
@@ -43,6 +48,9 @@ struct Found {
     /// What is no mistake, and may not be meant.
     warnings: Vec<String>,
     artifacts: Vec<String>,
+    /// By backend: what was found of its endpoints.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    endpoints: BTreeMap<String, connect::Endpoints>,
     /// What the host may take of memory at most, in bytes, by what takes it.
     memory: BTreeMap<&'static str, u64>,
 }
@@ -63,12 +71,12 @@ impl Found {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result {
-    let (config, away) = match arguments.secrets {
+    let (config, away) = match arguments.secrets || arguments.connect {
         true => (Config::load(&arguments.config), Vec::new()),
         false => Config::check(&arguments.config),
     };
     let mut found = match config {
-        Ok(config) => check(&config)?,
+        Ok(config) => check(&config, arguments.connect)?,
         Err(mistakes) => Found { mistakes, ..Found::default() },
     };
     let without = |secret: Mistake| format!("{secret}; `weft serve` will not start without it (checked by --secrets)");
@@ -83,6 +91,9 @@ pub(super) fn run(arguments: &Arguments) -> Result {
     print(&format!("{}: no mistakes", arguments.config.display()));
     for artifact in &found.artifacts {
         print(&format!("  {artifact}"));
+    }
+    for (backend, endpoints) in &found.endpoints {
+        print(&format!("  backend {backend}: {endpoints}"));
     }
     let most: u64 = found.memory.values().sum();
     print(&format!(
@@ -99,11 +110,11 @@ pub(super) fn run(arguments: &Arguments) -> Result {
     Ok(())
 }
 
-fn check(config: &Config) -> Result<Found> {
+fn check(config: &Config, connect: bool) -> Result<Found> {
     // Channels to backends belong to a runtime, although nothing is connected here.
     let runtime = runtime()?;
     let _inside = runtime.enter();
-    let (engine, _) = Engine::new(config.fanout.clone(), config.forward.clone(), &Metrics::default(), None)
+    let (engine, backends) = Engine::new(config.fanout.clone(), config.forward.clone(), &Metrics::default(), None)
         .map_err(anyhow::Error::msg)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let memory = memory::rows(config, cores).into_iter().map(|row| (row.what, row.bytes)).collect();
@@ -155,6 +166,14 @@ fn check(config: &Config) -> Result<Found> {
         let Some((file, artifact)) = artifacts.get(at) else { continue };
         for refusal in refusals {
             found.complain(file, &format_args!("plugin `{}`: {refusal}", artifact.manifest.name));
+        }
+    }
+    if connect {
+        for (backend, endpoints) in runtime.block_on(connect::endpoints(&backends)) {
+            match endpoints {
+                Ok(endpoints) => _ = found.endpoints.insert(backend.name().to_owned(), endpoints),
+                Err(reason) => found.mistakes.push(backend.endpoints_place().mistake(reason)),
+            }
         }
     }
     found.mistakes.sort();

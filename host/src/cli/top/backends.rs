@@ -1,6 +1,6 @@
 //! The backends in `weft top`: a line for each endpoint.
 
-use crate::upstream::{BackendState, LastError};
+use crate::upstream::{BackendState, DiscoveryState, LastError};
 use std::{collections::HashMap, fmt::Write, time::Duration};
 
 /// Of the last error, in characters: a line stays a line.
@@ -45,14 +45,26 @@ pub(super) fn table(before: &[BackendState], now: &[BackendState], over: Duratio
             );
         }
     }
+    out.extend(now.iter().filter_map(|backend| Some(source(&backend.name, backend.discovery.as_ref()?))));
     out
+}
+
+/// Where endpoints come from, if they are looked for.
+fn source(backend: &str, state: &DiscoveryState) -> String {
+    let set = state.set_age.map_or_else(|| "no set yet".to_owned(), |age| format!("set told {age} s ago"));
+    let error = state.failing_since.and(state.last_error.as_ref());
+    let error = error.map_or_else(String::new, |error| format!(", can't be asked: {}", plain(&error.message)));
+    format!("{backend:<14} from {}: {set}{error}\n", plain(&state.source))
+}
+
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN).collect()
 }
 
 /// What a backend wrote is shown without what a terminal would take for a command.
 fn last(error: Option<&LastError>) -> String {
     let Some(LastError { code, message, .. }) = error else { return "-".to_owned() };
-    let plain = message.chars().map(|c| if c.is_control() { ' ' } else { c });
-    format!("{code}: {}", plain.take(SHOWN).collect::<String>())
+    format!("{code}: {}", plain(message))
 }
 
 #[cfg(test)]
@@ -62,7 +74,8 @@ mod tests {
 
     fn backends(calls: u64, failures: u64, refused: u64) -> Vec<BackendState> {
         let text = format!(
-            r#"{{"backends":[{{"name":"films","concurrency":20,"refused":{refused},"away":false,"endpoints":[{{
+            r#"{{"backends":[{{"name":"films","concurrency":20,"refused":{refused},"away":false,"discovery":{{"source":"etcd://e:1/films",
+                "set_at":1,"set_age":7,"failing_since":2,"failures":3,"last_error":{{"at":2,"message":"refused\u001b[2J"}},"skipped":{{}}}},"endpoints":[{{
                 "address":"10.0.0.1:50051","state":"failing","weight":1.0,"under_way":3,"calls":{calls},"failures":{failures},
                 "failing_since":1,"last_error":{{"at":1,"code":"UNAVAILABLE","message":"gone\u001b[2J"}}}}]}}],"shared_cache":null}}"#
         );
@@ -72,12 +85,16 @@ mod tests {
     #[test]
     fn rates_are_those_of_the_interval_and_the_last_error_is_shown() {
         let text = table(&backends(100, 10, 5), &backends(300, 60, 9), Duration::from_secs(2));
-        let row: Vec<_> = text.lines().last().unwrap().split_whitespace().collect();
+        assert!(
+            text.ends_with("films          from etcd://e:1/films: set told 7 s ago, can't be asked: refused [2J\n"),
+            "{text}"
+        );
+        let row: Vec<_> = text.lines().nth_back(1).unwrap().split_whitespace().collect();
         assert_eq!(row[..7], ["films", "10.0.0.1:50051", "failing", "3", "100", "25.0", "2"]);
-        assert!(text.ends_with("UNAVAILABLE: gone [2J\n"), "{text}");
+        assert!(text.contains("UNAVAILABLE: gone [2J\n"), "{text}");
         let another = table(&backends(300, 60, 9), &backends(40, 10, 9), Duration::from_secs(2));
         assert!(
-            another.lines().last().unwrap().contains(" 20   25.0 "),
+            another.lines().nth_back(1).unwrap().contains(" 20   25.0 "),
             "one that came to the same address: {another}"
         );
     }

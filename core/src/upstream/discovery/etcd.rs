@@ -1,0 +1,217 @@
+//! `etcd://HOST:PORT,HOST:PORT/SERVICE?layout=…`: all entries of a service at one revision, and then what happens to them.
+
+mod layout;
+
+pub use layout::{Entry, Layout, Naming};
+
+use super::{Found, Nonsense, Provider, Reached, Sink, address};
+use crate::{
+    settings::Table,
+    upstream::etcd::{Access, Change, Etcd, EtcdError, KeyValue, Listed, Member},
+};
+use futures_util::future::{BoxFuture, FutureExt};
+use std::collections::{BTreeMap, HashSet};
+
+/// Entries of one service that are looked at.
+const MOST: usize = 10_000;
+
+#[derive(Debug, Clone)]
+pub(super) struct Config {
+    pub(super) access: Access,
+    naming: Naming,
+}
+
+impl Config {
+    pub(super) fn read(table: &Table<'_>, more: &Table<'_>, url: &str, reached: Reached) -> Option<Self> {
+        let mistake = |text: String| table.mistake("endpoints", text);
+        let mut access = Access::read(more);
+        let rest = url.strip_prefix("etcd://")?;
+        if rest.contains('@') {
+            mistake(
+                "credentials don't stand in a URL: write discovery = { user = …, password = \"env:NAME\" }".to_owned(),
+            );
+            return None;
+        }
+        let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let (members, service) = place.split_once('/').unwrap_or((place, ""));
+        let scheme = if access.tls.is_some() { "https" } else { "http" };
+        for member in members.split(',').map(str::trim) {
+            match address::uri(scheme, member) {
+                Ok(uri) => access.members.push(uri),
+                Err(reason) => {
+                    mistake(format!("expected etcd://HOST:PORT,HOST:PORT/SERVICE, found {member:?}: {reason}"))
+                }
+            }
+        }
+        if service.is_empty() {
+            mistake(format!("expected a service, as in etcd://{members}/SERVICE?layout=kratos"));
+        }
+        let (mut layout, mut prefix) = (None, None);
+        for option in query.split('&').filter(|option| !option.is_empty()) {
+            match option.split_once('=') {
+                Some(("layout", name)) => layout = Layout::of(name),
+                Some(("prefix", text)) => prefix = Some(text.trim_end_matches('/').to_owned()),
+                _ => mistake(format!("expected the options layout and prefix, found {option:?}")),
+            }
+        }
+        if layout.is_none() {
+            mistake("expected ?layout=kratos, go-zero, go-micro or grpc".to_owned());
+        }
+        let layout = layout?;
+        let prefix = prefix.map_or_else(|| layout.prefix().to_owned(), |prefix| format!("{prefix}/"));
+        let naming = Naming { layout, service: service.trim_end_matches('/').to_owned(), prefix, reached };
+        Some(Self { access, naming })
+    }
+}
+
+impl Layout {
+    fn of(name: &str) -> Option<Self> {
+        [Self::Kratos, Self::GoZero, Self::GoMicro, Self::Grpc].into_iter().find(|layout| layout.as_str() == name)
+    }
+
+    /// What stands before a service's name, unless the configuration says otherwise.
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::Kratos => "/microservices/",
+            Self::GoMicro => "/micro/registry/",
+            Self::GoZero | Self::Grpc => "",
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct FromEtcd {
+    etcd: Etcd,
+    naming: Naming,
+    keys: String,
+}
+
+impl FromEtcd {
+    pub(super) fn new(config: Config) -> Self {
+        let Config { access, naming } = config;
+        Self { etcd: Etcd::new(access), keys: naming.keys(), naming }
+    }
+
+    /// All members are tried; the message has what each says.
+    async fn connected(&self) -> Result<Member, String> {
+        let mut reasons = Vec::new();
+        for _ in 0..self.etcd.members() {
+            match self.etcd.connect().await {
+                Ok(member) => return Ok(member),
+                Err(reason) => reasons.push(reason),
+            }
+        }
+        Err(reasons.join("; "))
+    }
+
+    async fn listed(&self, member: &Member) -> Result<(Service<'_>, i64), EtcdError> {
+        let Listed { revision, entries, more } = member.list(&self.keys, MOST).await?;
+        let mut service = Service { of: self, entries: BTreeMap::new(), more };
+        entries.into_iter().for_each(|entry| service.put(entry));
+        Ok((service, revision))
+    }
+
+    /// Until the member can't go on.
+    async fn follow(&self, member: &Member, sink: &Sink) -> Result<(), EtcdError> {
+        // One turn for each time that its history was compacted before it could be read.
+        loop {
+            let (mut service, revision) = self.listed(member).await?;
+            sink.take(service.found());
+            let mut watch = match member.watch(&self.keys, revision + 1).await {
+                Err(EtcdError::Compacted) => continue,
+                watch => watch?,
+            };
+            loop {
+                let mut changes = match watch.next().await {
+                    Err(EtcdError::Compacted) => break,
+                    changes => changes?,
+                };
+                // Whatever has come by now belongs to the same set.
+                while let Some(Ok(next)) = watch.next().now_or_never() {
+                    changes.extend(next);
+                }
+                if changes.is_empty() {
+                    continue;
+                }
+                let is_more_needed = service.more && changes.iter().any(|change| matches!(change, Change::Gone(_)));
+                changes.into_iter().for_each(|change| service.apply(change));
+                sink.take(service.found());
+                if is_more_needed {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+impl Provider for FromEtcd {
+    fn resolve(&self) -> BoxFuture<'_, Result<Found, String>> {
+        async {
+            let member = self.connected().await?;
+            let (service, _) = self.listed(&member).await.map_err(|error| error.to_string())?;
+            Ok(service.found())
+        }
+        .boxed()
+    }
+
+    fn watch<'a>(&'a self, sink: &'a Sink) -> BoxFuture<'a, String> {
+        async move {
+            let member = match self.connected().await {
+                Ok(member) => member,
+                Err(reason) => return reason,
+            };
+            self.follow(&member, sink).await.map_or_else(|error| error.to_string(), |()| String::new())
+        }
+        .boxed()
+    }
+}
+
+/// What is known of a service.
+struct Service<'a> {
+    of: &'a FromEtcd,
+    /// By key.
+    entries: BTreeMap<Vec<u8>, Entry>,
+    /// There are some that were not looked at.
+    more: bool,
+}
+
+impl Service<'_> {
+    fn put(&mut self, KeyValue { key, value }: KeyValue) {
+        if self.entries.len() >= MOST && !self.entries.contains_key(&key) {
+            self.more = true;
+            return;
+        }
+        let rest = key.strip_prefix(self.of.keys.as_bytes()).unwrap_or(&key);
+        let entry = self.of.naming.decode(rest, &value);
+        self.entries.insert(key, entry);
+    }
+
+    fn apply(&mut self, change: Change) {
+        match change {
+            Change::Put(entry) => self.put(entry),
+            Change::Gone(key) => _ = self.entries.remove(&key),
+        }
+    }
+
+    fn found(&self) -> Found {
+        let mut found = Found::default();
+        let mut known = HashSet::new();
+        for (key, Entry { specs, odd }) in &self.entries {
+            let key = String::from_utf8_lossy(key);
+            if let Some((reason, text)) = odd {
+                found.skip(*reason, &format_args!("{key}: {text}"));
+            }
+            for spec in specs {
+                if known.insert(&spec.uri) {
+                    found.add(spec.clone());
+                } else {
+                    found.skip(Nonsense::Doubled, &format_args!("{key}: {} stands there already", spec.uri));
+                }
+            }
+        }
+        if self.more {
+            found.skip(Nonsense::TooMany, &format_args!("{}: there are more than {MOST} entries", self.of.keys));
+        }
+        found
+    }
+}
