@@ -14,6 +14,7 @@ use crate::{
     edge::{self, Bounds, Door, Edge, Phase},
     net::{Peers, ServerTls},
     plugin::{Runtime, Sandbox},
+    register::Registration,
     settings::Change,
     telemetry::Metrics,
 };
@@ -59,6 +60,7 @@ pub struct Running {
     tls_task: Option<JoinHandle<()>>,
     reloader: Arc<Reloader>,
     orderly: Orderly,
+    registration: Option<Registration>,
 }
 
 /// A host that goes away with this is ended by somebody, not by what it loads.
@@ -111,6 +113,11 @@ pub async fn start(config: Config, sandbox: Arc<dyn Sandbox>) -> Result<Running,
     ready.store(true, Relaxed);
     let [http, admin] = addresses;
     tracing::info!(%http, %admin, releases = setup.load().releases.current().releases().len(), "ready");
+    let registration = config.register.as_ref().map(|register| {
+        let (ready, reloader) = (ready.clone(), reloader.clone());
+        let is_ready = move || ready.load(Relaxed) && reloader.can_serve();
+        Registration::begin(register, http.port(), config.http.tls.is_some(), &metrics, is_ready)
+    });
     let drain_delay = config.http.drain_delay;
     Ok(Running {
         http,
@@ -125,6 +132,7 @@ pub async fn start(config: Config, sandbox: Arc<dyn Sandbox>) -> Result<Running,
         tls_task,
         reloader,
         orderly,
+        registration,
     })
 }
 
@@ -138,9 +146,13 @@ impl Running {
         self.reloader.reload().await
     }
 
-    /// Not ready any more → goes on accepting for `drain-delay`, each answer of HTTP/1 the last of its connection → finishes what is
+    /// No longer registered → not ready any more → goes on accepting for `drain-delay`, each answer of HTTP/1 the last of its connection → finishes what is
     /// under way within `drain` → gone.
     pub async fn stop(self) {
+        // First of all nobody finds it any more.
+        if let Some(registration) = self.registration {
+            registration.leave().await;
+        }
         self.ready.store(false, Relaxed);
         drop(self.orderly);
         // A receiver that is gone has stopped already; a task that failed has nothing left to finish.

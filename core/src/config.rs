@@ -4,7 +4,7 @@
 pub mod memory;
 
 use crate::{
-    admin, edge, events, fanout, identity, plugin, release,
+    admin, edge, events, fanout, identity, plugin, register, release,
     routing::Clients,
     settings::{Document, Mistake, Mistakes, Table},
     telemetry,
@@ -31,6 +31,8 @@ pub struct Config {
     pub fanout: fanout::Config,
     pub events: events::Config,
     pub telemetry: telemetry::Config,
+    /// Where others find this host.
+    pub register: Option<register::Config>,
 }
 
 impl Config {
@@ -84,10 +86,12 @@ impl Config {
     fn read(root: &Table<'_>, folder: &Path) -> Self {
         let (identity, admin) = (root.table("identity"), root.table("admin"));
         let limits = plugin::Config::read(&root.table("limits"));
+        let http = edge::Config::read(&root.table("http"), folder, limits.response);
         let mut config = Self {
+            register: register::Config::read(&root.table("register"), http.listen),
             file: PathBuf::new(),
             text: String::new(),
-            http: edge::Config::read(&root.table("http"), folder, limits.response),
+            http,
             admin: admin::Config::read(&admin),
             identity: identity::Config::read(&identity),
             forward: fanout::Forward::read(&identity.table("forward")),
@@ -108,6 +112,7 @@ impl Config {
             settings.resolve(folder, &identity);
             settings.check(&config.forward, &config.fanout.backends, &identity);
         }
+        config.register.iter_mut().for_each(|register| register.resolve(folder, root));
         for backend in &mut config.fanout.backends {
             if let Some(fanout::Given { source: fanout::DescriptorSource::File(path), place }) =
                 &mut backend.descriptors

@@ -17,6 +17,7 @@
 //! | [`release`] | which plugin serves an endpoint; loading and swapping |
 //! | [`plugin`] | running a plugin: turns, deadlines, crash loops; the seam to what runs guests |
 //! | [`events`] | what services say has changed: messages of a broker, and what they invalidate |
+//! | [`register`] | this host as an instance in somebody's registry |
 //! | [`fanout`] | calls: scope, cache, coalescing, batching |
 //! | [`upstream`] | backends: endpoints, balancing, gRPC |
 //! | [`observe`] | what happens to a request as typed events, and who listens |
@@ -37,6 +38,7 @@ pub mod net;
 pub mod observe;
 pub mod plugin;
 pub mod protojson;
+pub mod register;
 pub mod release;
 pub mod responses;
 pub mod routing;

@@ -40,7 +40,8 @@ pub use attempt::Answer;
 pub use backend::{Backend, BackendState, EndpointState};
 pub use config::{Balance, Canary, Config, Credential, Hedge, Protocol, Retry};
 pub use discovery::{
-    DiscoveryError, DiscoveryState, Entry, Found, InstanceSpec, Layout, Naming, Nonsense, Reached, Skipped, Source,
+    DiscoveryError, DiscoveryState, Entry, EtcdSource, Found, InstanceSpec, Layout, Naming, Nonsense, Reached, Skipped,
+    Source,
 };
 pub use etcd::{Access, Etcd, EtcdError, KeepAlive, Member};
 pub use grpc::read_grpc;

@@ -21,6 +21,7 @@ mod json;
 mod manifest;
 mod query;
 mod record;
+mod registry;
 mod release;
 mod served;
 mod template;
@@ -35,6 +36,7 @@ pub use json::json;
 pub use manifest::manifest;
 pub use query::query;
 pub use record::record;
+pub use registry::registry;
 pub use release::release;
 pub use served::{edge, gateway};
 pub use template::template;
@@ -45,7 +47,7 @@ pub use wire::{answers, batch, fields};
 pub type Target = (&'static str, fn(&[u8]) -> bool);
 
 /// All of them.
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: [Target; 17] = [
     ("batch", batch),
     ("answers", answers),
     ("fields", fields),
@@ -59,6 +61,7 @@ pub const TARGETS: [Target; 16] = [
     ("forwarded", forwarded),
     ("backend", backend),
     ("record", record),
+    ("registry", registry),
     ("release", release),
     ("gateway", gateway),
     ("edge", edge),

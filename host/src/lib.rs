@@ -15,6 +15,7 @@
 //! | [`plugin`] * | running a plugin: turns, deadlines, crash loops; the seam to what runs guests |
 //! | [`sandbox`] | guests as components: instances, memory, CPU time, what they may ask for |
 //! | [`events`] * | what services say has changed: messages of a broker, and what they invalidate |
+//! | [`register`] * | this host as an instance in somebody's registry |
 //! | [`fanout`] * | calls: scope, cache, coalescing, batching |
 //! | [`upstream`] * | backends: endpoints, balancing, gRPC |
 //! | [`observe`] * | what happens to a request as typed events, and who listens |
@@ -26,7 +27,7 @@
 //!
 //! # The layer rule
 //!
-//! `main → cli → start → app → config → {edge, admin} → gateway → {release, sandbox} → plugin → {identity, responses, routing, events} → fanout →
+//! `main → cli → start → app → config → {edge, admin} → gateway → {release, sandbox} → plugin → {identity, register, responses, routing, events} → fanout →
 //! upstream`, and no arrow points back; modules in one pair of braces don't import each other. From `app` on, but for `sandbox`, it is
 //! `weft-core`, which can't even name what lies above. Each framework is named in one module: hyper and axum in `edge` and `admin`,
 //! wasmtime in `sandbox`, tonic and hickory in `upstream`, moka in `store`, jsonwebtoken in `identity`,
@@ -47,6 +48,6 @@ pub mod start;
 
 pub use weft_core::{
     admin, app, artifact, config, edge, events, fanout, gateway, identity, model, net, observe, plugin, protojson,
-    release, responses, routing, settings, store, sync, telemetry, upstream,
+    register, release, responses, routing, settings, store, sync, telemetry, upstream,
 };
 pub use weft_sandbox as sandbox;

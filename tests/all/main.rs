@@ -44,6 +44,7 @@ mod openness;
 mod pages;
 mod recovery;
 mod refusals;
+mod registering;
 mod reloading;
 mod repeats;
 mod repeats_elsewhere;

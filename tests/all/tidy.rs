@@ -23,7 +23,7 @@ const LAYERS: [&[&str]; 17] = [
     &["gateway"],
     &["release", "sandbox"],
     &["plugin"],
-    &["identity", "responses", "routing", "events"],
+    &["identity", "register", "responses", "routing", "events"],
     &["fanout"],
     &["upstream"],
     // For all; of these, `artifact` and `observe` know words of the model, `artifact` how they are written as JSON, and all read their settings.

@@ -25,8 +25,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-/// Keys that belong to what is made once: listeners, the sandbox, the logs.
-const FIXED: [&str; 4] = ["admin.", "limits.", "telemetry.", "plugins.compiled"];
+/// Keys that belong to what is made once: listeners, the sandbox, the logs, where the host is registered.
+const FIXED: [&str; 5] = ["admin.", "limits.", "telemetry.", "plugins.compiled", "register."];
 /// Keys of `[http]` that are not.
 const FREE: [&str; 4] = ["http.timeout", "http.max-body", "http.explain-scope", "http.trusted-peers"];
 
@@ -173,6 +173,11 @@ impl Reloader {
 
     fn tasks(&self) -> MutexGuard<'_, Option<Tasks>> {
         lock(&self.tasks)
+    }
+
+    /// Whether all that should be served is: others serve what this host can't.
+    pub(super) fn can_serve(&self) -> bool {
+        self.setup.load().loader.trouble().is_none()
     }
 
     /// No plugin comes or goes any more; what is invalidated is told still.

@@ -69,6 +69,9 @@ pub struct Metrics {
     pub endpoints: Endpoints,
     /// Where the endpoints of backends come from.
     pub sources: Sources,
+    /// 1 while this host is in the registry that it is told of.
+    pub registered: Gauge,
+    pub registration_failures: Counter,
     pub jwks_fetches: Family<JwksLabels, Counter>,
     /// Seconds since 1970.
     pub jwks_fetched_at: Family<SourceLabels, Gauge>,
@@ -116,6 +119,8 @@ impl Default for Metrics {
             releases_refused: Counter::default(),
             endpoints: Endpoints::default(),
             sources: Sources::default(),
+            registered: Gauge::default(),
+            registration_failures: Counter::default(),
             jwks_fetches: Family::default(),
             jwks_fetched_at: Family::default(),
             token_exchanges: Family::default(),
@@ -221,6 +226,12 @@ impl Metrics {
             Figure::Skipped,
             "Entries of a backend's newest set that can't be used, by reason.",
         ));
+        r.register("registered", "1 while this host is in the registry that it is told of", self.registered.clone());
+        r.register(
+            "registration_failures",
+            "How often this host could not be registered, or was so no longer",
+            self.registration_failures.clone(),
+        );
         r.register("jwks_fetches", "Fetches of verification keys", self.jwks_fetches.clone());
         r.register_with_unit(
             "jwks_fetched_timestamp",

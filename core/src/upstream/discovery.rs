@@ -12,7 +12,7 @@ mod fixed;
 mod found;
 mod status;
 
-pub use etcd::{Entry, Layout, Naming};
+pub use etcd::{Entry, EtcdSource, Layout, Naming};
 pub use found::{Found, Nonsense, Skipped};
 pub use status::{DiscoveryError, DiscoveryState};
 
@@ -107,7 +107,7 @@ pub struct Source {
 enum Kind {
     Static(Vec<InstanceSpec>),
     Dns(dns::Config),
-    Etcd(Box<etcd::Config>),
+    Etcd(Box<EtcdSource>),
 }
 
 impl Source {
@@ -121,7 +121,7 @@ impl Source {
             "static" => Kind::Static(fixed::read(table, &url, reached.scheme())),
             "dns" | "dns+srv" => dns::Config::read(table, &url, reached.scheme()).map_or_else(Kind::none, Kind::Dns),
             "etcd" => {
-                let config = etcd::Config::read(table, &more, &url, reached);
+                let config = EtcdSource::read(table, "endpoints", &more, &url, reached);
                 config.map_or_else(Kind::none, |config| Kind::Etcd(Box::new(config)))
             }
             _ => {

@@ -118,7 +118,8 @@ fn check(config: &Config, connect: bool) -> Result<Found> {
         .map_err(anyhow::Error::msg)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let memory = memory::rows(config, cores).into_iter().map(|row| (row.what, row.bytes)).collect();
-    let mut found = Found { memory, ..Found::default() };
+    let warnings = config.register.iter().filter_map(|register| register.warning()).collect();
+    let mut found = Found { memory, warnings, ..Found::default() };
     let folder = &config.plugins.folder;
     match std::fs::read_dir(folder) {
         // The host makes it.

@@ -15,21 +15,21 @@ use std::collections::{BTreeMap, HashSet};
 /// Entries of one service that are looked at.
 const MOST: usize = 10_000;
 
+/// A service of a cluster, to be read or to be registered with.
 #[derive(Debug, Clone)]
-pub(super) struct Config {
-    pub(super) access: Access,
-    naming: Naming,
+pub struct EtcdSource {
+    pub access: Access,
+    pub naming: Naming,
 }
 
-impl Config {
-    pub(super) fn read(table: &Table<'_>, more: &Table<'_>, url: &str, reached: Reached) -> Option<Self> {
-        let mistake = |text: String| table.mistake("endpoints", text);
+impl EtcdSource {
+    /// The URL stands at `key`, and in `more` who asks.
+    pub fn read(table: &Table<'_>, key: &str, more: &Table<'_>, url: &str, reached: Reached) -> Option<Self> {
+        let mistake = |text: String| table.mistake(key, text);
         let mut access = Access::read(more);
         let rest = url.strip_prefix("etcd://")?;
         if rest.contains('@') {
-            mistake(
-                "credentials don't stand in a URL: write discovery = { user = …, password = \"env:NAME\" }".to_owned(),
-            );
+            mistake("credentials don't stand in a URL: there are `user` and `password = \"env:NAME\"`".to_owned());
             return None;
         }
         let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
@@ -87,8 +87,8 @@ pub(super) struct FromEtcd {
 }
 
 impl FromEtcd {
-    pub(super) fn new(config: Config) -> Self {
-        let Config { access, naming } = config;
+    pub(super) fn new(config: EtcdSource) -> Self {
+        let EtcdSource { access, naming } = config;
         Self { etcd: Etcd::new(access), keys: naming.keys(), naming }
     }
 

@@ -1,0 +1,174 @@
+//! The host as an instance in somebody's registry: there while it is ready, gone at once when it stops.
+//!
+//! A [`Registry`] keeps up one registration until it can't, and takes it away. All else is done once, here: it is begun again for as long
+//! as it takes, only while the host is ready, and the log says when that begins to fail and when it is over. Another registry is a file
+//! in this folder and an arm in [`Config`].
+
+mod config;
+mod etcd;
+
+pub use config::{Config, Target};
+
+use crate::{net::Backoff, sync::lock, telemetry::Metrics};
+use futures_util::future::BoxFuture;
+use std::{
+    collections::BTreeMap,
+    fmt::Debug,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tokio::{
+    sync::watch,
+    task::JoinHandle,
+    time::{Instant, timeout},
+};
+
+/// Before it is registered again; each further pause is twice as long, up to the longest. What has held for so long begins with the first
+/// one again.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// How often it is looked whether the host is ready.
+const PATROL: Duration = Duration::from_millis(500);
+/// How long a stop waits until it is taken away.
+const LEAVING: Duration = Duration::from_secs(3);
+
+/// What is said of this host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Instance {
+    /// `HOST:PORT`.
+    pub(crate) address: String,
+    pub(crate) tls: bool,
+    pub(crate) version: String,
+    pub(crate) metadata: BTreeMap<String, String>,
+}
+
+/// Knows how to be registered somewhere.
+trait Registry: Debug + Send + Sync {
+    /// Registers, calls `stands` when that is done and each time that it is seen to hold, and ends with why it does no longer.
+    fn hold<'a>(&'a self, stands: &'a (dyn Fn() + Send + Sync)) -> BoxFuture<'a, String>;
+
+    /// Takes it away.
+    fn leave(&self) -> BoxFuture<'_, Result<(), String>>;
+}
+
+/// A registration that is kept up.
+#[derive(Debug)]
+pub struct Registration {
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Registration {
+    /// From now on, while `is_ready`. `listens`: where the host listens and whether with TLS.
+    pub fn begin(
+        config: &Config,
+        port: u16,
+        tls: bool,
+        metrics: &Metrics,
+        is_ready: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Self {
+        let registry = config.registry(port, tls);
+        let keeper = Keeper { registry, url: config.url.clone(), metrics: metrics.clone(), trouble: Mutex::default() };
+        let (stop, stopped) = watch::channel(false);
+        Self { stop, task: tokio::spawn(keeper.keep(is_ready, stopped)) }
+    }
+
+    /// It is gone when this returns, or can't be taken away.
+    pub async fn leave(mut self) {
+        self.stop.send_replace(true);
+        let _ = timeout(LEAVING, &mut self.task).await;
+    }
+}
+
+#[derive(Debug)]
+struct Keeper {
+    registry: Arc<dyn Registry>,
+    url: String,
+    metrics: Metrics,
+    /// Since when it can't be registered.
+    trouble: Mutex<Option<Instant>>,
+}
+
+impl Keeper {
+    async fn keep(self, is_ready: impl Fn() -> bool, mut stopped: watch::Receiver<bool>) {
+        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        loop {
+            tokio::select! {
+                () = until(&is_ready) => {}
+                () = told(&mut stopped) => return,
+            }
+            let begun = Instant::now();
+            let stands = || self.stands();
+            let lost = tokio::select! {
+                reason = self.registry.hold(&stands) => Some(reason),
+                () = until(|| !is_ready()) => None,
+                () = told(&mut stopped) => return self.leave().await,
+            };
+            let Some(reason) = lost else {
+                self.leave().await;
+                continue;
+            };
+            self.fails(&reason);
+            if begun.elapsed() >= LONGEST_PAUSE {
+                backoff.reset();
+            }
+            tokio::select! {
+                () = tokio::time::sleep(backoff.pause()) => {}
+                () = told(&mut stopped) => return self.leave().await,
+            }
+        }
+    }
+
+    fn stands(&self) {
+        let url = &self.url;
+        if self.metrics.registered.set(1) == 0 {
+            match lock(&self.trouble).take() {
+                Some(since) => tracing::info!("registered again at {url}, after {:.1?}", since.elapsed()),
+                None => tracing::info!("registered at {url}"),
+            }
+        }
+    }
+
+    fn fails(&self, reason: &str) {
+        self.metrics.registered.set(0);
+        self.metrics.registration_failures.inc();
+        let mut trouble = lock(&self.trouble);
+        if trouble.is_none() {
+            let url = &self.url;
+            tracing::warn!("this host can't be registered at {url}: {reason}; it is tried until it can");
+        }
+        trouble.get_or_insert_with(Instant::now);
+    }
+
+    async fn leave(&self) {
+        let url = &self.url;
+        self.metrics.registered.set(0);
+        let left = timeout(LEAVING, self.registry.leave()).await;
+        match left.unwrap_or_else(|_| Err(format!("no answer within {LEAVING:?}"))) {
+            Ok(()) => tracing::info!("no longer registered at {url}"),
+            Err(reason) => {
+                tracing::warn!("the registration at {url} could not be taken away, and ends with its lease: {reason}")
+            }
+        }
+    }
+}
+
+async fn told(stopped: &mut watch::Receiver<bool>) {
+    // Who is gone has no word left to say.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+async fn until(so: impl Fn() -> bool) {
+    while !so() {
+        tokio::time::sleep(PATROL).await;
+    }
+}
+
+#[cfg(test)]
+mod tests;
