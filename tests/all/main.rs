@@ -28,6 +28,7 @@ mod fan;
 mod faults;
 mod first_build;
 mod forgeries;
+mod gateways;
 mod handover;
 mod heads;
 mod holding;

@@ -89,7 +89,7 @@ impl Through {
         let response = self.answer(whole(Bytes::new())).await.unwrap();
         let (head, body) = response.into_parts();
         let body = soon("the answer's body", body.collect()).await.unwrap().to_bytes();
-        Reply { status: head.status.as_u16(), headers: head.headers, body }
+        Reply { status: head.status.as_u16(), version: head.version, headers: head.headers, body }
     }
 
     /// The answer's head, and a body that nobody reads until somebody does.

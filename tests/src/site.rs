@@ -1,4 +1,4 @@
-//! An HTTP/1.1 server that answers as it is told: an issuer with its keys, an endpoint for tokens, a REST backend. It keeps the requests.
+//! An HTTP server that answers as it is told: an issuer with its keys, an endpoint for tokens, a REST backend. It keeps the requests.
 
 use crate::wait::soon;
 use bytes::Bytes;
@@ -7,10 +7,10 @@ use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, StreamBody, combinators::UnsyncBoxBody};
 use hyper::{
     body::{Frame, Incoming},
-    server::conn::http1,
+    server::conn::{http1, http2},
     service::service_fn,
 };
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
 use std::{
     collections::HashMap,
@@ -22,7 +22,7 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     sync::watch,
     task::{JoinHandle, JoinSet},
 };
@@ -205,6 +205,11 @@ async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, inner: Arc<Inner
         let (tls, inner) = (tls.clone(), inner.clone());
         connections.spawn(async move {
             match tls {
+                None if speaks_http2(&stream).await => {
+                    let service = service_fn(move |request| answer(request, inner.clone()));
+                    let builder = http2::Builder::new(TokioExecutor::new());
+                    let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+                }
                 None => connection(stream, inner).await,
                 // A client that does not like the certificate goes away.
                 Some(tls) => {
@@ -215,6 +220,12 @@ async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, inner: Arc<Inner
             }
         });
     }
+}
+
+/// Without TLS, a client that knows it begins with HTTP/2's own preface.
+async fn speaks_http2(stream: &TcpStream) -> bool {
+    let mut first = [0; 3];
+    matches!(stream.peek(&mut first).await, Ok(3)) && first == *b"PRI"
 }
 
 async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin, inner: Arc<Inner>) {

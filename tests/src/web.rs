@@ -5,7 +5,7 @@ use reqwest::{Certificate, Method};
 use serde_json::Value;
 use std::{
     fmt,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
 };
 
@@ -25,6 +25,8 @@ pub struct Request(reqwest::RequestBuilder);
 #[derive(Clone)]
 pub struct Reply {
     pub status: u16,
+    /// Of HTTP.
+    pub version: http::Version,
     pub headers: http::HeaderMap,
     pub body: Bytes,
 }
@@ -48,6 +50,16 @@ impl Web {
             let pem = [read(certificate), read(key)].concat();
             builder = builder.identity(reqwest::Identity::from_pem(&pem).unwrap());
         }
+        Self {
+            base: format!("https://localhost:{}", address.port()),
+            ..Self::with(address, builder.resolve("localhost", address))
+        }
+    }
+
+    /// As [`Web::tls`] without a certificate to show, from this address of this machine.
+    pub fn tls_from(ip: [u8; 4], address: SocketAddr, ca: &Path) -> Self {
+        let ca = Certificate::from_pem(&std::fs::read(ca).unwrap()).unwrap();
+        let builder = reqwest::Client::builder().tls_certs_only([ca]).local_address(IpAddr::from(ip));
         Self {
             base: format!("https://localhost:{}", address.port()),
             ..Self::with(address, builder.resolve("localhost", address))
@@ -98,8 +110,8 @@ impl Request {
 
     pub async fn try_send(self) -> Result<Reply, reqwest::Error> {
         let response = self.0.send().await?;
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Ok(Reply { status, headers, body: response.bytes().await? })
+        let (status, version, headers) = (response.status().as_u16(), response.version(), response.headers().clone());
+        Ok(Reply { status, version, headers, body: response.bytes().await? })
     }
 }
 
