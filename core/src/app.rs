@@ -79,7 +79,7 @@ pub async fn start(config: Config, sandbox: Arc<dyn Sandbox>) -> Result<Running,
     let admin = listen(config.admin.listen, "admin.listen").await?;
     let addresses = [(&http, config.http.listen), (&admin, config.admin.listen)]
         .map(|(listener, asked)| listener.local_addr().unwrap_or(asked));
-    let metrics = Metrics::default();
+    let metrics = Metrics::new(config.telemetry.exemplars);
     let runtime = Runtime::new(sandbox, config.limits.clone(), config.plugins.compiling.clone());
     let runtime = runtime.map_err(StartError::Runtime)?;
     // Also where the start itself is given up.
@@ -89,7 +89,7 @@ pub async fn start(config: Config, sandbox: Arc<dyn Sandbox>) -> Result<Running,
     let (admin_phase, of_admin) = watch::channel(Phase::Serving);
 
     let setup = Setup::prepare(&config, &runtime, &metrics, None)?;
-    let edge = Edge::new(setup.gateway.clone(), &config.http, config.telemetry.caller, &metrics);
+    let edge = Edge::new(setup.gateway.clone(), &config.http, config.telemetry.names, &metrics);
     let setup = Arc::new(ArcSwap::from_pointee(setup));
     let reloader = Arc::new(Reloader::new(&config, runtime, metrics.clone(), edge.clone(), setup.clone()));
 

@@ -33,7 +33,7 @@ use crate::{
     gateway::{self, Gateway, Trail},
     model::{Fault, ProblemType},
     net::Peers,
-    telemetry::{Gauge, LogCaller, Metrics},
+    telemetry::{Gauge, LogNames, Metrics},
 };
 use answer::Over;
 use arc_swap::ArcSwap;
@@ -54,8 +54,8 @@ pub struct Edge {
     unread: Arc<Held>,
     packers: Semaphore,
     metrics: Metrics,
-    /// How the access log names callers.
-    names: LogCaller,
+    /// How the access log names callers and paths.
+    names: LogNames,
 }
 
 /// The part that a reload replaces. A request keeps the one that it began with.
@@ -74,7 +74,7 @@ impl Inside {
 }
 
 impl Edge {
-    pub fn new(gateway: Arc<Gateway>, config: &Config, names: LogCaller, metrics: &Metrics) -> Arc<Self> {
+    pub fn new(gateway: Arc<Gateway>, config: &Config, names: LogNames, metrics: &Metrics) -> Arc<Self> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Arc::new(Self {
             inside: ArcSwap::from_pointee(Inside::new(gateway, config)),

@@ -7,12 +7,13 @@ mod logs;
 mod metrics;
 mod retired;
 mod sources;
+mod timed;
 
 pub use endpoints::{EndpointHealth, EndpointStates};
 pub use events::EventsMetrics;
 #[cfg(test)]
 pub(crate) use logs::kept;
-pub use logs::{Config, Listed, LogCaller, LogFormat, init_logs};
+pub use logs::{Config, Listed, LogCaller, LogFormat, LogNames, LogPath, init_logs};
 pub use prometheus_client::metrics::{counter::Counter, gauge::Gauge, histogram::Histogram};
 
 pub use labels::{
@@ -22,3 +23,4 @@ pub use labels::{
 pub use metrics::Metrics;
 pub use retired::{Past, Statuses};
 pub use sources::SourceStates;
+pub use timed::Timed;

@@ -3,9 +3,12 @@
 use crate::support::{probe, weft};
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use std::path::Path;
 use weft_tests::{
     process::{HostProcess, run},
     setup::Setup,
+    tokens::token,
+    wait::until,
 };
 
 const JSON: &str = "[telemetry]\nlog-format = \"json\"";
@@ -68,4 +71,69 @@ async fn what_keeps_a_host_from_starting_is_json_as_well() {
     let mistake = find(&lines, "unknown");
     assert!(mistake["line"].is_u64() && mistake["key"] == "bakend", "{mistake}");
     find(&lines, "nothing was started");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_elastic_reads_has_its_names_and_nothing_that_is_secret() {
+    let telemetry = "[telemetry]\nlog-format = \"ecs\"\nlog-path = \"route\"\nlog-level = \"debug\"";
+    let setup = Setup::new().identity("token = true").one_backend("127.0.0.1:1", "").more(telemetry);
+    let setup = setup.admin("token = \"env:WEFT_TEST_TOKEN\"").plugin("probe.wasm", &probe());
+    let secret = "s3cr3t-of-the-operator";
+    let host = HostProcess::start_with(weft(), &setup.write(), &[("WEFT_TEST_TOKEN", Path::new(secret))]).await;
+    let (good, other) = (token("ann"), token("ann").replace('.', ".x"));
+    let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    for (path, bearer) in [("/me?code=s3cr3t-of-ann", &good), ("/films/31415?x=s3cr3t-of-ann", &good), ("/me", &other)]
+    {
+        let request =
+            host.web().get(path).bearer(bearer).header("traceparent", parent).header("cookie", "s3cr3t-of-ann");
+        request.send().await;
+    }
+    host.web().post("/s3cr3t-of-ann/none").bearer(&good).body("s3cr3t-of-ann").send().await;
+    weft_tests::web::Web::new(host.admin).post("/v1/invalidate").bearer(secret).send().await;
+    host.until_line("/films/{id}").await;
+    host.terminate();
+    let (code, lines) = host.end().await;
+    assert_eq!(code, 0);
+    let text = lines.join("\n");
+    let signature = good.rsplit('.').next().unwrap();
+    for secret in ["s3cr3t", signature, &other, "31415"] {
+        assert!(!text.contains(secret), "{secret}: {text}");
+    }
+    let lines: Vec<Value> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for line in &lines {
+        for name in ["@timestamp", "log.level", "log.logger", "event.dataset", "service.name", "ecs.version"] {
+            assert!(line[name].is_string(), "no {name}: {line}");
+        }
+    }
+    let film = lines.iter().find(|line| line["url.path"] == "/films/{id}").unwrap();
+    let expected = json!({
+        "http.request.method": "GET", "event.dataset": "weft.access", "log.level": "info", "weft.plugin": "probe",
+        "trace.id": "0af7651916cd43dd8448eb211c80319c", "client.ip": "127.0.0.1", "weft.client": "test",
+    });
+    for (name, value) in expected.as_object().unwrap() {
+        assert_eq!(&film[name], value, "{name}: {film}");
+    }
+    assert!(film["event.duration"].is_u64() && film["http.response.status_code"].is_u64(), "{film}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_error_that_comes_again_and_again_is_counted() {
+    let telemetry = "[telemetry]\nlog-format = \"json\"\nlog-repeats = 2";
+    let folder = Setup::new().one_backend("127.0.0.1:1", "").more(telemetry).plugin("probe.wasm", &probe()).write();
+    let host = HostProcess::start(weft(), &folder).await;
+    for _ in 0..5 {
+        host.web().get("/trap").send().await.problem(502);
+    }
+    let crashes = |line: &&Value| line["path"] == "/trap";
+    let count = |lines: &[String]| lines.iter().filter(|line| line.contains("\"/trap\"")).count();
+    assert_eq!(count(&host.lines()), 2);
+    // The count is told with the first line after ten seconds.
+    let told = async || {
+        host.web().get("/version").send().await;
+        host.lines().into_iter().find(|line| line.contains("passed over"))
+    };
+    let told: Value = serde_json::from_str(&until("the count", told).await).unwrap();
+    assert_eq!((&told["count"], &told["level"]), (&3.into(), &"INFO".into()), "{told}");
+    let lines = read(&host.lines());
+    assert_eq!(lines.iter().filter(crashes).count(), 2);
 }

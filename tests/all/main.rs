@@ -63,3 +63,4 @@ mod tidy;
 mod together;
 mod transport;
 mod trust;
+mod watching;

@@ -10,8 +10,8 @@
 //!   [`neighbour`]: a good client beside them; [`gateway`]: a gateway with a crowd of callers
 //! - [`tokens`]: callers, good and bad; [`tls`]: certificates
 //! - [`upstream`]: a gRPC server that answers, stalls and fails as it is told; [`frames`]: one that breaks HTTP/2 as it is told
-//! - [`program`]: programs of others: [`redis`], [`nats`], [`etcd`], [`dnsmasq`], [`envoy`], [`nginx`], [`haproxy`];
-//!   [`demo`]: the four real services of the demo
+//! - [`program`]: programs of others: [`redis`], [`nats`], [`etcd`], [`dnsmasq`], [`envoy`], [`nginx`], [`haproxy`],
+//!   [`prometheus`]; [`demo`]: the four real services of the demo
 //! - [`tcp_proxy`]: a network that is slow, cuts and loses
 //! - [`site`]: an HTTP server that answers as it is told, for keys, tokens and REST
 //! - [`packing`]: packed bodies; [`metrics`]: what the host counted
@@ -45,6 +45,7 @@ pub mod nginx;
 pub mod packing;
 pub mod process;
 pub mod program;
+pub mod prometheus;
 pub mod raw;
 pub mod redis;
 pub mod setup;

@@ -6,7 +6,7 @@ use crate::{
     model::{Blame, Digest, Fault, HostProblem, LogOnly, Party, Scope, ShareKey},
     observe::Stats,
     release::Observed,
-    telemetry::LogCaller,
+    telemetry::{LogCaller, LogNames, LogPath},
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
@@ -176,7 +176,7 @@ pub(super) struct Over<'a> {
 }
 
 /// Counts the request, and writes its one line.
-pub(super) fn record(head: &Head, trail: &Trail, names: LogCaller, over: &Over<'_>) {
+pub(super) fn record(head: &Head, trail: &Trail, names: LogNames, over: &Over<'_>) {
     let Over { status, fault, took, .. } = *over;
     let stats = trail.stats();
     if let Some(found) = &trail.endpoint {
@@ -187,6 +187,7 @@ pub(super) fn record(head: &Head, trail: &Trail, names: LogCaller, over: &Over<'
             upstream: stats.map_or(0, Stats::upstream),
             depth: stats.map_or(0, Stats::depth),
             degraded: status.is_success() && stats.is_some_and(|stats| !stats.degraded().is_empty()),
+            trace: head.trace.sampled.then_some(head.trace.trace_id),
         });
     }
     let is_ours = fault.is_some_and(|fault| fault.blame() != Blame::Client);
@@ -196,18 +197,22 @@ pub(super) fn record(head: &Head, trail: &Trail, names: LogCaller, over: &Over<'
     }
 }
 
-fn write_line(head: &Head, trail: &Trail, names: LogCaller, over: &Over<'_>) {
+fn write_line(head: &Head, trail: &Trail, names: LogNames, over: &Over<'_>) {
     let found = trail.endpoint.as_ref();
     let (plugin, endpoint) = (found.map(|found| &*found.release.name), found.map(|found| &*found.name));
     let version = found.map(|found| display(&found.release.version));
-    let (client, caller) = (trail.client.as_deref(), caller(trail, names));
+    let (client, caller) = (trail.client.as_deref(), caller(trail, names.caller));
     let address = head.source.map(display);
     let upstream = trail.stats().map(Stats::upstream);
     let cache = over.cache.and_then(|cache| cache.to_str().ok());
     let degraded = degraded(trail).filter(|_| over.status.is_success());
     let request_id = head.request_id.to_str().unwrap_or_default();
     let trace_id = format_args!("{:032x}", head.trace.trace_id);
-    let (method, path, status) = (&head.method, head.path.as_str(), over.status.as_u16());
+    let path = match names.path {
+        LogPath::Whole => Some(head.path.as_str()),
+        LogPath::Route => found.and_then(|found| found.name.split_once(' ')).map(|(_, route)| route),
+    };
+    let (method, status) = (&head.method, over.status.as_u16());
     let took_ms = over.took.as_secs_f64() * 1e3;
     match over.fault.filter(|fault| fault.blame() != Blame::Client) {
         None => {

@@ -13,7 +13,9 @@ use crate::{
     plugin::Plugin,
     routing::Routes,
     sync::lock,
-    telemetry::{Counter, EndpointLabels, Gauge, Histogram, Metrics, Past, PluginLabels, RequestLabels, Statuses},
+    telemetry::{
+        Counter, EndpointLabels, Gauge, Histogram, Metrics, Past, PluginLabels, RequestLabels, Statuses, Timed,
+    },
 };
 use http::StatusCode;
 use std::{
@@ -68,7 +70,7 @@ pub struct Endpoint {
 
 #[derive(Debug)]
 struct Series {
-    seconds: Histogram,
+    seconds: Timed,
     amplification: Histogram,
     degraded: Counter,
 }
@@ -180,7 +182,7 @@ impl Endpoint {
     pub fn observe(&self, observed: &Observed) {
         self.release.observe(observed);
         let series = self.series.get_or_init(|| self.new_series());
-        series.seconds.observe(observed.took.as_secs_f64());
+        series.seconds.observe(observed.took.as_secs_f64(), observed.trace);
         series.amplification.observe(f64::from(observed.upstream));
         if observed.degraded {
             series.degraded.inc();

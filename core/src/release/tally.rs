@@ -17,6 +17,8 @@ pub struct Observed {
     pub upstream: u32,
     pub depth: u32,
     pub degraded: bool,
+    /// The trace that it is part of, where somebody keeps that.
+    pub trace: Option<u128>,
 }
 
 #[derive(Debug, Default)]

@@ -1,14 +1,18 @@
-//! Logs: for people at a terminal, or one JSON object a line. Either way all that comes from outside passes [`escape`].
+//! Logs: for people at a terminal, or one JSON object a line. Either way all that comes from outside passes [`escape`], and what is said
+//! again and again is passed over and counted ([`repeats`]).
 
+mod ecs;
 mod escape;
 mod json;
+mod repeats;
 
 use crate::settings::Table;
 use escape::{Escaped, JsonLines};
-use json::JsonEvents;
 pub use json::Listed;
 #[cfg(test)]
 pub(crate) use json::kept;
+use json::{JsonEvents, Names};
+use repeats::Sampled;
 use std::{fmt::Write, io::IsTerminal};
 use tracing_subscriber::{
     EnvFilter,
@@ -20,7 +24,19 @@ use tracing_subscriber::{
 
 crate::choice! {
     /// How a log line looks.
-    pub enum LogFormat { Human = "human", Json = "json" }
+    pub enum LogFormat {
+        Human = "human",
+        Json = "json",
+        /// JSON with the names of the Elastic Common Schema.
+        Ecs = "ecs",
+    }
+}
+
+impl LogFormat {
+    /// Whether all that is said on standard error is JSON.
+    pub fn is_json(self) -> bool {
+        self != Self::Human
+    }
 }
 
 crate::choice! {
@@ -34,11 +50,32 @@ crate::choice! {
     }
 }
 
+crate::choice! {
+    /// How the access log names paths.
+    pub enum LogPath {
+        /// As they were asked for, without the query.
+        Whole = "whole",
+        /// By their endpoint, for paths that hold what is nobody's business.
+        Route = "route",
+    }
+}
+
+/// What the access log calls callers and paths.
+#[derive(Debug, Clone, Copy)]
+pub struct LogNames {
+    pub caller: LogCaller,
+    pub path: LogPath,
+}
+
 /// `[telemetry]` of `weft.toml`.
 #[derive(Debug, Clone)]
 pub struct Config {
     pub format: LogFormat,
-    pub caller: LogCaller,
+    pub names: LogNames,
+    /// Of warnings and errors that say the same, so many are written in ten seconds; 0: all.
+    pub repeats: u32,
+    /// Whether the time of requests names traces that took so long.
+    pub exemplars: bool,
     /// A filter as `tracing` knows it: `info`, `info,weft_core::fanout=debug`.
     pub filter: String,
 }
@@ -54,7 +91,12 @@ impl Config {
         }
         Self {
             format: table.or("log-format", LogFormat::Human),
-            caller: table.or("log-caller", LogCaller::Hashed),
+            names: LogNames {
+                caller: table.or("log-caller", LogCaller::Hashed),
+                path: table.or("log-path", LogPath::Whole),
+            },
+            repeats: table.or("log-repeats", 10),
+            exemplars: table.or("exemplars", false),
             filter,
         }
     }
@@ -68,11 +110,14 @@ pub fn init_logs(config: &Config) {
     // A second initialisation fails, and that is what is wanted.
     let _ = match config.format {
         LogFormat::Human => {
-            registry.with(output.with_writer(std::io::stderr).with_target(false).fmt_fields(plain())).try_init()
+            let output = output.with_writer(std::io::stderr).with_target(false).fmt_fields(plain());
+            registry.with(output.map_event_format(|format| Sampled::new(format, config.repeats))).try_init()
         }
-        LogFormat::Json => {
+        LogFormat::Json | LogFormat::Ecs => {
             std::panic::set_hook(Box::new(json::tell_panic));
-            registry.with(output.with_writer(JsonLines).event_format(JsonEvents)).try_init()
+            let names = if config.format == LogFormat::Ecs { Names::Ecs } else { Names::Plain };
+            let format = Sampled::new(JsonEvents(names), config.repeats);
+            registry.with(output.with_writer(JsonLines).event_format(format)).try_init()
         }
     };
 }

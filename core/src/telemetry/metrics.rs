@@ -9,10 +9,11 @@ use super::{
     },
     retired::{Past, Retired},
     sources::{Figure, Sources},
+    timed::Timed,
 };
 use crate::sync::lock;
 use prometheus_client::{
-    encoding::text,
+    encoding::{prometheus_text, text},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
@@ -35,7 +36,7 @@ pub struct Metrics {
     registry: Arc<Registry>,
     retired: Arc<Mutex<Retired>>,
     pub requests: Family<RequestLabels, Counter>,
-    pub request_seconds: Histograms<EndpointLabels>,
+    pub request_seconds: Family<EndpointLabels, Timed, fn() -> Timed>,
     pub requests_active: Gauge,
     pub connections: Gauge,
     pub connections_cut: Family<CutLabels, Counter>,
@@ -86,12 +87,22 @@ impl fmt::Debug for Metrics {
 }
 
 impl Default for Metrics {
+    /// Without exemplars.
     fn default() -> Self {
+        Self::new(false)
+    }
+}
+
+impl Metrics {
+    /// `exemplars`: the time of requests names traces that took so long.
+    pub fn new(exemplars: bool) -> Self {
+        let request_seconds: fn() -> Timed =
+            if exemplars { || Timed::new(SECONDS, true) } else { || Timed::new(SECONDS, false) };
         let mut metrics = Self {
             registry: Arc::default(),
             retired: Arc::default(),
             requests: Family::default(),
-            request_seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
+            request_seconds: Family::new_with_constructor(request_seconds),
             requests_active: Gauge::default(),
             connections: Gauge::default(),
             connections_cut: Family::default(),
@@ -129,9 +140,7 @@ impl Default for Metrics {
         metrics.registry = Arc::new(metrics.register());
         metrics
     }
-}
 
-impl Metrics {
     fn register(&self) -> Registry {
         let mut root = Registry::with_prefix("weft");
         let r = &mut root;
@@ -296,42 +305,18 @@ impl Metrics {
 
     /// The text format of Prometheus, for who does not ask for [`Metrics::encode`].
     pub fn encode_plain(&self) -> String {
-        plain(&self.encode())
+        let mut out = String::new();
+        // Writing to a string can't fail.
+        let _ = prometheus_text::encode(&mut out, &self.registry);
+        out
     }
 
     /// The OpenMetrics text exposition.
     pub fn encode(&self) -> String {
         let mut out = String::new();
-        // Writing to a string can't fail.
         let _ = text::encode(&mut out, &self.registry);
         out
     }
-}
-
-/// OpenMetrics in the older format: a counter's family is called as its samples are, and there are neither units nor an end
-/// (<https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format>).
-fn plain(open: &str) -> String {
-    let mut out = String::with_capacity(open.len());
-    let mut put = |line: &str| {
-        out.push_str(line);
-        out.push('\n');
-    };
-    // What a family is for stands before its type.
-    let mut help = None;
-    for line in open.lines() {
-        if let Some(text) = line.strip_prefix("# HELP ") {
-            help = text.split_once(' ');
-        } else if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|text| text.split_once(' ')) {
-            let suffix = if kind == "counter" { "_total" } else { "" };
-            if let Some((_, text)) = help.take() {
-                put(&format!("# HELP {name}{suffix} {text}"));
-            }
-            put(&format!("# TYPE {name}{suffix} {kind}"));
-        } else if !line.starts_with('#') {
-            put(line);
-        }
-    }
-    out
 }
 
 #[cfg(test)]
@@ -350,8 +335,31 @@ mod tests {
             "# HELP weft_cache_bytes Size of the entity cache.\n# TYPE weft_cache_bytes gauge\nweft_cache_bytes 0\n"
         ));
         assert!(!text.contains("# UNIT") && !text.contains("# EOF"), "{text}");
-        let samples =
-            |text: &str| text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>();
+        // Bounds of buckets are written in another way, and stand in another order.
+        let samples = |text: &str| {
+            let lines = text.lines().filter(|line| !line.starts_with('#') && !line.contains("le="));
+            lines.map(str::to_owned).collect::<std::collections::BTreeSet<_>>()
+        };
         assert_eq!(samples(&text), samples(&metrics.encode()));
+    }
+
+    #[test]
+    fn traces_are_named_where_that_is_asked_for_in_openmetrics_alone() {
+        let [client, endpoint, plugin, version] = ["web", "GET /", "p", "1"].map(str::to_owned);
+        let labels = EndpointLabels { client, endpoint, plugin, version };
+        for exemplars in [false, true] {
+            let metrics = Metrics::new(exemplars);
+            let seconds = metrics.request_seconds.get_or_create_owned(&labels);
+            seconds.observe(0.2, Some(0xabc));
+            seconds.observe(0.3, None);
+            seconds.observe(0.7, None);
+            let text = metrics.encode();
+            let named =
+                text.lines().filter(|line| line.contains(" # {trace_id=\"00000000000000000000000000000abc\"} 0.2 "));
+            assert_eq!(named.count(), usize::from(exemplars), "{text}");
+            assert_eq!(text.contains("trace_id"), exemplars);
+            assert!(!metrics.encode_plain().contains("trace_id"));
+            assert!(metrics.encode_plain().contains("le=\"0.75\"} 3\n"), "{}", metrics.encode_plain());
+        }
     }
 }

@@ -57,7 +57,7 @@ mod tests {
         metrics.guest_traps.get_or_create(&labels).inc();
         let version = version.to_owned();
         let of = EndpointLabels { client: client.clone(), endpoint: endpoint.clone(), plugin: plugin.clone(), version };
-        metrics.request_seconds.get_or_create(&of).observe(1.0);
+        metrics.request_seconds.get_or_create(&of).observe(1.0, None);
         let (version, status) = (of.version.clone(), "200".to_owned());
         metrics.requests.get_or_create(&RequestLabels { client, endpoint, plugin, version, status }).inc();
         let statuses = Arc::new(Mutex::new(BTreeSet::from([200])));

@@ -75,7 +75,7 @@ struct Voice(LogFormat);
 
 impl Voice {
     fn is_json(self) -> bool {
-        self.0 == LogFormat::Json
+        self.0.is_json()
     }
 
     fn say(self, line: &str) {
