@@ -1,5 +1,6 @@
 //! Gateways in front of a host: the files of `examples/gateway` as they are, but for ports, addresses and paths, run by the real programs.
 
+mod declared;
 mod envoy;
 mod haproxy;
 mod nginx;

@@ -20,6 +20,7 @@ mod callers;
 mod configuration;
 mod degraded;
 mod discovery;
+mod deploying;
 mod edge;
 mod events;
 mod exchange;

@@ -69,9 +69,13 @@ impl HostProcess {
     /// As [`HostProcess::start`], with more in its environment.
     pub async fn start_with(weft: &Path, folder: &Folder, environment: &[(&str, &Path)]) -> Self {
         let mut command = Command::new(weft);
-        command.arg("serve").arg("--config").arg(folder.config()).stderr(Stdio::piped()).kill_on_drop(true);
-        command.envs(environment.iter().copied());
-        let mut child = command.spawn().unwrap();
+        command.arg("serve").arg("--config").arg(folder.config()).envs(environment.iter().copied());
+        Self::run(command).await
+    }
+
+    /// As [`HostProcess::start`], by a command that becomes `weft serve`.
+    pub async fn run(mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
         let lines = Arc::<Mutex<Vec<String>>>::default();
         let mut output = BufReader::new(child.stderr.take().unwrap()).lines();
         let kept = lines.clone();

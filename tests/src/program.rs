@@ -41,7 +41,11 @@ pub fn find(name: &str) -> Option<PathBuf> {
     found
 }
 
-fn missing(name: &str) {
+/// One loud line: this is not there, and what needs it is skipped.
+///
+/// # Panics
+/// If `WEFT_REQUIRE_NEIGHBOURS` is 1.
+pub fn missing(name: &str) {
     static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     let text = format!("{name} is neither on the PATH nor in $WEFT_TOOLS/bin; .ci/run installs it");
     let required = std::env::var("WEFT_REQUIRE_NEIGHBOURS").unwrap_or_default();
