@@ -162,6 +162,7 @@ mutations_break_no_promise_of!(
     forwarded,
     backend,
     record,
+    registry,
     release,
     gateway,
     edge
