@@ -1,5 +1,6 @@
 //! Endpoints that are looked for, by real DNS: they come and go while calls run, and the last good ones outlive whoever told of them.
 
+mod consul;
 mod etcd;
 
 use crate::support::{GET_FILM, knows_all, probe, weft};

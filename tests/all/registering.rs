@@ -31,7 +31,7 @@ async fn an_instance_of_kratos_outlives_its_lease_and_etcd_and_is_gone_before_th
     let folder = setup(&etcd, "kratos", more).await.http("drain-delay = \"60s\"").write();
     let host = HostProcess::start(weft(), &folder).await;
     let key = format!("/microservices/bff/{}", host.http);
-    assert_eq!(until_keys(&etcd, "/microservices/bff/", 1).await, [key.clone()]);
+    assert_eq!(until_keys(&etcd, "/microservices/bff/", 1).await, std::slice::from_ref(&key));
     let value: Value = serde_json::from_str(&etcd.get(&key).await).unwrap();
     let expected = json!({
         "id": host.http.to_string(), "name": "bff", "version": "v7", "metadata": { "zone": "a" },

@@ -6,6 +6,7 @@
 //! this folder, an arm of [`Kind`] and a scheme in [`Source::read`]. `static://` needs none: its only set is known at once.
 
 mod address;
+mod consul;
 mod dns;
 mod etcd;
 mod fixed;
@@ -108,6 +109,7 @@ enum Kind {
     Static(Vec<InstanceSpec>),
     Dns(dns::Config),
     Etcd(Box<EtcdSource>),
+    Consul(Box<consul::Config>),
 }
 
 impl Source {
@@ -124,9 +126,13 @@ impl Source {
                 let config = EtcdSource::read(table, "endpoints", &more, &url, reached);
                 config.map_or_else(Kind::none, |config| Kind::Etcd(Box::new(config)))
             }
+            "consul" => {
+                let config = consul::Config::read(table, &more, &url, reached);
+                config.map_or_else(Kind::none, |config| Kind::Consul(Box::new(config)))
+            }
             _ => {
-                let known =
-                    "\"static://HOST:PORT,HOST:PORT\", dns://NAME:PORT, dns+srv://NAME or etcd://HOST:PORT/SERVICE";
+                let known = "\"static://HOST:PORT,HOST:PORT\", dns://NAME:PORT, dns+srv://NAME, etcd://HOST:PORT/SERVICE or \
+                             consul://HOST:PORT/SERVICE";
                 table.mistake("endpoints", format!("expected {known}, found the scheme {scheme:?}"));
                 Kind::none()
             }
@@ -155,8 +161,13 @@ impl Source {
 
     /// Makes paths relative to `folder`, and notes those that can't be read.
     pub fn resolve(&mut self, folder: &Path, root: &Table<'_>) {
-        if let Kind::Etcd(config) = &mut self.kind {
-            config.access.tls.iter_mut().for_each(|tls| tls.resolve(folder, root));
+        let tls = match &mut self.kind {
+            Kind::Etcd(config) => config.access.tls.as_mut(),
+            Kind::Consul(config) => config.tls.as_mut(),
+            Kind::Static(_) | Kind::Dns(_) => None,
+        };
+        if let Some(tls) = tls {
+            tls.resolve(folder, root);
         }
     }
 
@@ -164,7 +175,7 @@ impl Source {
     pub fn known(&self) -> &[InstanceSpec] {
         match &self.kind {
             Kind::Static(specs) => specs,
-            Kind::Dns(_) | Kind::Etcd(_) => &[],
+            Kind::Dns(_) | Kind::Etcd(_) | Kind::Consul(_) => &[],
         }
     }
 
@@ -172,7 +183,7 @@ impl Source {
     pub(super) fn name(&self) -> Option<&str> {
         match &self.kind {
             Kind::Dns(dns) => dns.certified(),
-            Kind::Static(_) | Kind::Etcd(_) => None,
+            Kind::Static(_) | Kind::Etcd(_) | Kind::Consul(_) => None,
         }
     }
 
@@ -182,6 +193,7 @@ impl Source {
             Kind::Static(_) => "static",
             Kind::Dns(dns) => dns.scheme(),
             Kind::Etcd(_) => "etcd",
+            Kind::Consul(_) => "consul",
         }
     }
 
@@ -191,6 +203,7 @@ impl Source {
             Kind::Static(_) => None,
             Kind::Dns(config) => Some(Arc::new(dns::Dns::new(config.clone()))),
             Kind::Etcd(config) => Some(Arc::new(etcd::FromEtcd::new(config.as_ref().clone()))),
+            Kind::Consul(config) => Some(Arc::new(consul::Consul::new(config.as_ref().clone()))),
         }
     }
 }

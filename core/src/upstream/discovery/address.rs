@@ -1,5 +1,6 @@
 //! `HOST:PORT`, as people and registries write it.
 
+use super::{Nonsense, Reached};
 use http::Uri;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -26,6 +27,32 @@ pub(super) fn of(scheme: &str, ip: IpAddr, port: u16) -> Result<Uri, String> {
         return Err(format!("{ip} is nobody's address"));
     }
     uri(scheme, &SocketAddr::new(ip, port).to_string())
+}
+
+/// As a registry tells of an instance: `10.0.0.1:9000`.
+pub(super) fn of_instance(reached: Reached, text: &str) -> Result<Uri, (Nonsense, String)> {
+    let wrong = |reason| (Nonsense::Address, format!("address {text:?}: {reason}"));
+    let uri = uri(reached.scheme(), text).map_err(wrong)?;
+    match uri.host() {
+        Some("0.0.0.0" | "[::]") => Err((Nonsense::Address, format!("address {text:?} is nobody's"))),
+        _ => Ok(uri),
+    }
+}
+
+/// As kratos writes it, with what is spoken there: `grpc://10.0.0.1:9000`; with TLS `grpcs://…`, or `grpc://…?isSecure=true` of older
+/// ones. `OtherProtocol`: this backend speaks something else.
+pub(super) fn of_url(reached: Reached, endpoint: &str) -> Result<Uri, (Nonsense, String)> {
+    let unreadable = || (Nonsense::Address, format!("endpoint {endpoint:?}: expected SCHEME://HOST:PORT"));
+    let (scheme, rest) = endpoint.split_once("://").ok_or_else(unreadable)?;
+    let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let plain = if reached.rest { "http" } else { "grpc" };
+    let is_ours = scheme == plain || scheme.strip_suffix('s') == Some(plain);
+    let is_secure = scheme != plain || query.split('&').any(|option| option.eq_ignore_ascii_case("isSecure=true"));
+    if !is_ours || is_secure != reached.tls {
+        let wanted = if reached.tls { format!("{plain} over TLS") } else { format!("{plain} without TLS") };
+        return Err((Nonsense::OtherProtocol, format!("endpoint {endpoint:?}: this backend speaks {wanted}")));
+    }
+    of_instance(reached, place.strip_suffix('/').unwrap_or(place))
 }
 
 /// Host, in brackets where it has colons, and port.

@@ -90,7 +90,7 @@ impl Naming {
         let mut entry = Entry::default();
         let mut other = None;
         for endpoint in instance.endpoints.unwrap_or_default().into_iter().flatten() {
-            match self.kratos_address(&endpoint) {
+            match address::of_url(self.reached, &endpoint) {
                 Ok(uri) => entry.specs.push(InstanceSpec { uri, weight, metadata: metadata.clone() }),
                 // An instance has one for each protocol that it speaks.
                 Err(odd) if odd.0 == Nonsense::OtherProtocol => other = Some(odd),
@@ -101,25 +101,6 @@ impl Naming {
             entry.odd = other.or_else(|| Some((Nonsense::Address, "it has no endpoints".to_owned())));
         }
         entry
-    }
-
-    /// `grpc://10.0.0.1:9000`; with TLS `grpcs://…`, or `grpc://…?isSecure=true` of older ones.
-    fn kratos_address(&self, endpoint: &str) -> Result<http::Uri, (Nonsense, String)> {
-        let unreadable = || (Nonsense::Address, format!("endpoint {endpoint:?}: expected SCHEME://HOST:PORT"));
-        let (scheme, rest) = endpoint.split_once("://").ok_or_else(unreadable)?;
-        let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let plain = if self.reached.rest { "http" } else { "grpc" };
-        let is_ours = scheme == plain || scheme.strip_suffix('s') == Some(plain);
-        let is_secure = scheme != plain || query.split('&').any(|option| option.eq_ignore_ascii_case("isSecure=true"));
-        if !is_ours || is_secure != self.reached.tls {
-            let wanted = match self.reached.tls {
-                true => format!("{plain} over TLS"),
-                false => format!("{plain} without TLS"),
-            };
-            return Err((Nonsense::OtherProtocol, format!("endpoint {endpoint:?}: this backend speaks {wanted}")));
-        }
-        let place = place.strip_suffix('/').unwrap_or(place);
-        self.address(place)
     }
 
     fn go_zero(&self, rest: &[u8], value: &[u8]) -> Decoded {
@@ -185,12 +166,7 @@ impl Naming {
     }
 
     fn address(&self, text: &str) -> Result<http::Uri, (Nonsense, String)> {
-        let wrong = |reason| (Nonsense::Address, format!("address {text:?}: {reason}"));
-        let uri = address::uri(self.reached.scheme(), text).map_err(wrong)?;
-        match uri.host() {
-            Some("0.0.0.0" | "[::]") => Err((Nonsense::Address, format!("address {text:?} is nobody's"))),
-            _ => Ok(uri),
-        }
+        address::of_instance(self.reached, text)
     }
 }
 
