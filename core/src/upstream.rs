@@ -2,17 +2,22 @@
 //!
 //! In the order of a call's way: [`backend`] (throttle and concurrency limit), [`attempt`] (retries and hedges), [`balance`] (which
 //! instance of the newest [`set`]), [`instance`] (its load and health), [`grpc`] or [`rest`] (the wire). [`discovery`] says which there
-//! are, and [`supervise`] keeps that up to date. gRPC messages are neither decoded nor encoded here.
+//! are, [`supervise`] keeps that up to date, and [`checks`] asks which of them want calls. gRPC messages are neither decoded nor encoded
+//! here, but for those of the health protocol.
 //! tonic is named here only.
 
 mod answer;
+mod asks;
 mod attempt;
 mod backend;
 mod balance;
 mod budget;
+mod checked;
+mod checks;
 mod codec;
 mod config;
 mod connect;
+mod dial;
 mod discovery;
 mod etcd;
 mod failed;
@@ -36,8 +41,10 @@ mod throttle;
 mod tls;
 mod trouble;
 
+pub use asks::Checks;
 pub use attempt::Answer;
 pub use backend::{Backend, BackendState, EndpointState};
+pub use checked::CheckTold;
 pub use config::{Balance, Canary, Config, Credential, Hedge, Protocol, Retry};
 pub use discovery::{
     DiscoveryError, DiscoveryState, Entry, EtcdSource, Found, InstanceSpec, Layout, Naming, Nonsense, Reached, Skipped,

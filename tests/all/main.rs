@@ -32,6 +32,7 @@ mod forgeries;
 mod gateways;
 mod handover;
 mod heads;
+mod health_checks;
 mod holding;
 mod hostile;
 mod intermediaries;

@@ -322,8 +322,8 @@ async fn of_a_backend_that_is_configured_away_no_endpoints_are_told() {
         let states = scrape.find("weft_endpoints", &[("backend", backend)]).count();
         (states, scrape.sum("weft_endpoints", &[("backend", backend)]))
     };
-    assert_eq!(told("fake").await, (3, 1.0));
+    assert_eq!(told("fake").await, (5, 1.0));
     change(&host, "[backend.fake]", "[backend.other]").await.ok();
-    assert_eq!(told("other").await, (3, 1.0));
+    assert_eq!(told("other").await, (5, 1.0));
     until("the backend before is gone", || async { (told("fake").await == (0, 0.0)).then_some(()) }).await;
 }

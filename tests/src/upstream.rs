@@ -3,7 +3,7 @@
 
 mod answer;
 
-pub use answer::{Answer, Gate};
+pub use answer::{Answer, Feed, Gate};
 
 use crate::wait::soon;
 use answer::Body;

@@ -18,16 +18,22 @@ pub enum EndpointHealth {
     Failing,
     /// It is left out for a while.
     Ejected,
+    /// It is left out until its first health check has passed.
+    Checking,
+    /// It is left out by its health check.
+    Unhealthy,
 }
 
 impl EndpointHealth {
-    const ALL: [Self; 3] = [Self::Ready, Self::Failing, Self::Ejected];
+    const ALL: [Self; 5] = [Self::Ready, Self::Failing, Self::Ejected, Self::Checking, Self::Unhealthy];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ready => "ready",
             Self::Failing => "failing",
             Self::Ejected => "ejected",
+            Self::Checking => "checking",
+            Self::Unhealthy => "unhealthy",
         }
     }
 }
@@ -118,7 +124,7 @@ mod tests {
         metrics.endpoints.watch("films", &old);
         assert_eq!(told(&metrics)[0], r#"weft_endpoints{backend="films",state="ready"} 1"#);
         metrics.endpoints.watch("films", &new);
-        assert_eq!((told(&metrics).len(), told(&metrics)[0].ends_with(" 2")), (3, true), "{:?}", told(&metrics));
+        assert_eq!((told(&metrics).len(), told(&metrics)[0].ends_with(" 2")), (5, true), "{:?}", told(&metrics));
         drop(new);
         assert!(told(&metrics)[0].ends_with(" 1"), "a reload that failed leaves the one before");
         drop(old);

@@ -4,6 +4,7 @@ use super::{
     Answer, Config, Outgoing, Transport, attempt,
     balance::Picker,
     budget::Budget,
+    checked::CheckTold,
     connect::Connector,
     discovery::{Discovery, DiscoveryState, InstanceSpec},
     health,
@@ -57,6 +58,9 @@ pub struct EndpointState {
     pub state: EndpointHealth,
     pub weight: f64,
     pub under_way: usize,
+    /// What its health check has found; none where it is not checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<CheckTold>,
     #[serde(flatten)]
     pub told: Told,
 }
@@ -90,7 +94,7 @@ impl Backend {
         connector: Connector,
         metrics: &Metrics,
     ) -> Result<Self, String> {
-        let instances = Arc::new(Instances::new(config, connector));
+        let instances = Arc::new(Instances::new(name, config, connector));
         let states: Arc<dyn EndpointStates> = instances.clone();
         metrics.endpoints.watch(name, &states);
         let source = &config.endpoints;
@@ -155,6 +159,7 @@ impl Backend {
             state: member.instance.health.as_told(),
             weight: member.weight(),
             under_way: member.instance.load.under_way(),
+            check: member.instance.health.check_told(),
             told: member.instance.trouble.told(),
         };
         self.instances.load().members().iter().map(state).collect()

@@ -1,6 +1,7 @@
 //! The part of `[backend.NAME]` that says where the backend is and how it is reached.
 
 use super::{
+    asks::Checks,
     discovery::{Reached, Source},
     health::Outlier,
     limit::Concurrency,
@@ -110,6 +111,8 @@ pub struct Config {
     pub breaker: f64,
     pub concurrency: Concurrency,
     pub outlier: Outlier,
+    /// How instances are asked whether they should get calls.
+    pub health: Option<Checks>,
     pub canary: Option<Canary>,
     pub connect_timeout: Duration,
     /// A connection on which nothing has come for so long is asked whether it is still there (gRPC).
@@ -133,6 +136,7 @@ impl Config {
             // Certificates are for the name, and instances are called by address.
             tls.server_name = tls.server_name.take().or_else(|| endpoints.name().map(str::to_owned));
         }
+        let health = table.table("health");
         Self {
             endpoints,
             balance: table.or("balance", Balance::P2cEwma),
@@ -142,6 +146,10 @@ impl Config {
             breaker: table.table("breaker").within("k", 2.0, 0.0, 100.0),
             concurrency: Concurrency::read(&table.table("concurrency")),
             outlier: Outlier::read(&table.table("outlier")),
+            health: match protocol {
+                Protocol::Grpc => Checks::of_grpc(&health),
+                Protocol::Rest => Checks::of_rest(&health),
+            },
             canary: Canary::read(&table.table("canary")),
             connect_timeout: table.within(
                 "connect-timeout",

@@ -1,12 +1,7 @@
 //! How the instances of one backend are connected to. Files are read once, when the configuration is: an instance that comes later needs
 //! none.
 
-use super::{
-    Config, Protocol,
-    grpc::{Dialer, GrpcConnection},
-    instance::Connection,
-    rest::RestConnection,
-};
+use super::{Config, Protocol, dial::Dialer, grpc::GrpcConnection, instance::Connection, rest::RestConnection};
 use crate::net::{HttpClient, Tls, Trust};
 use http::{HeaderName, HeaderValue, Uri};
 use std::{sync::Arc, time::Duration};

@@ -5,13 +5,13 @@
 //! [`answer`], that hands tonic nothing but sound gRPC.
 
 use super::{
-    Config, Outgoing,
+    Outgoing,
     answer::{Progress, Sound},
     codec::RawCodec,
+    dial::{BoxError, Dialer},
     failed::{Failed, Pushback},
     method::StreamBounds,
     status::{NoConnection, failure_of},
-    tls::TlsFiles,
 };
 use crate::{
     model::{Code, Failure},
@@ -19,7 +19,7 @@ use crate::{
 };
 use arc_swap::ArcSwap;
 use bytes::{BufMut, Bytes, BytesMut};
-use http::{HeaderValue, Response, Uri, uri::PathAndQuery};
+use http::{Response, Uri, uri::PathAndQuery};
 use std::{
     sync::{
         Arc, Mutex,
@@ -32,50 +32,8 @@ use tonic::{
     client::{Grpc, GrpcService},
     codec::CompressionEncoding,
     metadata::{MetadataMap, MetadataValue},
-    transport::{Channel, ClientTlsConfig, Endpoint},
+    transport::Channel,
 };
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// Longest time that a ping may take to come back.
-const PING: Duration = Duration::from_secs(5);
-
-/// How the channels of one backend are made. Its TLS files are read once, when the configuration is: an instance that comes later
-/// neither waits for a disk nor fails by a file that is just being replaced.
-#[derive(Debug)]
-pub(super) struct Dialer {
-    connect_timeout: Duration,
-    keep_alive: Duration,
-    tls: Option<ClientTlsConfig>,
-    codings: Option<HeaderValue>,
-}
-
-impl Dialer {
-    pub(super) fn new(config: &Config) -> Result<Self, BoxError> {
-        Ok(Self {
-            connect_timeout: config.connect_timeout,
-            keep_alive: config.keep_alive,
-            tls: config.tls.as_ref().map(TlsFiles::client_config).transpose()?,
-            codings: config.compression.clone(),
-        })
-    }
-
-    fn dial(&self, uri: &Uri, keep_alive: Duration) -> Result<Channel, BoxError> {
-        let mut endpoint = Endpoint::from(uri.clone())
-            .connect_timeout(self.connect_timeout)
-            .tcp_nodelay(true)
-            .tcp_keepalive(Some(Duration::from_secs(30)))
-            .http2_keep_alive_interval(keep_alive)
-            .keep_alive_timeout(keep_alive.min(PING))
-            .initial_stream_window_size(1 << 20)
-            .initial_connection_window_size(8 << 20)
-            .user_agent(concat!("weft/", env!("CARGO_PKG_VERSION")))?;
-        if let Some(tls) = &self.tls {
-            endpoint = endpoint.tls_config(tls.clone())?;
-        }
-        Ok(endpoint.connect_lazy())
-    }
-}
 
 /// What tonic's client runs on.
 pub(super) trait Answers:
@@ -89,6 +47,9 @@ where
     B: http_body::Body<Error: Into<BoxError>> + Send + 'static,
 {
 }
+
+/// A client for calls of the host's own.
+pub(super) type SoundClient = Grpc<Sound<Channel>>;
 
 /// The channel to one instance.
 #[derive(Debug)]
@@ -106,12 +67,27 @@ const RAREST_PING: Duration = Duration::from_hours(2);
 impl GrpcConnection {
     /// Connects when the first call comes, and again whenever the connection is lost.
     pub(super) fn new(uri: &Uri, dialer: &Arc<Dialer>) -> Result<Self, BoxError> {
-        let channel = ArcSwap::from_pointee(dialer.dial(uri, dialer.keep_alive)?);
-        Ok(Self { uri: uri.clone(), dialer: dialer.clone(), channel, keep_alive: Mutex::new(dialer.keep_alive) })
+        let channel = ArcSwap::from_pointee(dialer.dial(uri, dialer.keep_alive())?);
+        Ok(Self { uri: uri.clone(), dialer: dialer.clone(), channel, keep_alive: Mutex::new(dialer.keep_alive()) })
     }
 
     pub(super) fn channel(&self) -> Channel {
         Channel::clone(&self.channel.load())
+    }
+
+    /// For messages of at most `max` bytes.
+    pub(super) fn client(&self, max: usize) -> SoundClient {
+        let sound = Sound { inner: self.channel(), codings: None, progress: Arc::default() };
+        Grpc::new(sound).max_decoding_message_size(max)
+    }
+
+    /// What went wrong, with what follows for the connection.
+    pub(super) fn heed(&self, status: &Status) -> Failure {
+        let failed = failed(status, &Progress::default());
+        if failed.too_many_pings {
+            self.ping_less();
+        }
+        failed.failure
     }
 
     /// Half as many pings from now on, as gRPC's clients do
@@ -141,7 +117,7 @@ impl GrpcConnection {
     pub(super) async fn unary(&self, outgoing: Outgoing, max_reply: usize) -> Result<Bytes, Failed> {
         let progress = Arc::<Progress>::default();
         // The backend may use any coding that is understood, without having been offered it.
-        let codings = self.dialer.codings.clone();
+        let codings = self.dialer.codings();
         let sound = Sound { inner: self.channel(), codings, progress: progress.clone() };
         let answer = call(sound, outgoing, max_reply, &progress).await;
         if matches!(&answer, Err(failed) if failed.too_many_pings) {

@@ -1,8 +1,11 @@
+//! Whether an endpoint gets calls: its checks say so, and outlier ejection.
+//!
 //! Outlier ejection: an endpoint that fails while others don't is left out for a while, longer each time, and comes back gently.
 //!
 //! The rules are those of gRPC (A50) and Envoy: five failures in a row, or a success rate more than 1.9 standard deviations below the
 //! mean of at least five endpoints with a hundred calls each; at most a tenth of the endpoints, but always one, is out at a time.
 
+use super::checked::{CheckTold, Checked, Found, Line, Standing};
 use crate::{sync::lock, telemetry::EndpointHealth};
 use std::{
     sync::{
@@ -56,6 +59,7 @@ pub(super) struct Health {
     /// Whether the last call that ended found the endpoint able to answer.
     answers: AtomicBool,
     ejected: AtomicBool,
+    checked: Checked,
     state: Mutex<State>,
 }
 
@@ -74,7 +78,8 @@ struct State {
 
 impl Default for Health {
     fn default() -> Self {
-        Self { answers: AtomicBool::new(true), ejected: AtomicBool::new(false), state: Mutex::default() }
+        let (answers, ejected) = (AtomicBool::new(true), AtomicBool::new(false));
+        Self { answers, ejected, checked: Checked::default(), state: Mutex::default() }
     }
 }
 
@@ -89,8 +94,32 @@ impl Health {
         lock(&self.state)
     }
 
-    /// Not ejected, or not any more.
+    /// From now on its checks have a say.
+    pub(super) fn begin_checks(&self) {
+        self.checked.begin();
+    }
+
+    /// A check has ended; with what the log should say. `silent`: so many in a row that find nothing take it out.
+    pub(super) fn found(&self, found: &Found, silent: u32) -> Option<Line> {
+        let (before, line) = self.checked.found(found, silent);
+        let mut state = self.state();
+        // One that comes to others has few calls at first, from the moment that it gets any.
+        let is_newcomer = before == Standing::Pending && state.back_since.is_some();
+        if !self.checked.is_out() && (before == Standing::Out || is_newcomer) {
+            state.back_since = Some(Instant::now());
+        }
+        line
+    }
+
+    pub(super) fn check_told(&self) -> Option<CheckTold> {
+        self.checked.told()
+    }
+
+    /// Neither out by its checks nor ejected, or not any more.
     pub(super) fn is_available(&self) -> bool {
+        if self.checked.is_out() {
+            return false;
+        }
         if !self.ejected.load(Relaxed) {
             return true;
         }
@@ -116,8 +145,17 @@ impl Health {
         self.as_told() == EndpointHealth::Ready
     }
 
+    /// Whether it answers, as far as is known.
+    pub(super) fn may_answer(&self) -> bool {
+        matches!(self.as_told(), EndpointHealth::Ready | EndpointHealth::Checking)
+    }
+
     /// As it is told to metrics and operators.
     pub(super) fn as_told(&self) -> EndpointHealth {
+        if self.checked.is_out() {
+            let is_pending = self.checked.standing() == Standing::Pending;
+            return if is_pending { EndpointHealth::Checking } else { EndpointHealth::Unhealthy };
+        }
         match (self.ejected.load(Relaxed), self.answers.load(Relaxed)) {
             (true, _) => EndpointHealth::Ejected,
             (false, true) => EndpointHealth::Ready,

@@ -1,6 +1,6 @@
 //! Endpoints that do as a test says.
 
-use super::{Outgoing, failed::Failed};
+use super::{Outgoing, checked::Found, failed::Failed};
 use crate::model::{Code, Failure};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -53,6 +53,18 @@ impl Script {
 
     pub(super) fn count(&self) -> usize {
         self.calls.load(SeqCst)
+    }
+
+    /// A health check is a call too: its reply, whatever it is, is well.
+    pub(super) async fn check(&self) -> Found {
+        match (self.reply)(self.calls.fetch_add(1, SeqCst)).await {
+            Ok(_) => Found::Serving,
+            Err(failed) => match failed.failure.code {
+                Code::Unimplemented => Found::Unimplemented,
+                Code::FailedPrecondition => Found::NotServing("NOT_SERVING".to_owned()),
+                _ => Found::Silent(failed.failure.message),
+            },
+        }
     }
 
     pub(super) async fn unary(&self, _: Outgoing) -> Result<Bytes, Failed> {

@@ -5,6 +5,8 @@
 //! goes with the last of them; where its address comes back before that, it is still the same.
 
 use super::{
+    asks::Checks,
+    checks::{Checker, Checking},
     config::{Canary, Config},
     connect::Connector,
     discovery::InstanceSpec,
@@ -30,6 +32,8 @@ pub(super) struct Member {
     pub(super) canary: bool,
     rules: Outlier,
     metadata: BTreeMap<String, String>,
+    /// Goes on for as long as it is in the set.
+    checking: Option<Arc<Checking>>,
 }
 
 impl Member {
@@ -65,9 +69,9 @@ impl InstanceSet {
         self.0.iter().map(|member| &member.instance.health)
     }
 
-    /// Whether the last call to some of them that ended found it able to answer, or none has ended.
+    /// Whether the last call to some of them that ended found it able to answer, or none has ended; and its checks say nothing else.
     fn answers(&self) -> bool {
-        self.healths().any(|health| health.is_ready())
+        self.healths().any(Health::may_answer)
     }
 }
 
@@ -112,11 +116,13 @@ pub(super) struct Instances {
     rules: Outlier,
     /// Whether an empty set is taken although instances of the one before answer.
     allow_empty: bool,
+    checker: Option<Checker>,
 }
 
 impl Instances {
-    /// None as yet.
-    pub(super) fn new(config: &Config, connector: Connector) -> Self {
+    /// None as yet, of the backend of that name.
+    pub(super) fn new(backend: &str, config: &Config, connector: Connector) -> Self {
+        let checker = |checks: &Checks| Checker { backend: backend.into(), checks: Arc::new(checks.clone()) };
         Self {
             current: ArcSwap::default(),
             leaving: Mutex::default(),
@@ -124,6 +130,7 @@ impl Instances {
             canary: config.canary.clone(),
             rules: config.outlier,
             allow_empty: config.endpoints.allow_empty,
+            checker: config.health.as_ref().map(checker),
         }
     }
 
@@ -161,7 +168,7 @@ impl Instances {
         for old in before.members() {
             match wanted.take(&old.instance.key) {
                 Some(spec) => {
-                    let member = self.member(old.instance.clone(), spec);
+                    let member = Member { checking: old.checking.clone(), ..self.member(old.instance.clone(), spec) };
                     change.altered += usize::from(!member.is_unchanged(old));
                     members.push(member);
                 }
@@ -177,7 +184,8 @@ impl Instances {
             match self.instance(spec, departed.remove(&key), before.members().is_empty()) {
                 Ok(instance) => {
                     change.added.push(instance.address.clone());
-                    members.push(self.member(instance, spec));
+                    let checking = self.checker.as_ref().and_then(|checker| checker.begin(&instance));
+                    members.push(Member { checking, ..self.member(instance, spec) });
                 }
                 Err(reason) => change.unusable.push((spec.uri.to_string(), reason)),
             }
@@ -229,6 +237,7 @@ impl Instances {
             canary: self.canary.as_ref().is_some_and(is_canary),
             rules: self.rules,
             metadata: spec.metadata.clone(),
+            checking: None,
         }
     }
 }

@@ -27,6 +27,8 @@ pub enum Answer {
     NoTrailers(Bytes),
     /// HTTP that is no gRPC, as proxies answer it.
     Http { status: u16, body: &'static str },
+    /// A stream of messages that does not end.
+    Feed(Feed),
     /// The answer, once the gate is open.
     Held(Gate, Box<Answer>),
     /// The answer, after a while.
@@ -60,6 +62,30 @@ impl Gate {
 
     async fn passed(&self) {
         let _ = self.0.subscribe().wait_for(|open| *open).await;
+    }
+}
+
+/// The messages of a stream: the last one at once, and each that comes after it. Clones are the same feed.
+#[derive(Debug, Clone)]
+pub struct Feed(watch::Sender<Bytes>);
+
+impl Feed {
+    pub fn new(first: Bytes) -> Self {
+        Self(watch::Sender::new(first))
+    }
+
+    pub fn send(&self, message: Bytes) {
+        self.0.send_replace(message);
+    }
+
+    fn frames(&self) -> impl futures_util::Stream<Item = Result<Frame<Bytes>, Infallible>> + use<> {
+        let mut receiver = self.0.subscribe();
+        receiver.mark_changed();
+        stream::unfold((self.clone(), receiver), async |(feed, mut receiver)| {
+            receiver.changed().await.ok()?;
+            let frame = Frame::data(framed(&receiver.borrow_and_update()));
+            Some((Ok(frame), (feed, receiver)))
+        })
     }
 }
 
@@ -116,6 +142,7 @@ impl Answer {
                 let frames = stream::iter([Ok(Frame::data(Bytes::from_static(body.as_bytes())))]);
                 respond("text/html", status, frames, guard)
             }
+            Self::Feed(feed) => respond("application/grpc", 200, feed.frames(), guard),
             Self::Stall | Self::Held(..) | Self::Slow(..) => pending().await,
         }
     }

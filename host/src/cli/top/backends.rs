@@ -1,6 +1,9 @@
 //! The backends in `weft top`: a line for each endpoint.
 
-use crate::upstream::{BackendState, DiscoveryState, LastError};
+use crate::{
+    telemetry::EndpointHealth,
+    upstream::{BackendState, DiscoveryState, EndpointState, LastError},
+};
 use std::{collections::HashMap, fmt::Write, time::Duration};
 
 /// Of the last error, in characters: a line stays a line.
@@ -11,7 +14,7 @@ pub(super) fn table(before: &[BackendState], now: &[BackendState], over: Duratio
         return String::new();
     }
     let mut out = format!(
-        "\n{:<14} {:<22} {:<8} {:>6} {:>8} {:>6} {:>9}  {}\n",
+        "\n{:<14} {:<22} {:<9} {:>6} {:>8} {:>6} {:>9}  {}\n",
         "backend", "endpoint", "state", "active", "calls/s", "fail%", "refused/s", "last error"
     );
     let old: HashMap<_, _> = before
@@ -34,14 +37,14 @@ pub(super) fn table(before: &[BackendState], now: &[BackendState], over: Duratio
             // Writing to a string can't fail.
             let _ = writeln!(
                 out,
-                "{:<14} {:<22} {state:<8} {:>6} {:>8.0} {:>6.1} {:>9.0}  {}",
+                "{:<14} {:<22} {state:<9} {:>6} {:>8.0} {:>6.1} {:>9.0}  {}",
                 backend.name,
                 endpoint.address,
                 endpoint.under_way,
                 a_second(calls),
                 failures as f64 * 100.0 / calls.max(1) as f64,
                 a_second(refused),
-                last(endpoint.told.last_error.as_ref()),
+                last(endpoint),
             );
         }
     }
@@ -61,10 +64,13 @@ fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN).collect()
 }
 
-/// What a backend wrote is shown without what a terminal would take for a command.
-fn last(error: Option<&LastError>) -> String {
-    let Some(LastError { code, message, .. }) = error else { return "-".to_owned() };
-    format!("{code}: {}", plain(message))
+/// Why it gets no calls, or else its last error. What a backend wrote is shown without what a terminal would take for a command.
+fn last(endpoint: &EndpointState) -> String {
+    match (&endpoint.check, &endpoint.told.last_error) {
+        (Some(check), _) if endpoint.state == EndpointHealth::Unhealthy => format!("check: {}", plain(&check.found)),
+        (_, Some(LastError { code, message, .. })) => format!("{code}: {}", plain(message)),
+        _ => "-".to_owned(),
+    }
 }
 
 #[cfg(test)]
