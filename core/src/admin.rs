@@ -2,15 +2,23 @@
 
 mod answers;
 mod config;
+mod grpc;
+mod readiness;
 
-pub use answers::{BackendsAnswer, KeysAnswer, PluginAnswer, PluginState, PluginsAnswer, ReloadAnswer, TierState};
+pub use answers::{
+    BackendsAnswer, KeysAnswer, PluginAnswer, PluginState, PluginsAnswer, ReadyAnswer, ReloadAnswer, TierState, Wait,
+    WaitsFor,
+};
 pub use config::Config;
+pub use readiness::{Readiness, Stage};
+
+use grpc::Statuses;
 
 use crate::{
     events::EventsState,
     fanout::Engine,
     identity::Verifier,
-    model::Digest,
+    model::{Digest, ServingStatus},
     plugin::Runtime,
     release::{Loader, Releases},
     settings::Change,
@@ -29,15 +37,13 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, Response, StatusCode, header};
 use serde::Deserialize;
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering::Relaxed},
-};
+use std::sync::Arc;
+use tokio::sync::watch;
 
 /// What the operator may look at and do.
 #[derive(Debug, Clone)]
 pub struct Admin {
-    pub ready: Arc<AtomicBool>,
+    pub readiness: Arc<Readiness>,
     pub metrics: Metrics,
     /// The bearer token for everything that changes state.
     pub token: Option<String>,
@@ -61,12 +67,15 @@ pub struct View {
     pub runtime: Runtime,
     pub verifier: Option<Arc<Verifier>>,
     pub events: Vec<EventsState>,
+    /// The names of all clients.
+    pub clients: Vec<String>,
 }
 
 const OPENMETRICS: &str = "application/openmetrics-text";
 
 /// The admin router.
 pub fn router(admin: Admin) -> Router {
+    let admin = Arc::new(admin);
     Router::new()
         .route("/livez", get(|| async { "alive\n" }))
         .route("/readyz", get(ready))
@@ -77,25 +86,15 @@ pub fn router(admin: Admin) -> Router {
         .route("/v1/invalidate", post(invalidate))
         .route("/v1/config/reload", post(reload))
         .fallback(unknown)
-        .with_state(Arc::new(admin))
+        .with_state(admin.clone())
+        .merge(grpc::routes(admin))
 }
 
-/// An issuer that is away takes no host out of service: others have no keys of it either, and what needs no caller goes on.
-async fn ready(State(admin): State<Arc<Admin>>) -> (StatusCode, String) {
-    let view = admin.host.view();
-    match view.loader.trouble() {
-        _ if !admin.ready.load(Relaxed) => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n".to_owned()),
-        // What this host can't serve others can.
-        Some(trouble) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {trouble}\n")),
-        None => {
-            let without = view.verifier.map(|verifier| verifier.without_keys()).unwrap_or_default();
-            let told = without.iter().map(|state| format!("no keys from {}: its callers get 503\n", state.source));
-            let without = view.backends.iter().filter_map(|b| Some((b.name().to_owned(), b.without_instances()?)));
-            let without =
-                without.map(|(name, why)| format!("no endpoints of backend `{name}`: calls to it fail: {why}\n"));
-            (StatusCode::OK, std::iter::once("ready\n".to_owned()).chain(told).chain(without).collect())
-        }
-    }
+/// Whether requests are to be sent here.
+async fn ready(State(admin): State<Arc<Admin>>) -> (StatusCode, Json<ReadyAnswer>) {
+    let answer = admin.answer(&admin.host.view());
+    let status = if answer.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(answer))
 }
 
 /// OpenMetrics for who asks for it, as Prometheus does; else its text format, which tools and people expect.
@@ -177,7 +176,44 @@ async fn reload(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response
     }
 }
 
+impl Statuses for Admin {
+    fn status_of(&self, service: &str) -> Option<ServingStatus> {
+        let view = self.host.view();
+        let is_ready = self.answer(&view).ready;
+        let is_client = view.clients.iter().any(|client| client == service);
+        (service.is_empty() || is_client).then(|| status_in(&view, service, is_ready))
+    }
+
+    fn all(&self) -> Vec<(String, ServingStatus)> {
+        let view = self.host.view();
+        let is_ready = self.answer(&view).ready;
+        let names = std::iter::once(String::new()).chain(view.clients.iter().cloned());
+        names.map(|name| (name.clone(), status_in(&view, &name, is_ready))).collect()
+    }
+
+    fn stages(&self) -> watch::Receiver<Stage> {
+        self.readiness.watch()
+    }
+}
+
+/// A host that is ready serves the clients that have a plugin.
+fn status_in(view: &View, service: &str, is_ready: bool) -> ServingStatus {
+    let has_plugin = || view.releases.current().releases().iter().any(|release| release.client == service);
+    let serves = is_ready && (service.is_empty() || has_plugin());
+    if serves { ServingStatus::Serving } else { ServingStatus::NotServing }
+}
+
 impl Admin {
+    fn answer(&self, view: &View) -> ReadyAnswer {
+        // Neither takes a host out of service: others have none either, and what needs none of it goes on.
+        let keyless = view.verifier.as_ref().map(|verifier| verifier.without_keys()).unwrap_or_default();
+        let keyless = keyless.iter().map(|state| format!("no keys from {}: its callers get 503", state.source));
+        let without = view.backends.iter().filter_map(|b| Some((b.name().to_owned(), b.without_instances()?)));
+        let without = without.map(|(name, why)| format!("no endpoints of backend `{name}`: calls to it fail: {why}"));
+        let notes = keyless.chain(without).collect();
+        readiness::answer(self.readiness.stage(), view.loader.trouble().map(|trouble| trouble.to_string()), notes)
+    }
+
     /// Compares in constant time, by digest.
     fn check_token(&self, headers: &HeaderMap) -> Result<(), (StatusCode, String)> {
         let Some(token) = &self.token else {

@@ -9,7 +9,7 @@ use reload::Reloader;
 use setup::Setup;
 
 use crate::{
-    admin::{self, Admin},
+    admin::{self, Admin, Readiness, Stage},
     config::Config,
     edge::{self, Bounds, Door, Edge, Phase},
     net::{Peers, ServerTls},
@@ -21,11 +21,8 @@ use crate::{
 use arc_swap::ArcSwap;
 use std::{
     io,
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+    net::{SocketAddr, TcpListener as Passed},
+    sync::Arc,
     time::Duration,
 };
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
@@ -51,7 +48,7 @@ pub struct Running {
     pub http: SocketAddr,
     pub admin: SocketAddr,
     pub metrics: Metrics,
-    ready: Arc<AtomicBool>,
+    readiness: Arc<Readiness>,
     drain_delay: Duration,
     http_phase: watch::Sender<Phase>,
     admin_phase: watch::Sender<Phase>,
@@ -73,10 +70,18 @@ impl Drop for Orderly {
     }
 }
 
+/// Sockets that listen already, by whoever started this process: those who connect meanwhile wait there.
+#[derive(Debug, Default)]
+pub struct Listening {
+    pub http: Option<Passed>,
+    pub admin: Option<Passed>,
+}
+
 /// Starts everything: listeners first, so that a taken port is found at once; then plugins, which run in this sandbox; then it is ready.
-pub async fn start(config: Config, sandbox: Arc<dyn Sandbox>) -> Result<Running, StartError> {
-    let http = listen(config.http.listen, "http.listen").await?;
-    let admin = listen(config.admin.listen, "admin.listen").await?;
+pub async fn start(config: Config, sandbox: Arc<dyn Sandbox>, passed: Listening) -> Result<Running, StartError> {
+    let [http_passed, admin_passed] = [passed.http.is_some(), passed.admin.is_some()];
+    let http = listen(passed.http, config.http.listen, "http.listen").await?;
+    let admin = listen(passed.admin, config.admin.listen, "admin.listen").await?;
     let addresses = [(&http, config.http.listen), (&admin, config.admin.listen)]
         .map(|(listener, asked)| listener.local_addr().unwrap_or(asked));
     let metrics = Metrics::new(config.telemetry.exemplars);
@@ -84,7 +89,7 @@ pub async fn start(config: Config, sandbox: Arc<dyn Sandbox>) -> Result<Running,
     let runtime = runtime.map_err(StartError::Runtime)?;
     // Also where the start itself is given up.
     let orderly = Orderly(runtime.clone());
-    let ready = Arc::new(AtomicBool::new(false));
+    let readiness = Arc::<Readiness>::default();
     let (http_phase, of_http) = watch::channel(Phase::Serving);
     let (admin_phase, of_admin) = watch::channel(Phase::Serving);
 
@@ -95,27 +100,30 @@ pub async fn start(config: Config, sandbox: Arc<dyn Sandbox>) -> Result<Running,
 
     // Health is answered while the plugins are loaded.
     let token = config.admin.token.as_ref().and_then(|token| token.read().ok());
-    let operator = Admin { ready: ready.clone(), metrics: metrics.clone(), token, host: reloader.clone() };
+    let operator = Admin { readiness: readiness.clone(), metrics: metrics.clone(), token, host: reloader.clone() };
     let bounds = Bounds::from(&config.http);
-    let admin_bounds = Bounds { last: Duration::ZERO, drain: Duration::from_secs(1), connections: 100, ..bounds };
-    let admin_door = Door { listener: admin, tls: None, peers: Peers::default(), proxy_protocol: false };
+    let admin_door =
+        Door { listener: admin, is_shared: admin_passed, tls: None, peers: Peers::default(), proxy_protocol: false };
     let admin_task =
-        tokio::spawn(edge::serve(admin_door, admin::router(operator), admin_bounds, metrics.clone(), of_admin));
-    setup.load().load().await?;
+        tokio::spawn(edge::serve(admin_door, admin::router(operator), admin_bounds(bounds), metrics.clone(), of_admin));
+    let first = setup.load_full();
+    first.load().await?;
+    readiness.reach(Stage::Keys);
+    first.settle_keys().await;
     reloader.spawn_tasks(&config);
 
     let tls = config.http.tls.clone().map(|(files, first)| Arc::new(ServerTls::new(files, first)));
     let tls_task = tls.clone().map(|tls| tokio::spawn(async move { tls.watch().await }));
     let (peers, proxy_protocol) = (config.http.peers.clone(), config.http.proxy_protocol);
-    let door = Door { listener: http, tls, peers, proxy_protocol };
+    let door = Door { listener: http, is_shared: http_passed, tls, peers, proxy_protocol };
     let public = edge::public(edge, &config.http);
     let http_task = tokio::spawn(edge::serve(door, public, bounds, metrics.clone(), of_http));
-    ready.store(true, Relaxed);
+    readiness.reach(Stage::Serving);
     let [http, admin] = addresses;
     tracing::info!(%http, %admin, releases = setup.load().releases.current().releases().len(), "ready");
     let registration = config.register.as_ref().map(|register| {
-        let (ready, reloader) = (ready.clone(), reloader.clone());
-        let is_ready = move || ready.load(Relaxed) && reloader.can_serve();
+        let (readiness, reloader) = (readiness.clone(), reloader.clone());
+        let is_ready = move || readiness.stage() == Stage::Serving && reloader.can_serve();
         Registration::begin(register, http.port(), config.http.tls.is_some(), &metrics, is_ready)
     });
     let drain_delay = config.http.drain_delay;
@@ -123,7 +131,7 @@ pub async fn start(config: Config, sandbox: Arc<dyn Sandbox>) -> Result<Running,
         http,
         admin,
         metrics,
-        ready,
+        readiness,
         drain_delay,
         http_phase,
         admin_phase,
@@ -136,8 +144,18 @@ pub async fn start(config: Config, sandbox: Arc<dyn Sandbox>) -> Result<Running,
     })
 }
 
-async fn listen(address: SocketAddr, key: &'static str) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, key, source })
+async fn listen(passed: Option<Passed>, address: SocketAddr, key: &'static str) -> Result<TcpListener, StartError> {
+    let listener = match passed {
+        Some(listener) => listener.set_nonblocking(true).and_then(|()| TcpListener::from_std(listener)),
+        None => TcpListener::bind(address).await,
+    };
+    listener.map_err(|source| StartError::Listen { address, key, source })
+}
+
+/// Few connections, which end at once; and streams of health, on which a second may pass between two words.
+fn admin_bounds(bounds: Bounds) -> Bounds {
+    let second = Duration::from_secs(1);
+    Bounds { last: Duration::ZERO, drain: second, connections: 100, write: bounds.write.max(5 * second), ..bounds }
 }
 
 impl Running {
@@ -146,15 +164,15 @@ impl Running {
         self.reloader.reload().await
     }
 
-    /// No longer registered → not ready any more → goes on accepting for `drain-delay`, each answer of HTTP/1 the last of its connection → finishes what is
-    /// under way within `drain` → gone.
+    /// No longer registered → not ready any more → goes on accepting for `drain-delay`, each answer of HTTP/1 the last of its
+    /// connection → finishes what is under way within `drain` → gone.
     pub async fn stop(self) {
         // First of all nobody finds it any more.
         if let Some(registration) = self.registration {
             registration.leave().await;
         }
-        self.ready.store(false, Relaxed);
         drop(self.orderly);
+        self.readiness.reach(Stage::Leaving);
         // A receiver that is gone has stopped already; a task that failed has nothing left to finish.
         let _ = self.http_phase.send(Phase::Leaving);
         tokio::time::sleep(self.drain_delay).await;
@@ -166,6 +184,7 @@ impl Running {
         let _ = self.http_task.await;
         // Requests may invalidate to their end, so who tells others of it goes after them.
         self.reloader.finish_tasks().await;
+        self.readiness.reach(Stage::Gone);
         let _ = self.admin_phase.send(Phase::Stopping);
         let _ = self.admin_task.await;
     }

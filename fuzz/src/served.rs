@@ -88,7 +88,7 @@ fn host() -> &'static Host {
         let config = Config::parse(&folder.path().join("weft.toml"), CONFIG).unwrap();
         let natives = Natives::default().with("say", async |invocation: Invocation| said(&invocation.request.body));
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let running = runtime.block_on(app::start(config, Arc::new(natives))).unwrap();
+        let running = runtime.block_on(app::start(config, Arc::new(natives), app::Listening::default())).unwrap();
         Host { address: running.http, _running: running, _runtime: runtime, _folder: folder }
     })
 }

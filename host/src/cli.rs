@@ -1,11 +1,14 @@
 //! The command line: arguments to commands, errors to messages and exit codes (0 done, 1 failed, 2 wrong usage).
 
+mod admin;
 mod build;
 mod check;
 mod compile;
+mod health;
 mod inspect;
 mod new;
 mod serve;
+mod systemd;
 mod top;
 
 use crate::settings::Mistake;
@@ -29,7 +32,8 @@ To write a plugin:
 To run a host:
   weft check --config weft.toml     find every mistake, and see what could be batched
   weft serve --config weft.toml     serve the plugins of a folder until SIGTERM or Ctrl-C
-  weft top                          see live what each plugin of a running host does and costs";
+  weft top                          see live what each plugin of a running host does and costs
+  weft health                       ask a running host whether it takes requests";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -39,6 +43,7 @@ enum Command {
     Build(build::Arguments),
     Inspect(inspect::Arguments),
     Top(top::Arguments),
+    Health(health::Arguments),
     CompileArtifact(compile::Arguments),
     ReadArtifact(compile::Reading),
 }
@@ -73,6 +78,7 @@ pub fn main() -> ExitCode {
         Command::Build(arguments) => build::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Top(arguments) => top::run(&arguments),
+        Command::Health(arguments) => health::run(&arguments),
         Command::CompileArtifact(arguments) => compile::run(arguments),
         Command::ReadArtifact(arguments) => compile::read(&arguments),
     };

@@ -25,7 +25,7 @@ pub(super) fn run(config: &str) -> anyhow::Result<()> {
     runtime.block_on(async {
         let pages = Arc::new(bench_pages::plugin());
         let natives = Natives::default().with("pages", move |invocation| handle(pages.clone(), invocation));
-        let running = app::start(config, Arc::new(natives)).await?;
+        let running = app::start(config, Arc::new(natives), app::Listening::default()).await?;
         crate::say(format_args!("weft serves on http://{} (admin on http://{})", running.http, running.admin));
         std::future::pending::<anyhow::Result<()>>().await
     })

@@ -10,6 +10,42 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::time::SystemTime;
 
+/// `/readyz`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadyAnswer {
+    pub ready: bool,
+    /// Why it is not.
+    pub waits_for: Vec<WaitsFor>,
+    /// What keeps no host from being ready, and should be known.
+    pub notes: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitsFor {
+    pub what: Wait,
+    pub detail: String,
+}
+
+/// What a host may wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Wait {
+    Plugins,
+    Keys,
+    /// It leaves.
+    End,
+}
+
+impl Wait {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Plugins => "plugins",
+            Self::Keys => "keys",
+            Self::End => "end",
+        }
+    }
+}
+
 /// `/v1/plugins`.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct PluginsAnswer {

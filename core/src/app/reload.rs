@@ -135,6 +135,7 @@ impl Reloader {
         let kept = Kept::of(&in_force.parts, &new.parts);
         let setup = Setup::prepare(&config, &self.runtime, &self.metrics, Some((&before, &kept)))?;
         setup.load().await?;
+        setup.settle_keys().await;
         let keyless = keyless(&before, &setup);
         if !keyless.is_empty() {
             return Err(ReloadError::Keyless(keyless));
@@ -206,6 +207,7 @@ impl Host for Reloader {
             runtime: self.runtime.clone(),
             verifier: setup.gateway.verifier.clone(),
             events: self.events.state(),
+            clients: setup.gateway.clients.names(),
         }
     }
 

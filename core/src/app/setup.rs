@@ -87,16 +87,19 @@ impl Setup {
         Ok(Self { gateway, loader, releases, engine, backends })
     }
 
-    /// Loads all plugins; what can't be loaded is reported by the loader. Waits a while for the first keys, and for the first instances of
-    /// backends that are looked for.
+    /// Loads all plugins; what can't be loaded is reported by the loader. Waits a while for the first instances of backends that are looked
+    /// for.
     pub(super) async fn load(&self) -> Result<(), StartError> {
         let instances = join_all(self.backends.iter().map(|backend| backend.has_instances()));
         let (loaded, _) = tokio::join!(self.loader.refresh(), instances);
-        loaded.map_err(|error| StartError::Load(error.to_string()))?;
+        loaded.map_err(|error| StartError::Load(error.to_string()))
+    }
+
+    /// Waits a while for the first keys.
+    pub(super) async fn settle_keys(&self) {
         if let Some(verifier) = &self.gateway.verifier {
             verifier.settle(KEYS).await;
         }
-        Ok(())
     }
 
     /// What goes on beside the requests; and of the tasks of the setup before, those that have to finish.

@@ -3,6 +3,7 @@
 use super::{
     activity::Activity,
     bounds::Bounds,
+    closing::{MOMENT, begin_no_more},
     config::{CONNECTION_WINDOW, STREAM_WINDOW},
     executor::{Streams, end_of_stream},
     held::Holding,
@@ -55,6 +56,8 @@ pub enum Phase {
 #[derive(Debug)]
 pub struct Door {
     pub listener: TcpListener,
+    /// Others have the socket too: who waits there when this host stops is accepted by the next.
+    pub is_shared: bool,
     pub tls: Option<Arc<ServerTls>>,
     /// Networks whose connections begin with a PROXY header, if `proxy_protocol`; and that are not counted by address.
     pub peers: Peers,
@@ -97,7 +100,7 @@ pub async fn serve(
     mut phase: watch::Receiver<Phase>,
 ) {
     let slots = Arc::new(Semaphore::new(bounds.connections));
-    let Door { listener, tls, peers, proxy_protocol } = door;
+    let Door { listener, is_shared, tls, peers, proxy_protocol } = door;
     let dog = Watchdog::new(bounds, metrics);
     let house = Arc::new(House { server: server(bounds), service, bounds, dog, tls, peers, proxy_protocol });
     let mut connections = JoinSet::new();
@@ -119,8 +122,21 @@ pub async fn serve(
         let Some(accepted) = accepted else { continue };
         look_after(&mut connections, accepted, phase.clone());
     }
-    for accepted in accept_waiting(listener, &slots) {
-        look_after(&mut connections, accepted, phase.clone());
+    if !is_shared {
+        begin_no_more(&listener);
+        let end = tokio::time::sleep(MOMENT);
+        tokio::pin!(end);
+        loop {
+            let accepted = tokio::select! {
+                accepted = accept(&listener, &slots) => accepted,
+                () = &mut end => break,
+            };
+            let Some(accepted) = accepted else { continue };
+            look_after(&mut connections, accepted, phase.clone());
+        }
+        for accepted in accept_waiting(listener, &slots) {
+            look_after(&mut connections, accepted, phase.clone());
+        }
     }
     let finished = tokio::time::timeout(bounds.drain, async { while connections.join_next().await.is_some() {} }).await;
     if finished.is_err() {

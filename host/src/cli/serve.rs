@@ -1,13 +1,17 @@
 //! `weft serve`.
 
-use super::{Failure, Result, runtime, tell};
+use super::{
+    Failure, Result, runtime,
+    systemd::{self, Manager, Word},
+    tell,
+};
 use crate::{
     app::ReloadError,
     config::Config,
     plugin::ITSELF,
     sandbox::Environment,
     settings::{Change, Mistake},
-    start::start,
+    start::start_at,
     telemetry::{self, LogFormat},
 };
 use std::path::PathBuf;
@@ -17,6 +21,9 @@ use tokio::signal::unix::{SignalKind, signal};
 ///
 /// The folder is watched: a new or changed artifact is verified, compiled beside the traffic and swapped in; a bad one is refused
 /// with a reason, and what served before goes on. On SIGTERM requests under way are finished first; a second signal ends at once.
+///
+/// A service manager that speaks systemd's protocols is told of readiness, reloads and the stop, and may pass the sockets `http` and
+/// `admin`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The configuration; relative paths in it are relative to its folder
@@ -38,24 +45,33 @@ fn serve(arguments: &Arguments, voice: Voice) -> Result {
     telemetry::init_logs(&Config::telemetry(&arguments.config));
     let mut config = Config::load(&arguments.config).map_err(Failure::Mistakes)?;
     config.plugins.compiling.worker = Some(ITSELF.into());
+    let passed = systemd::passed()?;
+    let manager = Manager::from_env();
     let scheme = if config.http.tls.is_some() { "https" } else { "http" };
     let runtime = runtime()?;
     let outcome = runtime.block_on(async {
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let mut hangup = signal(SignalKind::hangup())?;
         let running = tokio::select! {
-            running = start(config, Environment::Real) => running?,
+            running = start_at(config, Environment::Real, passed) => running?,
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
         };
         voice.say(&format!("weft serves on {scheme}://{} (admin on http://{})", running.http, running.admin));
+        manager.tell(Word::Ready);
+        manager.feed_watchdog();
         let name = loop {
             tokio::select! {
                 _ = terminate.recv() => break "SIGTERM",
                 _ = interrupt.recv() => break "Ctrl-C",
-                _ = hangup.recv() => voice.tell_reload(running.reload().await),
+                _ = hangup.recv() => {
+                    manager.tell(Word::Reloading);
+                    voice.tell_reload(running.reload().await);
+                    manager.tell(Word::Ready);
+                }
             }
         };
+        manager.tell(Word::Stopping);
         tracing::info!("{name}: finishing what is under way");
         tokio::select! {
             () = running.stop() => {}

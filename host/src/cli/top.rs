@@ -2,20 +2,15 @@
 
 mod backends;
 
-use super::{Failure, Result, print, runtime};
+use super::{Failure, Result, admin::AdminClient, print, runtime};
 use crate::{
     admin::{BackendsAnswer, PluginAnswer, PluginsAnswer},
-    net::HttpClient,
     release::Sums,
 };
-use anyhow::{Context, anyhow};
-use http::{HeaderMap, Method};
+use anyhow::Context;
 use serde_json::Value;
 use std::{collections::HashMap, fmt::Write, io::IsTerminal, time::Duration};
 use tokio::time::Instant;
-
-/// Bytes of an answer that are read: a thousand plugins fit.
-const LARGEST: usize = 64 << 20;
 
 /// See live what each plugin of a running host does and costs, and how its backends are
 ///
@@ -49,9 +44,9 @@ pub(super) fn run(arguments: &Arguments) -> Result {
         return Err(Failure::Usage("--every: expected seconds from 0.1 to 3600".to_owned()));
     }
     runtime()?.block_on(async {
-        let client = HttpClient::new(Duration::from_secs(2), None).map_err(|error| anyhow!(error))?;
+        let client = AdminClient::new(&arguments.admin)?;
         if arguments.json {
-            let plugins: Value = serde_json::from_slice(&ask(&client, &arguments.admin, "/v1/plugins").await?)?;
+            let plugins: Value = serde_json::from_slice(&client.ask("/v1/plugins").await?)?;
             print(&serde_json::to_string_pretty(&plugins)?);
             return Ok(());
         }
@@ -59,16 +54,16 @@ pub(super) fn run(arguments: &Arguments) -> Result {
     })
 }
 
-async fn watch(arguments: &Arguments, client: &HttpClient) -> Result {
+async fn watch(arguments: &Arguments, client: &AdminClient) -> Result {
     let is_live = !arguments.once && std::io::stdout().is_terminal();
-    let mut before = look(client, &arguments.admin).await?;
+    let mut before = look(client).await?;
     let mut since = Instant::now();
     loop {
         tokio::select! {
             () = tokio::time::sleep(Duration::from_secs_f64(arguments.every)) => {}
             _ = tokio::signal::ctrl_c() => return Ok(()),
         }
-        let now = look(client, &arguments.admin).await?;
+        let now = look(client).await?;
         let over = since.elapsed();
         let text = table(&before.plugins, &now.plugins, over)
             + &backends::table(&before.backends.backends, &now.backends.backends, over);
@@ -82,23 +77,10 @@ async fn watch(arguments: &Arguments, client: &HttpClient) -> Result {
     }
 }
 
-async fn ask(client: &HttpClient, admin: &str, path: &str) -> anyhow::Result<Vec<u8>> {
-    let base = if admin.contains("://") { admin.to_owned() } else { format!("http://{admin}") };
-    let url = format!("{}{path}", base.trim_end_matches('/'));
-    let answer = client.send(Method::GET, url.clone(), HeaderMap::new(), None, LARGEST);
-    let answer = tokio::time::timeout(Duration::from_secs(5), answer).await;
-    let answer = answer.with_context(|| format!("{url} gave no answer within 5 s"))?;
-    let answer = answer.with_context(|| format!("{url}: is a host running, and is --admin its admin address?"))?;
-    if !answer.status.is_success() {
-        return Err(anyhow!("{url} answered {}: is --admin the admin address, and not the public one?", answer.status));
-    }
-    Ok(answer.body.to_vec())
-}
-
-async fn look(client: &HttpClient, admin: &str) -> anyhow::Result<Look> {
+async fn look(client: &AdminClient) -> anyhow::Result<Look> {
     let foreign = "the answer is not one of this version of weft";
-    let plugins = serde_json::from_slice(&ask(client, admin, "/v1/plugins").await?).context(foreign)?;
-    let backends = serde_json::from_slice(&ask(client, admin, "/v1/backends").await?).context(foreign)?;
+    let plugins = serde_json::from_slice(&client.ask("/v1/plugins").await?).context(foreign)?;
+    let backends = serde_json::from_slice(&client.ask("/v1/backends").await?).context(foreign)?;
     Ok(Look { plugins, backends })
 }
 

@@ -1,0 +1,78 @@
+//! `weft health`.
+
+use super::{Failure, Result, admin::AdminClient, print, runtime, tell};
+use crate::admin::ReadyAnswer;
+use anyhow::Context;
+use std::time::Duration;
+
+/// Ask a running host whether it takes requests: exit code 0 if it does, 1 if not
+///
+/// For HEALTHCHECK of an image, and for scripts. Says in one line what the host waits for.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The admin interface of the host
+    #[arg(long, default_value = "127.0.0.1:9090")]
+    admin: String,
+    /// Seconds that the answer may take
+    #[arg(long, default_value_t = 2.0)]
+    timeout: f64,
+    /// Print the answer as JSON; without one there is an `error` in it
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result {
+    if !(0.01..=300.0).contains(&arguments.timeout) {
+        return Err(Failure::Usage("--timeout: expected seconds from 0.01 to 300".to_owned()));
+    }
+    let time = Duration::from_secs_f64(arguments.timeout);
+    match runtime()?.block_on(ask(&arguments.admin, time)) {
+        Ok(answer) => {
+            print(&if arguments.json { serde_json::to_string(&answer)? } else { line(&answer) });
+            if answer.ready { Ok(()) } else { Err(Failure::Told(1)) }
+        }
+        Err(error) => {
+            let text = format!("{error:#}");
+            if arguments.json {
+                print(&serde_json::json!({ "ready": false, "error": text }).to_string());
+            } else {
+                tell(&format!("no answer: {text}"));
+            }
+            Err(Failure::Told(1))
+        }
+    }
+}
+
+async fn ask(admin: &str, time: Duration) -> anyhow::Result<ReadyAnswer> {
+    let answer = AdminClient::new(admin)?.get("/readyz", time).await?;
+    let foreign = || format!("status {}: this is no answer of /readyz; is --admin the admin address?", answer.status);
+    serde_json::from_slice(&answer.body).with_context(foreign)
+}
+
+fn line(answer: &ReadyAnswer) -> String {
+    let waits = answer.waits_for.iter().map(|wait| format!("{}: {}", wait.what.as_str(), wait.detail));
+    let said: Vec<String> = waits.chain(answer.notes.iter().cloned()).collect();
+    let state = if answer.ready { "ready" } else { "not ready" };
+    let text = std::iter::once(state.to_owned()).chain((!said.is_empty()).then(|| said.join("; ")));
+    // One line, whatever is told.
+    text.collect::<Vec<_>>().join(": ").replace(['\n', '\r'], " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::{Wait, WaitsFor};
+
+    #[test]
+    fn it_says_what_the_host_waits_for_in_one_line() {
+        let wait = WaitsFor { what: Wait::Plugins, detail: "no room\nfor code".to_owned() };
+        let answer = |ready: bool, notes: &[&str]| ReadyAnswer {
+            ready,
+            waits_for: if ready { vec![] } else { vec![wait.clone()] },
+            notes: notes.iter().map(|note| (*note).to_owned()).collect(),
+        };
+        assert_eq!(line(&answer(true, &[])), "ready");
+        assert_eq!(line(&answer(true, &["no keys"])), "ready: no keys");
+        assert_eq!(line(&answer(false, &["no keys"])), "not ready: plugins: no room for code; no keys");
+    }
+}
