@@ -67,4 +67,5 @@ mod tidy;
 mod together;
 mod transport;
 mod trust;
+mod upgrade;
 mod watching;

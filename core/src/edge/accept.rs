@@ -124,16 +124,7 @@ pub async fn serve(
     }
     if !is_shared {
         begin_no_more(&listener);
-        let end = tokio::time::sleep(MOMENT);
-        tokio::pin!(end);
-        loop {
-            let accepted = tokio::select! {
-                accepted = accept(&listener, &slots) => accepted,
-                () = &mut end => break,
-            };
-            let Some(accepted) = accepted else { continue };
-            look_after(&mut connections, accepted, phase.clone());
-        }
+        tokio::time::sleep(MOMENT).await;
         for accepted in accept_waiting(listener, &slots) {
             look_after(&mut connections, accepted, phase.clone());
         }
