@@ -18,8 +18,8 @@ pub async fn start(config: &str, port: u16) -> Option<Program> {
     let file = folder.path().join("nginx.conf");
     std::fs::write(&file, program::replaced(config, &[("http {\n", TEMPORARY)])).unwrap();
     let mut command = Command::new(nginx);
-    // Its workers hear that their master is gone by a pipe that closes, and end.
+    // One process: workers would outlive a master that is killed.
     command.arg("-p").arg(folder.path()).arg("-c").arg(file).args(["-e", "stderr"]);
-    command.args(["-g", "daemon off; pid nginx.pid; error_log stderr notice;"]);
+    command.args(["-g", "daemon off; master_process off; pid nginx.pid; error_log stderr notice;"]);
     Some(Program::start(&mut command, folder).until_listening(port).await)
 }

@@ -10,6 +10,7 @@ use weft_tests::{
     repository,
     site::{Asked, Page, Site},
     tokens::Token,
+    wait::until,
 };
 
 /// Which of its two servers listens at the ground's port.
@@ -79,6 +80,8 @@ async fn what_it_tells_hosts_is_true() {
     let Some(nginx) = started(&ground, site.address(), &Server::HandsTokensOn).await else { return };
     hosts_are_told_the_truth(&ground, &site, &token.sign(), None).await;
     drop(nginx);
+    let gone = async || tokio::net::TcpStream::connect(("127.0.0.1", ground.port)).await.is_err().then_some(());
+    until("nothing to be left of it", gone).await;
     let ground = Ground { port: free(), ..ground };
     let (server, site) = (Server::AsksAnIdentityService(identity.address()), super::site().await);
     let Some(_nginx) = started(&ground, site.address(), &server).await else { return };
