@@ -133,7 +133,7 @@ async fn an_error_that_comes_again_and_again_is_counted() {
         host.lines().into_iter().find(|line| line.contains("passed over"))
     };
     let told: Value = serde_json::from_str(&until("the count", told).await).unwrap();
-    assert_eq!((&told["count"], &told["level"]), (&3.into(), &"INFO".into()), "{told}");
+    assert_eq!((&told["count"], &told["level"]), (&3.into(), &"WARN".into()), "{told}");
     let lines = read(&host.lines());
     assert_eq!(lines.iter().filter(crashes).count(), 2);
 }

@@ -30,7 +30,7 @@ const MOST: usize = 1000;
 const TEXT: usize = 200;
 
 /// Fields by which lines are told apart, beside where they are written and what they say.
-const TELLS_APART: [&str; 6] = ["backend", "endpoint", "file", "plugin", "source", "status"];
+const TELLS_APART: [&str; 8] = ["backend", "endpoint", "file", "key", "line", "plugin", "source", "status"];
 
 /// Writes events as `F` does, but for those that are passed over.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ where
     fn format_event(&self, context: &FmtContext<'_, S, N>, writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         for (text, count) in self.repeats.passed_over() {
             // Comes back here as an event of its own.
-            tracing::info!(count, "passed over, of lines that say: {text}");
+            tracing::warn!(count, "passed over, of lines that say: {text}");
         }
         if self.repeats.is_written(event) { self.format.format_event(context, writer, event) } else { Ok(()) }
     }
@@ -95,8 +95,11 @@ impl Repeats {
         if table.len() >= MOST && !table.contains_key(&key) {
             table.retain(|_, seen| !seen.is_over(now) || seen.count > self.most);
         }
-        let (key, text) =
-            if table.len() >= MOST && !table.contains_key(&key) { (0, "many things".to_owned()) } else { (key, text) };
+        let (key, text) = if table.len() >= MOST && !table.contains_key(&key) {
+            (0, "many different things".to_owned())
+        } else {
+            (key, text)
+        };
         let seen = table.entry(key).or_insert_with(|| Seen { since: now, count: 0, text });
         if seen.is_over(now) && seen.count <= self.most {
             (seen.since, seen.count) = (now, 0);
@@ -212,7 +215,7 @@ mod tests {
         let written = (1..=5000).filter(|key| repeats.counts(*key, String::new())).count();
         assert_eq!((written, lock(&repeats.table).len()), (MOST + 1, MOST + 1));
         advance(WINDOW).await;
-        assert_eq!(repeats.passed_over(), [("many things".to_owned(), 5000 - 1001)]);
+        assert_eq!(repeats.passed_over(), [("many different things".to_owned(), 5000 - 1001)]);
         assert!((6000..7000).all(|key| repeats.counts(key, String::new())), "what is over gives way");
     }
 }
