@@ -80,7 +80,8 @@ fn inside(root: &Path, arguments: &[String]) -> Option<Command> {
         "set -e; cd {0}; mount --bind {0} {0}; mount --rbind /proc proc; mount --rbind /dev dev; \
          mount -t tmpfs {1} cache var/cache/weft; mount -o remount,ro,bind {0}; exec chroot {2} {0} \"$@\"",
         root.display(),
-        if is_root { format!("-o mode=0700,uid={uid},gid={uid}") } else { "-o mode=0700".to_owned() },
+        // As Kubernetes makes an empty folder for a group.
+        if is_root { format!("-o mode=2777,gid={uid}") } else { "-o mode=0700".to_owned() },
         if is_root { format!("--groups={uid} --userspec={user}") } else { String::new() },
     );
     let mut command = Command::new(program::find("unshare")?);
