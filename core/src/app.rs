@@ -17,6 +17,7 @@ use crate::{
     register::Registration,
     settings::Change,
     telemetry::Metrics,
+    traces::{self, Exporter},
 };
 use arc_swap::ArcSwap;
 use std::{
@@ -40,6 +41,8 @@ pub enum StartError {
     Runtime(String),
     #[error("loading plugins failed: {0}")]
     Load(String),
+    #[error("[telemetry.trace]: {0}")]
+    Traces(String),
 }
 
 /// A host that serves.
@@ -56,6 +59,7 @@ pub struct Running {
     admin_task: JoinHandle<()>,
     tls_task: Option<JoinHandle<()>>,
     reloader: Arc<Reloader>,
+    exporter: Option<Exporter>,
     orderly: Orderly,
     registration: Option<Registration>,
 }
@@ -93,7 +97,8 @@ pub async fn start(config: Config, sandbox: Arc<dyn Sandbox>, passed: Listening)
     let (http_phase, of_http) = watch::channel(Phase::Serving);
     let (admin_phase, of_admin) = watch::channel(Phase::Serving);
 
-    let setup = Setup::prepare(&config, &runtime, &metrics, None)?;
+    let (tracer, exporter) = traces::start(&config.traces, &metrics).map_err(StartError::Traces)?;
+    let setup = Setup::prepare(&config, &runtime, (&metrics, &tracer), None)?;
     let edge = Edge::new(setup.gateway.clone(), &config.http, config.telemetry.names, &metrics);
     let setup = Arc::new(ArcSwap::from_pointee(setup));
     let reloader = Arc::new(Reloader::new(&config, runtime, metrics.clone(), edge.clone(), setup.clone()));
@@ -139,6 +144,7 @@ pub async fn start(config: Config, sandbox: Arc<dyn Sandbox>, passed: Listening)
         admin_task,
         tls_task,
         reloader,
+        exporter,
         orderly,
         registration,
     })
@@ -184,6 +190,9 @@ impl Running {
         let _ = self.http_task.await;
         // Requests may invalidate to their end, so who tells others of it goes after them.
         self.reloader.finish_tasks().await;
+        if let Some(exporter) = self.exporter {
+            exporter.finish().await;
+        }
         self.readiness.reach(Stage::Gone);
         let _ = self.admin_phase.send(Phase::Stopping);
         let _ = self.admin_task.await;

@@ -7,7 +7,7 @@ use crate::{
     admin, edge, events, fanout, identity, plugin, register, release,
     routing::Clients,
     settings::{Document, Mistake, Mistakes, Table},
-    telemetry,
+    telemetry, traces,
 };
 use std::{
     net::SocketAddr,
@@ -33,6 +33,7 @@ pub struct Config {
     pub telemetry: telemetry::Config,
     /// Where others find this host.
     pub register: Option<register::Config>,
+    pub traces: traces::Config,
 }
 
 impl Config {
@@ -84,7 +85,7 @@ impl Config {
     }
 
     fn read(root: &Table<'_>, folder: &Path) -> Self {
-        let (identity, admin) = (root.table("identity"), root.table("admin"));
+        let (identity, admin, telemetry) = (root.table("identity"), root.table("admin"), root.table("telemetry"));
         let limits = plugin::Config::read(&root.table("limits"));
         let http = edge::Config::read(&root.table("http"), folder, limits.response);
         let mut config = Self {
@@ -100,7 +101,8 @@ impl Config {
             limits,
             fanout: fanout::Config::read(root),
             events: events::Config::read(&root.table("events"), folder),
-            telemetry: telemetry::Config::read(&root.table("telemetry")),
+            telemetry: telemetry::Config::read(&telemetry),
+            traces: traces::Config::read(&telemetry.table("trace"), folder),
         };
         if is_same_place(config.http.listen, config.admin.listen) {
             let address = config.http.listen;

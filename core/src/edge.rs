@@ -19,6 +19,7 @@ mod packing;
 mod request;
 mod room;
 mod stream;
+mod traced;
 mod watchdog;
 
 pub use accept::{Door, Inner, Phase, serve};
@@ -129,7 +130,8 @@ async fn entry(edge: &Edge, request: Request<Body>, form: Form) -> Response<Body
     let _active = Active::new(&edge.metrics.requests_active);
     let inside = edge.inside.load_full();
     let packs = form.as_ref().copied().unwrap_or(Packs::Nothing);
-    let (head, request) = request::take_in(request, &inside.intake, &edge.requests, &inside.peers);
+    let (mut head, request) =
+        request::take_in(request, &inside.intake, &edge.requests, (&inside.peers, &inside.gateway.tracer, since));
     let mut trail = Trail::default();
     let handled = async {
         let request = request?;
@@ -147,6 +149,10 @@ async fn entry(edge: &Edge, request: Request<Body>, form: Form) -> Response<Body
         }),
         () = head.gives_way.notified() => Err(room::given_up(&head.method)),
     };
+    if let Some(recorder) = trail.observer.as_ref().and_then(|observer| observer.recorder()) {
+        // It may be recorded only because its caller has asked for it.
+        head.trace = recorder.context();
+    }
     let (result, ended) = gateway::explained(result, &trail);
     let made = |result| {
         let (mut response, fault) = answer::give_out(&head, result, &trail, since.elapsed());
@@ -167,7 +173,9 @@ async fn entry(edge: &Edge, request: Request<Body>, form: Form) -> Response<Body
     // The log and the metrics tell of the request, not of the page that explains it.
     let (status, fault) = ended.unwrap_or((response.status(), fault));
     let (fault, cache) = (fault.as_ref(), response.headers().get("cache-status"));
-    answer::record(&head, &trail, edge.names, &Over { status, fault, took: since.elapsed(), cache });
+    let over = Over { status, fault, took: since.elapsed(), cache };
+    answer::record(&head, &trail, edge.names, &over);
+    traced::served(&head, &trail, &over);
     // Until here it counted as under way, and from here on its answer does.
     drop(head.holding);
     response

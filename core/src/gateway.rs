@@ -37,9 +37,9 @@ use crate::{
     artifact::Auth,
     fanout::{Engine, Limits, MostCalls, Session},
     identity::{Peer, Verifier},
-    model::{Deadline, Fault, Identity, Party, TraceContext},
+    model::{Deadline, Fault, Identity, Party, Trace},
     net::Subnet,
-    observe::{Event, Listener, RequestObserver, Stats},
+    observe::{Event, GuestRun, Listener, Recorder, RequestObserver, Stats, Tracer},
     plugin::Invocation,
     release::{Endpoint, Release, Releases},
     routing::{self, Client, Clients, Found},
@@ -48,6 +48,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header::VARY};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio::time::Instant;
 
 /// A request as the edge hands it over. The body is read only when the way is clear.
 pub struct Request {
@@ -56,7 +57,11 @@ pub struct Request {
     pub headers: HeaderMap,
     pub body: BoxFuture<'static, Result<Bytes, Fault>>,
     pub request_id: HeaderValue,
-    pub trace: TraceContext,
+    pub trace: Trace,
+    /// Who records it, where its trace is sampled.
+    pub recorder: Option<Arc<Recorder>>,
+    /// When its head was there.
+    pub since: Instant,
     /// Who connected.
     pub peer: Option<SocketAddr>,
     /// Whether the connection showed a certificate that the host trusts.
@@ -105,6 +110,8 @@ pub struct Gateway {
     pub granted_headers: Arc<[HeaderName]>,
     /// The scope of callers who may ask for a request's waterfall; `*` for everybody.
     pub explain: Option<String>,
+    /// Which requests are recorded, and how backends are told of their traces.
+    pub tracer: Arc<Tracer>,
 }
 
 /// What is told about a request that found its endpoint, whether it went well or not.
@@ -145,7 +152,7 @@ struct Job {
     observer: Arc<RequestObserver>,
     /// For the log, whatever the guest is told.
     request_id: HeaderValue,
-    trace: TraceContext,
+    trace: Trace,
     /// Held for as long as the guest runs, whoever is still there.
     place: Entered,
 }
@@ -225,9 +232,13 @@ impl Gateway {
         if let Way::Answered(outcome) = way {
             return outcome;
         }
-        let observer = Arc::new(RequestObserver::new(explains));
+        let (mut trace, mut recorder) = (request.trace, request.recorder);
+        if explains && recorder.is_none() {
+            recorder = self.tracer.insist(&mut trace, request.since);
+        }
+        let observer = Arc::new(RequestObserver::new(explains, recorder));
         trail.observer = Some(observer.clone());
-        let job = Job { given, observer, request_id: request.request_id, trace: request.trace, place };
+        let job = Job { given, observer, request_id: request.request_id, trace, place };
         self.answer(job, begun, way, deadline, trail).await
     }
 
@@ -282,6 +293,9 @@ impl Gateway {
         let (plans, limits) = (endpoint.release.plans.clone(), self.limits(&endpoint.release));
         let (party, request_id) = (caller.party.clone(), request_id.to_str().unwrap_or_default().to_owned());
         let session = Session::new(self.engine.clone(), plans, caller, deadline, limits, observer.clone());
+        let about =
+            || (endpoint.release.name.to_string().into(), endpoint.release.version.to_string(), request_id.clone());
+        let running = GuestRun::of(observer.recorder(), about);
         let invocation = Invocation { request, request_id, session, party, deadline };
         // On the heap: a response that is there already does not have the room for a guest made and moved for nothing.
         Box::pin(async move {
@@ -290,6 +304,7 @@ impl Gateway {
             match release.plugin.handle(invocation).await {
                 Ok(answer) => {
                     (&**release, &*observer).on(&Event::GuestRan(answer.cost));
+                    running.ended(Some(&answer.cost), None);
                     let outcome = match answer.result {
                         Ok(response) => output::reply(response, &endpoint.policy, &granted),
                         Err(problem) => Ok(output::problem(problem)),
@@ -298,6 +313,7 @@ impl Gateway {
                 }
                 Err(error) => {
                     let (is_guests_own, never_ran) = (error.is_guests_own(), error.never_ran());
+                    running.ended(None, Some(if never_ran { "never ran" } else { "failed" }));
                     Ran { outcome: Err(faults::of_plugin(release, error)), is_guests_own, never_ran }
                 }
             }

@@ -20,6 +20,7 @@
 //! | [`register`] | this host as an instance in somebody's registry |
 //! | [`fanout`] | calls: scope, cache, coalescing, batching |
 //! | [`upstream`] | backends: endpoints, balancing, gRPC |
+//! | [`traces`] | spans on their way to a collector |
 //! | [`observe`] | what happens to a request as typed events, and who listens |
 //! | [`model`], [`protojson`], [`artifact`], [`store`], [`net`], [`settings`], [`telemetry`], [`sync`] | words, files and tools that all may use and that use none of the above |
 #![forbid(unsafe_code)]
@@ -46,4 +47,5 @@ pub mod settings;
 pub mod store;
 pub mod sync;
 pub mod telemetry;
+pub mod traces;
 pub mod upstream;

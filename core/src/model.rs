@@ -26,4 +26,4 @@ pub use name::Name;
 pub use problem::{Blame, ProblemType};
 pub use scope::Scope;
 pub use share::ShareKey;
-pub use trace::TraceContext;
+pub use trace::{Broken, Received, Trace, TraceContext, TraceFormat, TraceFormats};

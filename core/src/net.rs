@@ -4,6 +4,7 @@
 mod backoff;
 mod client;
 mod peers;
+mod places;
 mod proxy;
 mod subnet;
 mod tls;
@@ -11,6 +12,7 @@ mod tls;
 pub use backoff::Backoff;
 pub use client::{HttpClient, HttpError, Response, Tls, Trust};
 pub use peers::Peers;
+pub use places::is_this_machine;
 pub use proxy::{ProxyError, read_proxy_header};
 pub use subnet::Subnet;
 pub use tls::{Certificates, Incoming, ServerTls, TlsFiles};

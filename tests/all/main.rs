@@ -65,6 +65,7 @@ mod support;
 mod swapping;
 mod tidy;
 mod together;
+mod tracing;
 mod transport;
 mod trust;
 mod upgrade;

@@ -25,7 +25,7 @@ const LAYERS: [&[&str]; 17] = [
     &["plugin"],
     &["identity", "register", "responses", "routing", "events"],
     &["fanout"],
-    &["upstream"],
+    &["upstream", "traces"],
     // For all; of these, `artifact` and `observe` know words of the model, `artifact` how they are written as JSON, and all read their settings.
     &["artifact", "observe"],
     &["protojson"],

@@ -29,6 +29,8 @@ fn deployed(path: &str) -> PathBuf {
 /// A host that has something of everything to tell: good and failed requests, crashes, calls, keys, an artifact that was refused.
 async fn busy(upstream: &FakeUpstream) -> TestHost {
     let setup = Setup::new().identity("").one_backend(upstream.address(), "").plugin("probe.wasm", &probe());
+    // Whether a trace is sampled is theirs to say.
+    let setup = setup.http("trusted-peers = [\"127.0.0.1\"]");
     let host = setup.plugin("bad.wasm", &b"bad"[..].into()).more("[telemetry]\nexemplars = true").start().await;
     for path in ["/version", "/films/1", "/films/1", "/trap", "/problem", "/nothing", "/my-people?ids=1,2"] {
         let parent = format!("00-{TRACE}-b7ad6b7169203331-01");

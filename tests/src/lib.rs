@@ -10,8 +10,9 @@
 //!   [`neighbour`]: a good client beside them; [`gateway`]: a gateway with a crowd of callers
 //! - [`tokens`]: callers, good and bad; [`tls`]: certificates
 //! - [`upstream`]: a gRPC server that answers, stalls and fails as it is told; [`frames`]: one that breaks HTTP/2 as it is told
+//! - [`collector`]: a receiver of traces
 //! - [`program`]: programs of others: [`redis`], [`nats`], [`etcd`], [`dnsmasq`], [`envoy`], [`nginx`], [`haproxy`],
-//!   [`prometheus`]; [`demo`]: the four real services of the demo
+//!   [`prometheus`], [`otelite`]; [`demo`]: the four real services of the demo
 //! - [`tcp_proxy`]: a network that is slow, cuts and loses
 //! - [`site`]: an HTTP server that answers as it is told, for keys, tokens and REST
 //! - [`packing`]: packed bodies; [`metrics`]: what the host counted
@@ -29,6 +30,7 @@
 
 pub mod artifacts;
 pub mod author;
+pub mod collector;
 pub mod demo;
 pub mod dnsmasq;
 pub mod envoy;
@@ -42,6 +44,7 @@ pub mod metrics;
 pub mod nats;
 pub mod neighbour;
 pub mod nginx;
+pub mod otelite;
 pub mod packing;
 pub mod process;
 pub mod program;

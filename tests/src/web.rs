@@ -150,11 +150,13 @@ impl Reply {
         assert_eq!(self.status, status, "{self:?}");
         assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
         let problem = self.json();
-        for member in ["type", "title", "detail", "instance", "request_id"] {
+        for member in ["type", "title", "detail", "instance", "request_id", "trace_id"] {
             assert!(problem[member].is_string(), "no `{member}`: {problem}");
         }
         assert_eq!(problem["status"], status);
         assert_eq!(problem["request_id"].as_str(), self.header("x-request-id"));
+        let trace = self.header("traceparent").and_then(|trace| trace.split('-').nth(1));
+        assert_eq!(problem["trace_id"].as_str(), trace);
         problem
     }
 }

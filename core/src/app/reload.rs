@@ -133,7 +133,8 @@ impl Reloader {
         changes.extend(new.parts.changed_files(&in_force.parts).into_iter().map(in_time));
         let before = self.setup.load_full();
         let kept = Kept::of(&in_force.parts, &new.parts);
-        let setup = Setup::prepare(&config, &self.runtime, &self.metrics, Some((&before, &kept)))?;
+        let setup =
+            Setup::prepare(&config, &self.runtime, (&self.metrics, &before.gateway.tracer), Some((&before, &kept)))?;
         setup.load().await?;
         setup.settle_keys().await;
         let keyless = keyless(&before, &setup);

@@ -6,6 +6,7 @@ use crate::{
     fanout::{Engine, Forward, Inherited},
     gateway::{Admission, Answers, Ceilings, Gateway, Shared},
     identity::{Exchanger, Verifier},
+    observe::Tracer,
     plugin::Runtime,
     release::{self, Loader, Releases},
     settings::Parts,
@@ -65,7 +66,7 @@ impl Setup {
     pub(super) fn prepare(
         config: &Config,
         runtime: &Runtime,
-        metrics: &Metrics,
+        (metrics, tracer): (&Metrics, &Arc<Tracer>),
         before: Option<(&Self, &Kept)>,
     ) -> Result<Self, StartError> {
         let verifier = verifier(config, metrics, before)?;
@@ -83,7 +84,7 @@ impl Setup {
         let loader =
             Arc::new(Loader::new(plugins, clients, runtime.clone(), engine.clone(), metrics, releases.clone()));
         let before = before.map(|(before, kept)| (&*before.gateway, kept));
-        let gateway = Arc::new(gateway(config, metrics, verifier, engine.clone(), &releases, before));
+        let gateway = Arc::new(gateway(config, (metrics, tracer), verifier, engine.clone(), &releases, before));
         Ok(Self { gateway, loader, releases, engine, backends })
     }
 
@@ -194,7 +195,7 @@ fn forward(config: &Config, metrics: &Metrics) -> Result<Forward, StartError> {
 
 fn gateway(
     config: &Config,
-    metrics: &Metrics,
+    (metrics, tracer): (&Metrics, &Arc<Tracer>),
     verifier: Option<Arc<Verifier>>,
     engine: Arc<Engine>,
     releases: &Arc<Releases>,
@@ -224,5 +225,6 @@ fn gateway(
         },
         granted_headers: config.plugins.response_headers.clone().into(),
         explain: config.http.explain.clone(),
+        tracer: tracer.clone(),
     }
 }

@@ -115,8 +115,10 @@ fn problem(
     let mut document: Map<String, Value> = members.collect();
     // The standard members go last: nothing that a plugin adds replaces them.
     let request_id = head.request_id.to_str().unwrap_or_default();
+    let trace_id = format!("{:032x}", head.trace.trace_id);
     let standard = json!({
         "type": kind, "title": title, "status": status.as_u16(), "detail": detail, "instance": head.path, "request_id": request_id,
+        "trace_id": trace_id,
     });
     if let Value::Object(standard) = standard {
         document.extend(standard);

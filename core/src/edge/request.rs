@@ -10,11 +10,12 @@ use crate::{
     gateway,
     model::{Fault, ProblemType, TraceContext, hex},
     net::Peers,
+    observe::{Recorder, Tracer},
 };
 use axum::body::Body;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version, header, uri::Authority};
 use std::{net::IpAddr, sync::Arc};
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
 /// What stays at the edge of a request, for its answer.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(super) struct Head {
     pub(super) path: String,
     pub(super) request_id: HeaderValue,
     pub(super) trace: TraceContext,
+    /// Who records it, where its trace is sampled.
+    pub(super) recorder: Option<Arc<Recorder>>,
     /// What the client has already (`if-none-match`).
     pub(super) has: Vec<HeaderValue>,
     /// Where it comes from, by the word of listed peers.
@@ -45,26 +48,26 @@ pub(super) fn take_in(
     request: Request<Body>,
     intake: &Intake,
     held: &Arc<Held>,
-    peers: &Peers,
+    (peers, tracer, since): (&Peers, &Tracer, Instant),
 ) -> (Head, Result<gateway::Request, Fault>) {
     let (mut parts, body) = request.into_parts();
     let peer = parts.extensions.remove::<Peer>();
+    let is_listed = peer.as_ref().is_some_and(|peer| peers.contains(peer.address.ip()));
     let owner = peer.as_ref().map_or_else(Owner::default, |peer| Owner {
         caller: peers.caller_of(peer.address, &parts.headers),
-        connection: (!peers.contains(peer.address.ip())).then_some(peer.connection),
+        connection: (!is_listed).then_some(peer.connection),
     });
     let request_id = parts.headers.get("x-request-id").filter(|id| is_id(id)).cloned().unwrap_or_else(new_id);
-    let trace = match parts.headers.get("traceparent") {
-        Some(parent) => TraceContext::from_header(parent.as_bytes()),
-        None => TraceContext::fresh(),
-    };
+    let trace = tracer.receive(&parts.headers, is_listed);
+    let recorder = tracer.record(&trace, since);
     let source = peer.as_ref().map(|peer| peers.client_of(peer.address, &parts.headers));
     let mut head = Head {
         source: source.map(|source| source.ip()),
         method: parts.method.clone(),
         path: parts.uri.path().to_owned(),
         request_id: request_id.clone(),
-        trace,
+        trace: trace.context,
+        recorder: recorder.clone(),
         has: parts.headers.get_all(header::IF_NONE_MATCH).iter().cloned().collect(),
         owner,
         end: peer.as_ref().map(|peer| peer.end.clone()),
@@ -87,6 +90,8 @@ pub(super) fn take_in(
         body: body::collect(body, coding, intake.clone(), place),
         request_id,
         trace,
+        recorder,
+        since,
         peer: peer.as_ref().map(|peer| peer.address),
         certified: peer.as_ref().is_some_and(|peer| peer.certified),
         source,

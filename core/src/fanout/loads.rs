@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     model::{Code, Failure},
-    observe::{Audience, Event, Leaving, Listener, Origin, RefusedBy, Trip},
+    observe::{Audience, Departure, Event, Leaving, Listener, Origin, RefusedBy, Trip},
     upstream::{Answer, Outgoing, Transport},
 };
 use bytes::Bytes;
@@ -102,28 +102,45 @@ pub(super) async fn load_one(flight: &Flight, scoped: &Scoped) -> Loaded {
     };
     let started = Instant::now();
     let gathered = started.saturating_duration_since(flight.started);
-    Leaves { keys: 1, gathered, started, alone: None }.send(&*plan.backend, outgoing).await
+    Leaves { method: &plan.name, keys: 1, gathered, started, alone: None }.send(&*plan.backend, outgoing).await
 }
 
 /// What is known of a call as it leaves the host.
 #[derive(Debug)]
-pub(super) struct Leaves {
+pub(super) struct Leaves<'a> {
+    /// The method that plugins have called.
+    pub(super) method: &'a Arc<str>,
     pub(super) keys: usize,
     pub(super) gathered: Duration,
     pub(super) started: Instant,
     pub(super) alone: Option<&'static str>,
 }
 
-impl Leaves {
+impl Leaves<'_> {
     /// Out and back, told to all whom it is for.
-    pub(super) async fn send(self, backend: &dyn Transport, outgoing: Outgoing) -> Loaded {
-        let Self { keys, gathered, started, alone } = self;
-        let (via, audience) = (outgoing.method.name.clone(), outgoing.audience.clone());
+    pub(super) async fn send(self, backend: &dyn Transport, mut outgoing: Outgoing) -> Loaded {
+        let Self { method, keys, gathered, started, alone } = self;
+        let via = outgoing.method.name.clone();
+        let asked = started.checked_sub(gathered).unwrap_or(started);
+        outgoing.audience.sets_out(&Departure { method, via: &via, keys, asked });
+        let audience = outgoing.audience.clone();
         audience.on(&Event::Left(Leaving { via: &via, keys, requests: audience.len() }));
         let Answer { result, attempts, endpoint, refused_by, sent, cut } = backend.call(outgoing).await;
         let (failed, ended) = (result.as_ref().err().map(|failure| failure.code), Instant::now());
-        let trip = Trip { via, keys, attempts, endpoint, failed, refused_by, gathered, started, ended, alone };
-        let trip = Arc::new(trip);
+        let traced = audience.traced();
+        let trip = Arc::new(Trip {
+            via,
+            keys,
+            attempts,
+            endpoint,
+            failed,
+            refused_by,
+            gathered,
+            started,
+            ended,
+            alone,
+            traced,
+        });
         audience.on(&Event::Back(&trip));
         Loaded { result, trip: Some(trip), refused_by, sent, cut }
     }

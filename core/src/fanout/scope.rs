@@ -5,7 +5,7 @@
 
 use super::token_exchange::TokenExchange;
 use crate::{
-    model::{Identity, Party, Scope, ShareKey, TraceContext},
+    model::{Identity, Party, Scope, ShareKey, Trace},
     settings::Table,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
@@ -74,7 +74,7 @@ pub struct Caller {
     pub token: Option<HeaderValue>,
     /// `None` where it is nobody's request in particular.
     pub request_id: Option<HeaderValue>,
-    pub trace: TraceContext,
+    pub trace: Trace,
     /// The client's address, for balancers that stick to it.
     pub source: Option<SocketAddr>,
 }
@@ -141,9 +141,7 @@ pub(super) struct Scoped {
 impl Caller {
     pub(super) fn scoped(&self, scope: Scope, forward: &Forward) -> Scoped {
         let mut metadata = HeaderMap::with_capacity(4);
-        if let Ok(trace) = HeaderValue::from_bytes(&self.trace.to_header()) {
-            metadata.insert("traceparent", trace);
-        }
+        self.trace.write(None, &mut metadata);
         let mut forwarded = Vec::new();
         match (scope, &self.party, &forward.tenant) {
             (Scope::Principal, Party::Caller(identity), _) => {
@@ -165,6 +163,7 @@ impl Caller {
         // What others may share is not one request's.
         if let (None | Some(ScopeKey::Told(_)), Some(id)) = (&key, &self.request_id) {
             metadata.insert("x-request-id", id.clone());
+            self.trace.write_baggage(&mut metadata);
         }
         Scoped { key, metadata, expires_at, source: self.source }
     }

@@ -10,4 +10,5 @@ mod rules;
 mod shapes;
 mod sharing;
 mod simulation;
+mod spans;
 mod token_exchange;

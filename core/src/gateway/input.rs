@@ -6,7 +6,7 @@ use crate::{
     artifact::{EndpointPolicy, ResponseCache},
     fanout,
     identity::is_internal,
-    model::{Deadline, Digest, Fault, Party, Scope, ShareKey, TraceContext},
+    model::{Deadline, Digest, Fault, Party, Scope, ShareKey, Trace},
     plugin,
     release::Endpoint,
     routing::{self, Pairs, not_utf8},
@@ -72,7 +72,7 @@ impl Given {
     }
 
     /// The guest's request, and on whose behalf its calls are made.
-    pub(super) fn split(self, deadline: Deadline, trace: TraceContext) -> (plugin::Request, fanout::Caller) {
+    pub(super) fn split(self, deadline: Deadline, trace: Trace) -> (plugin::Request, fanout::Caller) {
         let Self { endpoint, client, path, params, query, headers, body, party, token, source, request_id } = self;
         let text = request_id.as_ref().and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
         let request = plugin::Request {

@@ -2,6 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, StatusCode};
+use http_body_util::BodyExt;
 use std::{path::Path, time::Duration};
 
 /// A client for one peer: no redirects, no proxy, nothing of the environment.
@@ -64,6 +65,19 @@ impl HttpClient {
 
     /// By what was read from PEM files before.
     pub fn trusting(connect_timeout: Duration, trust: Option<&Trust>) -> Result<Self, String> {
+        Self::build(Self::builder(connect_timeout, trust))
+    }
+
+    /// As [`HttpClient::trusting`], over nothing but HTTP/2, also where the URL says `http`: as gRPC is spoken.
+    pub fn over_http2(connect_timeout: Duration, trust: Option<&Trust>) -> Result<Self, String> {
+        Self::build(Self::builder(connect_timeout, trust).http2_prior_knowledge())
+    }
+
+    fn build(builder: reqwest::ClientBuilder) -> Result<Self, String> {
+        builder.build().map(Self).map_err(|error| error.to_string())
+    }
+
+    fn builder(connect_timeout: Duration, trust: Option<&Trust>) -> reqwest::ClientBuilder {
         let mut builder = reqwest::Client::builder()
             .connect_timeout(connect_timeout)
             .redirect(reqwest::redirect::Policy::none())
@@ -76,7 +90,29 @@ impl HttpClient {
                 builder = builder.identity(identity.clone());
             }
         }
-        builder.build().map(Self).map_err(|error| error.to_string())
+        builder
+    }
+
+    /// One POST, with what comes after the response's body. Reads no more than `max` bytes of it.
+    pub async fn post_for_trailers(
+        &self,
+        url: String,
+        headers: HeaderMap,
+        body: Bytes,
+        max: usize,
+    ) -> Result<(Response, HeaderMap), HttpError> {
+        let response = self.0.post(url).headers(headers).body(body).send().await.map_err(explain)?;
+        let (head, body) = http::Response::<reqwest::Body>::from(response).into_parts();
+        let (mut read, mut trailers) = (BytesMut::new(), HeaderMap::new());
+        let mut body = std::pin::pin!(body);
+        while let Some(frame) = body.frame().await {
+            match frame.map_err(explain)?.into_data() {
+                Ok(data) if read.len() + data.len() > max => return Err(HttpError::TooLarge(max)),
+                Ok(data) => read.extend_from_slice(&data),
+                Err(frame) => trailers.extend(frame.into_trailers().unwrap_or_default()),
+            }
+        }
+        Ok((Response { status: head.status, headers: head.headers, body: read.freeze() }, trailers))
     }
 
     /// One request. Reads no more than `max` bytes of the response.

@@ -1,6 +1,6 @@
 //! All that can be reported, and what listens.
 
-use crate::model::Code;
+use crate::model::{Code, TraceContext};
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 use weft_wire::BadReply;
@@ -225,6 +225,10 @@ pub struct Attempt<'a> {
     /// From 1.
     pub number: u32,
     pub kind: AttemptKind,
+    /// Whether the backend speaks gRPC, and not REST.
+    pub is_grpc: bool,
+    /// Its span; 0 where nobody records it.
+    pub span: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -256,6 +260,17 @@ pub struct Trip {
     pub ended: Instant,
     /// Why it was shared with nobody, although its method may be.
     pub alone: Option<&'static str>,
+    /// Where it is recorded.
+    pub traced: Option<Arc<Traced>>,
+}
+
+/// Where a call upstream stands in traces.
+#[derive(Debug)]
+pub struct Traced {
+    /// Its own span.
+    pub context: TraceContext,
+    /// Those of the requests that it has set out for, and that are recorded.
+    pub requests: Vec<TraceContext>,
 }
 
 /// A batch reply that can't be taken as it is.

@@ -83,7 +83,7 @@ fn what_is_remembered_is_remembered_for_who_listens() {
     };
     let event = Event::Ended(Ended { method: Some(&method), takers, started: None, end });
     for (explains, remembered) in [(false, 0), (true, 2)] {
-        let observer = RequestObserver::new(explains);
+        let observer = RequestObserver::new(explains, None);
         observer.on(&event);
         assert_eq!(observer.stats().bytes(), 14);
         assert_eq!(Arc::strong_count(&method), 1 + remembered);

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     artifact::{Artifact, CONTRACT, Sections},
     fanout::{self, Caller, Engine, Forward, Limits, MostCalls, Plans, Session},
-    model::{Deadline, Party, TraceContext},
+    model::{Deadline, Party, Trace, TraceFormats},
     settings::{Document, Mistakes, Table},
     telemetry::Metrics,
 };
@@ -68,7 +68,7 @@ impl House {
     async fn ask(&self, endpoint: &str) -> Result<Answer, PluginError> {
         let deadline = Deadline::after(Duration::from_secs(10));
         let limits = Limits { calls: MostCalls::new(1, 1), arena: 1 << 20, message: 1 << 16 };
-        let (party, trace) = (Party::Anyone, TraceContext::fresh());
+        let (party, trace) = (Party::Anyone, Trace::fresh(TraceFormats::default()));
         let caller = Caller { party: party.clone(), token: None, request_id: None, trace, source: None };
         let observer = Arc::default();
         let session = Session::new(self.engine.clone(), self.plans.clone(), caller, deadline, limits, observer);

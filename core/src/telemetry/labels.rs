@@ -21,6 +21,8 @@ labels!(/** Where keys come from, and how the fetch ended. */ JwksLabels { sourc
 labels!(/** For which backend a token was exchanged: kept, asked for or failed. */ ExchangeLabels { backend, result });
 labels!(/** A source of events, and what became of a message. */ EventLabels { source, result });
 labels!(/** A cache that this host shares with others. */ TierLabels { tier });
+labels!(/** How traces are written in headers. */ TraceFormatLabels { format });
+labels!(/** Why spans did not get to where they are sent. */ DroppedLabels { reason });
 labels!(/** What hosts that share a cache knew of a repeated write's key. */ KeyLabels { result });
 
 labels!(/** Why a connection, or a request on it, was cut or refused. */ CutLabels { reason });

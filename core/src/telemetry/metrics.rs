@@ -4,8 +4,8 @@ use super::{
     endpoints::Endpoints,
     events::{Events, EventsMetrics},
     labels::{
-        CacheLabels, CallLabels, CutLabels, EndpointLabels, ExchangeLabels, JwksLabels, KeyLabels, PluginLabels,
-        RequestLabels, SourceLabels, TierLabels, UpstreamLabels,
+        CacheLabels, CallLabels, CutLabels, DroppedLabels, EndpointLabels, ExchangeLabels, JwksLabels, KeyLabels,
+        PluginLabels, RequestLabels, SourceLabels, TierLabels, TraceFormatLabels, UpstreamLabels,
     },
     retired::{Past, Retired},
     sources::{Figure, Sources},
@@ -78,6 +78,10 @@ pub struct Metrics {
     pub jwks_fetched_at: Family<SourceLabels, Gauge>,
     pub token_exchanges: Family<ExchangeLabels, Counter>,
     events: Events,
+    /// Headers about a trace that can't be read.
+    pub traces_broken: Family<TraceFormatLabels, Counter>,
+    pub spans_exported: Counter,
+    pub spans_dropped: Family<DroppedLabels, Counter>,
 }
 
 impl fmt::Debug for Metrics {
@@ -136,6 +140,9 @@ impl Metrics {
             jwks_fetched_at: Family::default(),
             token_exchanges: Family::default(),
             events: Events::default(),
+            traces_broken: Family::default(),
+            spans_exported: Counter::default(),
+            spans_dropped: Family::default(),
         };
         metrics.registry = Arc::new(metrics.register());
         metrics
@@ -250,6 +257,17 @@ impl Metrics {
         );
         r.register("token_exchanges", "Tokens that calls to backends needed", self.token_exchanges.clone());
         self.events.register(r);
+        r.register(
+            "trace_contexts_broken",
+            "Requests with headers about their trace that can't be read, by format",
+            self.traces_broken.clone(),
+        );
+        r.register("trace_spans_exported", "Spans that the collector has taken", self.spans_exported.clone());
+        r.register(
+            "trace_spans_dropped",
+            "Spans that did not get to the collector, by reason",
+            self.spans_dropped.clone(),
+        );
     }
 
     /// This version serves no more: its metrics are told for a while longer. Those whose while is over are forgotten now, but for

@@ -159,7 +159,14 @@ impl Attempts<'_> {
         let (outgoing, number) = (self.outgoing, self.count);
         self.running.push(
             async move {
-                let attempt = Attempt { method: &outgoing.method.name, endpoint: &instance.address, number, kind };
+                let attempt = Attempt {
+                    method: &outgoing.method.name,
+                    endpoint: &instance.address,
+                    number,
+                    kind,
+                    is_grpc: outgoing.method.rest.is_none(),
+                    span: outgoing.audience.attempt(),
+                };
                 let result = instance.attempt(outgoing, backend.max_reply, attempt).await;
                 backend.observe(&instance, result.as_ref().map(drop).map_err(|failed| &failed.failure));
                 (instance, result)

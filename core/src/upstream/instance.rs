@@ -89,7 +89,9 @@ impl UpstreamInstance {
         let under_way = self.load.begin();
         outgoing.audience.on(&Event::AttemptBegan(attempt));
         let deadline = outgoing.deadline.instant();
-        let call = self.connection.unary(outgoing.clone(), max_reply);
+        let mut told = outgoing.clone();
+        outgoing.audience.tell(attempt.span, &mut told.metadata);
+        let call = self.connection.unary(told, max_reply);
         let late = || Err(Failed::new(Failure::new(Code::DeadlineExceeded, "no answer in time")));
         let result = tokio::time::timeout_at(deadline, call).await.unwrap_or_else(|_| late());
         let took = under_way.elapsed();

@@ -67,8 +67,10 @@ fn write_down(case: &Case, answer: &Answer) -> anyhow::Result<()> {
         return Ok(());
     }
     let mut body: Value = serde_json::from_slice(&answer.body).with_context(|| format!("{}: no JSON", case.name))?;
-    if let Some(id) = body.get_mut("request_id") {
-        *id = Value::String(ANY.to_owned());
+    for member in ["request_id", "trace_id"] {
+        if let Some(id) = body.get_mut(member) {
+            *id = Value::String(ANY.to_owned());
+        }
     }
     let text = format!("{body:#}\n");
     fs::write(&file, text).with_context(|| format!("{} can't be written", file.display()))

@@ -133,7 +133,7 @@ impl<'a> Sender<'a> {
     }
 
     async fn call(self, keys: &[KeyValue], stops: &[Stop]) -> Loaded {
-        let Common { key, plan, rule, method, scoped } = self.common;
+        let Common { key, plan, rule, method: learnt, scoped } = self.common;
         let Some(deadline) = flights(stops).filter_map(|flight| flight.ends()).max() else {
             return Loaded::unwanted();
         };
@@ -151,9 +151,10 @@ impl<'a> Sender<'a> {
             cut: Arc::default(),
             audience,
         };
-        let leaves = Leaves { keys: stops.len(), gathered: gathered.unwrap_or_default(), started, alone: None };
+        let (method, gathered) = (&plan.name, gathered.unwrap_or_default());
+        let leaves = Leaves { method, keys: stops.len(), gathered, started, alone: None };
         let loaded = leaves.send(&*plan.backend, outgoing).await;
-        method.observe_round_trip(started.elapsed());
+        learnt.observe_round_trip(started.elapsed());
         loaded
     }
 

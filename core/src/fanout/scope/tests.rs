@@ -1,7 +1,7 @@
 //! What is forwarded, and who shares.
 
 use super::*;
-use crate::model::{Name, Tenant};
+use crate::model::{Name, Tenant, TraceFormats};
 use percent_encoding::percent_decode;
 use proptest::{collection::vec, option, prelude::*};
 
@@ -22,7 +22,7 @@ fn caller(subject: &str, token: &'static str) -> Caller {
         party: Party::Caller(Arc::new(identity)),
         token: Some(HeaderValue::from_static(token)),
         request_id: Some(HeaderValue::from_static("r1")),
-        trace: TraceContext::fresh(),
+        trace: Trace::fresh(TraceFormats::default()),
         source: None,
     }
 }

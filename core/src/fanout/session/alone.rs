@@ -37,7 +37,7 @@ impl Session {
             let (method, cut) = (plan.method.clone(), Arc::default());
             let outgoing = Outgoing { method, message, metadata, deadline, source, cut, audience };
             let (started, alone) = (Instant::now(), why_alone(&plan));
-            let leaves = Leaves { keys: 1, gathered: Duration::ZERO, started, alone };
+            let leaves = Leaves { method: &plan.name, keys: 1, gathered: Duration::ZERO, started, alone };
             let loaded = leaves.send(&*plan.backend, outgoing).await;
             // Before the plugin hears of it: who reads after a write finds nothing old.
             written.ended(&loaded).await;

@@ -3,7 +3,7 @@
 use crate::{
     artifact::{Artifact, CONTRACT, Sections},
     fanout::{Arena, Caller, Config, Engine, Forward, Head, Instead, Limits, MostCalls, PlanError, Plans, Session},
-    model::{Code, Deadline, Failure, Identity, Name, Party, TraceContext},
+    model::{Code, Deadline, Failure, Identity, Name, Party, Trace, TraceFormats},
     observe::{RefusedBy, RequestObserver},
     settings::{Document, Mistakes},
     telemetry::Metrics,
@@ -291,7 +291,7 @@ impl Bench {
     }
 
     pub(super) fn counted(&self, subject: Option<&str>, budget: Duration) -> (Session, Arc<RequestObserver>) {
-        let observer = Arc::new(RequestObserver::new(true));
+        let observer = Arc::new(RequestObserver::new(true, None));
         (self.observed(subject, budget, &observer), observer)
     }
 
@@ -315,7 +315,13 @@ pub(super) fn caller(subject: Option<&str>) -> Caller {
     });
     let token = subject.map(|subject| HeaderValue::try_from(format!("Bearer token-of-{subject}")).unwrap());
     let party = Party::from(identity);
-    Caller { party, token, request_id: Some(HeaderValue::from_static("r")), trace: TraceContext::fresh(), source: None }
+    Caller {
+        party,
+        token,
+        request_id: Some(HeaderValue::from_static("r")),
+        trace: Trace::fresh(TraceFormats::default()),
+        source: None,
+    }
 }
 
 pub(super) fn head(method: u32, id: u32) -> Head {
