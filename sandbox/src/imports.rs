@@ -1,7 +1,7 @@
 //! What the guest asks of the host, answered.
 
 use super::{
-    bindings::weft::bff::{backend, cache, config, log, types},
+    bindings::weft::bff::{backend, cache, config, log, spans, types},
     cache::Key,
     instance::State,
 };
@@ -9,7 +9,7 @@ use bytes::Bytes;
 use std::time::Duration;
 use wasmtime::{Result, bail, error::format_err};
 use weft_core::{
-    fanout::{Head, Instead, JsonOrProto, Outcome},
+    fanout::{Head, Instead, JsonOrProto, Outcome, Session},
     model::{Code, Scope, ShareKey},
 };
 
@@ -200,6 +200,24 @@ impl log::Host for State {
             log::Level::Error => tracing::Level::ERROR,
         };
         self.guest_log.say(level, &message, &fields);
+        Ok(())
+    }
+}
+
+impl spans::Host for State {
+    fn recorded(&mut self) -> Result<bool> {
+        Ok(self.session.as_ref().is_some_and(|session| session.recorder().is_some()))
+    }
+
+    fn begin(&mut self, name: String, parent: u32) -> Result<u32> {
+        let recorder = self.session.as_ref().and_then(Session::recorder);
+        Ok(recorder.map_or(0, |recorder| recorder.begin_span(&name, parent)))
+    }
+
+    fn end(&mut self, span: u32, attributes: Vec<(String, String)>) -> Result<()> {
+        if let Some(recorder) = self.session.as_ref().and_then(Session::recorder) {
+            recorder.end_span(span, attributes);
+        }
         Ok(())
     }
 }

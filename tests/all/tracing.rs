@@ -289,3 +289,23 @@ async fn a_client_that_goes_away_leaves_a_trace_that_is_whole() {
     assert!(spans.iter().all(is_left), "{spans:#?}");
     assert!(spans.iter().all(|span| span.is_error), "{spans:#?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn spans_of_an_author_stand_under_the_plugins() {
+    let upstream = knows_all().await;
+    let collector = Collector::start().await;
+    let host = host(&upstream, &collector, "", "").await;
+    host.get("/spans").send().await;
+    host.stop().await;
+    let spans = collector.trace_of("GET /spans").await;
+    let outer = only(&named(&spans, "probe").children(&spans));
+    assert_eq!((outer.name.as_str(), outer.says("items"), outer.says("found")), ("outer", Some("3"), Some("true")));
+    assert_eq!(only(&outer.children(&spans)).name, "inner");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn spans_of_an_author_are_nothing_where_nobody_records() {
+    let upstream = knows_all().await;
+    let host = setup(&upstream, "").start().await;
+    assert!(host.get("/spans").send().await.status < 300);
+}

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     model::{Code, Deadline, Failure},
-    observe::RequestObserver,
+    observe::{Recorder, RequestObserver},
     store::Invalidation,
 };
 use bytes::Bytes;
@@ -134,6 +134,11 @@ impl Session {
             next_deadline: None,
             ready: VecDeque::new(),
         }
+    }
+
+    /// Who records the request, where somebody does.
+    pub fn recorder(&self) -> Option<&Arc<Recorder>> {
+        self.observer.recorder()
     }
 
     /// How many calls the request may make.

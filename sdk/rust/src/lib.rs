@@ -40,6 +40,7 @@
 //! | call a backend | [`clients!`], [`Call`], [`CallError`], [`CallResult`] |
 //! | do things side by side | [`futures`], [`spawn`], [`sleep`], [`timeout`] |
 //! | log, read configuration, cache | [`log`], [`config()`], [`cache`] |
+//! | put spans into the request's trace | [`span!`], [`spans`] |
 //! | test | [`mod@test`] |
 //! | run plugins in a server of your own | [`executor`], [`Plugin`] |
 //!
@@ -99,6 +100,7 @@ pub mod prelude;
 mod problem;
 mod request;
 mod response;
+pub mod spans;
 mod status;
 #[cfg(not(target_family = "wasm"))]
 pub mod test;

@@ -46,6 +46,6 @@ mod request;
 mod response;
 
 pub use app::App;
-pub use host::Line;
+pub use host::{Line, Span};
 pub use request::TestRequest;
 pub use response::{SentCall, TestResponse};

@@ -26,6 +26,8 @@ pub(crate) struct Core {
     pub(crate) host: Access,
     /// The host's log level, asked for once in a request.
     pub(crate) log_level: Option<Level>,
+    /// Whether the host records the request, asked for once in it.
+    pub(crate) recorded: Option<bool>,
 }
 
 impl fmt::Debug for Core {
@@ -52,6 +54,7 @@ impl Core {
             spawned: Vec::new(),
             host,
             log_level: None,
+            recorded: None,
         }
     }
 }

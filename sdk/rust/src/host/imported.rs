@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::cache::Scope;
-use crate::export::bindings::weft::bff::{cache, config, log};
+use crate::export::bindings::weft::bff::{cache, config, log, spans};
 use crate::log::Level;
 
 /// Nothing: the imports are always there.
@@ -28,6 +28,18 @@ pub(crate) fn log_write(level: Level, message: &str, fields: &[(String, String)]
         Level::Error => log::Level::Error,
     };
     log::write(level, message, fields);
+}
+
+pub(crate) fn span_recorded() -> bool {
+    spans::recorded()
+}
+
+pub(crate) fn span_begin(name: &str, within: u32) -> u32 {
+    spans::begin(name, within)
+}
+
+pub(crate) fn span_end(span: u32, attributes: &[(String, String)]) {
+    spans::end(span, attributes);
 }
 
 pub(crate) fn config(key: &str) -> Option<String> {

@@ -21,6 +21,22 @@ pub trait Host: Send + Sync {
         let _ = (level, message, fields);
     }
 
+    /// Whether the request is recorded, so that its spans are wanted. Asked for at most once in a request.
+    fn span_recorded(&self) -> bool {
+        false
+    }
+
+    /// A span of the plugin's own begins, under another one or (0) under the plugin's; with its number, or 0 where it is not wanted.
+    fn span_begin(&self, name: &str, within: u32) -> u32 {
+        let _ = (name, within);
+        0
+    }
+
+    /// It ends.
+    fn span_end(&self, span: u32, attributes: &[(String, String)]) {
+        let _ = (span, attributes);
+    }
+
     /// A value of the plugin's `[config]`.
     fn config(&self, key: &str) -> Option<String> {
         let _ = key;
@@ -70,6 +86,20 @@ pub(crate) fn log_level() -> Level {
 pub(crate) fn log_write(level: Level, message: &str, fields: &[(String, String)]) {
     if let Some(host) = host() {
         host.log(level, message, fields);
+    }
+}
+
+pub(crate) fn span_recorded() -> bool {
+    host().is_some_and(|host| host.span_recorded())
+}
+
+pub(crate) fn span_begin(name: &str, within: u32) -> u32 {
+    host().map_or(0, |host| host.span_begin(name, within))
+}
+
+pub(crate) fn span_end(span: u32, attributes: &[(String, String)]) {
+    if let Some(host) = host() {
+        host.span_end(span, attributes);
     }
 }
 

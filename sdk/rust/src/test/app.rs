@@ -8,7 +8,7 @@ use std::time::Duration;
 use prost::Message;
 
 use super::fixture::{Answer, Backend, Fixture};
-use super::host::Line;
+use super::host::{Line, Span};
 use super::request::TestRequest;
 use super::response::SentCall;
 use crate::lock::lock;
@@ -116,6 +116,11 @@ impl App {
     /// What has been logged so far.
     pub fn logs(&self) -> Vec<Line> {
         lock(&self.0.shared.logs).clone()
+    }
+
+    /// The spans that handlers have put into their traces so far, in the order in which they began.
+    pub fn spans(&self) -> Vec<Span> {
+        lock(&self.0.shared.spans).clone()
     }
 
     fn entry<Req, Resp>(&mut self, method: Method<Req, Resp>) -> &mut Backend {

@@ -20,6 +20,17 @@ pub struct Line {
     pub fields: Vec<(String, String)>,
 }
 
+/// A span that a handler has put into the trace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Span {
+    /// What it is called.
+    pub name: String,
+    /// The place of the span that it stands under, where that is one of the handler's own.
+    pub within: Option<usize>,
+    /// What was said of it; `None`: it has not ended.
+    pub attributes: Option<Vec<(String, String)>>,
+}
+
 /// Scope, whose it is, and key.
 type CacheKey = (String, String);
 
@@ -34,6 +45,7 @@ struct Entry {
 pub(super) struct Shared {
     pub(super) config: Mutex<BTreeMap<String, String>>,
     pub(super) logs: Mutex<Vec<Line>>,
+    pub(super) spans: Mutex<Vec<Span>>,
     cache: Mutex<BTreeMap<CacheKey, Entry>>,
 }
 
@@ -63,6 +75,23 @@ impl Host for TestHost {
 
     fn log(&self, level: Level, message: &str, fields: &[(String, String)]) {
         lock(&self.shared.logs).push(Line { level, message: message.to_owned(), fields: fields.to_vec() });
+    }
+
+    fn span_recorded(&self) -> bool {
+        true
+    }
+
+    fn span_begin(&self, name: &str, within: u32) -> u32 {
+        let mut spans = lock(&self.shared.spans);
+        let within = (within as usize).checked_sub(1);
+        spans.push(Span { name: name.to_owned(), within, attributes: None });
+        u32::try_from(spans.len()).unwrap_or(0)
+    }
+
+    fn span_end(&self, span: u32, attributes: &[(String, String)]) {
+        if let Some(span) = lock(&self.shared.spans).get_mut((span as usize).wrapping_sub(1)) {
+            span.attributes = Some(attributes.to_vec());
+        }
     }
 
     fn config(&self, key: &str) -> Option<String> {

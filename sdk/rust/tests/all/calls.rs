@@ -161,3 +161,24 @@ fn log_cache_and_configuration() {
     assert_eq!(response.status(), 500);
     assert_eq!(response.problem().extension("key"), Some("page-size"));
 }
+
+#[get("/traced")]
+async fn traced() -> String {
+    let mut rank = span!("rank", films = 2);
+    {
+        let _load = span!(in rank; "load");
+    }
+    rank.set("best", 7);
+    "ok".to_owned()
+}
+
+#[test]
+fn spans_are_kept_with_what_was_said_of_them() {
+    let app = app(const { &[weft_endpoint_traced::ENDPOINT] });
+    assert_eq!(app.get("/traced").send().status(), 200);
+    let [rank, load] = app.spans().try_into().unwrap();
+    let said = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    assert_eq!((rank.name.as_str(), rank.within), ("rank", None));
+    assert_eq!(rank.attributes, Some(vec![said("films", "2"), said("best", "7")]));
+    assert_eq!((load.name.as_str(), load.within, load.attributes), ("load", Some(0), Some(Vec::new())));
+}

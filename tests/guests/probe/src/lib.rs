@@ -22,6 +22,7 @@ weft_sdk::plugin!(
     own::clear,
     own::environment,
     own::logs,
+    own::spans,
     own::headers,
     own::with_header,
     own::problem,

@@ -160,6 +160,14 @@ pub(crate) struct Lines {
     text: String,
 }
 
+/// Puts spans into its trace.
+#[get("/spans")]
+pub(crate) async fn spans() {
+    let mut outer = span!("outer", items = 3);
+    drop(span!(in outer; "inner"));
+    outer.set("found", true);
+}
+
 #[get("/log")]
 pub(crate) async fn logs(Query(Lines { lines, text }): Query<Lines>) {
     for number in 0..lines {
