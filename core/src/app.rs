@@ -170,8 +170,8 @@ impl Running {
         self.reloader.reload().await
     }
 
-    /// No longer registered → not ready any more → goes on accepting for `drain-delay`, each answer of HTTP/1 the last of its
-    /// connection → finishes what is under way within `drain` → gone.
+    /// No longer registered → not ready any more → goes on accepting for `drain-delay`, each answer of HTTP/1 the last of its connection →
+    /// finishes what is under way within `drain` → gone.
     pub async fn stop(self) {
         // First of all nobody finds it any more.
         if let Some(registration) = self.registration {

@@ -2,9 +2,15 @@
 
 use crate::{
     program::{self, Program, Restartable},
+    tls::Authority,
     wait::until,
 };
-use std::{ffi::OsString, net::SocketAddr, path::PathBuf, process::Stdio};
+use std::{
+    ffi::OsString,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
 use tokio::{io::AsyncWriteExt, process::Command};
 
 /// `etcd` on free ports of 127.0.0.1.
@@ -14,6 +20,8 @@ pub struct Etcd {
     ctl: PathBuf,
     address: SocketAddr,
     arguments: Vec<OsString>,
+    /// How `etcdctl` reaches it.
+    words: Vec<OsString>,
     server: Restartable,
 }
 
@@ -23,15 +31,29 @@ impl Etcd {
     /// # Panics
     /// If there is none and `WEFT_REQUIRE_NEIGHBOURS` is 1.
     pub async fn start() -> Option<Self> {
+        Self::begin(None).await
+    }
+
+    /// As [`Etcd::start`], over TLS: it shows a certificate for `localhost` of this authority, and wants one from whoever asks.
+    pub async fn over_tls(authority: &Authority) -> Option<Self> {
+        Self::begin(Some(authority)).await
+    }
+
+    async fn begin(authority: Option<&Authority>) -> Option<Self> {
         let (program, ctl) = (program::find("etcd")?, program::find("etcdctl")?);
         let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
         let (address, peers) = (local(program::free()), local(program::free()));
-        let (client, peer) = (format!("http://{address}"), format!("http://{peers}"));
         let server = Restartable::default();
+        let tls = authority.map(|authority| {
+            let [certificate, key] = authority.issue(server.folder(), "localhost");
+            [authority.write(server.folder(), "ca.pem"), certificate, key]
+        });
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let (client, peer) = (format!("{scheme}://{address}"), format!("http://{peers}"));
         let data = server.folder().join("data").into_os_string();
         let [data_dir, client_urls, advertised] = ["--data-dir", "--listen-client-urls", "--advertise-client-urls"];
         let [peer_urls, advertised_peers] = ["--listen-peer-urls", "--initial-advertise-peer-urls"];
-        let arguments: [OsString; 14] = [
+        let mut arguments: Vec<OsString> = vec![
             data_dir.into(),
             data,
             client_urls.into(),
@@ -47,7 +69,24 @@ impl Etcd {
             "--log-level".into(),
             "error".into(),
         ];
-        let mut etcd = Self { program, ctl, address, arguments: arguments.into(), server };
+        let mut words: Vec<OsString> = vec!["--endpoints".into()];
+        match &tls {
+            Some([ca, certificate, key]) => {
+                words.push(format!("https://localhost:{}", address.port()).into());
+                let files = [
+                    ("--trusted-ca-file", "--cacert", ca),
+                    ("--cert-file", "--cert", certificate),
+                    ("--key-file", "--key", key),
+                ];
+                for (of_server, of_client, file) in files {
+                    arguments.extend([of_server.into(), file.into()]);
+                    words.extend([of_client.into(), file.into()]);
+                }
+                arguments.push("--client-cert-auth".into());
+            }
+            None => words.push(address.to_string().into()),
+        }
+        let mut etcd = Self { program, ctl, address, arguments, words, server };
         etcd.run().await;
         Some(etcd)
     }
@@ -67,6 +106,11 @@ impl Etcd {
     /// Gone when this returns, without a word to anybody.
     pub async fn kill(&mut self) {
         self.server.kill().await;
+    }
+
+    /// Where its files lie: `ca.pem`, `localhost.pem` and `localhost.key` where it speaks TLS.
+    pub fn folder(&self) -> &Path {
+        self.server.folder()
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -131,7 +175,7 @@ impl Etcd {
 
     fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(&self.ctl);
-        command.env("ETCDCTL_API", "3").arg(format!("--endpoints={}", self.address)).arg("--command-timeout=2s");
+        command.env("ETCDCTL_API", "3").args(&self.words).arg("--command-timeout=2s");
         command.args(words).kill_on_drop(true);
         command
     }

@@ -87,8 +87,9 @@ impl InEtcd {
                 return Err("its lease was lost".to_owned());
             }
             // Somebody may have taken the key away, and left the lease.
-            let there = member.list(&key, 1).await.map_err(told)?;
-            if !there.entries.iter().any(|entry| entry.key == key.as_bytes()) {
+            let mut is_there = false;
+            member.list(&key, 1, |entry| is_there = entry.key == key.as_bytes()).await.map_err(told)?;
+            if !is_there {
                 member.put(&key, &value, lease).await.map_err(told)?;
             }
             stands();

@@ -147,11 +147,10 @@ pub struct Member {
     token: Option<MetadataValue<Ascii>>,
 }
 
-/// All keys that begin alike, at one moment.
+/// Keys that begin alike were told, as they were then.
 #[derive(Debug)]
 pub struct Listed {
     pub revision: i64,
-    pub entries: Vec<KeyValue>,
     /// There are more than were asked for.
     pub more: bool,
 }
@@ -206,11 +205,12 @@ impl Member {
         tokio::time::timeout(TIME, begun).await.unwrap_or_else(|_| Err(no_answer()))
     }
 
-    /// All keys that begin with `prefix` as they were at one revision, but no more than `most`.
-    pub async fn list(&self, prefix: &str, most: usize) -> Result<Listed, EtcdError> {
-        let mut listed = Listed { revision: 0, entries: Vec::new(), more: true };
+    /// All keys that begin with `prefix` as they were at one revision, but no more than `most`. No more of them than one answer holds are
+    /// kept here.
+    pub async fn list(&self, prefix: &str, most: usize, mut each: impl FnMut(KeyValue)) -> Result<Listed, EtcdError> {
         let mut request = RangeRequest { key: prefix.into(), range_end: end_of(prefix), limit: PAGE, revision: 0 };
-        while listed.more && listed.entries.len() < most {
+        let (mut count, mut more) = (0, true);
+        while more && count < most {
             let page: RangeResponse = match self.ask("/etcdserverpb.KV/Range", &request).await {
                 Err(EtcdError::TooLarge) if request.limit > 1 => {
                     request.limit /= 4;
@@ -221,16 +221,17 @@ impl Member {
             if request.revision == 0 {
                 request.revision = page.header.unwrap_or_default().revision;
             }
-            listed.more = page.more && !page.kvs.is_empty();
-            listed.entries.extend(page.kvs);
-            if let Some(last) = listed.entries.last() {
+            more = page.more && !page.kvs.is_empty();
+            if let Some(last) = page.kvs.last() {
                 request.key = [&last.key[..], &[0]].concat();
             }
+            more |= page.kvs.len() > most - count;
+            for entry in page.kvs.into_iter().take(most - count) {
+                count += 1;
+                each(entry);
+            }
         }
-        listed.revision = request.revision;
-        listed.more |= listed.entries.len() > most;
-        listed.entries.truncate(most);
-        Ok(listed)
+        Ok(Listed { revision: request.revision, more })
     }
 
     /// What happens to keys that begin with `prefix` from this revision on.

@@ -1,9 +1,10 @@
 //! A real etcd, in the layouts of those who write into it: instances come and go under load, and etcd itself goes in every way.
 
 use super::{ONCE, addresses, setup, source, until_addresses};
-use crate::support::{knows_all, weft};
+use crate::support::{knows_all, probe, weft};
 use std::{
     net::SocketAddr,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
@@ -15,6 +16,7 @@ use weft_tests::{
     process,
     setup::Setup,
     tcp_proxy::{TcpProxy, Toxics},
+    tls::Authority,
     upstream::FakeUpstream,
     wait::until,
     web::Web,
@@ -268,5 +270,31 @@ async fn who_is_unknown_to_etcd_or_names_it_wrongly_is_told_so() {
         let checked = check(endpoints, more).await;
         assert!(checked.code != 0 && checked.err.contains(expected), "{endpoints}: {}", checked.err);
         assert!(!checked.err.contains("hidden"), "{}", checked.err);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn etcd_is_asked_by_tls_with_a_certificate_of_our_own_and_verified() {
+    let (authority, other) = (Authority::new("ours"), Authority::new("others"));
+    let Some(etcd) = Etcd::over_tls(&authority).await else { return };
+    let upstream = knows_all().await;
+    put(&etcd, &upstream).await;
+    let folder = etcd.folder();
+    let strange = other.write(folder, "other.pem");
+    let [certificate, key] = ["localhost.pem", "localhost.key"].map(|file| folder.join(file));
+    let endpoints = format!("etcd://localhost:{}/films?layout=kratos", etcd.address().port());
+    let setup = |ca: &Path, mine: bool| {
+        let mine = if mine { format!(", certificate = {certificate:?}, key = {key:?}") } else { String::new() };
+        let more = format!("{ONCE}\ndiscovery = {{ wait = \"50ms\", tls = {{ ca = {ca:?}{mine} }} }}");
+        Setup::new().found_backend(&endpoints, &more).plugin("probe.wasm", &probe())
+    };
+    let host = setup(&folder.join("ca.pem"), true).start().await;
+    until_addresses(&host, &[at(&upstream)]).await;
+    super::one_call(&host).await;
+    for (ca, mine) in [(strange, true), (folder.join("ca.pem"), false)] {
+        let config = setup(&ca, mine).write();
+        let checked =
+            process::run(weft(), &["check", "--connect", "--config", config.config().to_str().unwrap()]).await;
+        assert!(checked.code != 0 && checked.err.contains("endpoints can't be found"), "{}", checked.err);
     }
 }

@@ -105,9 +105,9 @@ impl FromEtcd {
     }
 
     async fn listed(&self, member: &Member) -> Result<(Service<'_>, i64), EtcdError> {
-        let Listed { revision, entries, more } = member.list(&self.keys, MOST).await?;
-        let mut service = Service { of: self, entries: BTreeMap::new(), more };
-        entries.into_iter().for_each(|entry| service.put(entry));
+        let mut service = Service { of: self, entries: BTreeMap::new(), more: false };
+        let Listed { revision, more } = member.list(&self.keys, MOST, |entry| service.put(entry)).await?;
+        service.more = more;
         Ok((service, revision))
     }
 
@@ -127,17 +127,23 @@ impl FromEtcd {
                     changes => changes?,
                 };
                 // Whatever has come by now belongs to the same set.
-                while let Some(Ok(next)) = watch.next().now_or_never() {
-                    changes.extend(next);
-                }
-                if changes.is_empty() {
-                    continue;
+                let mut lost = None;
+                while let (None, true, Some(next)) = (&lost, changes.len() < MOST, watch.next().now_or_never()) {
+                    match next {
+                        Ok(next) => changes.extend(next),
+                        Err(error) => lost = Some(error),
+                    }
                 }
                 let is_more_needed = service.more && changes.iter().any(|change| matches!(change, Change::Gone(_)));
-                changes.into_iter().for_each(|change| service.apply(change));
-                sink.take(service.found());
-                if is_more_needed {
-                    break;
+                if !changes.is_empty() {
+                    changes.into_iter().for_each(|change| service.apply(change));
+                    sink.take(service.found());
+                }
+                match lost {
+                    Some(EtcdError::Compacted) => break,
+                    Some(error) => return Err(error),
+                    None if is_more_needed => break,
+                    None => {}
                 }
             }
         }

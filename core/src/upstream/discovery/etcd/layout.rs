@@ -14,6 +14,11 @@ crate::choice! {
 
 /// No instance is described by more than that.
 pub(super) const LARGEST_VALUE: usize = 64 << 10;
+/// Addresses of one entry that are taken.
+const MOST_ADDRESSES: usize = 16;
+/// Metadata of one instance that are kept, and how long their names and texts may be.
+const MOST_METADATA: usize = 32;
+const LONGEST_TEXT: usize = 256;
 /// What an instance weighs that says nothing of it, as kratos has it.
 const USUAL_WEIGHT: f64 = 100.0;
 
@@ -90,6 +95,10 @@ impl Naming {
         let mut entry = Entry::default();
         let mut other = None;
         for endpoint in instance.endpoints.unwrap_or_default().into_iter().flatten() {
+            if entry.specs.len() == MOST_ADDRESSES {
+                entry.odd = Some(too_many());
+                break;
+            }
             match address::of_url(self.reached, &endpoint) {
                 Ok(uri) => entry.specs.push(InstanceSpec { uri, weight, metadata: metadata.clone() }),
                 // An instance has one for each protocol that it speaks.
@@ -124,6 +133,10 @@ impl Naming {
         }
         let mut entry = Entry::default();
         for node in service.nodes.unwrap_or_default().into_iter().flatten() {
+            if entry.specs.len() == MOST_ADDRESSES {
+                entry.odd = Some(too_many());
+                break;
+            }
             match self.micro_node(node, service.version.as_deref()) {
                 Ok(spec) => entry.specs.push(spec),
                 Err(odd) => entry.odd = Some(odd),
@@ -214,6 +227,10 @@ fn read<'a, T: Deserialize<'a>>(value: &'a [u8]) -> Result<T, (Nonsense, String)
     serde_json::from_slice(value).map_err(|error| (Nonsense::Unreadable, error.to_string()))
 }
 
+fn too_many() -> (Nonsense, String) {
+    (Nonsense::TooMany, format!("it has more than {MOST_ADDRESSES} addresses"))
+}
+
 /// Metadata are texts; what else can be written as one is.
 fn texts(metadata: Option<BTreeMap<String, Value>>) -> BTreeMap<String, String> {
     let text = |(key, value)| match value {
@@ -221,7 +238,8 @@ fn texts(metadata: Option<BTreeMap<String, Value>>) -> BTreeMap<String, String> 
         Value::Bool(_) | Value::Number(_) => Some((key, value.to_string())),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
     };
-    metadata.unwrap_or_default().into_iter().filter_map(text).collect()
+    let is_short = |(key, text): &(String, String)| key.len() <= LONGEST_TEXT && text.len() <= LONGEST_TEXT;
+    metadata.unwrap_or_default().into_iter().filter_map(text).filter(is_short).take(MOST_METADATA).collect()
 }
 
 /// What is no number is passed over, as kratos does.

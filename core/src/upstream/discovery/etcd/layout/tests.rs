@@ -135,6 +135,12 @@ fn nonsense_is_passed_over_with_its_reason_in_every_layout() {
     ] {
         assert_eq!(why(&kratos(endpoints)).0, "address", "{endpoints}");
     }
+    let many: Vec<_> = (1..3_000).map(|port| format!("\"grpc://h:{port}\"")).collect();
+    let many = kratos(&format!("[{}]", many.join(",")));
+    assert_eq!((many.specs.len(), many.odd.unwrap().0), (16, Nonsense::TooMany));
+    let metadata: Vec<_> = (0..300).map(|n| format!("\"k{n:03}\":\"{}\"", "v".repeat(n))).collect();
+    let value = format!(r#"{{"name":"films","metadata":{{{}}},"endpoints":["grpc://h:1"]}}"#, metadata.join(","));
+    assert_eq!(decode(Layout::Kratos, &value).specs[0].metadata.len(), 32);
     let partly = kratos(r#"["grpc://h:0","grpc://h:1"]"#);
     assert!(partly.specs.len() == 1 && partly.odd.is_some(), "what is good of it is taken");
     for (weight, reason) in [("0", "weight"), ("-1", "weight"), ("1e9", "weight"), ("NaN", "weight"), ("inf", "weight")]
