@@ -113,9 +113,21 @@ async fn its_content_starts_without_a_root_that_can_be_written() {
     let mounts = fs::read_to_string(format!("/proc/{}/mounts", host.id())).unwrap();
     let own = mounts.lines().find(|line| line.split(' ').nth(1) == Some("/")).unwrap_or_default();
     assert!(own.split(' ').nth(3).is_some_and(|options| options.split(',').any(|option| option == "ro")), "{mounts}");
+    is_healthy(root, &host).await;
     host.terminate();
     let (code, lines) = host.end().await;
     assert_eq!(code, 0, "{lines:#?}");
+}
+
+/// By the command that the image's HEALTHCHECK runs.
+async fn is_healthy(root: &Path, host: &HostProcess) {
+    let mut words = list(&step("HEALTHCHECK"));
+    words.extend(["--admin".to_owned(), host.admin.to_string()]);
+    let asked = ended(&mut inside(root, &words).unwrap()).await;
+    assert_eq!(asked.code, 0, "{asked:?}");
+    words.pop();
+    words.push(format!("127.0.0.1:{}", program::free()));
+    assert_eq!(ended(&mut inside(root, &words).unwrap()).await.code, 1);
 }
 
 #[tokio::test]
