@@ -1,6 +1,6 @@
 //! What others have written into a registry.
 
-use weft_core::upstream::{Layout, Naming, Reached};
+use weft_core::upstream::{Layout, Naming, Nonsense, Reached};
 
 const LAYOUTS: [Layout; 4] = [Layout::Kratos, Layout::GoZero, Layout::GoMicro, Layout::Grpc];
 
@@ -22,5 +22,5 @@ pub fn registry(bytes: &[u8]) -> bool {
     if let Some((_, reason)) = &entry.odd {
         assert!(!reason.is_empty());
     }
-    !entry.specs.is_empty()
+    !matches!(entry.odd, Some((Nonsense::Unreadable | Nonsense::TooLarge, _)))
 }

@@ -140,12 +140,18 @@ async fn one_address_asks_so_often(ground: &Ground) {
     ground.web(5).get("/version").send().await.ok();
 }
 
+/// A trace that a client says it is in.
+const LIE: &str = "0af7651916cd43dd8448eb211c80319c";
+
 /// What a host is told of a request, where a site stands for the host.
 async fn hosts_are_told_the_truth(ground: &Ground, site: &Site, token: &str, payload: Option<&str>) {
     let web = ground.web(6);
     let lies =
         web.get("/hello?a=b%20c").bearer(token).header("x-jwt-payload", "bHlpbmc").header("x-real-ip", "6.6.6.6");
     let lies = lies.header("forwarded", "for=6.6.6.6").header("x-forwarded-for", "6.6.6.6");
+    let lies =
+        lies.header("baggage", "user=admin").header("tracestate", "a=1").header("b3", "1").header("x-b3-flags", "1");
+    let lies = lies.header("uber-trace-id", "1:1:0:3").header("traceparent", &format!("00-{LIE}-b7ad6b7169203331-01"));
     lies.header("x-forwarded-proto", "gopher").header("x-request-id", "mine-2").send().await.ok();
     let asked = site.asked().into_iter().find(|asked| asked.path == "/hello").unwrap();
     assert!(asked.target.ends_with("/hello?a=b%20c"), "{}", asked.target);
@@ -157,10 +163,17 @@ async fn hosts_are_told_the_truth(ground: &Ground, site: &Site, token: &str, pay
         ("x-request-id", Some("mine-2")),
         ("x-real-ip", None),
         ("forwarded", None),
+        ("baggage", None),
+        ("tracestate", None),
+        ("b3", None),
+        ("x-b3-flags", None),
+        ("uber-trace-id", None),
     ] {
         let found: Vec<_> = asked.headers.get_all(name).iter().map(|value| value.to_str().unwrap()).collect();
         assert_eq!(found, value.into_iter().collect::<Vec<_>>(), "{name}");
     }
+    // Envoy begins one of its own.
+    assert!(!asked.header("traceparent").is_some_and(|parent| parent.contains(LIE)));
     let lines = asked.headers.get_all("x-forwarded-for").iter().map(|line| line.to_str().unwrap());
     let hops: Vec<_> = lines.flat_map(|line| line.split(',')).map(str::trim).collect();
     assert_eq!(hops, ["6.6.6.6", "127.0.0.6"], "Weft reads from the end");

@@ -9,7 +9,10 @@ use std::{
     net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
     process::Stdio,
-    sync::Mutex,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
@@ -56,9 +59,16 @@ pub fn missing(name: &str) {
     }
 }
 
-/// A port of 127.0.0.1 that nobody listens at.
+/// A port of 127.0.0.1 that nobody listens at, and that no other test of this process is given. It lies below those that the system hands
+/// out, as it is free until the program is there.
 pub fn free() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let begin = std::process::id() as usize * 100;
+    let port = || u16::try_from(20_000 + (begin + NEXT.fetch_add(1, Relaxed)) % 12_000).unwrap();
+    std::iter::repeat_with(port)
+        .take(12_000)
+        .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
+        .unwrap()
 }
 
 /// The text with other ports and paths.

@@ -26,6 +26,8 @@ use tokio::time::Instant;
 /// The pauses between tries to connect.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// Tags that are invalidated one by one.
+const MOST_TAGS: usize = 10_000;
 /// Messages of one kind that mean nothing get one line in so long.
 const QUIET: Duration = Duration::from_mins(1);
 
@@ -43,7 +45,7 @@ pub(super) struct Opened {
 
 /// Messages of one connection, in the order of their subject.
 pub(super) trait Session: Send {
-    /// At least one, as soon as there are any.
+    /// As soon as there are any; none, where only [`Session::pending`] is another one.
     fn next(&mut self) -> BoxFuture<'_, Result<Vec<Message>, Lost>>;
     /// All that [`Session::next`] has given was dealt with, and need not come again.
     fn done(&mut self) -> BoxFuture<'_, Result<(), Lost>>;
@@ -72,6 +74,8 @@ pub(super) struct Follower {
     engine: ArcSwap<Engine>,
     metrics: EventsMetrics,
     standing: Mutex<Standing>,
+    /// Held while cached replies are not believed.
+    doubt: Mutex<Option<Doubt>>,
 }
 
 #[derive(Debug, Default)]
@@ -96,11 +100,16 @@ impl Follower {
             engine: ArcSwap::new(engine),
             metrics: metrics.events(&source.name),
             standing: Mutex::default(),
+            doubt: Mutex::default(),
         }
     }
 
-    /// From now on it is this engine's cache that is told.
+    /// From now on it is this engine's cache that is told, and doubted.
     pub(super) fn tell(&self, engine: Arc<Engine>) {
+        let mut doubt = lock(&self.doubt);
+        if doubt.is_some() {
+            *doubt = Some(engine.doubt());
+        }
         self.engine.store(engine);
     }
 
@@ -119,18 +128,19 @@ impl Follower {
     /// Until the future is dropped.
     pub(super) async fn run(self: Arc<Self>, source: impl Source) {
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
-        let mut doubt = self.doubt();
-        let mut has_past = self.has_past;
+        self.doubt();
+        // What hosts share may be older than this process.
+        let mut has_past = self.has_past || self.engine.load().shared().is_some();
         loop {
             let lost = match source.open().await {
                 Ok(Opened { session, has_gap }) => {
                     self.is_there();
-                    if has_gap && has_past && doubt.is_some() {
+                    if has_gap && has_past && self.while_away == WhileAway::Doubt {
                         self.engine.load_full().invalidate_everywhere(&Invalidation::All).await;
                     }
                     has_past = true;
                     let since = Instant::now();
-                    let lost = self.listen(session, &mut doubt).await;
+                    let lost = self.listen(session).await;
                     if since.elapsed() > LONGEST_PAUSE {
                         backoff.reset();
                     }
@@ -138,29 +148,29 @@ impl Follower {
                 }
                 Err(lost) => lost,
             };
-            doubt = doubt.or_else(|| self.doubt());
+            self.doubt();
             self.is_away(&lost);
             tokio::time::sleep(backoff.pause()).await;
         }
     }
 
-    fn doubt(&self) -> Option<Doubt> {
-        (self.while_away == WhileAway::Doubt).then(|| self.engine.load().doubt())
+    fn doubt(&self) {
+        if self.while_away == WhileAway::Doubt {
+            lock(&self.doubt).get_or_insert_with(|| self.engine.load().doubt());
+        }
     }
 
-    async fn listen(&self, mut session: Box<dyn Session>, doubt: &mut Option<Doubt>) -> Lost {
+    async fn listen(&self, mut session: Box<dyn Session>) -> Lost {
         loop {
             self.waiting(session.pending());
             if session.pending() == 0 {
-                *doubt = None;
+                *lock(&self.doubt) = None;
             }
             let messages = match session.next().await {
                 Ok(messages) => messages,
                 Err(lost) => return lost,
             };
-            let tags = self.tags(&messages);
-            if !tags.is_empty() {
-                let what = Invalidation::Tags(tags.into_iter().collect());
+            if let Some(what) = self.invalidated(&messages).await {
                 self.engine.load_full().invalidate_everywhere(&what).await;
             }
             // Only now: what is lost before is brought once more.
@@ -170,14 +180,19 @@ impl Follower {
         }
     }
 
-    fn tags(&self, messages: &[Message]) -> BTreeSet<String> {
+    /// What they say has changed; everything, where they say so of too much to tell it apart.
+    async fn invalidated(&self, messages: &[Message]) -> Option<Invalidation> {
         let mut all = BTreeSet::new();
         for message in messages {
+            // Each may be a megabyte to read.
+            tokio::task::consume_budget().await;
             match self.mapping.tags(&message.subject, &message.payload) {
                 Ok(tags) => {
                     self.metrics.taken.inc();
                     lock(&self.standing).taken += 1;
-                    all.extend(tags);
+                    if all.len() <= MOST_TAGS {
+                        all.extend(tags);
+                    }
                 }
                 Err(reason) => self.skip(message, &reason),
             }
@@ -186,7 +201,11 @@ impl Follower {
             let lag = SystemTime::now().duration_since(published).unwrap_or_default();
             self.metrics.lag_seconds.set(lag.as_secs_f64());
         }
-        all
+        match all.len() {
+            0 => None,
+            1..=MOST_TAGS => Some(Invalidation::Tags(all.into_iter().collect())),
+            _ => Some(Invalidation::All),
+        }
     }
 
     fn skip(&self, message: &Message, reason: &Skipped) {

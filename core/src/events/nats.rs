@@ -24,10 +24,13 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const PING: Duration = Duration::from_secs(5);
 /// How long the broker has to bring the host's own word back to it.
 const ECHO: Duration = Duration::from_secs(1);
-/// Messages that may wait in the host; what comes beyond is dropped, and told as a gap.
-const WAITING: usize = 4_096;
-/// Messages that are dealt with at once.
+/// Messages, of a megabyte at most, that may wait in the host; what comes beyond is dropped, and told as a gap.
+const WAITING: usize = 256;
+/// Messages that are dealt with at once, and about how many bytes of them.
 const TOGETHER: usize = 256;
+const BYTES_TOGETHER: usize = 4 << 20;
+/// What is not acknowledged within it is brought once more: also what was on its way to a connection that is gone.
+const ACK_WAIT: Duration = Duration::from_secs(10);
 /// A consumer that nobody asks for so long is forgotten by the broker, so that hosts that are gone leave nothing behind.
 const FORGOTTEN: Duration = Duration::from_hours(24);
 
@@ -39,6 +42,11 @@ pub(super) struct Nats {
 /// An error of the broker or its client, with what was tried.
 fn lost(what: &str) -> impl Fn(&dyn Display) -> Lost + '_ {
     move |error| Lost(format!("{what}: {error}"))
+}
+
+/// A sentence of nats-server's, as the client passes it on.
+fn is_about_publishing(error: &str) -> bool {
+    error.to_ascii_lowercase().contains("permissions violation for publish")
 }
 
 impl Nats {
@@ -62,6 +70,8 @@ impl Nats {
                     Event::SlowConsumer(_) => {
                         drop(ended.send_replace(Some("messages came faster than they were dealt with".to_owned())))
                     }
+                    // Only the host's own word is published, and nothing hangs on it: see `Nats::plain`.
+                    Event::ServerError(error) if is_about_publishing(&error.to_string()) => {}
                     Event::ServerError(error) => drop(ended.send_replace(Some(error.to_string()))),
                     _ => {}
                 }
@@ -114,7 +124,7 @@ impl Nats {
         let mut echo = client.subscribe(inbox.clone()).await.map_err(|error| lost(&error))?;
         client.publish(inbox, Default::default()).await.map_err(|error| lost(&error))?;
         let _ = tokio::time::timeout(ECHO, echo.next()).await;
-        let session = Plain { subscriber, ends, _client: client };
+        let session = Plain { subscriber, ends, is_last: false, _client: client };
         Ok(Opened { session: Box::new(session), has_gap: true })
     }
 
@@ -148,10 +158,11 @@ impl Nats {
         }
         // What the stream has dropped before this host has seen it.
         let is_cut = found.cached_info().state.first_sequence > info.ack_floor.stream_sequence + 1;
-        let pending = info.num_pending + info.num_ack_pending as u64;
-        let has_gap = is_new || (is_cut && pending > 0);
+        let unacked = info.num_ack_pending as u64;
+        let pending = info.num_pending + unacked;
+        let has_gap = is_new || is_cut;
         let messages = Self::messages(&consumer).await.map_err(|error| lost(&error))?;
-        let session = Kept { messages, taken: Vec::new(), pending, ends, _client: client };
+        let session = Kept { messages, consumer, taken: Vec::new(), pending, unacked, ends, _client: client };
         Ok(Opened { session: Box::new(session), has_gap })
     }
 
@@ -163,7 +174,7 @@ impl Nats {
             // Nothing is cached of the time before.
             deliver_policy: DeliverPolicy::New,
             ack_policy: AckPolicy::Explicit,
-            ack_wait: Duration::from_secs(30),
+            ack_wait: ACK_WAIT,
             max_ack_pending: 10_000,
             inactive_threshold: FORGOTTEN,
             ..pull::Config::default()
@@ -199,21 +210,31 @@ async fn end(ends: &mut watch::Receiver<Option<String>>) -> Lost {
 struct Plain {
     subscriber: Subscriber,
     ends: watch::Receiver<Option<String>>,
+    /// The connection is over, and what had come by then was given.
+    is_last: bool,
     _client: Client,
 }
 
 impl Session for Plain {
     fn next(&mut self) -> BoxFuture<'_, Result<Vec<Message>, Lost>> {
         Box::pin(async {
+            if self.is_last {
+                return Err(end(&mut self.ends).await);
+            }
+            self.is_last = self.ends.borrow().is_some();
             let first = tokio::select! {
                 biased;
+                first = self.subscriber.next() => first,
                 lost = end(&mut self.ends) => return Err(lost),
-                first = self.subscriber.next() => first.ok_or_else(|| Lost("the subscription has ended".to_owned()))?,
             };
+            let Some(first) = first else { return Err(end(&mut self.ends).await) };
+            let mut bytes = first.payload.len();
             let mut messages = vec![first];
             while messages.len() < TOGETHER
+                && (self.is_last || bytes < BYTES_TOGETHER)
                 && let Some(Some(next)) = self.subscriber.next().now_or_never()
             {
+                bytes += next.payload.len();
                 messages.push(next);
             }
             let message = |message: async_nats::Message| Message {
@@ -237,11 +258,24 @@ impl Session for Plain {
 /// The stream keeps all, and its consumer how far this host has come.
 struct Kept {
     messages: pull::Stream,
+    consumer: PullConsumer,
     /// Not acknowledged yet.
     taken: Vec<jetstream::Message>,
     pending: u64,
+    /// Of these, those that were on their way to an earlier connection.
+    unacked: u64,
     ends: watch::Receiver<Option<String>>,
     _client: Client,
+}
+
+impl Kept {
+    /// Nothing has come for a while, although something should: what the broker knows of it now.
+    async fn look_again(&mut self) -> Result<Vec<Message>, Lost> {
+        let info = self.consumer.get_info().await.map_err(|error| lost("asking for the consumer")(&error))?;
+        self.unacked = info.num_ack_pending as u64;
+        self.pending = info.num_pending + self.unacked;
+        Ok(Vec::new())
+    }
 }
 
 impl Session for Kept {
@@ -252,16 +286,24 @@ impl Session for Kept {
                 biased;
                 lost = end(&mut self.ends) => return Err(lost),
                 first = self.messages.next() => first.ok_or_else(|| Lost("the consumer has ended".to_owned()))?,
+                () = tokio::time::sleep(PATIENCE), if self.pending > 0 => return self.look_again().await,
             };
-            self.taken.push(first.map_err(|error| lost(&error))?);
+            let first = first.map_err(|error| lost(&error))?;
+            let mut bytes = first.payload.len();
+            self.taken.push(first);
             while self.taken.len() < TOGETHER
+                && bytes < BYTES_TOGETHER
                 && let Some(Some(next)) = self.messages.next().now_or_never()
             {
-                self.taken.push(next.map_err(|error| lost(&error))?);
+                let next = next.map_err(|error| lost(&error))?;
+                bytes += next.payload.len();
+                self.taken.push(next);
             }
-            if let Some(info) = self.taken.last().and_then(|message| message.info().ok()) {
-                self.pending = info.pending;
-            }
+            let infos = || self.taken.iter().filter_map(|message| message.info().ok());
+            let again = infos().filter(|info| info.delivered > 1).count() as u64;
+            let last = infos().last().map_or(0, |info| info.pending);
+            self.unacked = self.unacked.saturating_sub(again);
+            self.pending = last + self.unacked;
             let message = |message: &jetstream::Message| Message {
                 subject: message.subject.to_string(),
                 payload: message.payload.clone(),

@@ -82,7 +82,8 @@ impl InEtcd {
         stands();
         let mut alive = member.keep_alive(lease, ttl / 3).await.map_err(told)?;
         loop {
-            if within(ttl, alive.next()).await?.is_none() {
+            // An answer is due after each third: whoever is silent for two is given up while the lease still holds.
+            if within(ttl * 2 / 3, alive.next()).await?.is_none() {
                 *lock(&self.lease) = None;
                 return Err("its lease was lost".to_owned());
             }

@@ -66,7 +66,13 @@ fn serve(arguments: &Arguments, voice: Voice) -> Result {
                 _ = interrupt.recv() => break "Ctrl-C",
                 _ = hangup.recv() => {
                     manager.tell(Word::Reloading);
-                    voice.tell_reload(running.reload().await);
+                    // It may wait for somebody who is away; whoever is told to stop does not.
+                    let outcome = tokio::select! {
+                        outcome = running.reload() => outcome,
+                        _ = terminate.recv() => break "SIGTERM",
+                        _ = interrupt.recv() => break "Ctrl-C",
+                    };
+                    voice.tell_reload(outcome);
                     manager.tell(Word::Ready);
                 }
             }

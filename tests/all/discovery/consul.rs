@@ -34,8 +34,15 @@ impl Agent {
     async fn start(instances: Value) -> Self {
         let site = Site::start().await;
         let now = Arc::new(Mutex::new(Now { index: 7, instances, changed: watch::Sender::new(false) }));
-        let known = now.clone();
-        site.on(PATH, move |asked| {
+        let agent = Self { site, now };
+        agent.serves();
+        agent
+    }
+
+    /// As Consul does.
+    fn serves(&self) {
+        let known = self.now.clone();
+        self.site.on(PATH, move |asked| {
             let now = known.lock().unwrap();
             let page = Page::json(now.instances.to_string()).header("x-consul-index", &now.index.to_string());
             // Whoever knows this already waits for the next one; what is held is what there was, and is asked for again.
@@ -44,7 +51,6 @@ impl Agent {
                 false => page,
             }
         });
-        Self { site, now }
     }
 
     fn knows(&self, instances: Value, index: u64) {
@@ -122,6 +128,8 @@ async fn instances_come_and_go_as_an_agent_says_and_stay_when_it_is_away() {
         agent.knows(json!([]), 6);
         until_failing(&host, true).await;
         one_call(&host).await;
+        agent.serves();
+        until_failing(&host, false).await;
     }
     host.stop().await;
 }

@@ -70,7 +70,7 @@ async fn check_and_list_tell_of_the_host_and_of_each_client() {
     }
     let (list, code) = read(ask(&router, "List", asked_for("")).await).await;
     assert_eq!(code, "0");
-    assert_eq!(list, framed(b"\x0a\x06\x0a\x00\x12\x02\x08\x01\x0a\x09\x0a\x03web\x12\x02\x08\x02"));
+    assert_eq!(list, framed(b"\x0a\x04\x12\x02\x08\x01\x0a\x09\x0a\x03web\x12\x02\x08\x02"));
 }
 
 #[tokio::test]

@@ -48,7 +48,8 @@ fn list(
     }
     match (members, lines) {
         (0, _) => None,
-        (_, 1) => headers.get(name).cloned(),
+        // A copy: as it came it is a slice of the whole head, which it would keep for as long as it waits for a collector.
+        (_, 1) => headers.get(name).and_then(|value| HeaderValue::from_bytes(value.as_bytes()).ok()),
         _ => {
             let lines: Vec<&[u8]> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
             HeaderValue::from_bytes(&lines.join(&b',')).ok()

@@ -119,10 +119,14 @@ impl Consul {
         url
     }
 
-    async fn ask(&self, agent: &str, index: u64) -> Result<Answer, String> {
-        let (client, headers) = self.client()?;
+    async fn ask(
+        &self,
+        (client, headers): &(HttpClient, HeaderMap),
+        agent: &str,
+        index: u64,
+    ) -> Result<Answer, String> {
         let longest = if index > 0 { WAIT + WAIT / 16 + PATIENCE } else { PATIENCE };
-        let asked = client.send(Method::GET, self.target(agent, index), headers, None, LARGEST);
+        let asked = client.send(Method::GET, self.target(agent, index), headers.clone(), None, LARGEST);
         let answered = tokio::time::timeout(longest, asked).await;
         let response = answered.map_err(|_| format!("{agent} gave no answer within {longest:.0?}"))?;
         let response = response.map_err(|error| format!("{agent}: {error}"))?;
@@ -130,16 +134,19 @@ impl Consul {
             return Err(format!("{agent} answered {}: {}", response.status, said(&response)));
         }
         let index = response.headers.get("x-consul-index").and_then(|value| value.to_str().ok()?.parse().ok());
-        let index = index.ok_or_else(|| format!("{agent} is no Consul: its answer has no X-Consul-Index"))?;
+        // 0 is no index: with it an agent would answer at once, again and again.
+        let index = index
+            .map(|index: u64| index.max(1))
+            .ok_or_else(|| format!("{agent} is no Consul: its answer has no X-Consul-Index"))?;
         let found = entry::read(&response.body, &self.config.service, self.config.reached);
         Ok(Answer { index, found: found.map_err(|error| format!("{agent}: {error}"))? })
     }
 
     /// The first agent that answers; the message has what each says.
-    async fn first(&self) -> Result<(&str, Answer), String> {
+    async fn first(&self, client: &(HttpClient, HeaderMap)) -> Result<(&str, Answer), String> {
         let mut reasons = Vec::new();
         for agent in &self.config.agents {
-            match self.ask(agent, 0).await {
+            match self.ask(client, agent, 0).await {
                 Ok(answer) => return Ok((agent, answer)),
                 Err(reason) => reasons.push(reason),
             }
@@ -148,11 +155,12 @@ impl Consul {
     }
 
     async fn follow(&self, sink: &Sink) -> Result<(), String> {
-        let (agent, Answer { mut index, found }) = self.first().await?;
+        let client = self.client()?;
+        let (agent, Answer { mut index, found }) = self.first(&client).await?;
         sink.take(found);
         loop {
             tokio::time::sleep(PACE).await;
-            let answer = self.ask(agent, index).await?;
+            let answer = self.ask(&client, agent, index).await?;
             sink.take(answer.found);
             // One that goes back is another server's, or one's that has begun anew: then what is there now is asked for again.
             index = if answer.index < index { 0 } else { answer.index };
@@ -162,7 +170,11 @@ impl Consul {
 
 impl Provider for Consul {
     fn resolve(&self) -> BoxFuture<'_, Result<Found, String>> {
-        async { self.first().await.map(|(_, answer)| answer.found) }.boxed()
+        async {
+            let client = self.client()?;
+            self.first(&client).await.map(|(_, answer)| answer.found)
+        }
+        .boxed()
     }
 
     fn watch<'a>(&'a self, sink: &'a Sink) -> BoxFuture<'a, String> {

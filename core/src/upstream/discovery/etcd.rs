@@ -10,10 +10,19 @@ use crate::{
     upstream::etcd::{Access, Change, Etcd, EtcdError, KeyValue, Listed, Member},
 };
 use futures_util::future::{BoxFuture, FutureExt};
-use std::collections::{BTreeMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
 
 /// Entries of one service that are looked at.
 const MOST: usize = 10_000;
+/// Of a key, in bytes: what is longer is no entry of theirs, and stands there by its beginning.
+const LONGEST_KEY: usize = 1 << 10;
+/// Of what is wrong with an entry, in characters.
+const SHOWN: usize = 200;
+/// Before a service with too many entries is read again as a whole.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// A service of a cluster, to be read or to be registered with.
 #[derive(Debug, Clone)]
@@ -105,7 +114,7 @@ impl FromEtcd {
     }
 
     async fn listed(&self, member: &Member) -> Result<(Service<'_>, i64), EtcdError> {
-        let mut service = Service { of: self, entries: BTreeMap::new(), more: false };
+        let mut service = Service { of: self, entries: BTreeMap::new(), more: false, has_room: false };
         let Listed { revision, more } = member.list(&self.keys, MOST, |entry| service.put(entry)).await?;
         service.more = more;
         Ok((service, revision))
@@ -134,7 +143,6 @@ impl FromEtcd {
                         Err(error) => lost = Some(error),
                     }
                 }
-                let is_more_needed = service.more && changes.iter().any(|change| matches!(change, Change::Gone(_)));
                 if !changes.is_empty() {
                     changes.into_iter().for_each(|change| service.apply(change));
                     sink.take(service.found());
@@ -142,7 +150,11 @@ impl FromEtcd {
                 match lost {
                     Some(EtcdError::Compacted) => break,
                     Some(error) => return Err(error),
-                    None if is_more_needed => break,
+                    // Not at once: who puts and deletes all the time is not read as a whole each time.
+                    None if service.has_room => {
+                        tokio::time::sleep(AGAIN).await;
+                        break;
+                    }
                     None => {}
                 }
             }
@@ -179,23 +191,33 @@ struct Service<'a> {
     entries: BTreeMap<Vec<u8>, Entry>,
     /// There are some that were not looked at.
     more: bool,
+    /// And one of those that were is gone.
+    has_room: bool,
 }
 
 impl Service<'_> {
-    fn put(&mut self, KeyValue { key, value }: KeyValue) {
+    fn put(&mut self, KeyValue { mut key, value }: KeyValue) {
+        let rest = key.strip_prefix(self.of.keys.as_bytes()).unwrap_or(&key);
+        let mut entry = self.of.naming.decode(rest, &value);
+        if let Some((_, text)) = &mut entry.odd {
+            *text = text.chars().take(SHOWN).collect();
+        }
+        key.truncate(LONGEST_KEY);
         if self.entries.len() >= MOST && !self.entries.contains_key(&key) {
             self.more = true;
             return;
         }
-        let rest = key.strip_prefix(self.of.keys.as_bytes()).unwrap_or(&key);
-        let entry = self.of.naming.decode(rest, &value);
         self.entries.insert(key, entry);
     }
 
     fn apply(&mut self, change: Change) {
         match change {
             Change::Put(entry) => self.put(entry),
-            Change::Gone(key) => _ = self.entries.remove(&key),
+            Change::Gone(mut key) => {
+                key.truncate(LONGEST_KEY);
+                // Somebody whom there was no room for may take its place.
+                self.has_room |= self.entries.remove(&key).is_some() && self.more;
+            }
         }
     }
 

@@ -89,7 +89,7 @@ impl Naming {
             Ok(weight) => weight,
             Err(odd) => return Err(odd).into(),
         };
-        if let Some(version) = instance.version.filter(|version| !version.is_empty()) {
+        if let Some(version) = instance.version.filter(|version| is_text(version)) {
             metadata.insert("version".to_owned(), version);
         }
         let mut entry = Entry::default();
@@ -155,7 +155,7 @@ impl Naming {
             return Err((Nonsense::OtherProtocol, format!("it speaks {protocol:?}, and this backend {wanted}")));
         }
         let weight = weight(&mut metadata)?;
-        if let Some(version) = version.filter(|version| !version.is_empty()) {
+        if let Some(version) = version.filter(|version| is_text(version)) {
             metadata.insert("version".to_owned(), version.to_owned());
         }
         let uri = self.address(node.address.as_deref().unwrap_or_default())?;
@@ -229,6 +229,11 @@ fn read<'a, T: Deserialize<'a>>(value: &'a [u8]) -> Result<T, (Nonsense, String)
 
 fn too_many() -> (Nonsense, String) {
     (Nonsense::TooMany, format!("it has more than {MOST_ADDRESSES} addresses"))
+}
+
+/// Whether something is said, and no more than is kept of any text.
+fn is_text(text: &str) -> bool {
+    !text.is_empty() && text.len() <= LONGEST_TEXT
 }
 
 /// Metadata are texts; what else can be written as one is.
