@@ -86,7 +86,7 @@ const EXPECTED: [(usize, &str); 21] = [
     (43, r#"identity can't be forwarded on calls of scope "public""#),
     (45, r#"expected "SERVICE/METHOD" with a service of backend `again`: "#),
     (46, "batch: `key` is missing: expected a field name, or a list of them"),
-    (49, r#"telemetry.log-format: expected "human" | "json", found the string "xml""#),
+    (49, r#"telemetry.log-format: expected "human" | "json" | "ecs", found the string "xml""#),
     (52, "backend.third.services: `catalog.v1.Films` is served by backend `films` already"),
 ];
 
@@ -189,7 +189,7 @@ async fn check_looks_at_the_artifacts_too() {
     let ended = run(weft(), &["check", "--config", good.config().to_str().unwrap()]).await;
     assert_eq!(ended.code, 0, "{ended:?}");
     assert!(
-        ended.out.contains("no mistakes") && ended.out.contains("probe 1.0.0 for test, 34 endpoints"),
+        ended.out.contains("no mistakes") && ended.out.contains("probe 1.0.0 for test, 35 endpoints"),
         "{}",
         ended.out
     );

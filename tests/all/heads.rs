@@ -48,8 +48,9 @@ async fn a_head_is_told_what_its_get_is() {
     for web in [Web::new(process.http), Web::h2c(process.http)] {
         for (path, coding) in paths.iter().flat_map(|path| codings.iter().map(move |coding| (path, coding))) {
             let ask = async |method: &str, tag: Option<&str>| {
-                // Problems name the request, and are packed with its name.
+                // Problems name the request and its trace, and are packed with these.
                 let mut request = web.request(method, path).header("x-request-id", "same");
+                request = request.header("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00");
                 if !coding.is_empty() {
                     request = request.header("accept-encoding", coding);
                 }

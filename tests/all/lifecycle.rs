@@ -50,7 +50,7 @@ async fn the_admin_interface_shows_health_plugins_backends_and_metrics() {
         "address": upstream.address().to_string(), "state": "ready", "weight": 1.0, "under_way": 0, "calls": 1, "failures": 0,
         "failing_since": null, "last_error": null,
     });
-    let backend = json!({ "name": "fake", "concurrency": 20, "refused": 0, "away": false, "endpoints": [endpoint] });
+    let backend = json!({ "name": "fake", "concurrency": 20, "refused": 0, "away": false, "discovery": null, "endpoints": [endpoint] });
     assert_eq!(backends["backends"], json!([backend]));
     let scrape = host.metrics().await;
     let labels = [("client", "test"), ("endpoint", "GET /films/{id}"), ("plugin", "probe"), ("status", "200")];

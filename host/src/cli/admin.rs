@@ -17,8 +17,10 @@ pub(super) struct AdminClient {
 
 impl AdminClient {
     pub(super) fn new(admin: &str) -> anyhow::Result<Self> {
-        let client = HttpClient::new(Duration::from_secs(2), None).map_err(|error| anyhow!(error))?;
         let base = if admin.contains("://") { admin.to_owned() } else { format!("http://{admin}") };
+        let time = Duration::from_secs(2);
+        let client = if base.starts_with("https:") { HttpClient::new(time, None) } else { HttpClient::plain(time) };
+        let client = client.map_err(|error| anyhow!(error))?;
         Ok(Self { client, base: base.trim_end_matches('/').to_owned() })
     }
 

@@ -91,7 +91,10 @@ impl Consul {
             ca: &files.ca,
             identity: pair.as_ref().map(|(certificate, key)| (certificate.as_path(), key.as_path())),
         });
-        let client = HttpClient::new(PATIENCE, tls)?;
+        let client = match tls {
+            Some(tls) => HttpClient::new(PATIENCE, Some(tls))?,
+            None => HttpClient::plain(PATIENCE)?,
+        };
         let mut headers = HeaderMap::new();
         if let Some(token) = &self.config.token {
             let unfit = |_| "the token has characters that no header can have".to_owned();
