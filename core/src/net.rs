@@ -3,6 +3,7 @@
 
 mod backoff;
 mod client;
+mod framed;
 mod peers;
 mod places;
 mod proxy;
@@ -11,6 +12,7 @@ mod tls;
 
 pub use backoff::Backoff;
 pub use client::{HttpClient, HttpError, Response, Tls, Trust};
+pub use framed::framed;
 pub use peers::Peers;
 pub use places::is_this_machine;
 pub use proxy::{ProxyError, read_proxy_header};

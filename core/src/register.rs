@@ -23,10 +23,6 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-/// Before it is registered again; each further pause is twice as long, up to the longest. What has held for so long begins with the first
-/// one again.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// How often it is looked whether the host is ready.
 const PATROL: Duration = Duration::from_millis(500);
 /// How long a stop waits until it is taken away.
@@ -97,7 +93,7 @@ struct Keeper {
 
 impl Keeper {
     async fn keep(self, is_ready: impl Fn() -> bool, mut stopped: watch::Receiver<bool>) {
-        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let mut backoff = Backoff::of_neighbours();
         loop {
             tokio::select! {
                 () = until(&is_ready) => {}
@@ -115,11 +111,8 @@ impl Keeper {
                 continue;
             };
             self.fails(&reason);
-            if begun.elapsed() >= LONGEST_PAUSE {
-                backoff.reset();
-            }
             tokio::select! {
-                () = tokio::time::sleep(backoff.pause()) => {}
+                () = tokio::time::sleep(backoff.pause_after(begun.elapsed())) => {}
                 () = told(&mut stopped) => return self.leave().await,
             }
         }

@@ -5,7 +5,10 @@
 //! about its server than this has lines. `Watch` of a service that is not known stays open and says so, as gRPC A17 wants.
 
 use super::readiness::Stage;
-use crate::model::{ServingStatus, health_list, read_health_question};
+use crate::{
+    model::{ServingStatus, health_list, read_health_question},
+    net::framed,
+};
 use axum::{
     Router,
     body::{Body, to_bytes},
@@ -13,7 +16,7 @@ use axum::{
     response::IntoResponse,
     routing::post,
 };
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
 use http_body::Frame;
@@ -143,14 +146,6 @@ async fn question(request: Request<Body>) -> Result<String, Box<Response<Body>>>
         _ => None,
     };
     name.map_or_else(|| refused(INVALID_ARGUMENT, "the message is no HealthCheckRequest"), Ok)
-}
-
-fn framed(message: &[u8]) -> Bytes {
-    let mut frame = BytesMut::with_capacity(5 + message.len());
-    frame.put_u8(0);
-    frame.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
-    frame.put_slice(message);
-    frame.freeze()
 }
 
 fn status_lines(code: u8, message: &'static str) -> HeaderMap {

@@ -23,9 +23,6 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// The pauses between tries to connect.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// Tags that are invalidated one by one.
 const MOST_TAGS: usize = 10_000;
 /// Messages of one kind that mean nothing get one line in so long.
@@ -127,11 +124,12 @@ impl Follower {
 
     /// Until the future is dropped.
     pub(super) async fn run(self: Arc<Self>, source: impl Source) {
-        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let mut backoff = Backoff::of_neighbours();
         self.doubt();
         // What hosts share may be older than this process.
         let mut has_past = self.has_past || self.engine.load().shared().is_some();
         loop {
+            let begun = Instant::now();
             let lost = match source.open().await {
                 Ok(Opened { session, has_gap }) => {
                     self.is_there();
@@ -139,18 +137,13 @@ impl Follower {
                         self.engine.load_full().invalidate_everywhere(&Invalidation::All).await;
                     }
                     has_past = true;
-                    let since = Instant::now();
-                    let lost = self.listen(session).await;
-                    if since.elapsed() > LONGEST_PAUSE {
-                        backoff.reset();
-                    }
-                    lost
+                    self.listen(session).await
                 }
                 Err(lost) => lost,
             };
             self.doubt();
             self.is_away(&lost);
-            tokio::time::sleep(backoff.pause()).await;
+            tokio::time::sleep(backoff.pause_after(begun.elapsed())).await;
         }
     }
 

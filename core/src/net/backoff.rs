@@ -16,6 +16,11 @@ impl Backoff {
         Self { first, longest, tries: 0 }
     }
 
+    /// For whom the host can do without for a while, and wants back soon: registries, brokers.
+    pub fn of_neighbours() -> Self {
+        Self::new(Duration::from_millis(100), Duration::from_secs(10))
+    }
+
     /// The next pause.
     pub fn pause(&mut self) -> Duration {
         let doubled = self.first.saturating_mul(1 << self.tries.min(20));
@@ -23,9 +28,12 @@ impl Backoff {
         doubled.min(self.longest).mul_f64(rand::random_range(0.8..1.2))
     }
 
-    /// It went well: what fails next is tried again soon.
-    pub fn reset(&mut self) {
-        self.tries = 0;
+    /// The next pause, after something that went well for so long: after the longest pause and more it begins with the first one again.
+    pub fn pause_after(&mut self, held: Duration) -> Duration {
+        if held >= self.longest {
+            self.tries = 0;
+        }
+        self.pause()
     }
 }
 
@@ -34,8 +42,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_double_up_to_their_bound_and_begin_anew_after_a_reset() {
-        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
+    fn pauses_double_up_to_their_bound_and_begin_anew_after_what_has_held() {
+        let second = Duration::from_secs(1);
+        let mut backoff = Backoff::new(second / 10, second);
         for expected in [0.1, 0.2, 0.4, 0.8, 1.0, 1.0] {
             let pause = backoff.pause().as_secs_f64();
             assert!((expected * 0.8..=expected * 1.2).contains(&pause), "{pause} instead of {expected}");
@@ -43,8 +52,8 @@ mod tests {
         for _ in 0..100 {
             backoff.pause();
         }
-        assert!(backoff.pause() <= Duration::from_millis(1200));
-        backoff.reset();
-        assert!(backoff.pause() <= Duration::from_millis(120));
+        let pause = backoff.pause_after(second / 2);
+        assert!((second.mul_f64(0.8)..=second.mul_f64(1.2)).contains(&pause), "{pause:?}");
+        assert!(backoff.pause_after(second) <= second.mul_f64(0.12));
     }
 }

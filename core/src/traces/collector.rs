@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     model::hex,
-    net::{HttpClient, HttpError, Response},
+    net::{HttpClient, HttpError, Response, framed},
     observe::Span,
 };
 use bytes::Bytes;
@@ -70,13 +70,13 @@ impl Collector {
         })
     }
 
-    async fn send(&self, spans: Vec<Span>) -> Delivery {
+    async fn send(&self, spans: &[Span]) -> Delivery {
         let message = self.sender.request(spans);
         let body = match self.protocol {
             TraceProtocol::Grpc => framed(&message),
-            TraceProtocol::Http => message,
+            TraceProtocol::Http => message.into(),
         };
-        let sent = self.client.post_for_trailers(self.url.clone(), self.headers.clone(), body.into(), ANSWER);
+        let sent = self.client.post_for_trailers(self.url.clone(), self.headers.clone(), body, ANSWER);
         match tokio::time::timeout(self.timeout, sent).await {
             Err(_) => Delivery::Failed { reason: "timeout", detail: format!("no answer within {:?}", self.timeout) },
             Ok(Err(HttpError::TooLarge(_))) => refused("it answers with more than a collector has to say"),
@@ -90,17 +90,9 @@ impl Collector {
 }
 
 impl Deliver for Collector {
-    fn deliver(&self, spans: Vec<Span>) -> BoxFuture<'_, Delivery> {
+    fn deliver<'a>(&'a self, spans: &'a [Span]) -> BoxFuture<'a, Delivery> {
         Box::pin(self.send(spans))
     }
-}
-
-fn framed(message: &[u8]) -> Vec<u8> {
-    let mut framed = Vec::with_capacity(message.len() + 5);
-    framed.push(0);
-    framed.extend_from_slice(&u32::try_from(message.len()).unwrap_or(u32::MAX).to_be_bytes());
-    framed.extend_from_slice(message);
-    framed
 }
 
 fn refused(detail: impl Into<String>) -> Delivery {

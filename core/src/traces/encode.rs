@@ -9,6 +9,7 @@ use crate::{
     observe::{self, Attributes, SpanKind, SpanValue},
 };
 use prost::Message;
+use std::borrow::Cow;
 
 /// Flags of a span beside those that W3C has: it is known whether its parent is another process's, and it is.
 const KNOWN: u32 = 0x100;
@@ -25,7 +26,7 @@ pub(super) struct Sender {
 }
 
 impl Sender {
-    pub(super) fn request(&self, spans: Vec<observe::Span>) -> Vec<u8> {
+    pub(super) fn request(&self, spans: &[observe::Span]) -> Vec<u8> {
         let text = |key: &str, text: &str| KeyValue { key: key.to_owned(), value: value(Value::Text(text.to_owned())) };
         let version = env!("CARGO_PKG_VERSION");
         let attributes = vec![
@@ -37,14 +38,14 @@ impl Sender {
             text("telemetry.sdk.version", version),
         ];
         let scope = Scope { name: "weft".to_owned(), version: version.to_owned() };
-        let spans = spans.into_iter().map(span).collect();
+        let spans = spans.iter().map(span).collect();
         let scope_spans = vec![ScopeSpans { scope: Some(scope), spans }];
         let resource_spans = vec![ResourceSpans { resource: Some(Resource { attributes }), scope_spans }];
         ExportTraceServiceRequest { resource_spans }.encode_to_vec()
     }
 }
 
-fn span(span: observe::Span) -> Span {
+fn span(span: &observe::Span) -> Span {
     let remote = if span.kind == SpanKind::Server && span.parent.is_some() { REMOTE } else { 0 };
     let kind = match span.kind {
         SpanKind::Internal => Kind::Internal,
@@ -55,24 +56,24 @@ fn span(span: observe::Span) -> Span {
     Span {
         trace_id,
         span_id,
-        trace_state: span.state.and_then(|state| state.to_str().map(str::to_owned).ok()).unwrap_or_default(),
+        trace_state: span.state.as_ref().and_then(|state| state.to_str().map(str::to_owned).ok()).unwrap_or_default(),
         parent_span_id: span.parent.map(|parent| parent.to_be_bytes().to_vec()).unwrap_or_default(),
         name: span.name.to_string(),
         kind: kind.into(),
         start_time_unix_nano: span.start,
         end_time_unix_nano: span.end.max(span.start),
-        attributes: attributes(span.attributes),
-        events: span.events.into_iter().map(event).collect(),
+        attributes: attributes(&span.attributes),
+        events: span.events.iter().map(event).collect(),
         dropped_events_count: span.dropped_events,
-        links: span.links.into_iter().map(link).collect(),
+        links: span.links.iter().copied().map(link).collect(),
         dropped_links_count: span.dropped_links,
-        status: span.error.map(|error| Status { message: error.into_owned(), code: 2 }),
+        status: span.error.as_ref().map(|error| Status { message: error.to_string(), code: 2 }),
         flags: SAMPLED | KNOWN | remote,
     }
 }
 
-fn event(event: observe::SpanEvent) -> Event {
-    Event { time_unix_nano: event.at, name: event.name.to_owned(), attributes: attributes(event.attributes) }
+fn event(event: &observe::SpanEvent) -> Event {
+    Event { time_unix_nano: event.at, name: event.name.to_owned(), attributes: attributes(&event.attributes) }
 }
 
 fn link(context: TraceContext) -> Link {
@@ -84,18 +85,18 @@ fn ids(context: TraceContext) -> (Vec<u8>, Vec<u8>) {
     (context.trace_id.to_be_bytes().to_vec(), context.span_id.to_be_bytes().to_vec())
 }
 
-fn attributes(attributes: Attributes) -> Vec<KeyValue> {
-    let one = |(key, said): (std::borrow::Cow<'static, str>, SpanValue)| {
+fn attributes(attributes: &Attributes) -> Vec<KeyValue> {
+    let one = |(key, said): &(Cow<'static, str>, SpanValue)| {
         let said = match said {
             SpanValue::Text(text) => Value::Text(text.to_string()),
-            SpanValue::Word(word) => Value::Text(word.to_owned()),
-            SpanValue::Whole(number) => Value::Whole(number),
-            SpanValue::Decimal(number) => Value::Decimal(number),
-            SpanValue::Flag(flag) => Value::Flag(flag),
+            SpanValue::Word(word) => Value::Text((*word).to_owned()),
+            SpanValue::Whole(number) => Value::Whole(*number),
+            SpanValue::Decimal(number) => Value::Decimal(*number),
+            SpanValue::Flag(flag) => Value::Flag(*flag),
         };
-        KeyValue { key: key.into_owned(), value: value(said) }
+        KeyValue { key: key.to_string(), value: value(said) }
     };
-    attributes.0.into_iter().map(one).collect()
+    attributes.0.iter().map(one).collect()
 }
 
 fn value(value: Value) -> Option<AnyValue> {

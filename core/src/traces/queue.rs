@@ -1,6 +1,7 @@
 //! The queue between those who record and the collector, and the one task that empties it.
 
 use crate::{
+    net::Backoff,
     observe::{Span, SpanSink},
     telemetry::{DroppedLabels, Metrics},
 };
@@ -18,9 +19,10 @@ const QUEUE: usize = 2048;
 const BATCH: usize = 512;
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// How often a batch is tried while the collector is away, and the wait before it is tried again, which doubles.
+/// How often a batch is tried while the collector is away, and the waits in between.
 const TRIES: u32 = 4;
 const BACKOFF: Duration = Duration::from_secs(1);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(4);
 /// How long a host that ends goes on sending what there is.
 const FLUSH: Duration = Duration::from_secs(5);
 
@@ -37,7 +39,7 @@ pub(super) enum Delivery {
 
 /// Who delivers a batch.
 pub(super) trait Deliver: Send + Sync {
-    fn deliver(&self, spans: Vec<Span>) -> BoxFuture<'_, Delivery>;
+    fn deliver<'a>(&'a self, spans: &'a [Span]) -> BoxFuture<'a, Delivery>;
 }
 
 /// Sends spans until it is finished.
@@ -154,7 +156,7 @@ impl Line {
 
     async fn send(&mut self, batch: Vec<Span>) {
         let count = batch.len() as u64;
-        let (reason, detail) = match self.try_to(batch).await {
+        let (reason, detail) = match self.try_to(&batch).await {
             Delivery::Taken { rejected, why } => {
                 let rejected = rejected.min(count);
                 self.metrics.spans_exported.inc_by(count - rejected);
@@ -172,24 +174,23 @@ impl Line {
         self.is_in_trouble(reason, &detail, count);
     }
 
-    async fn try_to(&mut self, batch: Vec<Span>) -> Delivery {
-        let mut pause = BACKOFF;
-        for tried in 1.. {
-            let delivery = self.collector.deliver(batch.clone()).await;
+    async fn try_to(&mut self, batch: &[Span]) -> Delivery {
+        let mut backoff = Backoff::new(BACKOFF, LONGEST_BACKOFF);
+        let mut tried = 0;
+        loop {
+            let delivery = self.collector.deliver(batch).await;
+            tried += 1;
             let Delivery::Failed { reason, detail } = &delivery else { return delivery };
             if tried == TRIES || *self.stopped.borrow() {
                 return delivery;
             }
             self.is_in_trouble(reason, detail, 0);
-            let waited = pause.mul_f64(rand::random_range(0.8..1.2));
             tokio::select! {
-                () = tokio::time::sleep(waited) => {}
+                () = tokio::time::sleep(backoff.pause()) => {}
                 // Once more, and then it is over.
                 _ = self.stopped.wait_for(|stopped| *stopped) => {}
             }
-            pause *= 2;
         }
-        Delivery::Failed { reason: "unavailable", detail: String::new() }
     }
 
     fn is_in_trouble(&mut self, reason: &str, detail: &str, dropped: u64) {

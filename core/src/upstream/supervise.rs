@@ -14,10 +14,6 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// Pause before it is begun again; each further one is twice as long.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// The longest pause. What has held for so long begins with the first one again.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// Sets are not taken more often than that, however fast a registry flaps.
 const PACE: Duration = Duration::from_millis(50);
 
@@ -76,7 +72,7 @@ impl Backend {
 
 /// Holds the provider, but not the backend: with that it ends.
 async fn supervise(backend: Weak<Backend>, provider: Arc<dyn Provider>) {
-    let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+    let mut backoff = Backoff::of_neighbours();
     loop {
         let begun = Instant::now();
         let (sink, mut sets) = Sink::new();
@@ -102,10 +98,7 @@ async fn supervise(backend: Weak<Backend>, provider: Arc<dyn Provider>) {
         }
         backend.lost(&reason);
         drop(backend);
-        if begun.elapsed() >= LONGEST_PAUSE {
-            backoff.reset();
-        }
-        tokio::time::sleep(backoff.pause()).await;
+        tokio::time::sleep(backoff.pause_after(begun.elapsed())).await;
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
     hash::{BuildHasher, Hash, Hasher, RandomState},
     sync::{
         Mutex,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -26,6 +26,8 @@ use tracing_subscriber::{
 const WINDOW: Duration = Duration::from_secs(10);
 /// Different lines that are told apart; what goes beyond is taken for one.
 const MOST: usize = 1000;
+/// No count is to be told.
+const NEVER: u64 = u64::MAX;
 /// Of a message this much is told again beside the count.
 const TEXT: usize = 200;
 
@@ -42,8 +44,8 @@ pub(super) struct Sampled<F> {
 impl<F> Sampled<F> {
     /// Of lines that say the same `most` are written in ten seconds; 0: all.
     pub(super) fn new(format: F, most: u32) -> Self {
-        let (table, waiting) = (Mutex::default(), AtomicBool::new(false));
-        Self { format, repeats: Repeats { most, hasher: RandomState::new(), table, waiting } }
+        let (table, begun, due) = (Mutex::default(), Instant::now(), AtomicU64::new(NEVER));
+        Self { format, repeats: Repeats { most, hasher: RandomState::new(), table, begun, due } }
     }
 }
 
@@ -67,8 +69,10 @@ struct Repeats {
     most: u32,
     hasher: RandomState,
     table: Mutex<HashMap<u64, Seen>>,
-    /// Whether some were passed over that nobody has been told of.
-    waiting: AtomicBool,
+    begun: Instant,
+    /// When the first time is over in which some were passed over, in milliseconds since `begun`: until then an event has nothing to look
+    /// for.
+    due: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -106,22 +110,36 @@ impl Repeats {
         }
         seen.count = seen.count.saturating_add(1);
         let is_written = seen.count <= self.most;
+        let over = self.over(seen);
         if !is_written {
-            self.waiting.store(true, Relaxed);
+            self.due.fetch_min(over, Relaxed);
         }
         is_written
     }
 
     /// What was passed over in times that are over, with how often.
     fn passed_over(&self) -> Vec<(String, u32)> {
-        if !self.waiting.load(Relaxed) {
+        let due = self.due.load(Relaxed);
+        if due == NEVER || self.millis(Instant::now()) < due {
             return Vec::new();
         }
         let (mut table, now) = (lock(&self.table), Instant::now());
         let over = |seen: &Seen| seen.is_over(now) && seen.count > self.most;
         let told: Vec<_> = table.extract_if(|_, seen| over(seen)).collect();
-        self.waiting.store(table.values().any(|seen| seen.count > self.most), Relaxed);
+        let next = table.values().filter(|seen| seen.count > self.most).map(|seen| self.over(seen)).min();
+        self.due.store(next.unwrap_or(NEVER), Relaxed);
         told.into_iter().map(|(_, seen)| (seen.text, seen.count - self.most)).collect()
+    }
+}
+
+impl Repeats {
+    fn millis(&self, time: Instant) -> u64 {
+        u64::try_from(time.saturating_duration_since(self.begun).as_millis()).unwrap_or(NEVER)
+    }
+
+    /// When its time is over.
+    fn over(&self, seen: &Seen) -> u64 {
+        self.millis(seen.since + WINDOW)
     }
 }
 

@@ -24,7 +24,7 @@ enum Answer {
 }
 
 impl Deliver for Scripted {
-    fn deliver(&self, spans: Vec<Span>) -> BoxFuture<'_, Delivery> {
+    fn deliver<'a>(&'a self, spans: &'a [Span]) -> BoxFuture<'a, Delivery> {
         lock(&self.batches).push((spans.len(), self.since.map_or(Duration::ZERO, |since| since.elapsed())));
         let answer = lock(&self.answers).pop_front();
         Box::pin(async move {
