@@ -89,6 +89,28 @@ async fn an_endpoint_gets_no_calls_from_the_moment_it_says_not_serving_until_it_
     ask_for_people(&host, 4).await;
 }
 
+/// A server that stops waits for its streams to end, as `GracefulStop` does in Go.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_watches_an_endpoint_that_does_not_serve() {
+    let one = knows_all().await;
+    let (feed, said) = (Feed::new(status(SERVING)), Arc::new(AtomicU16::new(SERVING.into())));
+    let (watched, says) = (feed.clone(), said.clone());
+    one.on(WATCH, move |_| Answer::Feed(watched.clone()));
+    one.on(CHECK, move |_| Answer::Message(status(says.load(SeqCst).try_into().unwrap())));
+    let host = host(&[&one], "interval = \"100ms\"").await;
+    until_states(&host, &["ready"]).await;
+    for _ in 0..2 {
+        said.store(NOT_SERVING.into(), SeqCst);
+        feed.send(status(NOT_SERVING));
+        until_states(&host, &["unhealthy"]).await;
+        until("the stream to end", async || (feed.readers() == 0).then_some(())).await;
+        feed.send(status(SERVING));
+        said.store(SERVING.into(), SeqCst);
+        until_states(&host, &["ready"]).await;
+        until("a stream", async || (feed.readers() == 1).then_some(())).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_that_can_not_be_watched_is_checked_and_one_that_knows_neither_is_left_alone() {
     let (one, other) = (knows_all().await, knows_all().await);

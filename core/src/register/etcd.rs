@@ -16,8 +16,18 @@ pub(super) struct InEtcd {
     instance: Instance,
     ttl: Duration,
     /// The lease that was had last; it may be alive still, whatever became of the connection.
-    lease: Mutex<Option<i64>>,
+    lease: Mutex<Option<Lease>>,
 }
+
+#[derive(Debug, Clone)]
+struct Lease {
+    id: i64,
+    /// Who has granted it, or kept it alive.
+    member: Member,
+}
+
+/// For the member that kept the lease alive to take it away; then others are asked.
+const FIRST_TRY: Duration = Duration::from_secs(1);
 
 impl InEtcd {
     pub(super) fn new(source: &EtcdSource, instance: Instance, ttl: Duration) -> Self {
@@ -61,7 +71,7 @@ impl InEtcd {
     async fn keep(&self, stands: &(dyn Fn() + Send + Sync)) -> Result<(), String> {
         let told = |error: crate::upstream::EtcdError| error.to_string();
         let member = self.connected().await?;
-        let before = *lock(&self.lease);
+        let before = lock(&self.lease).as_ref().map(|lease| lease.id);
         let (mut lease, mut ttl) = (before.unwrap_or_default(), self.ttl);
         let is_alive = match before {
             Some(lease) => {
@@ -75,8 +85,8 @@ impl InEtcd {
             let granted = member.grant(i64::try_from(self.ttl.as_secs()).unwrap_or(i64::MAX)).await.map_err(told)?;
             lease = granted.0;
             ttl = Duration::from_secs(u64::try_from(granted.1).unwrap_or_default().max(1));
-            *lock(&self.lease) = Some(lease);
         }
+        *lock(&self.lease) = Some(Lease { id: lease, member: member.clone() });
         let (key, value) = (self.key(lease), self.value());
         member.put(&key, &value, lease).await.map_err(told)?;
         stands();
@@ -115,8 +125,11 @@ impl Registry for InEtcd {
 
     fn leave(&self) -> BoxFuture<'_, Result<(), String>> {
         async move {
-            let Some(lease) = lock(&self.lease).take() else { return Ok(()) };
-            self.connected().await?.revoke(lease).await.map_err(|error| error.to_string())
+            let Some(Lease { id, member }) = lock(&self.lease).take() else { return Ok(()) };
+            if let Ok(Ok(())) = tokio::time::timeout(FIRST_TRY, member.revoke(id)).await {
+                return Ok(());
+            }
+            self.connected().await?.revoke(id).await.map_err(|error| error.to_string())
         }
         .boxed()
     }

@@ -1,7 +1,8 @@
 //! Which instance takes the next call.
 //!
 //! Every policy sees the same candidates: the instances of the subset that the call belongs to, without those that were tried already
-//! or are ejected; where too many are ejected, the ejections are taken for a mistake and all count again (`panic`).
+//! or get no calls by their health; where that is too many, it is taken for a mistake and all count again (`panic`). Those that came just
+//! now, and whose first check has not ended, are no part of that: they get calls where there is nobody else.
 
 use super::{
     Balance,
@@ -49,9 +50,13 @@ impl Picker {
         let members = || subset(set, context.canary);
         let untried = |member: &&Member| !context.tried.iter().any(|tried| member.is(tried));
         let available = members().filter(|member| member.instance.health.is_available()).count();
-        let panics = (available as f64) < self.panic * members().count() as f64;
-        let mut candidates: Vec<&Member> =
-            members().filter(untried).filter(|member| panics || member.instance.health.is_available()).collect();
+        let known = members().filter(|member| !member.instance.health.is_pending()).count();
+        let panics = (available as f64) < self.panic * known as f64;
+        let gets_calls = |member: &&Member| {
+            let health = &member.instance.health;
+            health.is_available() || panics && !health.is_pending()
+        };
+        let mut candidates: Vec<&Member> = members().filter(untried).filter(gets_calls).collect();
         if candidates.is_empty() {
             candidates = members().filter(untried).collect();
         }

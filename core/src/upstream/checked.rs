@@ -48,6 +48,8 @@ pub(super) enum Line {
 pub(super) struct Checked {
     /// Read for every call.
     out: AtomicBool,
+    /// Read where it is out.
+    pending: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -76,6 +78,7 @@ impl Checked {
     /// Its checks begin: until the first has passed it gets no calls that others can take.
     pub(super) fn begin(&self) {
         *lock(&self.state) = State { standing: Standing::Pending, ..State::default() };
+        self.pending.store(true, Relaxed);
         self.out.store(true, Relaxed);
     }
 
@@ -83,8 +86,9 @@ impl Checked {
         self.out.load(Relaxed)
     }
 
-    pub(super) fn standing(&self) -> Standing {
-        lock(&self.state).standing
+    /// No check has ended.
+    pub(super) fn is_pending(&self) -> bool {
+        self.pending.load(Relaxed)
     }
 
     pub(super) fn told(&self) -> Option<CheckTold> {
@@ -104,6 +108,7 @@ impl Checked {
             Found::Unimplemented => (Standing::Unchecked, "it knows no checks"),
         };
         state.standing = standing;
+        self.pending.store(false, Relaxed);
         self.out.store(standing == Standing::Out, Relaxed);
         if standing != before || state.told.as_ref().is_none_or(|told| told.found != said) {
             state.told = Some(CheckTold { found: said.to_owned(), since: seconds(SystemTime::now()) });

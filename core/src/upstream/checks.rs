@@ -2,7 +2,9 @@
 //!
 //! gRPC backends by the health protocol (<https://github.com/grpc/grpc/blob/master/doc/health-checking.md>): `Watch`, and `Check` where
 //! that is not implemented; one that implements neither is not checked. A watched stream can't be told from a peer that hangs, so `Check`
-//! is asked beside it. REST backends by a GET of `path`. A check belongs to the set that its instance is in, and ends with it.
+//! is asked beside it. One that stops waits for its streams to end (`GracefulStop` in Go), so that nobody watches who does not serve: it is
+//! asked by `Check` until it serves again. REST backends by a GET of `path`. A check belongs to the set that its instance is in, and ends
+//! with it.
 
 mod grpc;
 mod http;
@@ -62,24 +64,38 @@ struct Check {
 impl Check {
     async fn run(self) {
         sleep((self.checks.interval / 10).min(FIRST).mul_f64(rand::random())).await;
-        let mut may_watch = true;
+        let is_grpc = matches!(self.instance.connection, Connection::Grpc(_));
+        // Whether it implements `Watch`, as far as is known; and whether it may be held by one.
+        let (mut can_watch, mut may_watch) = (is_grpc, true);
         loop {
             let began = Instant::now();
-            let watched = may_watch && matches!(self.instance.connection, Connection::Grpc(_));
+            let watched = can_watch && may_watch;
             let found = if watched { self.watch().await } else { self.ask().await };
-            if watched && found == Found::Unimplemented {
-                may_watch = false;
-                continue;
+            match found {
+                Found::Unimplemented if watched => {
+                    can_watch = false;
+                    continue;
+                }
+                // It watches and does nothing else.
+                Found::Unimplemented if can_watch => {
+                    may_watch = true;
+                    continue;
+                }
+                // Whoever does not answer may be another program when it answers again.
+                Found::Silent(_) | Found::Unimplemented => (can_watch, may_watch) = (is_grpc, true),
+                Found::Serving => may_watch = true,
+                Found::NotServing(_) => may_watch = false,
             }
-            // Whoever does not answer may be another program when it answers again.
-            may_watch |= matches!(found, Found::Silent(_) | Found::Unimplemented);
+            self.note(&found);
             let rest = match found {
                 Found::Unimplemented => REST.max(self.checks.interval),
+                // It is watched again; or asked by `Check`, if it knows that.
+                Found::Serving if can_watch => Duration::ZERO,
+                Found::NotServing(_) if watched => Duration::ZERO,
                 // It has gone well until now: perhaps only the connection has ended.
-                _ if watched && began.elapsed() >= self.checks.interval => self.checks.interval / 20,
+                Found::Silent(_) if watched && began.elapsed() >= self.checks.interval => self.checks.interval / 20,
                 _ => self.checks.interval,
             };
-            self.note(&found);
             sleep(jittered(rest)).await;
         }
     }
@@ -114,17 +130,22 @@ impl Check {
             Ok(Err(found)) => return found,
             Err(_) => return self.late(),
         };
+        let mut serves = first == Found::Serving;
         self.note(&first);
         loop {
             tokio::select! {
                 next = watching.next() => match next {
-                    Ok(found) => self.note(&found),
+                    Ok(found @ Found::NotServing(_)) if serves => return found,
+                    Ok(found) => {
+                        serves = found == Found::Serving;
+                        self.note(&found);
+                    }
                     Err(found) => return found,
                 },
                 () = sleep(jittered(self.checks.interval)) => match self.ask().await {
                     // It watches, so this is no answer to the question.
                     Found::Unimplemented => {}
-                    found @ Found::Silent(_) => return found,
+                    found @ (Found::Silent(_) | Found::NotServing(_)) => return found,
                     found => self.note(&found),
                 },
             }

@@ -1,17 +1,17 @@
-//! How the instances of one backend are connected to. Files are read once, when the configuration is: an instance that comes later needs
-//! none.
+//! How the instances of one backend are connected to. Files are read and TLS is set up once, when the configuration is read: an instance that
+//! comes later costs next to nothing.
 
 use super::{Config, Protocol, dial::Dialer, grpc::GrpcConnection, instance::Connection, rest::RestConnection};
-use crate::net::{HttpClient, Tls, Trust};
+use crate::net::{HttpClient, Tls};
 use http::{HeaderName, HeaderValue, Uri};
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 #[derive(Debug)]
 pub(super) enum Connector {
     Grpc(Arc<Dialer>),
     Rest {
-        connect_timeout: Duration,
-        trust: Option<Trust>,
+        /// Of all instances; it keeps their connections apart.
+        client: HttpClient,
         credential: Option<(HeaderName, HeaderValue)>,
     },
     #[cfg(test)]
@@ -33,21 +33,20 @@ impl Connector {
             ca: &files.ca,
             identity: files.identity.as_ref().map(|(certificate, key)| (certificate.as_path(), key.as_path())),
         });
-        let trust = tls.map(Tls::read).transpose()?;
-        Ok(Self::Rest { connect_timeout: config.connect_timeout, trust, credential })
+        Ok(Self::Rest { client: HttpClient::new(config.connect_timeout, tls)?, credential })
     }
 
-    /// Connects to nothing yet. Each instance has a connection of its own, which ends with it.
+    /// Connects to nothing yet.
     pub(super) fn connect(&self, uri: &Uri) -> Result<Connection, String> {
         match self {
             Self::Grpc(dialer) => {
                 let connection = GrpcConnection::new(uri, dialer).map_err(|error| error.to_string())?;
                 Ok(Connection::Grpc(Box::new(connection)))
             }
-            Self::Rest { connect_timeout, trust, credential } => {
-                let client = HttpClient::trusting(*connect_timeout, trust.as_ref())?;
+            Self::Rest { client, credential } => {
                 let base = uri.to_string().trim_end_matches('/').to_owned();
-                Ok(Connection::Rest(RestConnection { client, base, credential: credential.clone() }))
+                let (client, credential) = (client.clone(), credential.clone());
+                Ok(Connection::Rest(RestConnection { client, base, credential }))
             }
             #[cfg(test)]
             Self::Scripted(scripts) => scripts.at(uri).map(Connection::Scripted),

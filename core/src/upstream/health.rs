@@ -136,6 +136,11 @@ impl Health {
         true
     }
 
+    /// It has come, and its first check has not ended: nothing speaks for it, and nothing against it.
+    pub(super) fn is_pending(&self) -> bool {
+        self.checked.is_pending()
+    }
+
     /// Whether it has come back since this was asked last.
     pub(super) fn has_returned(&self) -> bool {
         std::mem::take(&mut self.state().is_return_untold)
@@ -153,8 +158,7 @@ impl Health {
     /// As it is told to metrics and operators.
     pub(super) fn as_told(&self) -> EndpointHealth {
         if self.checked.is_out() {
-            let is_pending = self.checked.standing() == Standing::Pending;
-            return if is_pending { EndpointHealth::Checking } else { EndpointHealth::Unhealthy };
+            return if self.checked.is_pending() { EndpointHealth::Checking } else { EndpointHealth::Unhealthy };
         }
         match (self.ejected.load(Relaxed), self.answers.load(Relaxed)) {
             (true, _) => EndpointHealth::Ejected,

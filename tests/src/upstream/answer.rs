@@ -78,6 +78,11 @@ impl Feed {
         self.0.send_replace(message);
     }
 
+    /// Streams that are open.
+    pub fn readers(&self) -> usize {
+        self.0.receiver_count()
+    }
+
     fn frames(&self) -> impl futures_util::Stream<Item = Result<Frame<Bytes>, Infallible>> + use<> {
         let mut receiver = self.0.subscribe();
         receiver.mark_changed();

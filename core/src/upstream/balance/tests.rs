@@ -117,6 +117,19 @@ async fn ejected_endpoints_get_nothing_until_too_many_are_ejected() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn those_that_have_just_come_are_no_reason_for_panic_and_get_nothing_by_it() {
+    let backend = of("balance = \"round-robin\"", 5);
+    for newcomer in &instances(&backend)[2..] {
+        newcomer.health.begin_checks();
+    }
+    assert!(near(&shares(&backend, plain), &[0.5, 0.5, 0.0, 0.0, 0.0]));
+    eject(&backend, 0);
+    assert!(near(&shares(&backend, plain), &[0.0, 1.0, 0.0, 0.0, 0.0]), "half of those of which something is known");
+    eject(&backend, 1);
+    assert!(near(&shares(&backend, plain), &[0.5, 0.5, 0.0, 0.0, 0.0]), "panic");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_canary_gets_its_own_calls_and_no_others() {
     let settings = "balance = \"round-robin\"\ncanary = { key = \"version\", value = \"2\", share = \"5%\" }\n\
                     endpoints = \"static://h0:1,h1:1,h2:1?version=2\"";
