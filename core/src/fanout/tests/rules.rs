@@ -5,6 +5,7 @@ use crate::{
     fanout::{Head, Instead},
     model::{Code, Failure},
     observe::{Degraded, Origin},
+    telemetry::kept::Kept,
 };
 use std::time::Duration;
 use tokio::time::Instant;
@@ -162,6 +163,41 @@ async fn a_reply_that_is_cut_short_says_nothing_of_what_it_leaves_out() {
     assert!(bench.fake.batches().iter().skip(1).all(|keys| *keys <= 20), "{:?}", bench.fake.batches());
     let scrape = bench.engine.metrics.encode();
     assert!(scrape.contains("result=\"cut-short\""), "{scrape}");
+}
+
+/// A backend that spells keys its own way: what it was asked for is left out, and something else is there.
+#[tokio::test(start_paused = true)]
+async fn items_of_keys_that_were_not_asked_for_are_counted_and_told_once_a_minute() {
+    use prost::Message;
+    let fake = Fake::new(|seen| {
+        let Ok(bytes) = answer(seen) else { return Box::pin(std::future::ready(answer(seen))) };
+        let mut items = Items::decode(bytes).unwrap();
+        items.items.iter_mut().filter(|item| item.id > 500).for_each(|item| item.id += 1_000);
+        Box::pin(std::future::ready(Ok(items.encode_to_vec().into())))
+    });
+    let (kept, _guard) = Kept::begin();
+    let bench = Bench::new(fake, BATCH);
+    let counted = || {
+        let scrape = bench.engine.metrics.encode();
+        let line = scrape.lines().find(|line| line.contains("result=\"other-keys\"")).map(str::to_owned);
+        line.and_then(|line| line.rsplit(' ').next()?.parse::<u32>().ok()).unwrap_or(0)
+    };
+    let missing = || kept.count("it has items of other keys, which may be the same ones spelt otherwise");
+    all(&mut bench.session(None, SECOND), gets([1, 2, 2_000_000])).await;
+    assert_eq!((counted(), missing()), (0, 0), "nothing else is there");
+    for _ in 0..3 {
+        let done = all(&mut bench.session(None, SECOND), gets([1, 600, 700])).await;
+        let codes: Vec<_> = done.iter().map(|done| done.code).collect();
+        assert_eq!(codes, [0, Code::NotFound as u32, Code::NotFound as u32]);
+    }
+    assert_eq!((counted(), missing()), (3, 1), "{:#?}", kept.lines());
+    let told = kept.lines().into_iter().find(|line| line["strays"] == 2).unwrap();
+    assert_eq!((&told["level"], &told["method"]), (&"WARN".into(), &"t.v1.Items/GetItem".into()), "{told}");
+    assert_eq!((&told["via"], &told["keys"]), (&"t.v1.Items/BatchGetItems".into(), &3.into()), "{told}");
+    tokio::time::advance(SECOND * 60).await;
+    all(&mut bench.session(None, SECOND), gets([600])).await;
+    all(&mut bench.session(None, SECOND), gets([600, 700])).await;
+    assert_eq!((counted(), missing()), (4, 2), "one key alone is no batch: {:#?}", kept.lines());
 }
 
 #[tokio::test(start_paused = true)]
