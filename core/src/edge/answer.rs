@@ -30,7 +30,6 @@ pub(super) fn give_out(
                 gateway::Body::Bytes(bytes) => bytes,
                 gateway::Body::Problem { kind, title, detail, members } => {
                     headers.insert(header::CONTENT_TYPE, PROBLEM);
-                    let kind = if kind.is_empty() { "about:blank".to_owned() } else { kind };
                     let members = members.into_iter().map(|(name, value)| (name, Value::String(value)));
                     problem(head, reply.status, &kind, &title, &detail, members).into()
                 }
@@ -111,7 +110,6 @@ fn problem(
     detail: &str,
     members: impl Iterator<Item = (String, Value)>,
 ) -> Vec<u8> {
-    let title = if title.is_empty() { status.canonical_reason().unwrap_or("Error") } else { title };
     let mut document: Map<String, Value> = members.collect();
     // The standard members go last: nothing that a plugin adds replaces them.
     let request_id = head.request_id.to_str().unwrap_or_default();

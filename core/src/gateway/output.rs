@@ -170,11 +170,39 @@ fn tag(value: HeaderValue) -> Option<HeaderValue> {
 
 /// The guest's problem. A status that is no error is the guest's mistake.
 pub(super) fn problem(problem: plugin::Problem) -> Reply {
+    let plugin::Problem { status, kind, title, detail, extensions: members } = problem;
     let status =
-        StatusCode::from_u16(problem.status).ok().filter(|status| status.is_client_error() || status.is_server_error());
-    let body =
-        Body::Problem { kind: problem.kind, title: problem.title, detail: problem.detail, members: problem.extensions };
-    Reply { status: status.unwrap_or(StatusCode::BAD_GATEWAY), headers: HeaderMap::new(), body }
+        StatusCode::from_u16(status).ok().filter(|status| status.is_client_error() || status.is_server_error());
+    let status = status.unwrap_or(StatusCode::BAD_GATEWAY);
+    Reply { status, headers: HeaderMap::new(), body: Body::problem(status, (kind, title), detail, members) }
+}
+
+/// What a problem is that names no type: it means no more than its status does (RFC 9457, section 4.2.1).
+const NO_TYPE: &str = "about:blank";
+
+impl Body {
+    /// A title belongs to a type: without one it is the phrase of the status, whatever the guest says.
+    pub(super) fn problem(
+        status: StatusCode,
+        (kind, title): (String, String),
+        detail: String,
+        members: Vec<(String, String)>,
+    ) -> Self {
+        let has_type = !kind.is_empty() && kind != NO_TYPE;
+        let kind = if has_type { kind } else { NO_TYPE.to_owned() };
+        let title = if has_type && !title.is_empty() { title } else { phrase(status).to_owned() };
+        Self::Problem { kind, title, detail, members }
+    }
+}
+
+/// The recommended phrase of a status, as RFC 9110 has it.
+fn phrase(status: StatusCode) -> &'static str {
+    match status {
+        // The library has older ones.
+        StatusCode::PAYLOAD_TOO_LARGE => "Content Too Large",
+        StatusCode::UNPROCESSABLE_ENTITY => "Unprocessable Content",
+        _ => status.canonical_reason().unwrap_or("Error"),
+    }
 }
 
 #[cfg(test)]
@@ -213,6 +241,31 @@ mod tests {
 
     fn kept(name: &str, asked: &[&'static str], granted: &[&'static str]) -> bool {
         !answered((200, &[(name, "v")], ""), asked, granted).unwrap().headers.is_empty()
+    }
+
+    fn told(status: u16, kind: &str, title: &str) -> (u16, String, String) {
+        let [kind, title, detail] = [kind, title, "d"].map(str::to_owned);
+        let reply = problem(plugin::Problem { status, kind, title, detail, extensions: vec![] });
+        let Body::Problem { kind, title, .. } = reply.body else { panic!("a problem") };
+        (reply.status.as_u16(), kind, title)
+    }
+
+    #[test]
+    fn a_problem_without_a_type_is_called_what_its_status_is_called() {
+        let blank = |status, title: &str| (status, "about:blank".to_owned(), title.to_owned());
+        for kind in ["", "about:blank"] {
+            for title in ["", "Not Found", "No such film"] {
+                assert_eq!(told(404, kind, title), blank(404, "Not Found"));
+            }
+            assert_eq!(told(422, kind, "Unprocessable Content"), blank(422, "Unprocessable Content"));
+            assert_eq!(told(413, kind, ""), blank(413, "Content Too Large"));
+            // A status that is no error: neither it nor its phrase is kept.
+            assert_eq!(told(200, kind, "OK"), blank(502, "Bad Gateway"));
+            assert_eq!(told(499, kind, "Closed"), blank(499, "Error"));
+        }
+        let typed = |title: &str| (409, "/problems/taken".to_owned(), title.to_owned());
+        assert_eq!(told(409, "/problems/taken", "Seat taken"), typed("Seat taken"));
+        assert_eq!(told(409, "/problems/taken", ""), typed("Conflict"));
     }
 
     #[test]

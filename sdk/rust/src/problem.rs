@@ -112,7 +112,8 @@ impl Problem {
         self
     }
 
-    /// Sets `title`, which is the words for the status otherwise.
+    /// Sets `title`, which is the words for the status otherwise. A title names a type, so it counts beside [`Problem::with_kind`] only:
+    /// the host gives a problem without a type the words for its status.
     pub fn with_title(mut self, title: impl Into<String>) -> Self {
         self.0.title = title.into();
         self

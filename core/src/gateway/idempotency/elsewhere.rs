@@ -135,7 +135,9 @@ pub(super) fn ended(answer: &Result<Reply, Fault>) -> State {
 fn reply(answer: Answer) -> Reply {
     let body = match answer.content {
         Content::Plain(bytes) => Body::Bytes(bytes),
-        Content::Problem { kind, title, detail, members } => Body::Problem { kind, title, detail, members },
+        Content::Problem { kind, title, detail, members } => {
+            Body::problem(answer.status, (kind, title), detail, members)
+        }
     };
     Reply { status: answer.status, headers: answer.headers, body }
 }
