@@ -13,7 +13,7 @@ use super::{
     reflection,
     set::{Instances, Member, SetChange, SetRefused},
     throttle::Throttle,
-    trouble::{self, Seldom, Told, is_endpoints_own},
+    trouble::{self, LastError, Seldom, Told, is_endpoints_own},
 };
 use crate::{
     model::{Code, Failure},
@@ -205,10 +205,15 @@ impl Backend {
     fn tell_refusal(&self) {
         self.refused.fetch_add(1, Relaxed);
         let mut seldom = lock(&self.refusals_told);
-        if let Some(passed_over) = seldom.now() {
-            let backend = &self.name;
-            tracing::warn!(%backend, "backend `{backend}` fails too often: calls are refused here ({} since the last word of it)", passed_over + 1);
-        }
+        let Some(passed_over) = seldom.now() else { return };
+        let (backend, set) = (&self.name, self.instances.load());
+        let last =
+            |member: &Member| Some((member.instance.address.clone(), member.instance.trouble.told().last_error?));
+        let last = set.members().iter().filter_map(last).max_by_key(|(_, error)| error.at);
+        let reason = last.map_or_else(String::new, |(address, LastError { code, message, .. })| {
+            format!("; the last failure, of {address}: {code}: {message}")
+        });
+        tracing::warn!(%backend, "backend `{backend}` fails too often: calls are refused here ({} since the last word of it){reason}", passed_over + 1);
     }
 
     /// Notes how an attempt did, tells of what has changed, and ejects an instance that stands out. One that has left the set is told of
