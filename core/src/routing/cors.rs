@@ -4,6 +4,10 @@ use crate::settings::Table;
 use http::{HeaderMap, HeaderValue, header};
 use std::time::Duration;
 
+/// All headers that docs/frontends/calling.md tells clients of, but for those that every page can read.
+const READABLE: &str = "accept, age, allow, cache-status, etag, idempotent-replayed, ratelimit, ratelimit-policy, retry-after, \
+                        server-timing, www-authenticate, x-request-id, x-weft-degraded";
+
 /// `cors = { origins = ["https://www.example.com"], headers = ["content-type"], credentials = false, max-age = "10m" }`.
 #[derive(Debug, Clone)]
 pub struct Cors {
@@ -64,13 +68,7 @@ impl Cors {
         if any || self.origins.contains(origin) {
             let allowed = if any { HeaderValue::from_static("*") } else { origin.clone() };
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
-            headers.insert(
-                header::ACCESS_CONTROL_EXPOSE_HEADERS,
-                HeaderValue::from_static(
-                    "cache-status, etag, idempotent-replayed, ratelimit, ratelimit-policy, retry-after, server-timing, \
-                     x-request-id, x-weft-degraded",
-                ),
-            );
+            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(READABLE));
             if self.credentials {
                 headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
             }

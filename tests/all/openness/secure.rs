@@ -109,6 +109,8 @@ async fn a_new_certificate_is_shown_to_new_connections_and_a_wrong_one_to_nobody
     let issued = issued();
     let folder = issued.setup("").write();
     let process = HostProcess::start(weft(), &folder).await;
+    let said = format!("weft serves on https://{} (admin on http://{})", process.http, process.admin);
+    process.until_line(&said).await;
     let first = issued.shown(process.http).await;
     let mut open = connect(process.http, &issued.ca, &["http/1.1"]).await.unwrap();
     ask(&mut open).await;
