@@ -22,6 +22,7 @@ use weft_tests::{
 
 const UNKNOWN: &str = "urn:weft:problem:idempotency-outcome-unknown";
 const RUNS: &str = "urn:weft:problem:idempotency-in-progress";
+const FULL: &str = "urn:weft:problem:idempotency-full";
 const RECORDS: &str = "weft:i:*";
 
 /// Two hosts that share a Redis, in processes of their own, and the backend behind both.
@@ -119,6 +120,34 @@ async fn a_repeat_on_another_host_gets_the_first_answer() {
     let counted = metrics(other).await;
     let known = |result| counted.sum("weft_idempotency_shared_total", &[("result", result)]);
     assert_eq!([known("first"), known("answered"), known("reused")], [1.0, 2.0, 1.0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_no_room_left_on_one_host_is_told_there_what_was_done_on_another() {
+    let Some(mut two) = Two::limited(false, "requests = 32\nidle = 8\nidempotency = \"24KiB\"").await else { return };
+    let [one, other] = &two.hosts;
+    let told = async |film, key: &str| rate(one, film, "ann", key).send().await;
+    two.gate.open();
+    let mut done = 2;
+    for key in ["first", "second"] {
+        rate(other, 1, "ann", key).send().await.ok();
+    }
+    while told(1, &format!("k{done}")).await.status == 200 {
+        done += 1;
+        assert!(done < 100, "the share of one caller has an end");
+    }
+    let kept = two.redis.command(&["KEYS", RECORDS]).await;
+    for (key, value) in [("first", 1), ("second", 2)] {
+        let again = told(1, key).await.ok();
+        assert_eq!((again.json(), replayed(&again)), (json!(value), true));
+        assert_eq!(told(2, key).await.problem(422)["type"], "urn:weft:problem:idempotency-key-reused");
+    }
+    assert_eq!(told(1, "new").await.problem(503)["type"], FULL);
+    assert_eq!(two.redis.command(&["KEYS", RECORDS]).await.len(), kept.len(), "to look leaves nothing behind");
+    assert_eq!(two.done(), done);
+    two.redis.kill().await;
+    until_up(&two.hosts[0], false).await;
+    assert_eq!(rate(&two.hosts[0], 1, "ann", "first").send().await.problem(503)["type"], FULL, "nobody can be asked");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

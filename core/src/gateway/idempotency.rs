@@ -6,7 +6,7 @@
 //! is too large or was lost leaves behind that there was one. Only what never ran leaves nothing.
 //!
 //! Each host has a table of its own ([`table`]), which also bounds what its callers leave behind elsewhere. Whoever is the first there asks
-//! the hosts that share a cache with this one ([`elsewhere`]).
+//! the hosts that share a cache with this one ([`elsewhere`]); so does whoever finds no room, but only looks.
 
 mod elsewhere;
 mod slot;
@@ -109,17 +109,25 @@ impl Answers {
         loop {
             let (sender, receiver) = watch::channel(Progress::UnderWay);
             let entry = Entry { fingerprint, answer: receiver };
-            let found = match self.table.claim(key, owner(asked.payer), entry, OVERHEAD as u64) {
+            let (policy, claim) = (&endpoint.policy, self.table.claim(key, owner(asked.payer), entry, OVERHEAD as u64));
+            let found = match claim {
                 Claim::First => {
                     let slot = Slot::new(self.clone(), key, fingerprint, rule.ttl, sender);
                     return match asked.shared {
-                        Some(shared) => self.ask_others(shared, &endpoint.policy, asked.granted, slot).await,
+                        Some(shared) => self.ask_others(shared, policy, asked.granted, slot).await,
                         None => Ok(Begun::First(slot)),
                     };
                 }
                 Claim::Known(found) => found,
-                Claim::ShareFull => return Err(full("this caller's share of the kept answers is used up")),
-                Claim::Full => return Err(full("the store of kept answers is full")),
+                Claim::ShareFull | Claim::Full => {
+                    let known = self.look_elsewhere(policy, asked, (&key, &fingerprint)).await;
+                    return known.unwrap_or_else(|| {
+                        Err(full(match claim {
+                            Claim::ShareFull => "this caller's share of the kept answers is used up",
+                            _ => "the store of kept answers is full",
+                        }))
+                    });
+                }
             };
             if found.fingerprint != fingerprint {
                 return Err(reused());

@@ -2,11 +2,11 @@
 //!
 //! What is there may have been written by anybody: it is read by `store::record`, and an answer has to pass what a plugin's has to.
 
-use super::{Answers, Begun, Slot, lost, replay, reused};
+use super::{Answers, Asked, Begun, Slot, lost, replay, reused};
 use crate::{
     artifact::EndpointPolicy,
     gateway::{Body, Reply, output},
-    model::{Fault, ProblemType},
+    model::{Digest, Fault, ProblemType},
     store::{
         Claimed, Keyed, Known, Shared,
         record::{Answer, Content, Record, State, Why},
@@ -51,6 +51,29 @@ impl Answers {
             }
             Claimed::Known(known) => known,
         };
+        self.repeated(known, fingerprint, policy, granted)
+    }
+
+    /// For a key that this host has no room for: what others know of it is told all the same, because for that nothing is kept here.
+    /// `None`: they know nothing of it, or can't be asked.
+    pub(super) async fn look_elsewhere(
+        &self,
+        policy: &EndpointPolicy,
+        asked: Asked<'_>,
+        (key, fingerprint): (&Digest, &Digest),
+    ) -> Option<Result<Begun, Fault>> {
+        let known = asked.shared?.look_up(&key.hex()).await?;
+        Some(self.repeated(known, *fingerprint.bytes(), policy, asked.granted))
+    }
+
+    /// What a request gets that was not the first one.
+    fn repeated(
+        &self,
+        known: Known,
+        fingerprint: [u8; 32],
+        policy: &EndpointPolicy,
+        granted: &[HeaderName],
+    ) -> Result<Begun, Fault> {
         let (result, told) = told(known, fingerprint);
         self.count(result);
         told.map(|answer| {

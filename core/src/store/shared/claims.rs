@@ -6,10 +6,11 @@
 //!
 //! What is said here is small, waits for a bounded time, and is bounded in number and in bytes, because the connection is everybody's.
 
+mod look;
 mod scripts;
 
 use super::{
-    super::record::{HEAD, MOST, Record, State, Why},
+    super::record::{HEAD, Record, State, Why},
     Shared, millis,
 };
 use bytes::Bytes;
@@ -263,14 +264,7 @@ impl Held {
 
     /// `None`: it is ours.
     async fn claim(&self) -> Result<Option<Known>, Unsaid> {
-        let shared = &self.open.0;
-        let mut told = shared.ask::<Told>(&self.claiming(LONG)).await?;
-        if told.0 == 3 {
-            let alone = timeout(shared.patience(), shared.claims.long.acquire()).await;
-            let _alone = alone.map_err(|_| Unsaid::not_sent("it is too slow"))?;
-            told = shared.ask(&self.claiming(MOST)).await?;
-        }
-        Ok(match told {
+        Ok(match self.open.0.told(|most| self.claiming(most)).await? {
             (1, ..) => None,
             (0, now, record) => Some(known(Record::read(&Bytes::from(record)), now)),
             _ => Some(Known::Unreadable),

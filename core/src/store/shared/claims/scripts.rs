@@ -23,3 +23,12 @@ pub(super) const END: &str = "local owner = redis.pcall('GETRANGE', KEYS[1], 2, 
 /// Removes a record that begins so.
 pub(super) const RELEASE: &str = "if redis.pcall('GETRANGE', KEYS[1], 0, #ARGV[1] - 1) == ARGV[1] then return redis.call('DEL', KEYS[1]) end \
     return 0";
+
+/// What [`CLAIM`] tells of another's record, and changes nothing; `{4, now}`: there is none.
+pub(super) const LOOK: &str = "local time = redis.call('TIME') \
+    local now = time[1] * 1000 + math.floor(time[2] / 1000) \
+    local head = redis.pcall('GETRANGE', KEYS[1], 0, 0) \
+    if type(head) ~= 'string' then return {2, now, ''} end \
+    if head == '' then if redis.call('EXISTS', KEYS[1]) == 0 then return {4, now, ''} else return {2, now, ''} end end \
+    if redis.call('STRLEN', KEYS[1]) > tonumber(ARGV[1]) then return {3, now, ''} end \
+    return {0, now, redis.call('GET', KEYS[1])}";
