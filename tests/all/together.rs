@@ -87,12 +87,20 @@ async fn ask_for_much(process: &HostProcess, from: [u8; 4]) -> (Attacker, usize,
     (attacker, given, refused)
 }
 
-/// Asks for one large answer and reads nothing of it.
-async fn ask_for_one(process: &HostProcess, from: [u8; 4]) -> TcpStream {
+/// Asks for one large answer and reads nothing of it; with more lines in its head.
+async fn ask_for_one(process: &HostProcess, from: [u8; 4], more: &str) -> TcpStream {
     let mut stream = narrow_from(from, process.http).await;
     // Refused or cut, as it may be: it is a connection all the same.
-    let _ = stream.write_all(b"GET /big?bytes=8000000 HTTP/1.1\r\nhost: test\r\n\r\n").await;
+    let head = format!("GET /big?bytes=8000000 HTTP/1.1\r\nhost: test\r\n{more}\r\n");
+    let _ = stream.write_all(head.as_bytes()).await;
     stream
+}
+
+/// A gateway that speaks HTTP/1: each connection is for another caller.
+const GATEWAY: [u8; 4] = [127, 0, 0, 9];
+
+fn on_behalf_of(caller: u8) -> String {
+    format!("x-forwarded-for: 203.0.113.{caller}\r\n")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -104,7 +112,7 @@ async fn connections_that_ask_for_much_and_read_nothing_take_no_more_than_the_su
     assert_eq!(given + refused, CONNECTIONS * ASKED as usize);
     assert!(refused > 0, "{given} were given");
     assert_within(&process, most);
-    let over_http_1 = join_all((0..ONE_AT_A_TIME).map(|n| ask_for_one(&process, [127, 0, 2, n as u8])));
+    let over_http_1 = join_all((0..ONE_AT_A_TIME).map(|n| ask_for_one(&process, [127, 0, 2, n as u8], "")));
     let streams = beside(process.http, "/version", "1.0.0", async {
         let streams = over_http_1.await;
         let cut = async || {
@@ -146,9 +154,9 @@ async fn open_bodies(process: &HostProcess, from: [u8; 4]) -> Attacker {
     attacker
 }
 
-async fn unfinished(process: &HostProcess, from: [u8; 4]) -> TcpStream {
+async fn unfinished(process: &HostProcess, from: [u8; 4], more: &str) -> TcpStream {
     let mut stream = connect_from(from, process.http).await;
-    let head = "POST /echo/a HTTP/1.1\r\nhost: test\r\ncontent-length: 250000\r\n\r\n";
+    let head = format!("POST /echo/a HTTP/1.1\r\nhost: test\r\ncontent-length: 250000\r\n{more}\r\n");
     // Refused in the middle of it, or not.
     let _ = stream.write_all(&[head.as_bytes(), &[b'x'; 200_000]].concat()).await;
     stream
@@ -186,13 +194,16 @@ async fn all_attacks_together_take_no_more_than_the_sum_and_others_are_served() 
         let refused = async || refusal(&admin.get("/v1/plugins").send().await.ok().json(), "a-many.wasm");
         until("the artifact to be refused", refused).await
     };
+    let behind: Vec<_> = (0..20).map(on_behalf_of).collect();
     let attack = async {
         tokio::join!(
             join_all((0..4).map(|_| ask_for_much(&process, HOSTILE))),
-            join_all((0..20).map(|n| ask_for_one(&process, [127, 0, 2, n]))),
+            join_all((0..20).map(|n| ask_for_one(&process, [127, 0, 2, n], ""))),
+            join_all(behind.iter().map(|caller| ask_for_one(&process, GATEWAY, caller))),
+            join_all(behind.iter().map(|caller| unfinished(&process, GATEWAY, caller))),
             join_all((0..4).map(|_| open_bodies(&process, [127, 0, 3, 1]))),
-            join_all((0..40).map(|n| unfinished(&process, [127, 0, 4, n]))),
-            join_all((0..40).map(|n| connect_from([127, 0, 5, n], process.http))),
+            join_all((0..30).map(|n| unfinished(&process, [127, 0, 4, n], ""))),
+            join_all((0..20).map(|n| connect_from([127, 0, 5, n], process.http))),
             hungry,
             loading,
             write(&process),
