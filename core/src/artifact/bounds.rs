@@ -151,7 +151,7 @@ pub(super) fn look_into<'a>(file: &'a [u8], sum: &mut Sum) -> Result<File<'a>, S
 }
 
 /// One field, and what it holds if that is bytes.
-fn next<'a>(rest: &mut &'a [u8]) -> Result<(u32, Option<&'a [u8]>), String> {
+pub(super) fn next<'a>(rest: &mut &'a [u8]) -> Result<(u32, Option<&'a [u8]>), String> {
     let bad = || "it is no FileDescriptorSet".to_owned();
     let key = decode_varint(rest).map_err(|_| bad())?;
     let field = u32::try_from(key >> 3).map_err(|_| bad())?;

@@ -24,6 +24,21 @@ pub struct Gathered {
 }
 
 impl Gathered {
+    /// Takes the files of a list (a `FileDescriptorSet`, or a `FileDescriptorResponse` of server reflection), one after the other; as
+    /// [`Gathered::add`].
+    pub fn add_all(&mut self, mut list: &[u8]) -> Result<Vec<String>, String> {
+        let (mut imports, mut count) = (Vec::new(), 0);
+        while !list.is_empty() {
+            let (field, file) = bounds::next(&mut list)?;
+            let Some(file) = file.filter(|_| field == 1) else { continue };
+            // Also those that are there already: to look into one costs as much.
+            count += 1;
+            bounds::no_more(count, bounds::MOST_FILES, "files")?;
+            imports.extend(self.add(file)?);
+        }
+        Ok(imports)
+    }
+
     /// Takes a serialized `FileDescriptorProto`, unless there is one of that name. Gives back what it imports that is not there yet.
     pub fn add(&mut self, file: &[u8]) -> Result<Vec<String>, String> {
         let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();

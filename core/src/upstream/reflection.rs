@@ -10,7 +10,8 @@ use std::time::Duration;
 use tonic::{Code, Status, client::Grpc, transport::Channel};
 
 const TIME: Duration = Duration::from_secs(5);
-/// Bytes of one answer.
+/// Bytes of one answer: it is a file and may be all that it imports, and gRPC's own bound for a message, which servers keep to. A service
+/// brings several: what they may bring together is [`Gathered`]'s to bound.
 const LARGEST_ANSWER: usize = 4 << 20;
 const PATHS: [&str; 2] = [
     "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
@@ -27,16 +28,11 @@ struct Question {
 
 #[derive(Clone, PartialEq, Message)]
 struct Answer {
-    #[prost(message, optional, tag = "4")]
-    files: Option<Files>,
+    /// A `FileDescriptorResponse`, taken apart as its files are taken in: as a list, four megabytes of empty files would take 64.
+    #[prost(bytes = "bytes", optional, tag = "4")]
+    files: Option<Bytes>,
     #[prost(message, optional, tag = "7")]
     error: Option<Refusal>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Files {
-    #[prost(bytes = "bytes", repeated, tag = "1")]
-    descriptors: Vec<Bytes>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -89,9 +85,31 @@ fn add(files: &mut Gathered, answer: Answer) -> Result<Vec<String>, String> {
     if let Some(refusal) = answer.error {
         return Err(refusal.message);
     }
-    let mut imports = Vec::new();
-    for bytes in answer.files.unwrap_or_default().descriptors {
-        imports.extend(files.add(&bytes)?);
+    files.add_all(&answer.files.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn take(files: &mut Gathered, list: &[u8]) -> Result<Vec<String>, String> {
+        let answer = Answer { files: Some(list.to_vec().into()), error: None };
+        add(files, Answer::decode(Bytes::from(answer.encode_to_vec())).unwrap())
     }
-    Ok(imports)
+
+    #[test]
+    fn an_answer_brings_no_more_files_than_a_service_may_have() {
+        let mut files = Gathered::default();
+        let named = b"\x0a\x06\x0a\x01a\x1a\x01b";
+        assert_eq!(take(&mut files, named).unwrap(), ["b"]);
+        assert!(take(&mut files, named).unwrap().is_empty(), "it is there already");
+        // Empty files, and the same one again and again: neither is worth a list.
+        for (file, count) in [(&b"\x0a\0"[..], 2 << 20), (&named[..], 2_001)] {
+            let list = file.repeat(count);
+            assert!(list.len() <= LARGEST_ANSWER);
+            let told = take(&mut Gathered::default(), &list).unwrap_err();
+            assert!(told.contains("more than 2000 files"), "{told}");
+        }
+        assert!(take(&mut files, b"\x0a\xff").is_err());
+    }
 }
