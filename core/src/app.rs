@@ -89,6 +89,7 @@ pub async fn start(config: Config, sandbox: Arc<dyn Sandbox>, passed: Listening)
     let addresses = [(&http, config.http.listen), (&admin, config.admin.listen)]
         .map(|(listener, asked)| listener.local_addr().unwrap_or(asked));
     let metrics = Metrics::new(config.telemetry.exemplars);
+    metrics.connections_limit.set(i64::try_from(config.http.connections).unwrap_or(i64::MAX));
     let runtime = Runtime::new(sandbox, config.limits.clone(), config.plugins.compiling.clone());
     let runtime = runtime.map_err(StartError::Runtime)?;
     // Also where the start itself is given up.

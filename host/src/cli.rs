@@ -33,7 +33,7 @@ To run a host:
   weft check --config weft.toml     find every mistake, and see what could be batched
   weft serve --config weft.toml     serve the plugins of a folder until SIGTERM or Ctrl-C
   weft top                          see live what each plugin of a running host does and costs
-  weft health                       ask a running host whether it takes requests";
+  weft health                       ask a running host whether it takes requests (--live: whether it is alive)";
 
 #[derive(Debug, Subcommand)]
 enum Command {

@@ -9,6 +9,7 @@ use weft_tests::{
     setup::Setup,
     tokens::token,
     wait::until,
+    web::Web,
 };
 
 const JSON: &str = "[telemetry]\nlog-format = \"json\"";
@@ -89,7 +90,7 @@ async fn what_elastic_reads_has_its_names_and_nothing_that_is_secret() {
         request.send().await;
     }
     host.web().post("/s3cr3t-of-ann/none").bearer(&good).body("s3cr3t-of-ann").send().await;
-    weft_tests::web::Web::new(host.admin).post("/v1/invalidate").bearer(secret).send().await;
+    Web::new(host.admin).post("/v1/invalidate").bearer(secret).send().await;
     host.until_line("/films/{id}").await;
     host.terminate();
     let (code, lines) = host.end().await;
@@ -117,16 +118,21 @@ async fn what_elastic_reads_has_its_names_and_nothing_that_is_secret() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_error_that_comes_again_and_again_is_counted() {
+async fn an_error_that_comes_again_and_again_is_counted_and_each_request_has_its_line() {
     let telemetry = "[telemetry]\nlog-format = \"json\"\nlog-repeats = 2";
-    let folder = Setup::new().one_backend("127.0.0.1:1", "").more(telemetry).plugin("probe.wasm", &probe()).write();
-    let host = HostProcess::start(weft(), &folder).await;
+    let setup = Setup::new().one_backend("127.0.0.1:1", "").more(telemetry).plugin("probe.wasm", &probe());
+    let (folder, token) = (setup.admin("token = \"env:WEFT_TEST_TOKEN\"").write(), "of-the-operator");
+    let host = HostProcess::start_with(weft(), &folder, &[("WEFT_TEST_TOKEN", Path::new(token))]).await;
+    folder.change(|text| text + "[bakend.films]\nservices = 7\n");
+    let admin = Web::new(host.admin);
     for _ in 0..5 {
+        assert_eq!(admin.post("/v1/config/reload").bearer(token).send().await.status, 409);
         host.web().get("/trap").send().await.problem(502);
     }
-    let crashes = |line: &&Value| line["path"] == "/trap";
-    let count = |lines: &[String]| lines.iter().filter(|line| line.contains("\"/trap\"")).count();
-    assert_eq!(count(&host.lines()), 2);
+    let count = |text: &str| host.lines().iter().filter(|line| line.contains(text)).count();
+    let trapped = "\"path\":\"/trap\"";
+    until("all lines", async || (count(trapped) == 5).then_some(())).await;
+    assert_eq!(count("was not reloaded"), 2);
     // The count is told with the first line after ten seconds.
     let told = async || {
         host.web().get("/version").send().await;
@@ -134,6 +140,6 @@ async fn an_error_that_comes_again_and_again_is_counted() {
     };
     let told: Value = serde_json::from_str(&until("the count", told).await).unwrap();
     assert_eq!((&told["count"], &told["level"]), (&3.into(), &"WARN".into()), "{told}");
-    let lines = read(&host.lines());
-    assert_eq!(lines.iter().filter(crashes).count(), 2);
+    assert!(told["message"].as_str().unwrap().contains("was not reloaded"), "{told}");
+    assert_eq!((count(trapped), read(&host.lines()).is_empty()), (5, false));
 }

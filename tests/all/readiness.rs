@@ -98,11 +98,23 @@ async fn the_command_asks_a_host_whether_it_is_ready() {
     assert_eq!(said.out, "not ready: end: the host was told to stop, and finishes what is under way\n");
     let said = health(&["--json"]).await;
     assert!(said.code == 1 && said.out.contains(r#""waits_for":[{"what":"end""#), "{said:?}");
+    // It finishes what is under way, so nobody may end it.
+    let said = health(&["--live"]).await;
+    assert_eq!((said.code, said.out.as_str()), (0, "alive\n"), "{said:?}");
+    let said = health(&["--live", "--json"]).await;
+    assert_eq!((said.code, said.out.trim()), (0, r#"{"alive":true}"#), "{said:?}");
     // There the gateway answers, by a problem document.
-    let said = run(weft(), &["health", "--admin", &process.http.to_string()]).await;
-    assert!(said.code == 1 && said.err.contains("is --admin the admin address?"), "{said:?}");
+    for more in [&[][..], &["--live"]] {
+        let said = run(weft(), &[&["health", "--admin", &process.http.to_string()], more].concat()).await;
+        assert!(said.code == 1 && said.err.contains("is --admin the admin address?"), "{said:?}");
+    }
     let nowhere = FakeUpstream::nowhere().await.to_string();
-    for (more, out) in [(&["--json"][..], "{\"error\":"), (&[], "")] {
+    for (more, out) in [
+        (&["--json"][..], "{\"error\":"),
+        (&[], ""),
+        (&["--live", "--json"], "{\"alive\":false,\"error\":"),
+        (&["--live"], ""),
+    ] {
         let said = run(weft(), &[&["health", "--admin", &nowhere], more].concat()).await;
         assert!(said.code == 1 && said.out.starts_with(out) && said.out.is_empty() == out.is_empty(), "{said:?}");
     }

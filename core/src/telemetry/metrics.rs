@@ -39,6 +39,8 @@ pub struct Metrics {
     pub request_seconds: Family<EndpointLabels, Timed, fn() -> Timed>,
     pub requests_active: Gauge,
     pub connections: Gauge,
+    /// How many there may be for requests.
+    pub connections_limit: Gauge,
     pub connections_cut: Family<CutLabels, Counter>,
     pub requests_cut: Family<CutLabels, Counter>,
     pub guest_cpu: Histograms<PluginLabels>,
@@ -109,6 +111,7 @@ impl Metrics {
             request_seconds: Family::new_with_constructor(request_seconds),
             requests_active: Gauge::default(),
             connections: Gauge::default(),
+            connections_limit: Gauge::default(),
             connections_cut: Family::default(),
             requests_cut: Family::default(),
             guest_cpu: Family::new_with_constructor(|| Histogram::new(CPU_SECONDS)),
@@ -160,6 +163,8 @@ impl Metrics {
         );
         r.register("requests_active", "Requests under way", self.requests_active.clone());
         r.register("connections", "Connections open", self.connections.clone());
+        let limit = self.connections_limit.clone();
+        r.register("connections_limit", "Connections that there may be on the public listener", limit);
         r.register("connections_cut", "Connections cut or refused, by reason", self.connections_cut.clone());
         r.register("requests_cut", "Requests and answers cut while under way, by reason", self.requests_cut.clone());
         r.register_with_unit("guest_cpu", "CPU time of the guest, a request", Unit::Seconds, self.guest_cpu.clone());

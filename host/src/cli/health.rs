@@ -2,12 +2,16 @@
 
 use super::{Failure, Result, admin::AdminClient, print, runtime, tell};
 use crate::admin::ReadyAnswer;
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use std::time::Duration;
+
+/// What a host says of itself that is alive.
+const ALIVE: &str = "alive";
 
 /// Ask a running host whether it takes requests: exit code 0 if it does, 1 if not
 ///
-/// For HEALTHCHECK of an image, and for scripts. Says in one line what the host waits for.
+/// For scripts, and for who sends requests. Says in one line what the host waits for. With `--live` for who ends what is not healthy, such
+/// as HEALTHCHECK of an image: a host that loads its plugins, or finishes its requests before it stops, is alive and takes none.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The admin interface of the host
@@ -16,6 +20,9 @@ pub(super) struct Arguments {
     /// Seconds that the answer may take
     #[arg(long, default_value_t = 2.0)]
     timeout: f64,
+    /// Ask only whether it is alive
+    #[arg(long)]
+    live: bool,
     /// Print the answer as JSON; without one there is an `error` in it
     #[arg(long)]
     json: bool,
@@ -26,15 +33,20 @@ pub(super) fn run(arguments: &Arguments) -> Result {
         return Err(Failure::Usage("--timeout: expected seconds from 0.01 to 300".to_owned()));
     }
     let time = Duration::from_secs_f64(arguments.timeout);
-    match runtime()?.block_on(ask(&arguments.admin, time)) {
-        Ok(answer) => {
-            print(&if arguments.json { serde_json::to_string(&answer)? } else { line(&answer) });
-            if answer.ready { Ok(()) } else { Err(Failure::Told(1)) }
+    let said = runtime()?.block_on(async {
+        let client = AdminClient::new(&arguments.admin)?;
+        if arguments.live { is_alive(&client, time).await } else { is_ready(&client, time).await }
+    });
+    match said {
+        Ok(Said { good, line, json }) => {
+            print(if arguments.json { &json } else { &line });
+            if good { Ok(()) } else { Err(Failure::Told(1)) }
         }
         Err(error) => {
             let text = format!("{error:#}");
             if arguments.json {
-                print(&serde_json::json!({ "ready": false, "error": text }).to_string());
+                let asked = if arguments.live { "alive" } else { "ready" };
+                print(&serde_json::json!({ asked: false, "error": text }).to_string());
             } else {
                 tell(&format!("no answer: {text}"));
             }
@@ -43,10 +55,25 @@ pub(super) fn run(arguments: &Arguments) -> Result {
     }
 }
 
-async fn ask(admin: &str, time: Duration) -> anyhow::Result<ReadyAnswer> {
-    let answer = AdminClient::new(admin)?.get("/readyz", time).await?;
+/// What a host has answered, as it is printed.
+struct Said {
+    good: bool,
+    line: String,
+    json: String,
+}
+
+async fn is_ready(client: &AdminClient, time: Duration) -> anyhow::Result<Said> {
+    let answer = client.get("/readyz", time).await?;
     let foreign = || format!("status {}: this is no answer of /readyz; is --admin the admin address?", answer.status);
-    serde_json::from_slice(&answer.body).with_context(foreign)
+    let answer: ReadyAnswer = serde_json::from_slice(&answer.body).with_context(foreign)?;
+    Ok(Said { good: answer.ready, line: line(&answer), json: serde_json::to_string(&answer)? })
+}
+
+async fn is_alive(client: &AdminClient, time: Duration) -> anyhow::Result<Said> {
+    let answer = client.get("/livez", time).await?;
+    let is_alive = answer.status.is_success() && answer.body.trim_ascii() == ALIVE.as_bytes();
+    ensure!(is_alive, "status {}: this is no answer of /livez; is --admin the admin address?", answer.status);
+    Ok(Said { good: true, line: ALIVE.to_owned(), json: serde_json::json!({ "alive": true }).to_string() })
 }
 
 fn line(answer: &ReadyAnswer) -> String {

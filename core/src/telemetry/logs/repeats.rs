@@ -31,6 +31,9 @@ const NEVER: u64 = u64::MAX;
 /// Of a message this much is told again beside the count.
 const TEXT: usize = 200;
 
+/// Lines of the access log: each is a request, and what is asked of them is whether one was there.
+const ACCESS: &str = "access";
+
 /// Fields by which lines are told apart, beside where they are written and what they say.
 const TELLS_APART: [&str; 8] = ["backend", "endpoint", "file", "key", "line", "plugin", "source", "status"];
 
@@ -84,7 +87,8 @@ struct Seen {
 
 impl Repeats {
     fn is_written(&self, event: &Event<'_>) -> bool {
-        if self.most == 0 || *event.metadata().level() > Level::WARN {
+        let (level, target) = (event.metadata().level(), event.metadata().target());
+        if self.most == 0 || *level > Level::WARN || target == ACCESS {
             return true;
         }
         let mut said = Said { hasher: self.hasher.build_hasher(), text: String::new() };
@@ -213,6 +217,13 @@ mod tests {
         let lines = kept.lines();
         assert_eq!(lines.iter().filter(|line| line["message"] == "it fails").count(), 6, "a new window");
         assert_eq!(kept.count("anything"), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_line_of_the_access_log_is_never_passed_over() {
+        let (kept, _guard) = Kept::with(Names::Plain, 3);
+        (0..10).for_each(|id| tracing::error!(target: "access", status = 502_u16, id, "the plugin failed"));
+        assert_eq!(kept.count("the plugin failed"), 10);
     }
 
     #[tokio::test(start_paused = true)]
