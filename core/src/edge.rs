@@ -32,7 +32,7 @@ use packing::{Form, Packs};
 use request::Head;
 
 use crate::{
-    gateway::{self, Gateway, Trail},
+    gateway::{self, Gateway},
     model::{Fault, ProblemType},
     net::Peers,
     telemetry::{Gauge, LogNames, Metrics},
@@ -46,6 +46,7 @@ use http::{Method, Request, Response, header};
 use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc};
 use tokio::{sync::Semaphore, time::Instant};
 use tower::service_fn;
+use traced::Open;
 
 /// What the one handler needs.
 #[derive(Debug)]
@@ -130,15 +131,16 @@ async fn entry(edge: &Edge, request: Request<Body>, form: Form) -> Response<Body
     let _active = Active::new(&edge.metrics.requests_active);
     let inside = edge.inside.load_full();
     let packs = form.as_ref().copied().unwrap_or(Packs::Nothing);
-    let (mut head, request) =
+    let (head, request) =
         request::take_in(request, &inside.intake, &edge.requests, (&inside.peers, &inside.gateway.tracer, since));
-    let mut trail = Trail::default();
+    let mut open = Open::new(head);
+    let Open { head, trail, .. } = &mut open;
     let handled = async {
         let request = request?;
         form?;
         // Nothing is done for an answer for which there will be no room.
         edge.unread.has_room(head.owner).map_err(room::of_answers)?;
-        inside.gateway.handle(request, &mut trail).await
+        inside.gateway.handle(request, trail).await
     };
     // A panic is a bug of the host; it costs this request only, and the caller still gets an answer.
     let result = tokio::select! {
@@ -153,14 +155,14 @@ async fn entry(edge: &Edge, request: Request<Body>, form: Form) -> Response<Body
         // It may be recorded only because its caller has asked for it.
         head.trace = recorder.context();
     }
-    let (result, ended) = gateway::explained(result, &trail);
+    let (result, ended) = gateway::explained(result, trail);
     let made = |result| {
-        let (mut response, fault) = answer::give_out(&head, result, &trail, since.elapsed());
+        let (mut response, fault) = answer::give_out(head, result, trail, since.elapsed());
         packed::mark(&mut response, packs);
-        (answer::if_new(&head, response), fault)
+        (answer::if_new(head, response), fault)
     };
     let (response, fault) = made(result);
-    let (mut response, fault, ended) = match edge.hold(&head, response) {
+    let (mut response, fault, ended) = match edge.hold(head, response) {
         Ok(response) => (response, fault, ended),
         Err(refused) => {
             let (response, fault) = made(Err(refused));
@@ -174,10 +176,9 @@ async fn entry(edge: &Edge, request: Request<Body>, form: Form) -> Response<Body
     let (status, fault) = ended.unwrap_or((response.status(), fault));
     let (fault, cache) = (fault.as_ref(), response.headers().get("cache-status"));
     let over = Over { status, fault, took: since.elapsed(), cache };
-    answer::record(&head, &trail, edge.names, &over);
-    traced::served(&head, &trail, &over);
+    answer::record(head, trail, edge.names, &over);
     // Until here it counted as under way, and from here on its answer does.
-    drop(head.holding);
+    open.served(&over);
     response
 }
 

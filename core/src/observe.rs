@@ -20,7 +20,7 @@ mod trace;
 pub use audience::Audience;
 pub use event::{
     Attempt, AttemptKind, Cost, Degraded, End, Ended, Event, Found, Leaving, Listener, OddReply, Oddity, Origin,
-    RefusedBy, TakenBy, Taker, Traced, Trip,
+    RefusedBy, Spoken, TakenBy, Taker, Traced, Trip,
 };
 pub use request::RequestObserver;
 pub use stats::Stats;

@@ -11,7 +11,7 @@ mod messages;
 mod queue;
 
 pub use config::{Config, Export, TraceProtocol};
-pub use queue::Exporter;
+pub use queue::{Exporter, MOST_BYTES};
 
 use crate::{observe::Tracer, telemetry::Metrics};
 use std::sync::Arc;

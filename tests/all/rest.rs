@@ -5,8 +5,12 @@ use crate::{
     support::{FOR_USER, GET_FILM, RATE_FILM},
 };
 use serde_json::{Value, json};
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    sync::atomic::{AtomicUsize, Ordering::SeqCst},
+};
 use weft_tests::{
+    collector::Collector,
     frames::BlackHole,
     host::TestHost,
     setup::Setup,
@@ -144,7 +148,7 @@ async fn only_what_is_safe_is_tried_again_and_not_before_its_time() {
     ] {
         let tried = std::sync::atomic::AtomicBool::new(false);
         let script = move |asked: &Asked| {
-            let again = tried.swap(true, std::sync::atomic::Ordering::SeqCst);
+            let again = tried.swap(true, SeqCst);
             if again { library(asked) } else { first.clone() }
         };
         let rest = site(script).await;
@@ -169,4 +173,38 @@ cache = { ttl = "10m", negative-ttl = "10m", tags = ["film:{id}"] }"#;
     host.post("/film/2/rating").bearer(&token("ann")).send().await.ok();
     assert_eq!(films("1,2,3").await, json!(["Film 1", "Film 2", "Film 3"]));
     assert_eq!(rest.targets()[1..], ["POST /v1/films/2/ratings", "GET /v1/films/2"], "only what a write has changed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attempts_are_spans_of_http_with_nothing_of_the_request() {
+    let tries = AtomicUsize::new(0);
+    let rest = site(move |asked| match tries.fetch_add(1, SeqCst) {
+        0 => Page::status(503, "busy"),
+        _ => library(asked),
+    });
+    let (rest, collector) = (rest.await, Collector::start().await);
+    let trace = format!("[telemetry.trace]\nendpoint = \"http://{}\"", collector.address());
+    let host = host(rest.address(), "", &trace).await;
+    assert_eq!(shown(&host, "/film/7").await.0, "Film 7");
+    host.stop().await;
+    let spans = collector.trace_of("GET /film/{id}").await;
+    let mut attempts: Vec<_> = spans.iter().filter(|span| span.kind == 3).collect();
+    attempts.sort_by_key(|attempt| attempt.says("weft.attempt.number"));
+    let names: Vec<_> = attempts.iter().map(|attempt| &*attempt.name).collect();
+    assert_eq!(names, ["GET /v1/films/{id}"; 2]);
+    for (name, said) in [
+        ("http.request.method", ["GET", "GET"]),
+        ("url.template", ["/v1/films/{id}"; 2]),
+        ("http.response.status_code", ["503", "200"]),
+        ("http.request.resend_count", ["", "1"]),
+        ("error.type", ["503", ""]),
+        ("server.address", ["127.0.0.1"; 2]),
+        ("url.full", [""; 2]),
+        ("rpc.system.name", [""; 2]),
+        ("rpc.method", [""; 2]),
+        ("rpc.status_code", [""; 2]),
+    ] {
+        let found: Vec<_> = attempts.iter().map(|attempt| attempt.says(name).unwrap_or("")).collect();
+        assert_eq!(found, said, "{name}");
+    }
 }

@@ -285,6 +285,9 @@ async fn a_client_that_goes_away_leaves_a_trace_that_is_whole() {
     });
     let spans = spans.await;
     gate.open();
+    let server = named(&spans, "GET /people");
+    assert_eq!((server.says("http.route"), server.says("error.type")), (Some("/people"), Some("abandoned")));
+    assert_eq!((server.says("weft.plugin"), server.says("http.response.status_code")), (Some("probe"), None));
     let is_left = |span: &Seen| span.parent.is_empty() || spans.iter().any(|other| other.span == span.parent);
     assert!(spans.iter().all(is_left), "{spans:#?}");
     assert!(spans.iter().all(|span| span.is_error), "{spans:#?}");

@@ -2,7 +2,10 @@
 //! adds them up, and the tests of all attacks together hold the host to the sum.
 
 use super::Config;
-use crate::edge::{CONNECTION_WINDOW, PACKERS};
+use crate::{
+    edge::{CONNECTION_WINDOW, PACKERS},
+    traces,
+};
 
 /// The host at rest: code, engine, threads, metrics.
 const HOST: u64 = 96 << 20;
@@ -48,6 +51,10 @@ pub fn rows(config: &Config, cores: usize) -> Vec<Row> {
         Row { what: "messages and replies of guests", bytes: requests * replies },
         Row { what: "caches", bytes: caches.iter().map(|size| size.0).sum::<u64>() + claims },
         Row { what: "rates and tokens", bytes: RATES + identity },
+        Row {
+            what: "spans not sent yet",
+            bytes: config.traces.export.as_ref().map_or(0, |_| traces::MOST_BYTES as u64),
+        },
         Row { what: "an artifact being loaded", bytes: 4 * config.plugins.max_artifact.0 },
     ];
     let sum: u64 = rows.iter().map(|row| row.bytes).sum();

@@ -34,6 +34,8 @@ pub enum Event<'a> {
     AttemptEnded {
         attempt: Attempt<'a>,
         code: Code,
+        /// Of HTTP, where there was an answer.
+        status: Option<u16>,
         took: Duration,
     },
     /// A call that left has ended, or was refused before anything was sent.
@@ -225,10 +227,20 @@ pub struct Attempt<'a> {
     /// From 1.
     pub number: u32,
     pub kind: AttemptKind,
-    /// Whether the backend speaks gRPC, and not REST.
-    pub is_grpc: bool,
+    pub by: Spoken<'a>,
     /// Its span; 0 where nobody records it.
     pub span: u64,
+}
+
+/// What a backend speaks, and what is asked in it.
+#[derive(Debug, Clone, Copy)]
+pub enum Spoken<'a> {
+    Grpc,
+    /// The path has names where a request has values: `/v1/weather/{city}`.
+    Http {
+        method: &'a http::Method,
+        path: &'a Arc<str>,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

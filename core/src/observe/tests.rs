@@ -40,7 +40,7 @@ fn line(event: &Event<'_>) -> String {
         Event::AttemptBegan(Attempt { endpoint, number, kind, .. }) => {
             format!("attempt {number}: {kind:?} at {endpoint}")
         }
-        Event::AttemptEnded { attempt, code, took } => format!("attempt {}: {code} after {took:?}", attempt.number),
+        Event::AttemptEnded { attempt, code, took, .. } => format!("attempt {}: {code} after {took:?}", attempt.number),
         Event::Back(trip) => {
             let Trip { via, attempts, failed, refused_by, .. } = &***trip;
             let (code, by) = (failed.map_or("OK", Code::as_str), refused_by.map_or("sent", RefusedBy::as_str));

@@ -102,3 +102,51 @@ fn attributes(attributes: &Attributes) -> Vec<KeyValue> {
 fn value(value: Value) -> Option<AnyValue> {
     Some(AnyValue { value: Some(value) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::SpanEvent;
+    use proptest::{collection::vec, prelude::*};
+
+    fn said() -> impl Strategy<Value = Attributes> {
+        let value = prop_oneof![
+            ".{0,40}".prop_map(SpanValue::from),
+            Just(SpanValue::Whole(-1)),
+            Just(SpanValue::Decimal(0.5)),
+            Just(SpanValue::Flag(true))
+        ];
+        vec((".{0,20}".prop_map(Cow::Owned), value), 0..6).prop_map(Attributes)
+    }
+
+    proptest! {
+        /// By which batches are cut, before anybody has encoded them.
+        #[test]
+        fn a_span_is_never_sent_as_more_than_it_weighs(
+            attributes in said(),
+            events in vec(said(), 0..4),
+            (name, error, links) in (".{0,80}", proptest::option::of(".{0,40}"), 0_usize..200),
+        ) {
+            let events = events.into_iter().map(|attributes| SpanEvent { at: u64::MAX, name: "cache.hit", attributes });
+            let span = observe::Span {
+                context: TraceContext::fresh(),
+                parent: Some(u64::MAX),
+                state: Some(http::HeaderValue::from_static("a=b")),
+                name: name.into(),
+                kind: SpanKind::Client,
+                start: u64::MAX,
+                end: u64::MAX,
+                attributes,
+                events: events.collect(),
+                dropped_events: u32::MAX,
+                links: vec![TraceContext::fresh(); links],
+                dropped_links: u32::MAX,
+                error: error.map(Cow::Owned),
+            };
+            let sender = Sender { service: "s".to_owned(), instance: "i".to_owned() };
+            let nothing = sender.request(&[]).len();
+            let sent = sender.request(std::slice::from_ref(&span)).len() - nothing;
+            prop_assert!(sent <= span.weight(), "{sent} bytes, and it weighs {}", span.weight());
+        }
+    }
+}

@@ -6,7 +6,14 @@ use crate::{
     telemetry::{DroppedLabels, Metrics},
 };
 use futures_util::future::BoxFuture;
-use std::{fmt::Display, sync::Arc, time::Duration};
+use std::{
+    fmt::Display,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
@@ -18,6 +25,12 @@ use tokio::{
 const QUEUE: usize = 2048;
 const BATCH: usize = 512;
 const PAUSE: Duration = Duration::from_secs(5);
+/// What waits in the queue weighs so much at most: authors and links make spans large.
+const QUEUE_BYTES: usize = 8 << 20;
+/// And a batch: collectors refuse messages of over 4 MiB, gRPC's usual bound.
+const BATCH_BYTES: usize = 2 << 20;
+/// What spans may take on their way: those that wait, and a batch as spans, as messages of OTLP, as bytes and in a frame.
+pub const MOST_BYTES: usize = QUEUE_BYTES + 4 * BATCH_BYTES;
 
 /// How often a batch is tried while the collector is away, and the waits in between.
 const TRIES: u32 = 4;
@@ -53,16 +66,41 @@ pub struct Exporter {
 #[derive(Debug)]
 struct Sink {
     queue: mpsc::Sender<Span>,
+    waiting: Arc<Waiting>,
     metrics: Metrics,
+}
+
+/// The bytes of all spans in the queue.
+#[derive(Debug, Default)]
+struct Waiting(AtomicUsize);
+
+impl Waiting {
+    /// `false`: there is no room for so many more.
+    fn add(&self, bytes: usize) -> bool {
+        let has_room = self.0.fetch_add(bytes, Relaxed).saturating_add(bytes) <= QUEUE_BYTES;
+        if !has_room {
+            self.remove(bytes);
+        }
+        has_room
+    }
+
+    fn remove(&self, bytes: usize) {
+        self.0.fetch_sub(bytes, Relaxed);
+    }
 }
 
 impl SpanSink for Sink {
     fn take(&self, span: Span) {
+        let bytes = span.weight();
+        if !self.waiting.add(bytes) {
+            return drop_spans(&self.metrics, "queue-full", 1);
+        }
         let reason = match self.queue.try_send(span) {
             Ok(()) => return,
             Err(mpsc::error::TrySendError::Full(_)) => "queue-full",
             Err(mpsc::error::TrySendError::Closed(_)) => "stopped",
         };
+        self.waiting.remove(bytes);
         drop_spans(&self.metrics, reason, 1);
     }
 }
@@ -80,9 +118,18 @@ impl Exporter {
     ) -> (Self, Arc<dyn SpanSink>) {
         let (queue, spans) = mpsc::channel(QUEUE);
         let (stop, stopped) = watch::channel(false);
-        let line = Line { collector, endpoint: endpoint.to_string(), metrics: metrics.clone(), trouble: None, stopped };
+        let waiting = Arc::<Waiting>::default();
+        let line = Line {
+            collector,
+            endpoint: endpoint.to_string(),
+            metrics: metrics.clone(),
+            trouble: None,
+            waiting: waiting.clone(),
+            left_over: None,
+            stopped,
+        };
         let task = tokio::spawn(line.run(spans));
-        (Self { stop, task }, Arc::new(Sink { queue, metrics: metrics.clone() }))
+        (Self { stop, task }, Arc::new(Sink { queue, waiting, metrics: metrics.clone() }))
     }
 
     /// Sends what there is, as far as that is possible in a while. To be called when nothing is recorded any more.
@@ -103,6 +150,9 @@ struct Line {
     endpoint: String,
     metrics: Metrics,
     trouble: Option<Trouble>,
+    waiting: Arc<Waiting>,
+    /// A span for which the last batch had no room.
+    left_over: Option<Span>,
     stopped: watch::Receiver<bool>,
 }
 
@@ -121,10 +171,11 @@ impl Line {
         }
     }
 
-    /// A batch: full, or as many as there are when it was time. `None`: there are no more.
+    /// A batch: full, by number or by bytes, or as many as there are when it was time. `None`: there are no more.
     async fn gather(&mut self, spans: &mut mpsc::Receiver<Span>) -> Option<Vec<Span>> {
-        let mut batch = Vec::new();
-        let mut until = None;
+        let mut batch: Vec<Span> = self.left_over.take().into_iter().collect();
+        let mut bytes = batch.first().map_or(0, Span::weight);
+        let mut until = (!batch.is_empty()).then(|| Instant::now() + PAUSE);
         while batch.len() < BATCH {
             let is_over = async {
                 match until {
@@ -132,13 +183,18 @@ impl Line {
                     None => std::future::pending().await,
                 }
             };
-            let room = BATCH - batch.len();
             tokio::select! {
                 biased;
-                taken = spans.recv_many(&mut batch, room) => {
-                    if taken == 0 {
-                        return Some(batch).filter(|batch| !batch.is_empty());
+                taken = spans.recv() => {
+                    let Some(span) = taken else { return Some(batch).filter(|batch| !batch.is_empty()) };
+                    let weight = span.weight();
+                    self.waiting.remove(weight);
+                    bytes += weight;
+                    if bytes > BATCH_BYTES && !batch.is_empty() {
+                        self.left_over = Some(span);
+                        break;
                     }
+                    batch.push(span);
                     until = until.or_else(|| Some(Instant::now() + PAUSE));
                 }
                 // What is there goes out, and nothing more comes.

@@ -164,7 +164,7 @@ impl Attempts<'_> {
                     endpoint: &instance.address,
                     number,
                     kind,
-                    is_grpc: outgoing.method.rest.is_none(),
+                    by: outgoing.method.spoken(),
                     span: outgoing.audience.attempt(),
                 };
                 let result = instance.attempt(outgoing, backend.max_reply, attempt).await;

@@ -6,7 +6,7 @@ use super::{
     grpc::GrpcConnection,
     health::Health,
     load::Load,
-    rest::RestConnection,
+    rest::{RestConnection, Status},
     trouble::{Trouble, is_endpoints_own},
 };
 use crate::{
@@ -91,23 +91,27 @@ impl UpstreamInstance {
         let deadline = outgoing.deadline.instant();
         let mut told = outgoing.clone();
         outgoing.audience.tell(attempt.span, &mut told.metadata);
-        let call = self.connection.unary(told, max_reply);
+        let status = Status::default();
+        let call = self.connection.unary(told, max_reply, &status);
         let late = || Err(Failed::new(Failure::new(Code::DeadlineExceeded, "no answer in time")));
         let result = tokio::time::timeout_at(deadline, call).await.unwrap_or_else(|_| late());
         let took = under_way.elapsed();
         under_way.end(matches!(&result, Err(failed) if is_endpoints_own(failed.failure.code)));
         let code = result.as_ref().err().map_or(Code::Ok, |failed| failed.failure.code);
-        (&*outgoing.method, &outgoing.audience).on(&Event::AttemptEnded { attempt, code, took });
+        (&*outgoing.method, &outgoing.audience).on(&Event::AttemptEnded { attempt, code, status: status.get(), took });
         result
     }
 }
 
 impl Connection {
-    async fn unary(&self, outgoing: Outgoing, max_reply: usize) -> Result<Bytes, Failed> {
+    async fn unary(&self, outgoing: Outgoing, max_reply: usize, status: &Status) -> Result<Bytes, Failed> {
         match self {
             Self::Grpc(connection) => connection.unary(outgoing, max_reply).await,
             Self::Rest(connection) => match &outgoing.method.rest {
-                Some(rest) => connection.unary(rest, &outgoing.message, outgoing.metadata, max_reply).await,
+                Some(rest) => {
+                    let (message, metadata) = (&outgoing.message, outgoing.metadata);
+                    connection.unary(rest, (message, metadata), max_reply, status).await
+                }
                 None => {
                     let text =
                         format!("{} has no `http` in the configuration of its REST backend", outgoing.method.name);

@@ -3,7 +3,7 @@
 use super::{latency::Latency, rest::Rest};
 use crate::{
     model::Code,
-    observe::{Event, Listener},
+    observe::{Event, Listener, Spoken},
     telemetry::{Counter, Histogram, Metrics, UpstreamLabels},
 };
 use http::uri::PathAndQuery;
@@ -54,6 +54,10 @@ impl Method {
             metrics: metrics.clone(),
             by_code: [const { OnceLock::new() }; 17],
         }
+    }
+
+    pub(super) fn spoken(&self) -> Spoken<'_> {
+        self.rest.as_ref().map_or(Spoken::Grpc, Rest::spoken)
     }
 
     /// The same method, answering with a stream.

@@ -11,6 +11,7 @@ use super::failed::{Failed, Pushback};
 use crate::{
     model::{Code, Failure, http_method},
     net::{HttpClient, HttpError},
+    observe::Spoken,
     protojson,
 };
 use bytes::Bytes;
@@ -19,7 +20,13 @@ use percent_encoding::utf8_percent_encode;
 use prost_reflect::{DynamicMessage, MessageDescriptor};
 use serde::de::IgnoredAny;
 use serde_json::Value;
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 /// Of a request message in JSON: far more than any is meant to have, and a bound for those that unpack to much.
 const LARGEST_REQUEST: usize = 16 << 20;
@@ -30,6 +37,8 @@ const LONGEST_TARGET: usize = 64 << 10;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rest {
     method: Method,
+    /// The path as it is written, for who is told of calls: nothing of a request stands in it.
+    path: Arc<str>,
     /// Path, and query where the template has one.
     template: Vec<Piece>,
     has_query: bool,
@@ -55,7 +64,25 @@ pub(super) struct RestConnection {
     pub(super) credential: Option<(HeaderName, HeaderValue)>,
 }
 
+/// The status that an attempt was answered with, as soon as it is there.
+#[derive(Debug, Default)]
+pub(super) struct Status(AtomicU16);
+
+impl Status {
+    fn set(&self, status: StatusCode) {
+        self.0.store(status.as_u16(), Relaxed);
+    }
+
+    pub(super) fn get(&self) -> Option<u16> {
+        Some(self.0.load(Relaxed)).filter(|status| *status > 0)
+    }
+}
+
 impl Rest {
+    pub(super) fn spoken(&self) -> Spoken<'_> {
+        Spoken::Http { method: &self.method, path: &self.path }
+    }
+
     /// Whether the verb is one that only reads (RFC 9110, section 9.2.1).
     pub fn is_read(&self) -> bool {
         self.method.is_safe()
@@ -87,7 +114,9 @@ impl Rest {
             return Err(format!("response-body: `{}` has no field `{name}`", output.full_name()));
         }
         let response_body = response_body.map(str::to_owned);
-        let rest = Self { method, template, has_query: path.contains('?'), response_body, input, output };
+        let has_query = path.contains('?');
+        let path = path.split('?').next().unwrap_or_default().into();
+        let rest = Self { method, path, template, has_query, response_body, input, output };
         rest.check_query()?;
         Ok(rest)
     }
@@ -202,9 +231,9 @@ impl RestConnection {
     pub(super) async fn unary(
         &self,
         rest: &Rest,
-        message: &Bytes,
-        metadata: HeaderMap,
+        (message, metadata): (&Bytes, HeaderMap),
         max_reply: usize,
+        status: &Status,
     ) -> Result<Bytes, Failed> {
         let (target, body) = rest.request(message).map_err(Failed::new)?;
         let mut headers = metadata;
@@ -223,6 +252,7 @@ impl RestConnection {
                 if matches!(error, HttpError::TooLarge(_)) { Code::ResourceExhausted } else { Code::Unavailable };
             Failed { unsent, ..Failed::new(Failure::new(code, error.to_string())) }
         })?;
+        status.set(response.status);
         if response.status.is_success() {
             return rest.reply(response.status, &response.body).map_err(Failed::new);
         }

@@ -60,6 +60,6 @@ fn place(span: u32) -> Option<usize> {
 }
 
 /// The beginning, of as many bytes at most.
-fn cut(text: &str, most: usize) -> &str {
+pub(super) fn cut(text: &str, most: usize) -> &str {
     text.get(..text.floor_char_boundary(most)).unwrap_or(text)
 }

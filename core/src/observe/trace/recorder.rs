@@ -1,7 +1,7 @@
 //! What is recorded of one request.
 
 use super::{
-    authored::{Authored, Open, bounded},
+    authored::{Authored, Open, bounded, cut},
     moments::{Moment, Moments},
     span::{Attributes, Span, SpanKind, SpanSink},
 };
@@ -19,6 +19,9 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use tokio::time::Instant;
+
+/// Of a span's name, in bytes: receivers make lists of names, and some refuse long ones. Methods and paths stand whole in attributes.
+const LONGEST_NAME: usize = 256;
 
 /// Trips of one request that it has joined late, of which each has one call span.
 const LATE: usize = 1024;
@@ -93,11 +96,15 @@ impl Recorder {
         time: (Instant, Instant),
     ) -> Span {
         let ((context, parent), (start, end)) = (ids, time);
+        let name = match cut(name, LONGEST_NAME) {
+            short if short.len() < name.len() => short.into(),
+            _ => name.clone(),
+        };
         Span {
             context,
             parent,
             state: self.trace.state().cloned(),
-            name: name.clone(),
+            name,
             kind,
             start: self.at(start),
             end: self.at(end),
@@ -202,7 +209,7 @@ impl Recorder {
 
 impl Drop for Recorder {
     fn drop(&mut self) {
-        // The client has gone away before there was an answer.
+        // Who served it has said nothing of its end.
         if !*self.is_served.get_mut() {
             let ids = (self.trace.context, self.trace.parent);
             let mut span = self.span(ids, &"HTTP".into(), SpanKind::Server, (self.since, Instant::now()));

@@ -14,7 +14,8 @@ pub struct Served<'a> {
     pub method: &'a str,
     /// The endpoint's path, with its parameters by name.
     pub route: Option<&'a str>,
-    pub status: u16,
+    /// `None`: the client has gone away before there was an answer.
+    pub status: Option<u16>,
     /// The word of the problem that the host answered with.
     pub problem: Option<&'a str>,
     /// Frontend, plugin and its version, calls: whatever else is known.
@@ -22,7 +23,7 @@ pub struct Served<'a> {
 }
 
 impl Recorder {
-    /// The request has been answered.
+    /// The request has been answered, or given up.
     pub fn served(&self, served: Served<'_>) {
         self.is_over();
         let Served { method, route, status, problem, attributes } = served;
@@ -36,10 +37,14 @@ impl Recorder {
         span.attributes
             .put("http.request.method", method.to_owned())
             .put_any("http.route", route.map(str::to_owned))
-            .put("http.response.status_code", u32::from(status));
+            .put_any("http.response.status_code", status.map(u32::from));
         span.attributes.0.extend(attributes.0);
-        if status >= 500 {
-            let error = problem.map_or_else(|| status.to_string(), str::to_owned);
+        let error = match status {
+            None => Some("abandoned".to_owned()),
+            Some(status) if status >= 500 => Some(problem.map_or_else(|| status.to_string(), str::to_owned)),
+            Some(_) => None,
+        };
+        if let Some(error) = error {
             span.attributes.put("error.type", error.clone());
             span.error = Some(Cow::Owned(error));
         }

@@ -134,7 +134,7 @@ async fn a_request_and_its_guest_are_spans_with_what_is_known_of_them() {
     run.ended(Some(&cost), None);
     let mut attributes = Attributes::default();
     attributes.put("weft.client", "web");
-    let served = Served { method: "GET", route: Some("/films/{id}"), status: 200, problem: None, attributes };
+    let served = Served { method: "GET", route: Some("/films/{id}"), status: Some(200), problem: None, attributes };
     recorder.served(served);
     let expected = [
         "A",
@@ -157,9 +157,37 @@ async fn what_is_given_up_has_an_end_too() {
     // Faults have a word; methods that nobody knows have no name of their own.
     let (_observer, recorder) = recorded(&kept);
     let problem = Some("host");
-    recorder.served(Served { method: "_OTHER", route: None, status: 500, problem, attributes: Attributes::default() });
+    recorder.served(Served {
+        method: "_OTHER",
+        route: None,
+        status: Some(500),
+        problem,
+        attributes: Attributes::default(),
+    });
     let last = kept.spans().pop().unwrap();
     assert_eq!((&*last.name, last.error.as_deref()), ("HTTP", Some("host")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_left_before_there_was_an_answer_has_a_span_with_a_name_and_no_name_is_too_long() {
+    let kept = Arc::<Kept>::default();
+    let (observer, recorder) = recorded(&kept);
+    let mut attributes = Attributes::default();
+    attributes.put("weft.client", "web");
+    recorder.served(Served { method: "GET", route: Some("/films/{id}"), status: None, problem: None, attributes });
+    drop((observer, recorder));
+    let expected = [
+        "A",
+        "  GET /films/{id} 0..0 Server http.request.method=GET http.route=/films/{id} client=web error.type=abandoned ERROR abandoned",
+    ];
+    assert_eq!(drawn(&kept.spans()), expected);
+    let (_observer, recorder) = recorded(&kept);
+    let route = format!("/{}", "ä".repeat(500));
+    let attributes = Attributes::default();
+    recorder.served(Served { method: "GET", route: Some(&route), status: Some(200), problem: None, attributes });
+    let last = kept.spans().pop().unwrap();
+    assert!(last.name.starts_with("GET /ä") && (250..=256).contains(&last.name.len()), "{}", last.name);
+    assert!(last.attributes.0.contains(&("http.route".into(), route.into())));
 }
 
 #[tokio::test(start_paused = true)]

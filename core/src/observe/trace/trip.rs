@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     model::{Code, TraceContext},
-    observe::{Attempt, AttemptKind, Event, Listener, Traced, Trip},
+    observe::{Attempt, AttemptKind, Event, Listener, Spoken, Traced, Trip},
     sync::lock,
 };
 use http::HeaderMap;
@@ -63,7 +63,8 @@ struct Began {
     endpoint: Arc<str>,
     number: u32,
     kind: AttemptKind,
-    is_grpc: bool,
+    /// Method and path; `None`: it is asked by gRPC.
+    http: Option<(http::Method, Arc<str>)>,
 }
 
 impl TripSpan {
@@ -111,10 +112,30 @@ impl TripSpan {
         self.keys > 1 || self.requests > 1
     }
 
-    fn attempt_ended(&self, began: &Began, code: Code) {
+    fn attempt_ended(&self, began: &Began, code: Code, status: Option<u16>) {
         let context = TraceContext { span_id: began.span, ..self.traced.context };
         let ids = (context, Some(self.traced.context.span_id));
-        let mut span = self.owner.span(ids, &self.via, SpanKind::Client, (began.since, Instant::now()));
+        let name = match &began.http {
+            Some((method, path)) => format!("{method} {path}").into(),
+            None => self.via.clone(),
+        };
+        let mut span = self.owner.span(ids, &name, SpanKind::Client, (began.since, Instant::now()));
+        match &began.http {
+            // As the semantic conventions have it, but for `url.full`: it has values in it.
+            Some((method, path)) => {
+                span.attributes
+                    .put("http.request.method", method.to_string())
+                    .put("url.template", path)
+                    .put_any("http.response.status_code", status.map(u32::from))
+                    .put_any("http.request.resend_count", began.number.checked_sub(1).filter(|count| *count > 0));
+            }
+            None => {
+                span.attributes
+                    .put("rpc.system.name", "grpc")
+                    .put("rpc.method", &self.via)
+                    .put("rpc.status_code", code.as_str());
+            }
+        }
         let (address, port) = split(&began.endpoint);
         let kind = match began.kind {
             AttemptKind::First => "first",
@@ -122,14 +143,17 @@ impl TripSpan {
             AttemptKind::Hedge => "hedge",
         };
         span.attributes
-            .put_any("rpc.system.name", began.is_grpc.then_some("grpc"))
-            .put("rpc.method", &self.via)
-            .put("rpc.status_code", code.as_str())
             .put("server.address", address)
             .put_any("server.port", port)
             .put("weft.attempt.number", began.number)
             .put("weft.attempt.kind", kind);
-        failed(&mut span, (code != Code::Ok).then_some(code));
+        match status.filter(|status| *status >= 400) {
+            Some(status) => {
+                span.attributes.put("error.type", status.to_string());
+                span.error = Some(Cow::Borrowed(code.as_str()));
+            }
+            None => failed(&mut span, (code != Code::Ok).then_some(code)),
+        }
         self.owner.hand_over(span);
     }
 
@@ -142,7 +166,7 @@ impl TripSpan {
             }
             std::mem::take(&mut under_way.attempts)
         };
-        given_up.iter().for_each(|began| self.attempt_ended(began, Code::Cancelled));
+        given_up.iter().for_each(|began| self.attempt_ended(began, Code::Cancelled, None));
         let code = trip.map_or(Some(Code::Cancelled), |trip| trip.failed);
         if self.is_shared() {
             self.owner.hand_over(self.batch(trip, code));
@@ -183,16 +207,20 @@ impl TripSpan {
 impl Listener for TripSpan {
     fn on(&self, event: &Event<'_>) {
         match *event {
-            Event::AttemptBegan(Attempt { endpoint, number, kind, span, is_grpc, .. }) => {
+            Event::AttemptBegan(Attempt { endpoint, number, kind, span, by, .. }) => {
                 let (since, endpoint) = (Instant::now(), endpoint.clone());
-                lock(&self.under_way).attempts.push(Began { span, since, endpoint, number, kind, is_grpc });
+                let http = match by {
+                    Spoken::Grpc => None,
+                    Spoken::Http { method, path } => Some((method.clone(), path.clone())),
+                };
+                lock(&self.under_way).attempts.push(Began { span, since, endpoint, number, kind, http });
             }
-            Event::AttemptEnded { attempt, code, .. } => {
+            Event::AttemptEnded { attempt, code, status, .. } => {
                 let mut under_way = lock(&self.under_way);
                 let place = under_way.attempts.iter().position(|began| began.number == attempt.number);
                 let began = place.map(|place| under_way.attempts.swap_remove(place));
                 drop(under_way);
-                began.into_iter().for_each(|began| self.attempt_ended(&began, code));
+                began.into_iter().for_each(|began| self.attempt_ended(&began, code, status));
             }
             Event::Back(trip) => self.end(Some(trip)),
             _ => {}

@@ -104,6 +104,40 @@ async fn a_batch_leaves_when_it_is_full_or_when_it_is_time() {
     assert_eq!(kit.metrics.spans_exported.get(), 710);
 }
 
+/// One whose text is so long.
+fn large(bytes: usize) -> Span {
+    let mut span = span();
+    span.attributes.put("text", "x".repeat(bytes));
+    span
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_is_full_by_its_bytes_as_well() {
+    let kit = Kit::new([]);
+    (0..25).for_each(|_| kit.sink.take(large(200 << 10)));
+    pass(1).await;
+    assert_eq!(kit.batches(), [(10, 0), (10, 0)], "the rest waits for more");
+    pass(5).await;
+    assert_eq!(kit.batches().last(), Some(&(5, 5)));
+    assert_eq!(kit.metrics.spans_exported.get(), 25);
+    // What is larger than a batch may be goes alone.
+    [large(10), large(BATCH_BYTES + 1), large(10)].into_iter().for_each(|span| kit.sink.take(span));
+    let Kit { collector, exporter, .. } = kit;
+    exporter.finish().await;
+    assert_eq!(lock(&collector.batches)[3..].iter().map(|(size, _)| *size).collect::<Vec<_>>(), [1, 1, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_is_bounded_in_bytes() {
+    let kit = Kit::new([Answer::Hang]);
+    kit.sink.take(large(BATCH_BYTES));
+    pass(6).await;
+    (0..100).for_each(|_| kit.sink.take(large(200 << 10)));
+    assert_eq!(kit.dropped("queue-full"), 100 - 40, "8 MiB of 200 KiB and a little");
+    kit.give(1);
+    assert_eq!(kit.dropped("queue-full"), 60, "there is room for a small one");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_collector_that_hangs_costs_what_does_not_fit_the_queue() {
     let kit = Kit::new([Answer::Hang]);
