@@ -1,6 +1,7 @@
 //! Logs for machines: where the log is JSON, all that the host says on standard error is.
 
 use crate::support::{probe, weft};
+use futures_util::future::join_all;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -142,4 +143,43 @@ async fn an_error_that_comes_again_and_again_is_counted_and_each_request_has_its
     assert_eq!((&told["count"], &told["level"]), (&3.into(), &"WARN".into()), "{told}");
     assert!(told["message"].as_str().unwrap().contains("was not reloaded"), "{told}");
     assert_eq!((count(trapped), read(&host.lines()).is_empty()), (5, false));
+}
+
+/// Longer than a pipe takes in one piece.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lines_of_many_threads_are_whole_and_those_of_one_client_in_order() {
+    const EACH: usize = 20;
+    for telemetry in [JSON, "[telemetry]\nlog-format = \"human\""] {
+        let setup = Setup::new().one_backend("127.0.0.1:1", "").more(telemetry).plugin("probe.wasm", &probe());
+        let host = HostProcess::start(weft(), &setup.write()).await;
+        let filler = "x".repeat(6_000);
+        let client = async |client: usize| {
+            for number in 0..EACH {
+                let path = format!("/log?lines=1&text=({client}:{number}:{filler})");
+                assert_eq!(host.web().get(&path).send().await.status, 204);
+            }
+        };
+        join_all((0..16).map(client)).await;
+        host.terminate();
+        let (_, lines) = host.end().await;
+        let mut next = [0; 16];
+        for line in &lines {
+            let begins = if telemetry == JSON {
+                line.starts_with('{')
+            } else {
+                line.starts_with("20") || line.starts_with("weft ")
+            };
+            assert!(begins, "{line}");
+            let Some((head, rest)) = line.split_once(&format!(":{filler})")) else {
+                assert!(!line.contains("xxx"), "{line}");
+                continue;
+            };
+            assert!(!rest.contains("xxx"), "{line}");
+            let (client, number) = head.rsplit_once('(').unwrap().1.split_once(':').unwrap();
+            let expected = &mut next[client.parse::<usize>().unwrap()];
+            assert_eq!(number.parse::<usize>().unwrap(), *expected, "{line}");
+            *expected += 1;
+        }
+        assert_eq!(next, [EACH; 16]);
+    }
 }
