@@ -208,7 +208,7 @@ impl Gateway {
         let (party, token) = (Party::from(identity), token.flatten());
         let target = request.uri.path_and_query().map_or(path, |target| target.as_str());
         let (method, payer) = (&request.method, payer.as_ref());
-        let (shared, granted) = (self.engine.shared(), &*self.granted_headers);
+        let (shared, granted) = (self.engine.newest_shared(), &*self.granted_headers);
         let asked = Asked { method, target, headers: &request.headers, body: &body, payer, shared, granted };
         let begun = self.answers.begin(&endpoint, &party, asked);
         let begun = tokio::time::timeout_at(deadline.instant(), begun).await.map_err(|_| faults::deadline())??;

@@ -1,5 +1,7 @@
 //! What is done only once is so on all hosts that share a Redis, whichever of them is asked again, and whatever dies in between.
 
+mod reloaded;
+
 use crate::{
     fan::{fan, without_plugin},
     support::{GET_FILM, RATE_FILM, ratings, weft},

@@ -131,6 +131,11 @@ impl Engine {
         self.loads.tiers.shared()
     }
 
+    /// The same for what is begun now, by a request that has come before this engine had a successor.
+    pub fn newest_shared(&self) -> Option<&Arc<Shared>> {
+        self.loads.tiers.newest_shared()
+    }
+
     /// Cached replies are true no more, here and on all hosts that share a tier with this one. When it returns they have been told,
     /// unless that tier is away or slow.
     pub async fn invalidate_everywhere(&self, what: &Invalidation) {

@@ -55,6 +55,17 @@ impl Tiers {
         self.shared.as_ref()
     }
 
+    /// The newest line to where these keep their keys: once others have taken their place, nobody looks after their own.
+    pub(super) fn newest_shared(&self) -> Option<&Arc<Shared>> {
+        let own = self.shared.as_ref()?;
+        let (mut newest, mut tiers) = (own, self);
+        while let Some(next) = tiers.successor.get() {
+            newest = next.shared.as_ref().filter(|shared| shared.is_at_one_place_with(own)).unwrap_or(newest);
+            tiers = next;
+        }
+        Some(newest)
+    }
+
     fn shared_if_up(&self) -> Option<&Arc<Shared>> {
         self.shared.as_ref().filter(|shared| shared.is_up())
     }

@@ -45,6 +45,7 @@ pub struct Shared {
     tried: watch::Sender<bool>,
     pending: PendingInvalidations,
     claims: Claims,
+    url: String,
     /// Where all its keys begin.
     root: String,
     /// The channel on which it is published what is true no more, by hosts and by anybody else: `{"tags": ["film:7"]}`, `{"all": true}`.
@@ -64,13 +65,18 @@ impl Shared {
     pub fn new(url: &str, namespace: &str, timeout: Duration) -> Result<Arc<Self>, String> {
         let separator = if url.contains('?') { '&' } else { '?' };
         let url = if url.contains("protocol=") { url.to_owned() } else { format!("{url}{separator}protocol=resp3") };
-        let client = Client::open(url).map_err(|error| error.to_string())?;
+        let client = Client::open(&*url).map_err(|error| error.to_string())?;
         let name = format!("{:016x}", rand::random::<u64>());
         let root = if namespace.is_empty() { "weft:".to_owned() } else { format!("weft/{namespace}:") };
         let channel = format!("{root}invalidate");
         let (connection, tried) = (watch::Sender::new(None), watch::Sender::new(false));
         let (pending, claims) = (PendingInvalidations::default(), Claims::default());
-        Ok(Arc::new(Self { client, timeout, connection, tried, pending, claims, root, channel, name }))
+        Ok(Arc::new(Self { client, timeout, connection, tried, pending, claims, url, root, channel, name }))
+    }
+
+    /// Whether both keep their keys at one place, so that what is said by one is found by the other.
+    pub fn is_at_one_place_with(&self, other: &Self) -> bool {
+        (&self.url, &self.root) == (&other.url, &other.root)
     }
 
     fn entry(&self, key: &str) -> String {
