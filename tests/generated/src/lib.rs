@@ -29,6 +29,44 @@ mod tests {
         assert_eq!(card.encode_to_vec(), b"\x0a\x01a\x12\x01b\x18\x01");
     }
 
+    /// As docs of weft-build say: who comes first keeps the name, and the others get the first number that is free.
+    #[test]
+    fn types_oneofs_variants_and_values_that_are_one_in_rust_are_told_apart() {
+        use alike::v1::{FooBar, FooBar2, FooBar3, Kind, Page, Pages, Pages2, foo_bar_2::Inner, page};
+        let page = Page {
+            foo_bar: Some("1".into()),
+            foo_bar_2: Some("2".into()),
+            foo_bar_3: Some(page::FooBar3::A2("4".into())),
+            foo_bar_4: Some(page::FooBar4::B12(6)),
+            state: Some(Kind::A.into()),
+            set_state_2: Some(8),
+            first: Some(FooBar { text: Some("9".into()) }),
+            second: Some(FooBar2 { inner: Some(Inner { text: Some("10".into()) }) }),
+            third: Some(FooBar3::FooBarNone.into()),
+            kind: None,
+            leaf: Some(page::Leaf2 { length: Some(13) }),
+            other: Some(page::Leaf { name: "14".into() }),
+            _2: Some(15),
+        };
+        assert_eq!(page.kind(), Kind::A3, "a value's new name is where it is a default, too");
+        assert_eq!(Kind::A3.as_str_name(), "KIND__A");
+        assert_eq!((Kind::from_str_name("KIND__A"), Kind::from_str_name("KIND_A2")), (Some(Kind::A3), Some(Kind::A2)));
+        assert_eq!(Pages2::GET_PAGES.name(), "alike.v1.Pages/GetPages");
+
+        let pages = Pages { page: vec![Page { kind: Some(Kind::A3.into()), ..page }] };
+        let bytes = pages.encode_to_vec();
+        assert_eq!(Pages::decode(bytes.as_slice()).unwrap(), pages);
+        let json = weft_sdk::serde_json::to_value(&pages).unwrap();
+        let page = &json["page"][0];
+        for (name, value) in [("fooBar", "1"), ("fooBarTwo", "2"), ("A", "4"), ("kind", "KIND__A"), ("state", "KIND_A")]
+        {
+            assert_eq!(page[name], value, "{page}");
+        }
+        assert_eq!((&page["setState"], &page["leaf"]["length"]), (&8.into(), &13.into()), "{page}");
+        let read: Pages = weft_sdk::serde_json::from_value(json).unwrap();
+        assert_eq!(read, pages);
+    }
+
     #[test]
     fn a_message_and_a_package_of_one_name_are_one_module() {
         use mesh::v1::{Net, net};

@@ -8,6 +8,7 @@ use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto};
 
 use crate::Error;
+use crate::distinct::original;
 
 const HERE: &str = "::weft_sdk::message";
 const DERIVE: &str =
@@ -59,13 +60,16 @@ pub(crate) fn attributes(files: &[FileDescriptorProto], long: Long, config: &mut
             config.enum_attribute(&path, format!("{DERIVE}\n{CRATES})]"));
             for field in members() {
                 let form = forms.of(field, name, modules.len() + 1)?;
-                config.field_attribute(format!("{path}.{}", field.name()), form.attributes(field, "One", false));
+                config.field_attribute(
+                    format!("{path}.{}", field.name()),
+                    form.attributes((message, field), "One", false),
+                );
             }
         }
         for field in message.field.iter().filter(|field| !is_member(field)) {
             let form = forms.of(field, name, modules.len())?;
             let occurs = forms.occurs(field, *presence);
-            config.field_attribute(format!("{name}.{}", field.name()), form.attributes(field, occurs, true));
+            config.field_attribute(format!("{name}.{}", field.name()), form.attributes((message, field), occurs, true));
         }
     }
     let mut text = String::new();
@@ -210,15 +214,28 @@ impl Forms<'_> {
     }
 }
 
+fn json_name(field: &FieldDescriptorProto) -> &str {
+    match field.json_name() {
+        "" => original(field.name()),
+        name => name,
+    }
+}
+
 impl Form {
-    fn attributes(&self, field: &FieldDescriptorProto, occurs: &str, skips: bool) -> String {
+    fn attributes(
+        &self,
+        (message, field): (&DescriptorProto, &FieldDescriptorProto),
+        occurs: &str,
+        skips: bool,
+    ) -> String {
         let Self { form, schema } = self;
-        let json = match field.json_name() {
-            "" => field.name(),
-            name => name,
-        };
+        let (json, own) = (json_name(field), original(field.name()));
         let with = format!("{HERE}::{occurs}::<{form}>");
-        let mut text = format!("#[serde(rename = {json:?}, alias = {:?}", field.name());
+        let mut text = format!("#[serde(rename = {json:?}");
+        // By its own name it is read too, unless that is what another one is called in JSON.
+        if own == json || message.field.iter().all(|other| json_name(other) != own) {
+            let _ = write!(text, ", alias = {own:?}");
+        }
         if skips {
             let _ = write!(text, ", skip_serializing_if = \"{HERE}::is_default\"");
         }

@@ -5,11 +5,12 @@ use std::fmt::Write;
 
 use heck::{ToShoutySnakeCase, ToSnakeCase};
 use prost_build::{Config, Method, Module, Service, ServiceGenerator};
-use prost_types::{DescriptorProto, FileDescriptorProto, FileDescriptorSet};
+use prost_types::{FileDescriptorProto, FileDescriptorSet};
 
 use crate::Error;
 use crate::calls::Granted;
 use crate::data;
+use crate::distinct::{self, original};
 use crate::protos;
 use crate::prune;
 
@@ -27,21 +28,21 @@ pub(crate) fn clients(
     granted: &Granted,
     choices: &Choices<'_>,
 ) -> Result<String, Error> {
+    let mut files = descriptors.file.clone();
+    let renamed = distinct::rename(&mut files);
     let mut config = Config::new();
-    config.prost_path("::weft_sdk::prost").prost_types_path("::weft_sdk::prost_types").bytes(choices.bytes);
+    config.prost_path("::weft_sdk::prost").prost_types_path("::weft_sdk::prost_types");
+    config.bytes(choices.bytes.iter().flat_map(|path| renamed.paths(path)));
     for (path, attribute) in choices.attributes {
-        config.type_attribute(path, attribute);
+        renamed.paths(path).iter().for_each(|path| _ = config.type_attribute(path, attribute));
     }
     let services = granted.services().map(str::to_owned).collect();
     let clients = Clients { services, granted: numbers(descriptors, granted) };
     config.service_generator(Box::new(clients));
 
-    let mut files = descriptors.file.clone();
-    prune::prune(&mut files, granted, choices.messages);
-    for file in &mut files {
-        flatten_comments(file);
-        file.message_type.iter_mut().for_each(distinct_fields);
-    }
+    let messages: Vec<_> = choices.messages.iter().map(|name| renamed.message(name)).collect();
+    prune::prune(&mut files, granted, &messages);
+    files.iter_mut().for_each(flatten_comments);
     let named = match choices.data {
         Some(long) => data::attributes(&files, long, &mut config)?,
         None => String::new(),
@@ -61,7 +62,7 @@ pub(crate) fn clients(
     if choices.data.is_some() {
         text = data::tidy(&text) + &named;
     }
-    Ok(text)
+    Ok(renamed.restore(text))
 }
 
 /// Takes indentation and fences out of comments: rustdoc would take them for code, and test it.
@@ -73,33 +74,6 @@ fn flatten_comments(file: &mut FileDescriptorProto) {
     for location in file.source_code_info.iter_mut().flat_map(|info| &mut info.location) {
         location.leading_comments.as_mut().map(flat);
         location.trailing_comments.as_mut().map(flat);
-    }
-}
-
-/// Fields that differ by more than Rust's spelling of them keep it; later ones get a number: `foo_bar`, `foo_bar_2`.
-fn distinct_fields(message: &mut DescriptorProto) {
-    let mut names = Names::default();
-    for field in &mut message.field {
-        let plain = field.name().to_snake_case();
-        let name = names.distinct(&plain);
-        if name != plain {
-            field.name = Some(name);
-        }
-    }
-    message.nested_type.iter_mut().for_each(distinct_fields);
-}
-
-/// Names that are made distinct by a number.
-#[derive(Default)]
-struct Names(BTreeSet<String>);
-
-impl Names {
-    fn distinct(&mut self, name: &str) -> String {
-        let numbered = (2..).map(|number| format!("{}_{number}", name.trim_start_matches("r#")));
-        let free = std::iter::once(name.to_owned()).chain(numbered).find(|name| !self.0.contains(name));
-        let name = free.unwrap_or_default();
-        self.0.insert(name.clone());
-        name
     }
 }
 
@@ -167,7 +141,7 @@ struct Clients {
 
 impl ServiceGenerator for Clients {
     fn generate(&mut self, service: Service, text: &mut String) {
-        let name = full_name(&service.package, &service.proto_name);
+        let name = full_name(&service.package, original(&service.proto_name));
         // Services that are not in [calls] only cost compile time. prost-build panics where a package has services and no text.
         text.push('\n');
         if !self.services.contains(&name) {
@@ -175,10 +149,10 @@ impl ServiceGenerator for Clients {
         }
         let client = &service.name;
         let (mut consts, mut methods, mut missing) = (String::new(), String::new(), String::new());
-        let (mut names, mut constants) = (Names::default(), Names::default());
-        for method in &service.methods {
-            let constant = constants.distinct(&method.proto_name.to_shouty_snake_case());
-            let method = &Method { name: names.distinct(&method.name), ..method.clone() };
+        for (method, spelling) in service.methods.iter().zip(spellings(&service.methods)) {
+            let constant = spelling.to_shouty_snake_case();
+            let numbered = (spelling != method.proto_name).then(|| spelling.to_snake_case());
+            let method = &Method { name: numbered.unwrap_or_else(|| method.name.clone()), ..method.clone() };
             let method_name = format!("{name}/{}", method.proto_name);
             if method.client_streaming {
                 let _ = writeln!(missing, "/// - `{}` takes a stream, which a plugin can't send", method.proto_name);
@@ -266,6 +240,14 @@ fn not_granted(methods: &mut String, client: &str, method: &Method, service: &st
              }}\n\
          }};\n\n",
     );
+}
+
+/// The names of a client's methods, told apart.
+fn spellings(methods: &[Method]) -> Vec<String> {
+    let mut names: Vec<_> = methods.iter().map(|method| Some(method.proto_name.clone())).collect();
+    let snake = |name: &str, (): &()| vec![name.to_snake_case()];
+    distinct::distinct(names.iter_mut().map(|name| (name, ())), &mut BTreeSet::new(), snake);
+    names.into_iter().flatten().collect()
 }
 
 /// A proto comment as the rest of a doc comment.

@@ -21,6 +21,11 @@
 //! - `catalog::v1::Films::GET_FILM`, the `Method`, for tests;
 //! - `catalog::v1::GetFilmRequest` and all other messages that granted methods need; [`Builder::message`] adds others.
 //!
+//! Names are spelled as Rust spells them: fields and functions `like_this`, types and variants `LikeThis`, without the name of an enum before
+//! those of its values. Where two would be one, as `fooBar` and `foo_bar`, `Foo_Bar` and `FooBar`, or the values `FOO__A` and `FOO_A`, the one
+//! that stands first in the proto keeps the name, and the next one gets a number: `foo_bar_2`, `FooBar2`, `A2`. Fields go before oneofs,
+//! messages before enums, these before services, and files in the order of their names. On the wire and in JSON all have their own names.
+//!
 //! A method that exists but is not granted is there too, but using it is an error that says what to add to `plugin.toml`. Of its messages
 //! there is no more than that takes.
 
@@ -28,6 +33,7 @@
 
 mod calls;
 mod data;
+mod distinct;
 mod error;
 mod generate;
 mod imports;

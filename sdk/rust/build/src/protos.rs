@@ -126,3 +126,15 @@ fn declare(file: &FileDescriptorProto, services: &mut BTreeMap<String, Service>)
         services.entry(name).or_insert_with(|| Service { file: file.name().to_owned(), methods: methods.collect() });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_of_a_library_is_told_with_a_sentence() {
+        let told = guarded::<()>("written as Rust", || panic!("no {}", "idea")).unwrap_err().to_string();
+        assert!(told.starts_with("these protos can't be written as Rust: no idea\n"), "{told}");
+        assert!(told.contains("a limit of a library"), "{told}");
+    }
+}

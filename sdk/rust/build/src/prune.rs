@@ -9,6 +9,7 @@ use prost_types::source_code_info::Location;
 use prost_types::{DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto};
 
 use crate::calls::Granted;
+use crate::distinct::original;
 
 /// Numbers of fields in `descriptor.proto`, of which the paths of comments are made.
 mod number {
@@ -20,7 +21,8 @@ mod number {
     pub(super) const ONEOFS: i32 = 8;
 }
 
-const WELL_KNOWN: &str = "google.protobuf";
+/// The package whose messages are in `prost_types`.
+pub(crate) const WELL_KNOWN: &str = "google.protobuf";
 
 /// What is left, by full names that begin with a dot.
 #[derive(Default)]
@@ -89,7 +91,7 @@ impl Left {
             messages.iter().map(|name| format!(".{}", name.trim_start_matches('.'))).collect();
         let mut others = BTreeSet::new();
         for (file, service) in files.iter().flat_map(|file| file.service.iter().map(move |service| (file, service))) {
-            let name = format!("{}.{}", prefix(file.package()), service.name());
+            let name = format!("{}.{}", prefix(file.package()), original(service.name()));
             let name = name.trim_start_matches('.');
             for method in &service.method {
                 let types = [method.input_type().to_owned(), method.output_type().to_owned()];
