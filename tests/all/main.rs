@@ -44,6 +44,7 @@ mod linked;
 mod logs;
 mod mutual;
 mod openness;
+mod packed_replies;
 mod pages;
 mod readiness;
 mod recovery;

@@ -6,6 +6,7 @@ use async_compression::{
         bufread::{BrotliDecoder, GzipDecoder, ZstdDecoder},
         write::{BrotliEncoder, GzipEncoder, ZlibEncoder, ZstdEncoder},
     },
+    zstd::CParameter,
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -27,6 +28,15 @@ pub async fn pack(coding: &str, bytes: &[u8]) -> Vec<u8> {
     writer.write_all(bytes).await.unwrap();
     writer.shutdown().await.unwrap();
     drop(writer);
+    out
+}
+
+/// Packed by zstd, in a frame that asks whoever unpacks it for a window of 2 to this power.
+pub async fn pack_with_window(power: u32, bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut writer = ZstdEncoder::with_quality_and_params(&mut out, Level::Fastest, &[CParameter::window_log(power)]);
+    writer.write_all(bytes).await.unwrap();
+    writer.shutdown().await.unwrap();
     out
 }
 

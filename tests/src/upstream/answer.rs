@@ -17,6 +17,8 @@ pub(super) type Body = UnsyncBoxBody<Bytes, Infallible>;
 pub enum Answer {
     /// A reply message.
     Message(Bytes),
+    /// A reply message, packed in a coding that gRPC names so.
+    Packed(&'static str, Bytes),
     /// A gRPC status that is not OK.
     Failure { code: u32, message: String },
     /// Never: not even headers.
@@ -88,7 +90,7 @@ impl Feed {
         receiver.mark_changed();
         stream::unfold((self.clone(), receiver), async |(feed, mut receiver)| {
             receiver.changed().await.ok()?;
-            let frame = Frame::data(framed(&receiver.borrow_and_update()));
+            let frame = Frame::data(framed(0, &receiver.borrow_and_update()));
             Some((Ok(frame), (feed, receiver)))
         })
     }
@@ -132,8 +134,15 @@ impl Answer {
 
     async fn write<G: Send + 'static>(self, guard: G) -> Response<Body> {
         match self {
-            Self::Message(message) => grpc(vec![Frame::data(framed(&message)), Frame::trailers(status(0, ""))], guard),
-            Self::NoTrailers(message) => grpc(vec![Frame::data(framed(&message))], guard),
+            Self::Message(message) => {
+                grpc(vec![Frame::data(framed(0, &message)), Frame::trailers(status(0, ""))], guard)
+            }
+            Self::Packed(coding, message) => {
+                let mut response = grpc(vec![Frame::data(framed(1, &message)), Frame::trailers(status(0, ""))], guard);
+                response.headers_mut().insert("grpc-encoding", HeaderValue::from_static(coding));
+                response
+            }
+            Self::NoTrailers(message) => grpc(vec![Frame::data(framed(0, &message))], guard),
             Self::Failure { code, message } => {
                 let mut response = grpc(Vec::new(), guard);
                 response.headers_mut().extend(status(code, &message));
@@ -174,10 +183,10 @@ fn respond<G: Send + 'static>(
     response
 }
 
-/// The message in its gRPC frame: not compressed, with its length.
-fn framed(message: &Bytes) -> Bytes {
+/// The message in its gRPC frame: whether it is packed, and its length.
+fn framed(packed: u8, message: &Bytes) -> Bytes {
     let mut frame = BytesMut::with_capacity(5 + message.len());
-    frame.put_u8(0);
+    frame.put_u8(packed);
     frame.put_u32(message.len().try_into().unwrap());
     frame.put_slice(message);
     frame.freeze()
