@@ -215,6 +215,22 @@ async fn check_looks_at_the_artifacts_too() {
 }
 
 #[tokio::test]
+async fn check_warns_of_a_plugin_folder_that_is_not_there() {
+    let folder = Setup::new().one_backend("127.0.0.1:1", "").write();
+    let config = folder.config();
+    let check = async || run(weft(), &["check", "--config", config.to_str().unwrap()]).await;
+    let warns =
+        |ended: &Ended| ended.out.lines().any(|line| line.starts_with("warning: ") && line.contains("plugins.folder"));
+    let there = check().await;
+    assert!(there.code == 0 && !warns(&there), "{there:?}");
+    std::fs::remove_dir_all(folder.path("")).unwrap();
+    let away = check().await;
+    assert!(away.code == 0 && warns(&away), "{away:?}");
+    assert!(away.out.contains("`weft serve` makes it, and serves nothing until an artifact lies in it"), "{away:?}");
+    assert!(!folder.path("").exists(), "it starts nothing");
+}
+
+#[tokio::test]
 async fn check_warns_of_secrets_that_are_not_there_and_serve_does_not_start() {
     let credential = "credential = { header = \"x-key\", secret = \"env:WEFT_TEST_NO_KEY\" }";
     let setup = Setup::new().admin("token = \"file:/nowhere/token\"").one_backend("127.0.0.1:1", credential);

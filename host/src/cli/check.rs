@@ -120,13 +120,7 @@ fn check(config: &Config, connect: bool) -> Result<Found> {
     let memory = memory::rows(config, cores).into_iter().map(|row| (row.what, row.bytes)).collect();
     let warnings = config.register.iter().filter_map(|register| register.warning()).collect();
     let mut found = Found { memory, warnings, ..Found::default() };
-    let folder = &config.plugins.folder;
-    match std::fs::read_dir(folder) {
-        // The host makes it.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => found.complain(folder, &format_args!("the plugin folder can't be read: {error}")),
-        Ok(_) => {}
-    }
+    look_for_folder(&config.plugins.folder, &mut found);
     if let Err(error) = plugin::check_compiled_folder(&config.plugins.compiling.folder) {
         found.complain(&config.plugins.compiling.folder, &error);
     }
@@ -180,6 +174,19 @@ fn check(config: &Config, connect: bool) -> Result<Found> {
     found.mistakes.sort();
     found.mistakes.dedup();
     Ok(found)
+}
+
+/// Whether there is a folder to load from.
+fn look_for_folder(folder: &Path, found: &mut Found) {
+    match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => found.warnings.push(format!(
+            "the plugin folder {} is not there (plugins.folder): `weft serve` makes it, and serves nothing until an artifact lies in it; is \
+             this the folder that you mean?",
+            folder.display()
+        )),
+        Err(error) => found.complain(folder, &format_args!("the plugin folder can't be read: {error}")),
+        Ok(_) => {}
+    }
 }
 
 fn read(file: &Path) -> std::result::Result<Artifact, Refusal> {
