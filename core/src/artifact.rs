@@ -11,7 +11,7 @@ mod sections;
 
 /// By which an artifact is known.
 use crate::model::Digest;
-pub use descriptors::{Gathered, LARGEST as LARGEST_DESCRIPTORS, read_descriptors};
+pub use descriptors::{Gathered, LARGEST as LARGEST_DESCRIPTORS, read_descriptors, read_what_is_understood};
 pub use endpoint::{BadEndpoint, EndpointName, normal};
 pub use manifest::{Auth, EndpointPolicy, Idempotency, Isolation, Limits, Manifest, Priority, ResponseCache};
 pub use sections::{CONTRACT, Sections};

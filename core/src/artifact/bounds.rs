@@ -104,7 +104,7 @@ pub(super) fn no_more(count: usize, most: usize, what: &str) -> Result<(), Strin
 }
 
 /// Looks at a serialized `FileDescriptorSet` without making anything of it.
-pub(super) fn check_descriptors(mut set: &[u8]) -> Result<(), String> {
+pub(super) fn check_descriptors(mut set: &[u8]) -> Result<Vec<File<'_>>, String> {
     let (mut files, mut sum) = (Vec::new(), Sum::default());
     while !set.is_empty() {
         match next(&mut set)? {
@@ -114,14 +114,23 @@ pub(super) fn check_descriptors(mut set: &[u8]) -> Result<(), String> {
         no_more(files.len(), MOST_FILES, "files")?;
         sum.check()?;
     }
-    check_imports(&files)
+    check_imports(&files)?;
+    Ok(files)
 }
 
-/// A file's name, and the names of those that it imports.
-pub(super) type File<'a> = (&'a [u8], Vec<&'a [u8]>);
+/// What is seen of a file without reading it.
+#[derive(Debug)]
+pub(super) struct File<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) name: &'a [u8],
+    /// Names of files.
+    pub(super) imports: Vec<&'a [u8]>,
+    /// Whether it is written in an edition, instead of a syntax.
+    pub(super) is_edition: bool,
+}
 
 pub(super) fn look_into<'a>(file: &'a [u8], sum: &mut Sum) -> Result<File<'a>, String> {
-    let (mut name, mut imports) = (&[][..], Vec::new());
+    let mut seen = File { bytes: file, name: &[], imports: Vec::new(), is_edition: false };
     let mut open = vec![(Kind::File, file, 0)];
     while let Some((kind, mut rest, depth)) = open.pop() {
         sum.depth = sum.depth.max(depth);
@@ -129,16 +138,19 @@ pub(super) fn look_into<'a>(file: &'a [u8], sum: &mut Sum) -> Result<File<'a>, S
             let (field, value) = next(&mut rest)?;
             let value = value.unwrap_or_default();
             match kind.of(field) {
-                Kind::Name if kind == Kind::File => name = value,
+                Kind::Name if kind == Kind::File => seen.name = value,
                 Kind::Name => {}
                 Kind::Member => {
                     sum.members += 1;
                     sum.other += value.len().saturating_sub(PLAIN_MEMBER);
                     if kind == Kind::File && field == 3 {
-                        imports.push(value);
+                        seen.imports.push(value);
                     }
                 }
-                Kind::Other => sum.other += value.len() + 1,
+                Kind::Other => {
+                    sum.other += value.len() + 1;
+                    seen.is_edition |= kind == Kind::File && field == 12 && value == b"editions";
+                }
                 inner => {
                     sum.types += 1;
                     open.push((inner, value, depth + usize::from(inner == Kind::Message)));
@@ -147,7 +159,7 @@ pub(super) fn look_into<'a>(file: &'a [u8], sum: &mut Sum) -> Result<File<'a>, S
             sum.check()?;
         }
     }
-    Ok((name, imports))
+    Ok(seen)
 }
 
 /// One field, and what it holds if that is bytes.
@@ -173,14 +185,14 @@ pub(super) fn next<'a>(rest: &mut &'a [u8]) -> Result<(u32, Option<&'a [u8]>), S
 /// Each file once, each import once, no circle, and no long chain: what reads them goes from one to the next on the stack.
 fn check_imports(files: &[File<'_>]) -> Result<(), String> {
     let mut place = HashMap::new();
-    for (at, (name, _)) in files.iter().enumerate() {
+    for (at, File { name, .. }) in files.iter().enumerate() {
         if place.insert(*name, at).is_some() {
             return Err(format!("file {:?} is there twice", String::from_utf8_lossy(name)));
         }
     }
     let mut importers: Vec<Vec<usize>> = vec![Vec::new(); files.len()];
     let mut waits: Vec<usize> = vec![0; files.len()];
-    for (at, ((name, imports), waits)) in files.iter().zip(&mut waits).enumerate() {
+    for (at, (File { name, imports, .. }, waits)) in files.iter().zip(&mut waits).enumerate() {
         let imported: HashSet<_> = imports.iter().collect();
         if imported.len() < imports.len() {
             return Err(format!("file {:?} imports another one twice", String::from_utf8_lossy(name)));

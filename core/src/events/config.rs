@@ -2,7 +2,7 @@
 
 use super::mapping::{Mapping, Payload};
 use crate::{
-    artifact::read_descriptors,
+    artifact::read_what_is_understood,
     settings::{FromValue, Secret, Table},
 };
 use std::path::{Path, PathBuf};
@@ -131,12 +131,15 @@ fn payload(table: &Table<'_>, folder: &Path) -> Option<Payload> {
         Format::Protobuf => {
             let (file, message) = (table.required::<PathBuf>("descriptors"), table.required::<String>("message"));
             let (file, message) = (folder.join(file?), message?);
-            let known = std::fs::read(&file).map_err(|error| error.to_string()).and_then(|set| read_descriptors(&set));
-            let pool =
-                known.map_err(|error| table.mistake("descriptors", format!("{}: {error}", file.display()))).ok()?;
+            let known = std::fs::read(&file).map_err(|error| error.to_string());
+            let (pool, passed_over) = known
+                .and_then(|set| read_what_is_understood(&set))
+                .map_err(|error| table.mistake("descriptors", format!("{}: {error}", file.display())))
+                .ok()?;
             let found = pool.get_message_by_name(&message);
             if found.is_none() {
-                table.mistake("message", format!("{} has no message `{message}`", file.display()));
+                let why = passed_over.map(|why| format!("; {why}")).unwrap_or_default();
+                table.mistake("message", format!("{} has no message `{message}`{why}", file.display()));
             }
             found.map(Payload::Protobuf)
         }

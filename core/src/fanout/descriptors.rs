@@ -4,10 +4,10 @@
 
 use super::{
     backends::Backends,
-    config::{BackendConfig, DescriptorSource},
+    config::{BackendConfig, DescriptorSource, Given},
 };
 use crate::{
-    artifact::{LARGEST_DESCRIPTORS, read_descriptors},
+    artifact::{LARGEST_DESCRIPTORS, read_what_is_understood},
     settings::visible,
     store::SingleFlight,
     sync::lock,
@@ -25,8 +25,15 @@ use std::{
 /// What was learnt, and what is being learnt, by the file or the service.
 #[derive(Debug, Default)]
 pub(super) struct Descriptors {
-    learnt: Arc<Mutex<HashMap<String, DescriptorPool>>>,
-    looks: SingleFlight<String, Result<DescriptorPool, String>>,
+    learnt: Arc<Mutex<HashMap<String, Learnt>>>,
+    looks: SingleFlight<String, Result<Learnt, String>>,
+}
+
+#[derive(Debug, Clone)]
+struct Learnt {
+    pool: DescriptorPool,
+    /// Why there is less than the source has.
+    passed_over: Option<Arc<str>>,
 }
 
 impl Descriptors {
@@ -38,13 +45,28 @@ impl Descriptors {
         service: &str,
     ) -> Result<Option<DescriptorPool>, String> {
         let Some(given) = &config.descriptors else { return Ok(None) };
+        let learnt = self.look(backends, (config, given), service).await?;
+        match learnt.passed_over {
+            Some(why) if learnt.pool.get_service_by_name(service).is_none() => {
+                Err(format!("descriptors of `{service}`, from {}: {why}", whence(&given.source, &config.name)))
+            }
+            _ => Ok(Some(learnt.pool)),
+        }
+    }
+
+    async fn look(
+        &self,
+        backends: &Backends,
+        (config, given): (&BackendConfig, &Given),
+        service: &str,
+    ) -> Result<Learnt, String> {
         // One look for all services of a file.
         let key = match &given.source {
             DescriptorSource::File(path) => path.display().to_string(),
             DescriptorSource::Reflection => service.to_owned(),
         };
         let known = lock(&self.learnt).get(&key).cloned();
-        if known.is_some() {
+        if let Some(known) = known {
             return Ok(known);
         }
         // It gets on whoever gives up waiting. After a failure, who comes next looks again.
@@ -57,13 +79,20 @@ impl Descriptors {
                 if let Some(known) = known {
                     return Ok(known);
                 }
-                let pool = learn(source, service, backend, transport).await?;
-                lock(&learnt).insert(key, pool.clone());
-                Ok(pool)
+                let new = learn(source, service, backend, transport).await?;
+                lock(&learnt).insert(key, new.clone());
+                Ok(new)
             }
         });
         let unknown = || Err(format!("looking for descriptors of `{service}` ended without an answer"));
-        look.wait().await.unwrap_or_else(unknown).map(Some)
+        look.wait().await.unwrap_or_else(unknown)
+    }
+}
+
+fn whence(source: &DescriptorSource, backend: &str) -> String {
+    match source {
+        DescriptorSource::File(path) => format!("file {}", path.display()),
+        DescriptorSource::Reflection => format!("backend `{backend}`"),
     }
 }
 
@@ -72,24 +101,24 @@ async fn learn(
     service: String,
     backend: String,
     transport: Option<Arc<dyn Transport>>,
-) -> Result<DescriptorPool, String> {
+) -> Result<Learnt, String> {
     let set = match &source {
         DescriptorSource::File(_) => Vec::new(),
         DescriptorSource::Reflection => reflect(transport, &backend, &service).await?,
     };
     // Files are read and sets are parsed where that may take its time.
     let learnt = tokio::task::spawn_blocking(move || {
-        let (set, whence) = match source {
-            DescriptorSource::File(path) => {
-                let name = path.display().to_string();
-                (read(&path).map_err(|error| format!("{name}: {error}"))?, format!("file {name}"))
-            }
-            DescriptorSource::Reflection => (set, format!("backend `{backend}`")),
+        let set = match &source {
+            DescriptorSource::File(path) => read(path).map_err(|error| format!("{}: {error}", path.display()))?,
+            DescriptorSource::Reflection => set,
         };
-        read_descriptors(&set).map_err(|error| {
-            let error = visible(error);
-            format!("descriptors of `{service}`, from {whence}: {error}")
-        })
+        match read_what_is_understood(&set) {
+            Ok((pool, passed_over)) => Ok(Learnt { pool, passed_over: passed_over.map(|why| visible(why).into()) }),
+            Err(error) => {
+                let (whence, error) = (whence(&source, &backend), visible(error));
+                Err(format!("descriptors of `{service}`, from {whence}: {error}"))
+            }
+        }
     });
     learnt.await.map_err(|error| error.to_string())?
 }

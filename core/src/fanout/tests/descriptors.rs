@@ -8,6 +8,8 @@ use crate::{
     upstream::{Answer, Outgoing, Transport},
 };
 use futures_util::future::{BoxFuture, FutureExt, join};
+use prost::Message;
+use prost_reflect::prost_types::FileDescriptorSet;
 use std::{
     collections::HashMap,
     path::Path,
@@ -121,4 +123,15 @@ async fn a_look_that_fails_is_told_to_all_who_wait_and_who_comes_next_looks_agai
     items.may.add_permits(1);
     assert_eq!(learn(&engine, ITEMS).await, Ok(true));
     assert_eq!(items.asked(), [ITEMS, ITEMS]);
+}
+
+#[tokio::test]
+async fn a_service_in_an_edition_is_refused_with_its_file_and_what_to_do() {
+    let mut set = FileDescriptorSet::decode(descriptors_of(PROTO).as_slice()).unwrap();
+    set.file.iter_mut().for_each(|file| file.syntax = Some("editions".to_owned()));
+    let (items, others) = (Telling::new(1), Telling::new(1));
+    *items.tells.lock().unwrap() = Ok(set.encode_to_vec());
+    let told = learn(&engine(&items, &others), ITEMS).await.unwrap_err();
+    let why = "descriptors of `t.v1.Items`, from backend `items`: \"t.proto\": written in an edition, which is not understood; give";
+    assert!(told.starts_with(why), "{told}");
 }

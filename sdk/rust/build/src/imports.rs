@@ -1,4 +1,4 @@
-//! Imports that are missing: all of them at once, and the folder that would have them.
+//! Imports that are missing or can't be understood: all of them at once, and the folder that would have them.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -12,10 +12,13 @@ use crate::roots::Roots;
 pub(crate) fn check(roots: &Roots, files: &[&str]) -> Result<(), Error> {
     let mut left: Vec<String> = files.iter().map(|file| (*file).to_owned()).collect();
     let mut seen: BTreeSet<String> = left.iter().cloned().collect();
-    let mut missing = Vec::new();
+    let (mut missing, mut faults) = (Vec::new(), Vec::new());
     while let Some(name) = left.pop() {
-        // What else is wrong with it, the compiler says.
-        let Ok(file) = roots.open_file(&name) else { continue };
+        let Ok(file) = roots.open_file(&name) else {
+            // What else is wrong with it, the compiler says.
+            faults.extend(roots.edition(&name).map(|fault| fault.to_string()));
+            continue;
+        };
         for (place, import) in file.file_descriptor_proto().dependency.iter().enumerate() {
             if !seen.insert(import.clone()) && roots.locate(import).is_some() {
                 continue;
@@ -29,13 +32,14 @@ pub(crate) fn check(roots: &Roots, files: &[&str]) -> Result<(), Error> {
         }
     }
     if missing.is_empty() {
-        return Ok(());
+        return if faults.is_empty() { Ok(()) } else { Err(Error::all(faults)) };
     }
     missing.sort();
     missing.dedup();
     let fitting: BTreeSet<PathBuf> = missing.iter().filter_map(|(_, _, import)| fitting(roots, import)).collect();
-    let mut faults: Vec<String> =
-        missing.iter().map(|(file, line, import)| format!("{file}:{line}: import \"{import}\" is not found")).collect();
+    let told =
+        |(file, line, import): &(String, usize, String)| format!("{file}:{line}: import \"{import}\" is not found");
+    faults.extend(missing.iter().map(told));
     let folders: Vec<_> = roots.folders().iter().map(|folder| folder.display().to_string()).collect();
     let hint = match fitting.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>() {
         fitting if fitting.is_empty() => "Add the folder that has them in build.rs.".to_owned(),

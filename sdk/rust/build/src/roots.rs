@@ -60,17 +60,21 @@ impl Proto {
         let above = above.strip_suffix(&self.name).unwrap_or_default();
         match File::from_source(&self.name, &self.source) {
             Ok(file) => Ok(file.file_descriptor_proto().clone()),
-            Err(error) => Err(Fault(format!("{above}{error:?}{}", edition(&self.source)))),
+            Err(error) => Err(edition(&self.path, &self.source).unwrap_or_else(|| Fault(format!("{above}{error:?}")))),
         }
     }
 }
 
-/// Says what the parser doesn't know.
-fn edition(source: &str) -> &'static str {
-    let written = source
-        .lines()
-        .any(|line| line.trim_start().strip_prefix("edition").is_some_and(|rest| rest.trim_start().starts_with('=')));
-    if written { "\nEditions are not understood: syntax = \"proto2\" or \"proto3\" is." } else { "" }
+/// What the parser doesn't know, if the file is written in it.
+fn edition(path: &Path, source: &str) -> Option<Fault> {
+    let begins =
+        |line: &str| line.trim_start().strip_prefix("edition").is_some_and(|rest| rest.trim_start().starts_with('='));
+    let line = source.lines().position(begins)? + 1;
+    Some(Fault(format!(
+        "{}:{line}: editions are not understood: write the file as syntax = \"proto3\", with `optional` before each field that is neither \
+         repeated nor in a oneof; where an edition has no `features`, that is the same",
+        path.display()
+    )))
 }
 
 impl Roots {
@@ -101,6 +105,12 @@ impl Roots {
             }
         }
         Ok(files)
+    }
+
+    /// What is wrong with a file that is written in an edition.
+    pub(crate) fn edition(&self, name: &str) -> Option<Fault> {
+        let (_, path) = self.locate(name)?;
+        edition(&path, &read(&path).ok()?)
     }
 
     /// The file that an import means, under the name that it has in the innermost root.

@@ -49,8 +49,29 @@ fn files_that_nothing_granted_needs_are_passed_over() {
         [("protos/cups.proto", CUPS), ("protos/edition.proto", edition), ("protos/named.proto", named)];
     Crate::new("\"cups.Cups\" = [\"Get\"]", &files).build(&["protos"]).unwrap();
     let needed = Crate::new("\"other.Cups\" = [\"Get\"]", &files).build(&["protos"]).unwrap_err();
-    assert!(needed.starts_with("protos/named.proto:1:1: "), "{needed}");
-    assert!(needed.contains("Editions are not understood"), "{needed}");
+    let told =
+        "editions are not understood: write the file as syntax = \"proto3\", with `optional` before each field that";
+    assert!(needed.starts_with(&format!("protos/named.proto:1: {told}")), "{needed}");
+}
+
+#[test]
+fn files_in_an_edition_that_something_granted_imports_are_told_by_name_and_all_at_once() {
+    let wants = b"syntax = \"proto3\"; package w;\nimport \"deep/mid.proto\";\nimport \"nowhere.proto\";\n\
+        service W { rpc Get(mid.M) returns (mid.M); }";
+    let mid = b"syntax = \"proto3\"; package mid; import \"one.proto\"; import \"two.proto\"; message M { one.O o = 1; two.T t = 2; }";
+    let one = b"// Of today.\nedition = \"2023\";\npackage one;\nmessage O { string name = 1; }\n";
+    let two = b"edition = \"2024\";\npackage two;\nmessage T { string name = 1; }\n";
+    let files: [(&str, &[u8]); 4] =
+        [("p/w.proto", wants), ("p/deep/mid.proto", mid), ("p/one.proto", one), ("p/two.proto", two)];
+    let told = Crate::new("\"w.W\" = [\"Get\"]", &files).build(&["p"]).unwrap_err();
+    for part in [
+        "p/one.proto:2: editions are not understood: write the file as ",
+        "p/two.proto:1: editions are not understood: write the file as ",
+        "w.proto:3: import \"nowhere.proto\" is not found",
+    ] {
+        assert!(told.lines().any(|line| line.starts_with(part)), "{part}\n{told}");
+    }
+    assert!(told.lines().count() == 4, "{told}");
 }
 
 #[test]
