@@ -114,4 +114,7 @@ pub trait Transport: Send + Sync + std::fmt::Debug {
 
     /// The protos of a service, as the backend itself tells them: a serialized `FileDescriptorSet`, looked at and not read.
     fn reflect<'a>(&'a self, service: &'a str) -> BoxFuture<'a, Result<Vec<u8>, String>>;
+
+    /// The full names of its services, as the backend itself tells them.
+    fn services(&self) -> BoxFuture<'_, Result<Vec<String>, String>>;
 }

@@ -54,6 +54,21 @@ impl Descriptors {
         }
     }
 
+    /// All services that the backend's source knows, if it has one.
+    pub(super) async fn services(&self, backends: &Backends, config: &BackendConfig) -> Result<Vec<String>, String> {
+        match &config.descriptors {
+            None => Ok(Vec::new()),
+            Some(Given { source: DescriptorSource::Reflection, .. }) => match backends.transport(&config.name) {
+                Some(transport) => transport.services().await,
+                None => Err(format!("backend `{}` is not there", config.name)),
+            },
+            Some(given) => {
+                let learnt = self.look(backends, (config, given), "").await?;
+                Ok(learnt.pool.services().map(|service| service.full_name().to_owned()).collect())
+            }
+        }
+    }
+
     async fn look(
         &self,
         backends: &Backends,

@@ -105,10 +105,10 @@ impl Engine {
         self.registry.plans(artifact).await
     }
 
-    /// Methods and services of the configuration that are in none of these protos, and not in what backends tell of themselves,
-    /// although one of them should have them. What nobody knows may be right, and is passed over.
+    /// Methods and services of the configuration that are in none of these protos, not in the descriptors that operators give, and not
+    /// in what backends tell of themselves, although one of them should have them. What nobody knows may be right, and is passed over.
     pub async fn misnamed(&self, pools: &[&DescriptorPool]) -> Vec<(Place, String)> {
-        misnamed(&self.registry.backends, &self.registry.descriptors, pools).await
+        misnamed(&self.registry.backends, &self.registry.descriptors, pools).await.found
     }
 
     /// Loads under way that may be shared.

@@ -54,4 +54,8 @@ impl Transport for Exchanging {
     fn reflect<'a>(&'a self, service: &'a str) -> BoxFuture<'a, Result<Vec<u8>, String>> {
         self.inner.reflect(service)
     }
+
+    fn services(&self) -> BoxFuture<'_, Result<Vec<String>, String>> {
+        self.inner.services()
+    }
 }

@@ -31,6 +31,7 @@ use std::{
     time::Duration,
 };
 use tokio::time::Instant;
+use tonic::transport::Channel;
 
 /// A named group of instances that serve the same services.
 #[derive(Debug)]
@@ -322,6 +323,18 @@ struct SetsTold {
     is_refused: bool,
 }
 
+impl Backend {
+    /// To whoever can tell of the backend itself.
+    fn channel(&self) -> Result<Channel, String> {
+        let set = self.instances.load();
+        let ready = set.members().iter().find(|member| member.instance.health.is_ready());
+        match ready.or_else(|| set.members().first()).map(|member| &member.instance.connection) {
+            Some(Connection::Grpc(connection)) => Ok(connection.channel()),
+            _ => Err("it has no gRPC endpoint".to_owned()),
+        }
+    }
+}
+
 /// The first few of a list that may be long.
 fn listed(addresses: &[Arc<str>]) -> String {
     const SHOWN: usize = 5;
@@ -347,18 +360,13 @@ impl Transport for Backend {
     }
 
     fn reflect<'a>(&'a self, service: &'a str) -> BoxFuture<'a, Result<Vec<u8>, String>> {
-        let set = self.instances.load();
-        let ready = set.members().iter().find(|member| member.instance.health.is_ready());
-        let channel = ready.or_else(|| set.members().first()).and_then(|member| match &member.instance.connection {
-            Connection::Grpc(connection) => Some(connection.channel()),
-            _ => None,
-        });
-        Box::pin(async move {
-            match channel {
-                Some(channel) => reflection::learn(channel, service).await,
-                None => Err("it has no gRPC endpoint".to_owned()),
-            }
-        })
+        let channel = self.channel();
+        Box::pin(async move { reflection::learn(channel?, service).await })
+    }
+
+    fn services(&self) -> BoxFuture<'_, Result<Vec<String>, String>> {
+        let channel = self.channel();
+        Box::pin(async move { reflection::services(channel?).await })
     }
 }
 

@@ -26,6 +26,7 @@ struct Telling {
     asked: Mutex<Vec<String>>,
     may: Semaphore,
     tells: Mutex<Result<Vec<u8>, String>>,
+    lists: Mutex<Result<Vec<String>, String>>,
 }
 
 impl Transport for Telling {
@@ -45,6 +46,10 @@ impl Transport for Telling {
         }
         .boxed()
     }
+
+    fn services(&self) -> BoxFuture<'_, Result<Vec<String>, String>> {
+        std::future::ready(self.lists.lock().unwrap().clone()).boxed()
+    }
 }
 
 impl Telling {
@@ -52,7 +57,8 @@ impl Telling {
         let proto =
             PROTO.replace("service Items {", "service Others { rpc GetOther(Item) returns (Item); }\nservice Items {");
         let tells = Mutex::new(Ok(descriptors_of(&proto)));
-        Arc::new(Self { asked: Mutex::default(), may: Semaphore::new(permits), tells })
+        let lists = Mutex::new(Ok(vec![ITEMS.to_owned(), OTHERS.to_owned()]));
+        Arc::new(Self { asked: Mutex::default(), may: Semaphore::new(permits), tells, lists })
     }
 
     fn asked(&self) -> Vec<String> {
@@ -67,11 +73,15 @@ fn engine(items: &Arc<Telling>, others: &Arc<Telling>) -> Arc<Engine> {
             "[backend.{backend}]\nservices = [\"{service}\"]\nendpoints = \"static://h:1\"\ndescriptors = \"reflection\"\n"
         )
     });
+    engine_of(&text.concat(), &[("items", items), ("others", others)])
+}
+
+fn engine_of(text: &str, backends: &[(&str, &Arc<Telling>)]) -> Arc<Engine> {
     let mistakes = Mistakes::new();
-    let config = Config::read(&Document::parse(Path::new("test"), &text.concat(), &mistakes).table(&mistakes));
+    let config = Config::read(&Document::parse(Path::new("test"), text, &mistakes).table(&mistakes));
     assert!(mistakes.is_empty(), "{:#?}", mistakes.into_sorted());
-    let transports: HashMap<String, Arc<dyn Transport>> =
-        HashMap::from([("items".to_owned(), items.clone() as _), ("others".to_owned(), others.clone() as _)]);
+    let transport = |(name, telling): &(&str, &Arc<Telling>)| ((*name).to_owned(), (*telling).clone() as _);
+    let transports: HashMap<String, Arc<dyn Transport>> = backends.iter().map(transport).collect();
     Engine::with_transports(config, Forward::default(), transports, &Metrics::default()).unwrap()
 }
 
@@ -123,6 +133,33 @@ async fn a_look_that_fails_is_told_to_all_who_wait_and_who_comes_next_looks_agai
     items.may.add_permits(1);
     assert_eq!(learn(&engine, ITEMS).await, Ok(true));
     assert_eq!(items.asked(), [ITEMS, ITEMS]);
+}
+
+/// What is said of a backend with this service, of which one method is configured.
+async fn misnamed(told: &Arc<Telling>, source: &str, service: &str, method: &str) -> Vec<String> {
+    let text = format!(
+        "[backend.items]\nservices = [\"{service}\"]\nendpoints = \"static://h:1\"\ndescriptors = {source:?}\n\
+         [backend.items.method.\"{service}/{method}\"]\nscope = \"public\"\n"
+    );
+    let found = engine_of(&text, &[("items", told)]).misnamed(&[]).await;
+    found.into_iter().map(|(_, message)| message).collect()
+}
+
+#[tokio::test]
+async fn what_operators_give_and_backends_tell_shows_names_that_nothing_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("items.binpb");
+    std::fs::write(&file, descriptors_of(PROTO)).unwrap();
+    for source in ["reflection", file.to_str().unwrap()] {
+        let told = Telling::new(10);
+        assert_eq!(misnamed(&told, source, ITEMS, "GetItem").await, [""; 0], "{source}");
+        let method = misnamed(&told, source, ITEMS, "GteItem").await;
+        assert_eq!(method, ["`t.v1.Items` has no method `GteItem`; did you mean `GetItem`?"], "{source}");
+        let service = misnamed(&told, source, "t.v1.Itmes", "GetItem").await;
+        assert_eq!(service, ["no proto has the service `t.v1.Itmes`; did you mean `t.v1.Items`?"], "{source}");
+        // What nobody knows may be right.
+        assert_eq!(misnamed(&told, source, "far.v1.Things", "GetThing").await, [""; 0], "{source}");
+    }
 }
 
 #[tokio::test]

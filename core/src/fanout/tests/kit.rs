@@ -135,6 +135,10 @@ impl Transport for Fake {
     fn reflect<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Vec<u8>, String>> {
         Box::pin(std::future::ready(Err("not here".to_owned())))
     }
+
+    fn services(&self) -> BoxFuture<'_, Result<Vec<String>, String>> {
+        std::future::ready(Err("not here".to_owned())).boxed()
+    }
 }
 
 /// The item that the backend has for an id; none above a million.
