@@ -9,6 +9,7 @@ mod choice;
 mod config;
 mod folder;
 mod loader;
+mod misnamed;
 mod queue;
 mod refusal;
 mod table;
@@ -20,6 +21,7 @@ pub use arrange::{Arrangement, Claim, Claimant, Contender, Held, arrange, holdin
 pub use choice::Choice;
 pub use config::Config;
 pub use loader::{Loader, Report};
+pub use misnamed::tell_misnamed;
 pub use refusal::Refusal;
 pub use table::{Endpoint, Release, Table};
 pub use tally::{Observed, Sums};
@@ -27,18 +29,28 @@ pub use watch::watch;
 
 use arc_swap::ArcSwap;
 use std::sync::Arc;
+use tokio::sync::watch as channel;
 
 /// The releases in service, behind one pointer.
 #[derive(Debug, Default)]
-pub struct Releases(ArcSwap<Table>);
+pub struct Releases {
+    table: ArcSwap<Table>,
+    swapped: channel::Sender<()>,
+}
 
 impl Releases {
     /// The table as it is now. Hold it for one request only.
     pub fn current(&self) -> Arc<Table> {
-        self.0.load_full()
+        self.table.load_full()
     }
 
     fn swap(&self, table: Table) {
-        self.0.store(Arc::new(table));
+        self.table.store(Arc::new(table));
+        self.swapped.send_replace(());
+    }
+
+    /// Tells when there is another table.
+    fn swaps(&self) -> channel::Receiver<()> {
+        self.swapped.subscribe()
     }
 }

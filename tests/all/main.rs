@@ -42,6 +42,7 @@ mod keys;
 mod lifecycle;
 mod linked;
 mod logs;
+mod misnamed;
 mod mutual;
 mod openness;
 mod packed_replies;

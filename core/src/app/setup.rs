@@ -105,8 +105,11 @@ impl Setup {
 
     /// What goes on beside the requests; and of the tasks of the setup before, those that have to finish.
     pub(super) fn spawn(&self, before: Option<Tasks>) -> (Tasks, Option<Tasks>) {
-        let watching =
-            [tokio::spawn(self.gateway.admission.clone().watch()), tokio::spawn(release::watch(self.loader.clone()))];
+        let watching = [
+            tokio::spawn(self.gateway.admission.clone().watch()),
+            tokio::spawn(release::watch(self.loader.clone())),
+            tokio::spawn(release::tell_misnamed(self.releases.clone(), self.engine.clone())),
+        ];
         let engine = self.engine.clone();
         match before {
             // The same engine has the same line to the others.
@@ -122,7 +125,7 @@ impl Setup {
 /// The tasks of one setup.
 #[derive(Debug)]
 pub(super) struct Tasks {
-    watching: [JoinHandle<()>; 2],
+    watching: [JoinHandle<()>; 3],
     /// Tells others what is true no more, and hears of it: needed as long as requests are under way.
     tier: JoinHandle<()>,
     engine: Arc<Engine>,

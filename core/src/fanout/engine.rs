@@ -7,7 +7,7 @@ use super::{
     config::{BackendConfig, Config},
     flight::Flights,
     loads::Loads,
-    misnamed::misnamed,
+    misnamed::{Told, misnamed},
     plan::{PlanError, Plans},
     registry::Registry,
     scope::Forward,
@@ -31,6 +31,8 @@ pub struct Engine {
     pub(super) batcher: Arc<Batcher>,
     pub(super) registry: Registry,
     pub(super) metrics: Metrics,
+    /// Goes on in the engines after this one.
+    told: Arc<Told>,
 }
 
 /// What an engine takes over from the one before it. Entries of other backends than these are found by nobody any more.
@@ -97,7 +99,8 @@ impl Engine {
         let registry = Registry::new(backends, known, metrics.clone());
         let loads = Arc::new(Loads { flights: Arc::new(Flights::new()), tiers });
         let batcher = Batcher::new(loads.clone());
-        Ok(Arc::new(Self { forward, loads, batcher, registry, metrics: metrics.clone() }))
+        let told = before.map(|before| before.told.clone()).unwrap_or_default();
+        Ok(Arc::new(Self { forward, loads, batcher, registry, metrics: metrics.clone(), told }))
     }
 
     /// The plans of one release's method table, or every reason why there are none.
@@ -109,6 +112,14 @@ impl Engine {
     /// in what backends tell of themselves, although one of them should have them. What nobody knows may be right, and is passed over.
     pub async fn misnamed(&self, pools: &[&DescriptorPool]) -> Vec<(Place, String)> {
         misnamed(&self.registry.backends, &self.registry.descriptors, pools).await.found
+    }
+
+    /// Warns of [`Engine::misnamed`], of each once. Says no where something could not be asked, and there is reason to come again.
+    pub async fn tell_misnamed(&self, pools: &[&DescriptorPool]) -> bool {
+        let misnamed = misnamed(&self.registry.backends, &self.registry.descriptors, pools).await;
+        let is_whole = misnamed.is_whole;
+        self.told.tell(misnamed);
+        is_whole
     }
 
     /// Loads under way that may be shared.

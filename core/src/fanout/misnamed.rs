@@ -1,17 +1,22 @@
 //! Names in the configuration that no proto has: what is configured for them would hold for nothing, and nobody would be told.
 
 use super::{backends::Backends, config::BackendConfig, descriptors::Descriptors};
-use crate::settings::{Place, nearest};
+use crate::{
+    settings::{Place, nearest},
+    sync::lock,
+};
 use futures_util::future::join_all;
 use prost_reflect::{DescriptorPool, ServiceDescriptor};
-use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
+use std::{
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
+    sync::Mutex,
+};
 
 /// What is misnamed.
 #[derive(Debug, Default)]
 pub(super) struct Misnamed {
     pub(super) found: Vec<(Place, String)>,
     /// Whether all that may tell names has told them.
-    #[expect(dead_code, reason = "who comes again asks for it")]
     pub(super) is_whole: bool,
 }
 
@@ -100,5 +105,30 @@ fn hint(name: &str, known: &[String]) -> String {
     match nearest(name, known.iter().map(String::as_str)) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("it has: {}", known.join(", ")),
+    }
+}
+
+/// What the log says already: keys and what is wrong with them, wherever in the file they stand.
+#[derive(Debug, Default)]
+pub(super) struct Told(Mutex<BTreeSet<(String, String)>>);
+
+impl Told {
+    /// Warns of what was not told before. What has been mended since is told again if it comes again.
+    pub(super) fn tell(&self, misnamed: Misnamed) {
+        let mut told = lock(&self.0);
+        let before = std::mem::take(&mut *told);
+        for (place, message) in misnamed.found {
+            let what = (place.key.clone(), message);
+            if !before.contains(&what) && !told.contains(&what) {
+                tracing::warn!(
+                    "{}; until it is mended, what is configured there holds for no call",
+                    place.mistake(&*what.1)
+                );
+            }
+            told.insert(what);
+        }
+        if !misnamed.is_whole {
+            told.extend(before);
+        }
     }
 }

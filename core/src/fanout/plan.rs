@@ -72,9 +72,9 @@ pub enum PlanError {
     #[error("`{0}` is not in the artifact's descriptors; build it again with the protos that it calls")]
     Unknown(String),
     #[error(
-        "no backend serves `{service}`, which `{method}` needs: add it to `services` of a [backend.NAME] in the host's configuration"
+        "no backend serves `{service}`, which `{method}` needs: add it to `services` of a [backend.NAME] in the host's configuration{hint}"
     )]
-    NoBackend { service: String, method: String },
+    NoBackend { service: String, method: String, hint: String },
     #[error("`{0}` takes a stream; a plugin sends one message")]
     Streams(String),
     #[error("{file}:{line}: {key}: {message}", file = at.file, line = at.line, key = at.key)]
@@ -87,6 +87,17 @@ impl Plans {
         let number = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
         self.by_name.insert(planned.plan.name.to_string(), number);
         self.entries.push(planned);
+    }
+
+    /// The protos that these methods are known from, each once.
+    pub fn pools(&self) -> Vec<&DescriptorPool> {
+        let mut pools: Vec<&DescriptorPool> = Vec::new();
+        for pool in self.entries.iter().map(|planned| planned.descriptor.parent_pool()) {
+            if !pools.contains(&pool) {
+                pools.push(pool);
+            }
+        }
+        pools
     }
 
     pub(super) fn get(&self, number: u32) -> Option<&Planned> {

@@ -5,7 +5,12 @@ use super::{
     descriptors::Descriptors,
     plan::{Plan, PlanError, Planned, Plans, find_method, resolve},
 };
-use crate::{artifact::Artifact, sync::lock, telemetry::Metrics};
+use crate::{
+    artifact::Artifact,
+    settings::{Place, nearest},
+    sync::lock,
+    telemetry::Metrics,
+};
 use futures_util::future::join_all;
 use prost_reflect::{DescriptorPool, MethodDescriptor};
 use std::{
@@ -80,11 +85,24 @@ impl Registry {
         }
         let service = descriptor.parent_service().full_name().to_owned();
         let Some(backend) = self.backends.of(&service) else {
-            return Err(PlanError::NoBackend { service, method: name.to_owned() });
+            let hint = misspelled(&self.backends, &service, descriptor.parent_pool());
+            return Err(PlanError::NoBackend { service, method: name.to_owned(), hint });
         };
         let plan = self.known.share(resolve(backend, name, &descriptor, &self.metrics)?);
         Ok(Planned { plan, descriptor, fallback: None })
     }
+}
+
+/// Says which service of the configuration may be meant for this one, if these protos don't have it.
+fn misspelled(backends: &Backends, service: &str, pool: &DescriptorPool) -> String {
+    let served = backends.all().iter().flat_map(|backend| backend.services.iter().map(move |name| (name, backend)));
+    let unknown: Vec<_> = served.filter(|(name, _)| pool.get_service_by_name(name).is_none()).collect();
+    let near = nearest(service, unknown.iter().map(|(name, _)| name.as_str()));
+    let found = near.and_then(|near| unknown.iter().find(|(name, _)| *name == near));
+    found.map_or_else(String::new, |(name, backend)| {
+        let Place { file, line, .. } = &backend.services_place;
+        format!(". {file}:{line} has `{name}`: was this one meant?")
+    })
 }
 
 impl Known {

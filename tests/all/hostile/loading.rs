@@ -119,7 +119,9 @@ async fn a_host_that_is_stopped_while_it_loads_has_not_died_of_what_it_loads() {
         let host = HostProcess::start(weft(), &folder).await;
         folder.install("raw.wasm", &lasting);
         upstream.arrived(REFLECT, stops + 1).await;
-        assert!(marker.exists(), "it is being loaded");
+        let count = before.map_or("1\n", |_| "2\n");
+        let marked = async || (std::fs::read_to_string(&marker).ok()? == count).then_some(());
+        until("it to be loaded", marked).await;
         host.terminate();
         let (code, lines) = host.end().await;
         assert_eq!(code, 0, "{lines:#?}");

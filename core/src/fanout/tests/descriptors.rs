@@ -163,6 +163,15 @@ async fn what_operators_give_and_backends_tell_shows_names_that_nothing_has() {
 }
 
 #[tokio::test]
+async fn whoever_could_not_be_asked_is_to_be_asked_again() {
+    let (items, others) = (Telling::new(1), Telling::new(1));
+    let engine = engine(&items, &others);
+    assert!(engine.tell_misnamed(&[]).await);
+    *others.lists.lock().unwrap() = Err("away".to_owned());
+    assert!(!engine.tell_misnamed(&[]).await);
+}
+
+#[tokio::test]
 async fn a_service_in_an_edition_is_refused_with_its_file_and_what_to_do() {
     let mut set = FileDescriptorSet::decode(descriptors_of(PROTO).as_slice()).unwrap();
     set.file.iter_mut().for_each(|file| file.syntax = Some("editions".to_owned()));
