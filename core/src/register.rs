@@ -5,7 +5,9 @@
 //! in this folder and an arm in [`Config`].
 
 mod config;
+mod consul;
 mod etcd;
+mod nacos;
 
 pub use config::{Config, Target};
 
@@ -36,6 +38,14 @@ pub(crate) struct Instance {
     pub(crate) tls: bool,
     pub(crate) version: String,
     pub(crate) metadata: BTreeMap<String, String>,
+}
+
+impl Instance {
+    /// The host without the brackets of IPv6, as registries have it that keep a port of its own.
+    fn host_and_port(&self) -> (String, u16) {
+        let (host, port) = self.address.rsplit_once(':').unwrap_or((&self.address, ""));
+        (host.trim_start_matches('[').trim_end_matches(']').to_owned(), port.parse().unwrap_or_default())
+    }
 }
 
 /// Knows how to be registered somewhere.
@@ -146,7 +156,9 @@ impl Keeper {
         match left.unwrap_or_else(|_| Err(format!("no answer within {LEAVING:?}"))) {
             Ok(()) => tracing::info!("no longer registered at {url}"),
             Err(reason) => {
-                tracing::warn!("the registration at {url} could not be taken away, and ends with its lease: {reason}")
+                tracing::warn!(
+                    "the registration at {url} could not be taken away, and ends with what it hangs on there: {reason}"
+                )
             }
         }
     }

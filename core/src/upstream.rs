@@ -17,6 +17,7 @@ mod checks;
 mod codec;
 mod config;
 mod connect;
+mod consul;
 mod dial;
 mod discovery;
 mod etcd;
@@ -30,6 +31,7 @@ mod latency;
 mod limit;
 mod load;
 mod method;
+mod nacos;
 mod reflection;
 mod rest;
 #[cfg(test)]
@@ -46,15 +48,17 @@ pub use attempt::Answer;
 pub use backend::{Backend, BackendState, EndpointState};
 pub use checked::CheckTold;
 pub use config::{Balance, Canary, Config, Credential, Hedge, Protocol, Retry};
+pub use consul::ConsulClient;
 pub use discovery::{
-    DiscoveryError, DiscoveryState, Entry, EtcdSource, Found, InstanceSpec, Layout, Naming, Nonsense, Reached, Skipped,
-    Source,
+    ConsulSource, DiscoveryError, DiscoveryState, Entry, EtcdSource, Found, InstanceSpec, Layout, NacosSource, Naming,
+    Nonsense, Reached, Skipped, Source,
 };
 pub use etcd::{Access, Etcd, EtcdError, KeepAlive, Member};
 pub use grpc::read_grpc;
 pub use health::Outlier;
 pub use limit::Concurrency;
 pub use method::{Method, StreamBounds};
+pub use nacos::{Nacos, NacosService, Session as NacosSession, Told as NacosTold};
 pub use rest::Rest;
 pub use set::{SetChange, SetRefused};
 pub use tls::TlsFiles;

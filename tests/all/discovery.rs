@@ -2,6 +2,7 @@
 
 mod consul;
 mod etcd;
+mod nacos;
 
 use crate::support::{GET_FILM, knows_all, probe, weft};
 use serde_json::Value;

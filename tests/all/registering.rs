@@ -1,5 +1,8 @@
 //! The host in a real etcd: there when it is ready, again after whatever becomes of its lease, and gone before it drains.
 
+mod consul;
+mod nacos;
+
 use crate::support::{probe, weft};
 use rustix::process::Signal;
 use serde_json::{Value, json};

@@ -11,8 +11,8 @@
 //! - [`tokens`]: callers, good and bad; [`tls`]: certificates
 //! - [`upstream`]: a gRPC server that answers, stalls and fails as it is told; [`frames`]: one that breaks HTTP/2 as it is told
 //! - [`collector`]: a receiver of traces
-//! - [`program`]: programs of others: [`redis`], [`nats`], [`etcd`], [`dnsmasq`], [`envoy`], [`nginx`], [`haproxy`],
-//!   [`prometheus`], [`otelite`]; [`demo`]: the four real services of the demo
+//! - [`program`]: programs of others: [`redis`], [`nats`], [`etcd`], [`nacos`], [`dnsmasq`], [`envoy`], [`nginx`],
+//!   [`haproxy`], [`prometheus`], [`otelite`]; [`demo`]: the four real services of the demo
 //! - [`tcp_proxy`]: a network that is slow, cuts and loses
 //! - [`site`]: an HTTP server that answers as it is told, for keys, tokens and REST
 //! - [`packing`]: packed bodies; [`metrics`]: what the host counted
@@ -41,6 +41,7 @@ pub mod h2;
 pub mod haproxy;
 pub mod host;
 pub mod metrics;
+pub mod nacos;
 pub mod nats;
 pub mod neighbour;
 pub mod nginx;

@@ -1,9 +1,9 @@
 //! `[register]`: where this host is told of, and as what.
 
-use super::{Instance, Registry, etcd};
+use super::{Instance, Registry, consul, etcd, nacos};
 use crate::{
     settings::{Secret, Table},
-    upstream::{EtcdSource, Layout, Reached},
+    upstream::{ConsulSource, EtcdSource, Layout, NacosSource, Reached, TlsFiles},
 };
 use std::{
     collections::BTreeMap,
@@ -30,6 +30,45 @@ pub struct Config {
 #[derive(Debug, Clone)]
 pub enum Target {
     Etcd(Box<EtcdSource>),
+    Nacos(Box<NacosSource>),
+    Consul(Box<ConsulSource>),
+}
+
+impl Target {
+    /// `None` only where a mistake is noted.
+    fn read(table: &Table<'_>, url: &str) -> Option<Self> {
+        let reached = Reached { tls: false, rest: true };
+        match url.split("://").next() {
+            Some("etcd") => {
+                let read = EtcdSource::read(table, "at", table, url, reached);
+                read.filter(|source| writes(table, source.naming.layout)).map(|source| Self::Etcd(Box::new(source)))
+            }
+            Some("nacos") => {
+                let read = NacosSource::read(table, "at", table, url, reached);
+                read.filter(|source| is_one_cluster(table, source)).map(|source| Self::Nacos(Box::new(source)))
+            }
+            Some("consul") => {
+                let read = ConsulSource::read(table, "at", table, url, reached);
+                read.filter(|source| is_one_agent(table, source)).map(|source| Self::Consul(Box::new(source)))
+            }
+            _ => {
+                if !url.is_empty() {
+                    let known = "etcd://HOST:PORT,HOST:PORT/SERVICE?layout=kratos or go-zero, nacos://HOST:PORT,HOST:PORT/SERVICE or \
+                                 consul://HOST:PORT/SERVICE";
+                    table.mistake("at", format!("expected {known}"));
+                }
+                None
+            }
+        }
+    }
+
+    fn tls(&mut self) -> Option<&mut TlsFiles> {
+        match self {
+            Self::Etcd(source) => source.access.tls.as_mut(),
+            Self::Nacos(source) => source.access.tls.as_mut(),
+            Self::Consul(source) => source.access.tls.as_mut(),
+        }
+    }
 }
 
 impl Config {
@@ -39,18 +78,7 @@ impl Config {
             return None;
         }
         let url: String = table.required("at").unwrap_or_default();
-        let target = match url.split("://").next() {
-            Some("etcd") => {
-                let read = EtcdSource::read(table, "at", table, &url, Reached { tls: false, rest: true });
-                read.filter(|source| writes(table, source.naming.layout)).map(|source| Target::Etcd(Box::new(source)))
-            }
-            _ => {
-                if !url.is_empty() {
-                    table.mistake("at", "expected etcd://HOST:PORT,HOST:PORT/SERVICE?layout=kratos or go-zero");
-                }
-                None
-            }
-        };
+        let target = Target::read(table, &url);
         let advertise = advertised(table, listen);
         let second = Duration::from_secs(1);
         Some(Self {
@@ -65,13 +93,14 @@ impl Config {
 
     /// Makes paths relative to `folder`, and notes those that can't be read.
     pub fn resolve(&mut self, folder: &Path, root: &Table<'_>) {
-        let Target::Etcd(source) = &mut self.target;
-        source.access.tls.iter_mut().for_each(|tls| tls.resolve(folder, root));
+        if let Some(tls) = self.target.tls() {
+            tls.resolve(folder, root);
+        }
     }
 
     /// What is no mistake, and may not be meant.
     pub fn warning(&self) -> Option<String> {
-        let Target::Etcd(source) = &self.target;
+        let Target::Etcd(source) = &self.target else { return None };
         (source.naming.layout == Layout::GoZero).then(|| {
             "[register]: go-zero's layout has no scheme and is read by its RPC clients only, which speak gRPC; this host answers HTTP".to_owned()
         })
@@ -83,8 +112,11 @@ impl Config {
         let address = if has_port { host } else { format!("{host}:{port}") };
         let (version, metadata) = (self.version.clone(), self.metadata.clone());
         let instance = Instance { address, tls, version, metadata };
-        let Target::Etcd(source) = &self.target;
-        Arc::new(etcd::InEtcd::new(source, instance, self.ttl))
+        match &self.target {
+            Target::Etcd(source) => Arc::new(etcd::InEtcd::new(source, instance, self.ttl)),
+            Target::Nacos(source) => Arc::new(nacos::InNacos::new(source, &instance, self.ttl)),
+            Target::Consul(source) => Arc::new(consul::InConsul::new(source, &instance, self.ttl)),
+        }
     }
 }
 
@@ -94,6 +126,27 @@ fn writes(table: &Table<'_>, layout: Layout) -> bool {
         table.mistake("at", format!("expected ?layout=kratos or go-zero, found {}", layout.as_str()));
     }
     writes
+}
+
+/// An instance is in one cluster.
+fn is_one_cluster(table: &Table<'_>, source: &NacosSource) -> bool {
+    let is_one = source.service.clusters.len() <= 1;
+    if !is_one {
+        table.mistake("at", "expected ?cluster= with one cluster: that of this host");
+    }
+    is_one
+}
+
+/// Two agents would each have an instance, and each its own health.
+fn is_one_agent(table: &Table<'_>, source: &ConsulSource) -> bool {
+    let (is_one, is_own) = (source.access.agents.len() <= 1, source.datacenter.is_none());
+    if !is_one {
+        table.mistake("at", "expected one agent: that of this machine");
+    }
+    if !is_own {
+        table.mistake("at", "the datacenter is the agent's own: expected no option but tag");
+    }
+    is_one && is_own
 }
 
 fn metadata(table: &Table<'_>) -> BTreeMap<String, String> {

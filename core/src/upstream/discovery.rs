@@ -11,10 +11,14 @@ mod dns;
 mod etcd;
 mod fixed;
 mod found;
+mod nacos;
 mod status;
+mod texts;
 
+pub use consul::ConsulSource;
 pub use etcd::{Entry, EtcdSource, Layout, Naming};
 pub use found::{Found, Nonsense, Skipped};
+pub use nacos::NacosSource;
 pub use status::{DiscoveryError, DiscoveryState};
 
 pub(super) use status::{Line as StatusLine, Status};
@@ -109,7 +113,8 @@ enum Kind {
     Static(Vec<InstanceSpec>),
     Dns(dns::Config),
     Etcd(Box<EtcdSource>),
-    Consul(Box<consul::Config>),
+    Consul(Box<ConsulSource>),
+    Nacos(Box<NacosSource>),
 }
 
 impl Source {
@@ -127,12 +132,16 @@ impl Source {
                 config.map_or_else(Kind::none, |config| Kind::Etcd(Box::new(config)))
             }
             "consul" => {
-                let config = consul::Config::read(table, &more, &url, reached);
+                let config = ConsulSource::read(table, "endpoints", &more, &url, reached);
                 config.map_or_else(Kind::none, |config| Kind::Consul(Box::new(config)))
             }
+            "nacos" => {
+                let config = NacosSource::read(table, "endpoints", &more, &url, reached);
+                config.map_or_else(Kind::none, |config| Kind::Nacos(Box::new(config)))
+            }
             _ => {
-                let known = "\"static://HOST:PORT,HOST:PORT\", dns://NAME:PORT, dns+srv://NAME, etcd://HOST:PORT/SERVICE or \
-                             consul://HOST:PORT/SERVICE";
+                let known = "\"static://HOST:PORT,HOST:PORT\", dns://NAME:PORT, dns+srv://NAME, etcd://HOST:PORT/SERVICE, \
+                             consul://HOST:PORT/SERVICE or nacos://HOST:PORT/SERVICE";
                 table.mistake("endpoints", format!("expected {known}, found the scheme {scheme:?}"));
                 Kind::none()
             }
@@ -163,7 +172,8 @@ impl Source {
     pub fn resolve(&mut self, folder: &Path, root: &Table<'_>) {
         let tls = match &mut self.kind {
             Kind::Etcd(config) => config.access.tls.as_mut(),
-            Kind::Consul(config) => config.tls.as_mut(),
+            Kind::Consul(config) => config.access.tls.as_mut(),
+            Kind::Nacos(config) => config.access.tls.as_mut(),
             Kind::Static(_) | Kind::Dns(_) => None,
         };
         if let Some(tls) = tls {
@@ -175,7 +185,7 @@ impl Source {
     pub fn known(&self) -> &[InstanceSpec] {
         match &self.kind {
             Kind::Static(specs) => specs,
-            Kind::Dns(_) | Kind::Etcd(_) | Kind::Consul(_) => &[],
+            Kind::Dns(_) | Kind::Etcd(_) | Kind::Consul(_) | Kind::Nacos(_) => &[],
         }
     }
 
@@ -183,7 +193,7 @@ impl Source {
     pub(super) fn name(&self) -> Option<&str> {
         match &self.kind {
             Kind::Dns(dns) => dns.certified(),
-            Kind::Static(_) | Kind::Etcd(_) | Kind::Consul(_) => None,
+            Kind::Static(_) | Kind::Etcd(_) | Kind::Consul(_) | Kind::Nacos(_) => None,
         }
     }
 
@@ -194,6 +204,7 @@ impl Source {
             Kind::Dns(dns) => dns.scheme(),
             Kind::Etcd(_) => "etcd",
             Kind::Consul(_) => "consul",
+            Kind::Nacos(_) => "nacos",
         }
     }
 
@@ -203,7 +214,8 @@ impl Source {
             Kind::Static(_) => None,
             Kind::Dns(config) => Some(Arc::new(dns::Dns::new(config.clone()))),
             Kind::Etcd(config) => Some(Arc::new(etcd::FromEtcd::new(config.as_ref().clone()))),
-            Kind::Consul(config) => Some(Arc::new(consul::Consul::new(config.as_ref().clone()))),
+            Kind::Consul(config) => Some(Arc::new(consul::FromConsul::new(config.as_ref().clone()))),
+            Kind::Nacos(config) => Some(Arc::new(nacos::FromNacos::new(config.as_ref().clone()))),
         }
     }
 }

@@ -7,7 +7,7 @@ mod messages;
 
 pub(super) use messages::KeyValue;
 
-use super::{codec::RawCodec, tls::TlsFiles};
+use super::{codec::RawCodec, status::told, tls::TlsFiles};
 use crate::settings::{Secret, Table};
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
@@ -74,15 +74,7 @@ impl From<Status> for EtcdError {
         match status.code() {
             Code::OutOfRange if status.message().contains("compacted") => Self::Compacted,
             Code::OutOfRange => Self::TooLarge,
-            code => {
-                let mut text = format!("{code:?}: {}", status.message());
-                let mut source = std::error::Error::source(&status);
-                while let Some(error) = source {
-                    text = format!("{text}: {error}");
-                    source = error.source();
-                }
-                Self::Other(text)
-            }
+            _ => Self::Other(told(&status)),
         }
     }
 }

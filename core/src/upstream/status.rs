@@ -6,6 +6,21 @@ use crate::model::Code;
 use std::{error::Error, io};
 use tonic::{ConnectError, Status, TimeoutExpired};
 
+/// All that a status says, for a log.
+pub(super) fn told(status: &Status) -> String {
+    with_sources(format!("{:?}: {}", status.code(), status.message()), status)
+}
+
+/// All that an error says, and what lies under it.
+pub(super) fn with_sources(mut text: String, error: &dyn Error) -> String {
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}
+
 /// A stream was cut before there was a connection to ask for it.
 #[derive(Debug, thiserror::Error)]
 #[error("no connection was made in the stream's time")]

@@ -2,7 +2,10 @@
 //!
 //! Whatever stands there comes from others: it is decoded or passed over, each with a reason.
 
-use super::super::{InstanceSpec, Nonsense, Reached, address};
+use super::super::{
+    InstanceSpec, Nonsense, Reached, address,
+    texts::{is_text, texts},
+};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -16,9 +19,6 @@ crate::choice! {
 pub(super) const LARGEST_VALUE: usize = 64 << 10;
 /// Addresses of one entry that are taken.
 const MOST_ADDRESSES: usize = 16;
-/// Metadata of one instance that are kept, and how long their names and texts may be.
-const MOST_METADATA: usize = 32;
-const LONGEST_TEXT: usize = 256;
 /// What an instance weighs that says nothing of it, as kratos has it.
 const USUAL_WEIGHT: f64 = 100.0;
 
@@ -229,22 +229,6 @@ fn read<'a, T: Deserialize<'a>>(value: &'a [u8]) -> Result<T, (Nonsense, String)
 
 fn too_many() -> (Nonsense, String) {
     (Nonsense::TooMany, format!("it has more than {MOST_ADDRESSES} addresses"))
-}
-
-/// Whether something is said, and no more than is kept of any text.
-fn is_text(text: &str) -> bool {
-    !text.is_empty() && text.len() <= LONGEST_TEXT
-}
-
-/// Metadata are texts; what else can be written as one is.
-fn texts(metadata: Option<BTreeMap<String, Value>>) -> BTreeMap<String, String> {
-    let text = |(key, value)| match value {
-        Value::String(text) => Some((key, text)),
-        Value::Bool(_) | Value::Number(_) => Some((key, value.to_string())),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-    };
-    let is_short = |(key, text): &(String, String)| key.len() <= LONGEST_TEXT && text.len() <= LONGEST_TEXT;
-    metadata.unwrap_or_default().into_iter().filter_map(text).filter(is_short).take(MOST_METADATA).collect()
 }
 
 /// What is no number is passed over, as kratos does.
