@@ -1,4 +1,5 @@
-//! Compiles the demo's protos without `protoc`: messages, clients, servers, the descriptors for reflection, and the list of methods.
+//! Compiles the demo's protos without `protoc`: messages, clients, servers, the descriptors for reflection, and the list of methods; and what
+//! is said to etcd and to a receiver of traces.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,9 @@ const PROTOS: [&str; 5] = [
     "recommend/v1/recommend.proto",
     "demo/v1/control.proto",
 ];
+
+/// Nothing of these is served or reflected.
+const OF_NEIGHBOURS: [&str; 2] = ["etcd.proto", "otlp.proto"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = Path::new("../protos");
@@ -37,5 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(out.join("methods.rs"), format!("&{methods:?}"))?;
 
     tonic_prost_build::configure().compile_fds(descriptors)?;
+    println!("cargo::rerun-if-changed=protos");
+    tonic_prost_build::configure().compile_fds(protox::compile(OF_NEIGHBOURS, ["protos"])?)?;
     Ok(())
 }

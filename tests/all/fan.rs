@@ -23,7 +23,16 @@ pub(crate) fn setup(endpoints: &[SocketAddr], more: &str) -> Setup {
 /// As [`setup`], for another artifact.
 pub(crate) fn without_plugin(endpoints: &[SocketAddr], more: &str) -> Setup {
     let list: Vec<_> = endpoints.iter().map(ToString::to_string).collect();
-    let table = format!("[backend.fake]\nservices = {SERVICES:?}\nendpoints = \"static://{}\"\n{more}", list.join(","));
+    backend(&format!("static://{}", list.join(",")), more)
+}
+
+/// As [`setup`], for endpoints that are found.
+pub(crate) fn found(endpoints: &str, more: &str) -> Setup {
+    backend(endpoints, more).plugin("fan.wasm", &fan())
+}
+
+fn backend(endpoints: &str, more: &str) -> Setup {
+    let table = format!("[backend.fake]\nservices = {SERVICES:?}\nendpoints = {endpoints:?}\n{more}");
     Setup::new().identity("subject = \"x-md-global-subject\"").more(&table)
 }
 

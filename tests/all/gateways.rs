@@ -1,9 +1,9 @@
 //! Gateways in front of a host: the files of `examples/gateway` as they are, but for ports, addresses and paths, run by the real programs.
 
 mod declared;
-mod envoy;
+pub(crate) mod envoy;
 mod haproxy;
-mod nginx;
+pub(crate) mod nginx;
 
 use crate::support::{knows_all, probe};
 use std::{
@@ -23,15 +23,15 @@ use weft_tests::{
 };
 
 /// What gateways need on disk, and where they listen.
-struct Ground {
+pub(crate) struct Ground {
     folder: TempDir,
     ca: PathBuf,
     certificate: [PathBuf; 2],
-    port: u16,
+    pub(crate) port: u16,
 }
 
 impl Ground {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = program::folder();
         let authority = Authority::new("test");
         let ca = authority.write(folder.path(), "ca.pem");
@@ -39,8 +39,8 @@ impl Ground {
         Self { folder, ca, certificate, port: program::free() }
     }
 
-    /// A file of `examples/gateway`, with this in place of what it says. Of its two hosts there is one: where the other should be
-    /// nobody listens.
+    /// A file of `examples/gateway`, with this in place of what it says. Its two hosts are 127.0.0.1 and 127.0.0.2, where mostly nobody
+    /// listens.
     fn example(&self, name: &str, http: SocketAddr, admin: SocketAddr, pairs: &[(&str, &str)]) -> String {
         let text = std::fs::read_to_string(repository().join("examples/gateway").join(name)).unwrap();
         let text = program::replaced(&text, pairs);
@@ -50,7 +50,7 @@ impl Ground {
     }
 
     /// A client at this address.
-    fn web(&self, last: u8) -> Web {
+    pub(crate) fn web(&self, last: u8) -> Web {
         Web::tls_from([127, 0, 0, last], SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)), &self.ca)
     }
 

@@ -60,6 +60,7 @@ mod rest;
 mod sandbox;
 mod shared_cache;
 mod sharing;
+mod showing;
 mod stopping;
 mod streams;
 mod supervised;

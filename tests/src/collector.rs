@@ -6,8 +6,12 @@ use crate::{
     wait::until,
 };
 use bytes::Bytes;
+// Written down a second time, for the demo's services: what the host writes is not read by its own word.
+use demo_services::proto::otlp::v1::{
+    Event, ExportTraceServiceRequest, ExportTraceServiceResponse, KeyValue, Span, any_value::Value,
+};
 use http::HeaderMap;
-use prost::{Message, Oneof};
+use prost::Message;
 use std::{collections::BTreeMap, net::SocketAddr};
 use tokio_rustls::rustls::ServerConfig;
 
@@ -56,7 +60,7 @@ impl Collector {
     }
 
     fn over(upstream: FakeUpstream) -> Self {
-        upstream.on(METHOD, |_| Answer::message(&Nothing {}));
+        upstream.on(METHOD, |_| Answer::message(&ExportTraceServiceResponse {}));
         Self(Kind::Grpc(upstream))
     }
 
@@ -124,7 +128,7 @@ impl Seen {
 /// # Panics
 /// If it is no request of OTLP.
 pub fn decode(message: &Bytes) -> Vec<Seen> {
-    let request = Request::decode(message.clone()).unwrap();
+    let request = ExportTraceServiceRequest::decode(message.clone()).unwrap();
     let mut seen = Vec::new();
     for sent in request.resource_spans {
         let resource = said(sent.resource.unwrap_or_default().attributes);
@@ -151,7 +155,7 @@ fn of(span: Span, resource: &BTreeMap<String, String>) -> Seen {
         events: span.events.into_iter().map(event).collect(),
         links: span.links.iter().map(|link| (hex(&link.trace_id), hex(&link.span_id))).collect(),
         is_error: span.status.is_some_and(|status| status.code == 2),
-        took: span.end.checked_sub(span.start).unwrap(),
+        took: span.end_time_unix_nano.checked_sub(span.start_time_unix_nano).unwrap(),
         resource: resource.clone(),
     }
 }
@@ -160,122 +164,15 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn said(attributes: Vec<Attribute>) -> BTreeMap<String, String> {
-    let one = |attribute: Attribute| {
+fn said(attributes: Vec<KeyValue>) -> BTreeMap<String, String> {
+    let one = |attribute: KeyValue| {
         let value = match attribute.value.and_then(|value| value.value).unwrap() {
-            Of::Text(text) => text,
-            Of::Flag(flag) => flag.to_string(),
-            Of::Whole(number) => number.to_string(),
-            Of::Decimal(number) => number.to_string(),
+            Value::StringValue(text) => text,
+            Value::BoolValue(flag) => flag.to_string(),
+            Value::IntValue(number) => number.to_string(),
+            Value::DoubleValue(number) => number.to_string(),
         };
         (attribute.key, value)
     };
     attributes.into_iter().map(one).collect()
-}
-
-// The messages by their published numbers, written down a second time: what the host writes is not read by its own word.
-
-#[derive(Clone, PartialEq, Message)]
-struct Nothing {}
-
-#[derive(Clone, PartialEq, Message)]
-struct Request {
-    #[prost(message, repeated, tag = "1")]
-    resource_spans: Vec<ResourceSpans>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct ResourceSpans {
-    #[prost(message, optional, tag = "1")]
-    resource: Option<Resource>,
-    #[prost(message, repeated, tag = "2")]
-    scope_spans: Vec<ScopeSpans>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Resource {
-    #[prost(message, repeated, tag = "1")]
-    attributes: Vec<Attribute>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct ScopeSpans {
-    #[prost(message, repeated, tag = "2")]
-    spans: Vec<Span>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Span {
-    #[prost(bytes = "vec", tag = "1")]
-    trace_id: Vec<u8>,
-    #[prost(bytes = "vec", tag = "2")]
-    span_id: Vec<u8>,
-    #[prost(string, tag = "3")]
-    trace_state: String,
-    #[prost(bytes = "vec", tag = "4")]
-    parent_span_id: Vec<u8>,
-    #[prost(string, tag = "5")]
-    name: String,
-    #[prost(int32, tag = "6")]
-    kind: i32,
-    #[prost(fixed64, tag = "7")]
-    start: u64,
-    #[prost(fixed64, tag = "8")]
-    end: u64,
-    #[prost(message, repeated, tag = "9")]
-    attributes: Vec<Attribute>,
-    #[prost(message, repeated, tag = "11")]
-    events: Vec<Event>,
-    #[prost(message, repeated, tag = "13")]
-    links: Vec<Link>,
-    #[prost(message, optional, tag = "15")]
-    status: Option<Status>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Event {
-    #[prost(string, tag = "2")]
-    name: String,
-    #[prost(message, repeated, tag = "3")]
-    attributes: Vec<Attribute>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Link {
-    #[prost(bytes = "vec", tag = "1")]
-    trace_id: Vec<u8>,
-    #[prost(bytes = "vec", tag = "2")]
-    span_id: Vec<u8>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Status {
-    #[prost(int32, tag = "3")]
-    code: i32,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Attribute {
-    #[prost(string, tag = "1")]
-    key: String,
-    #[prost(message, optional, tag = "2")]
-    value: Option<Value>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Value {
-    #[prost(oneof = "Of", tags = "1, 2, 3, 4")]
-    value: Option<Of>,
-}
-
-#[derive(Clone, PartialEq, Oneof)]
-enum Of {
-    #[prost(string, tag = "1")]
-    Text(String),
-    #[prost(bool, tag = "2")]
-    Flag(bool),
-    #[prost(int64, tag = "3")]
-    Whole(i64),
-    #[prost(double, tag = "4")]
-    Decimal(f64),
 }

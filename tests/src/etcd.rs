@@ -25,6 +25,13 @@ pub struct Etcd {
     server: Restartable,
 }
 
+/// What kratos writes of an instance.
+pub fn kratos(name: &str, address: SocketAddr) -> String {
+    format!(
+        r#"{{"id":"{address}","name":"{name}","version":"v1","metadata":null,"endpoints":["http://{address}","grpc://{address}"]}}"#
+    )
+}
+
 impl Etcd {
     /// `None`, loudly, where there is none.
     ///
@@ -133,6 +140,13 @@ impl Etcd {
             drop(input);
             assert!(child.wait().await.unwrap().success());
         }
+    }
+
+    /// A service's instance, as kratos writes it; the key.
+    pub async fn register(&self, service: &str, address: SocketAddr) -> String {
+        let key = format!("/microservices/{service}/{address}");
+        self.put(&key, &kratos(service, address)).await;
+        key
     }
 
     pub async fn delete(&self, key: &str) {

@@ -12,17 +12,18 @@ const FIRST: &str = "\
 The first time, this compiles some 500 crates, the sandbox among them: 16 minutes of one core's time.
 All of it is kept in target/ and serves `cargo test` too; from then on the demo starts in seconds.";
 
-pub(crate) async fn all(layout: &Layout, crew: &mut Crew) -> anyhow::Result<()> {
+/// The first three steps of so many.
+pub(crate) async fn all(layout: &Layout, crew: &mut Crew, steps: u8) -> anyhow::Result<()> {
     if !layout.has_sandbox() {
         say::line(FIRST);
     }
-    say::step(1, &format!("The Rust target for plugins, {TARGET}"));
+    say::step(1, steps, &format!("The Rust target for plugins, {TARGET}"));
     target(layout, crew).await?;
-    say::step(2, "Building host and services");
+    say::step(2, steps, "Building host and services");
     let since = Instant::now();
     programs(layout, crew).await?;
     say::detail(&format!("took {}", say::took(since.elapsed())));
-    say::step(3, "Building the plugins, each to one file");
+    say::step(3, steps, "Building the plugins, each to one file");
     let since = Instant::now();
     for plugin in layout.plugins()? {
         build_plugin(layout, crew, &plugin).await?;

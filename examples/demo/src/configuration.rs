@@ -49,6 +49,35 @@ pub fn derive(text: &str, folder: &Path, addresses: &Addresses) -> anyhow::Resul
     Ok(format!("# Made by `cargo demo` from examples/weft.toml, and made anew each time.\n\n{root}"))
 }
 
+/// Where the neighbours of a host are.
+#[derive(Debug, Clone, Copy)]
+pub struct Neighbours {
+    /// Services are in it, in kratos' layout.
+    pub etcd: SocketAddr,
+    /// Takes OTLP over gRPC.
+    pub receiver: SocketAddr,
+}
+
+/// As [`derive`], among neighbours: a gateway on this machine is in front, backends are found in etcd, and what the gateway records is
+/// recorded here too. However busy the machine is, no call is given up.
+pub fn among(text: &str, folder: &Path, addresses: &Addresses, neighbours: &Neighbours) -> anyhow::Result<String> {
+    let mut root: Table = derive(text, folder, addresses)?.parse().context("what was derived is no TOML")?;
+    for name in SERVICES {
+        let found = format!("etcd://{}/{name}?layout=kratos", neighbours.etcd);
+        set(&mut root, &["backend", name, "endpoints"], |_| found)?;
+        set(&mut root, &["backend", name, "timeout"], |_| "10s".to_owned())?;
+    }
+    let mut add = |section: &str, lines: Table| -> anyhow::Result<()> {
+        let missing = || anyhow!("the demo's configuration has no `[{section}]`");
+        root.get_mut(section).and_then(Value::as_table_mut).ok_or_else(missing)?.extend(lines);
+        Ok(())
+    };
+    let http = "trusted-peers = [\"127.0.0.1\"]\ndrain-delay = \"3s\"\nheader-timeout = \"1s\"";
+    add("http", http.parse()?)?;
+    add("telemetry", format!("trace = {{ endpoint = \"http://{}\", ratio = \"0%\" }}", neighbours.receiver).parse()?)?;
+    Ok(format!("# Made by `cargo demo -- --neighbours` from examples/weft.toml.\n\n{root}"))
+}
+
 /// Changes the string that stands there.
 fn set(root: &mut Table, keys: &[&str], change: impl FnOnce(&str) -> String) -> anyhow::Result<()> {
     let [sections @ .., key] = keys else { return Ok(()) };
@@ -86,6 +115,20 @@ mod tests {
         let after: Table = derive(EXAMPLE, Path::new(""), &Addresses::default()).unwrap().parse().unwrap();
         assert_eq!(before, after);
         assert_eq!(before["backend"].as_table().unwrap().len(), SERVICES.len());
+    }
+
+    #[test]
+    fn among_neighbours_backends_are_found_and_traces_leave() {
+        let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let neighbours = Neighbours { etcd: local(2379), receiver: local(4317) };
+        let text = among(EXAMPLE, Path::new("/w/examples"), &Addresses::default(), &neighbours).unwrap();
+        let table: Table = text.parse().unwrap();
+        assert_eq!(
+            table["backend"]["people"]["endpoints"].as_str(),
+            Some("etcd://127.0.0.1:2379/people?layout=kratos")
+        );
+        assert_eq!(table["telemetry"]["trace"]["endpoint"].as_str(), Some("http://127.0.0.1:4317"));
+        assert!(table["http"]["trusted-peers"].is_array() && !text.contains("static://"), "{text}");
     }
 
     #[test]

@@ -4,6 +4,8 @@ use crate::{progress, say, signals::Signals, tail::Tail};
 use anyhow::{Context, anyhow, bail};
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use std::{
+    env, fs,
+    path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     time::Duration,
 };
@@ -15,6 +17,8 @@ use tokio::{
 
 /// How long a process may take to stop before it is killed.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long one may take that is ended while others go on: it is allowed to finish its work.
+const LONGEST_END: Duration = Duration::from_secs(60);
 /// How often is looked whether all are alive.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -22,22 +26,38 @@ const LOOK: Duration = Duration::from_millis(100);
 const OFFLINE: &str =
     "crates could not be downloaded: the first build needs the network (or, before, `cargo fetch` where there is one)";
 
-/// What a process is to the demo. They are stopped in the order of [`Role::ALL`]: who asks before who answers.
+/// What a process is to the demo. They are stopped in the order of [`Role::ALL`]: who asks before who answers, and last whom all need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     Tool,
+    Gateway,
     Host,
     Service,
+    Neighbour,
 }
 
 impl Role {
-    const ALL: [Self; 3] = [Self::Tool, Self::Host, Self::Service];
+    const ALL: [Self; 5] = [Self::Tool, Self::Gateway, Self::Host, Self::Service, Self::Neighbour];
 }
 
 /// All processes. Each leads a process group of its own, so that a Ctrl-C at the terminal reaches the demo alone, and the order
 /// of stopping is the demo's; and so that what a tool has started is stopped with it.
 #[derive(Debug, Default)]
-pub(crate) struct Crew(Vec<Member>);
+pub(crate) struct Crew {
+    members: Vec<Member>,
+    folder: Option<Folder>,
+}
+
+/// Gone with all that is in it when dropped.
+#[derive(Debug)]
+struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What can't be removed is left to the system, in whose folder for temporary files it lies.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
 
 #[derive(Debug)]
 struct Member {
@@ -54,7 +74,7 @@ impl Crew {
     pub(crate) async fn run(&mut self, name: &str, command: Command) -> anyhow::Result<()> {
         // The last member until it is taken out again: while a tool runs, nothing else is started.
         let status = self.start(name, Role::Tool, command)?.child.wait().await;
-        self.0.pop();
+        self.members.pop();
         succeeded(name, status)
     }
 
@@ -71,7 +91,7 @@ impl Crew {
             }
         };
         let (status, unreachable) = tokio::join!(child.wait(), told);
-        self.0.pop();
+        self.members.pop();
         succeeded(name, status).map_err(|error| if unreachable { error.context(OFFLINE) } else { error })
     }
 
@@ -96,14 +116,14 @@ impl Crew {
             child.with_context(|| format!("{} can't be run; is it installed, and in PATH?", program.display()))?;
         let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         let (name, tail, readers) = (name.to_owned(), Tail::default(), Vec::new());
-        self.0.push(Member { name, role, child, group, tail, readers });
-        self.0.last_mut().context("the process just started is missing")
+        self.members.push(Member { name, role, child, group, tail, readers });
+        self.members.last_mut().context("the process just started is missing")
     }
 
     /// Waits for the first process that ends; tells its last lines.
     pub(crate) async fn first_death(&mut self) -> anyhow::Error {
         loop {
-            for member in &mut self.0 {
+            for member in &mut self.members {
                 if let Ok(Some(status)) = member.child.try_wait() {
                     return member.obituary(status).await;
                 }
@@ -112,12 +132,37 @@ impl Crew {
         }
     }
 
-    /// Stops all: tools, then the host, then the services. Who doesn't go within ten seconds, or before a second signal, is killed.
+    /// Ends one process of this name, which has to go by itself with exit code 0; what it has said.
+    pub(crate) async fn end(&mut self, name: &str) -> anyhow::Result<Tail> {
+        let place = self.members.iter().position(|member| member.name == name);
+        let mut member = self.members.remove(place.with_context(|| format!("there is no {name}"))?);
+        member.signal(Signal::TERM);
+        let status = timeout(LONGEST_END, member.child.wait()).await;
+        let status =
+            status.map_err(|_| anyhow!("{name} does not stop within {LONGEST_END:?}:\n{}", member.tail.text()))?;
+        for reader in member.readers.drain(..) {
+            let _ = timeout(PATIENCE, reader).await;
+        }
+        succeeded(name, status).with_context(|| format!("it said last:\n{}", member.tail.text()))?;
+        Ok(member.tail)
+    }
+
+    /// A folder for what processes write, gone once all are stopped.
+    pub(crate) fn folder(&mut self) -> anyhow::Result<&Path> {
+        if self.folder.is_none() {
+            let path = env::temp_dir().join(format!("weft-demo-{}", std::process::id()));
+            fs::create_dir(&path).with_context(|| format!("{} can't be made", path.display()))?;
+            self.folder = Some(Folder(path));
+        }
+        self.folder.as_ref().map(|folder| folder.0.as_path()).context("the folder just made is missing")
+    }
+
+    /// Stops all: tools, gateways, hosts, services, then their neighbours. Who doesn't go within ten seconds, or before a second signal, is killed.
     pub(crate) async fn stop(&mut self, signals: &mut Signals) {
         for role in Role::ALL {
             // Who has ended, and was told of, has no id any more.
             let alive = |member: &&mut Member| member.role == role && member.child.id().is_some();
-            let mut members: Vec<_> = self.0.iter_mut().filter(alive).collect();
+            let mut members: Vec<_> = self.members.iter_mut().filter(alive).collect();
             members.iter().for_each(|member| member.signal(Signal::TERM));
             let mut until = Instant::now() + PATIENCE;
             for member in &mut members {
@@ -136,7 +181,8 @@ impl Crew {
                 }
             }
         }
-        self.0.clear();
+        self.members.clear();
+        self.folder = None;
     }
 }
 

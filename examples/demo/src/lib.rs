@@ -2,13 +2,16 @@
 //! `main.rs`, which starts everything) and for whoever else runs them against a host.
 //!
 //! In reading order: [`cases`] (the requests, in the order in which they have to be made), [`check`] and [`check_headers`] (is
-//! an answer the expected one), [`token`] (somebody to sign in as), [`configuration`] (the demo's `weft.toml` at other addresses).
+//! an answer the expected one), [`token`] (somebody to sign in as), [`configuration`] (the demo's `weft.toml` at other addresses), [`envoy`]
+//! (`examples/gateway/envoy.yaml` likewise), [`trace`] (a trace as a tree).
 
 mod case;
 mod compare;
 pub mod configuration;
+pub mod envoy;
 mod list;
 mod token;
+pub mod trace;
 
 pub use case::{ANY, Case};
 pub use compare::{check, check_headers};

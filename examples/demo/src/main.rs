@@ -1,12 +1,13 @@
 //! `cargo demo`: builds and starts the whole demo, says what to try, and stops everything it started.
 //!
 //! In reading order: [`build`] (target, programs, plugins), [`start`] (ports, services, host), then either [`tips`] (what to try)
-//! until a signal, or [`once`] (every request, compared). [`crew`] keeps the processes, [`progress`] tells how far
+//! until a signal, or [`once`] (every request, compared). [`neighbours`] is the other demo: among real programs. [`crew`] keeps the processes, [`progress`] tells how far
 //! cargo is, [`say`] prints, [`web`] asks.
 
 mod build;
 mod crew;
 mod layout;
+mod neighbours;
 mod once;
 mod progress;
 mod say;
@@ -28,6 +29,7 @@ const EXAMPLES: &str = "\
 Examples:
   cargo demo                              start everything and run until Ctrl-C
   cargo demo -- --once                    request everything as every client, compare, stop
+  cargo demo -- --neighbours              behind Envoy, services found in etcd, traces: nothing is lost in a rolling restart
   cargo demo -- --http 127.0.0.1:8081     where a port is taken
   cargo demo -- --token bob               print a token, to be signed in as bob
 
@@ -40,6 +42,11 @@ struct Arguments {
     /// Request every endpoint as every client, print and compare the answers, stop; exit code 1 if anything is not as expected
     #[arg(long)]
     once: bool,
+    /// Among real programs, which have to be installed: services are found in etcd, two hosts stand behind Envoy, traces go to otelite
+    /// where it is there. Under load a service moves and a host is replaced; shows that nothing was lost, and one page's trace. With
+    /// --once it stops then. All ports are free ones
+    #[arg(long, conflicts_with_all = ["http", "admin", "services_port", "write_expected", "token"])]
+    neighbours: bool,
     /// For maintainers: write the answers to examples/demo/expected/ instead of comparing the bodies
     #[arg(long, requires = "once")]
     write_expected: bool,
@@ -89,10 +96,13 @@ fn failed(error: &anyhow::Error) -> ExitCode {
 
 async fn play(arguments: &Arguments, crew: &mut Crew, signals: &mut Signals) -> anyhow::Result<()> {
     let layout = Layout::find()?;
+    if arguments.neighbours {
+        return neighbours::play(&layout, crew, signals, arguments.once).await;
+    }
     let asked = Addresses { http: arguments.http, admin: arguments.admin, services: arguments.services_port };
     let addresses = start::free(&asked)?;
     let started = async {
-        build::all(&layout, crew).await?;
+        build::all(&layout, crew, start::STEPS).await?;
         start::all(&layout, &addresses, crew, !arguments.once).await
     };
     unless_stopped(signals, started).await?;
@@ -108,6 +118,10 @@ async fn play(arguments: &Arguments, crew: &mut Crew, signals: &mut Signals) -> 
         return unless_stopped(signals, watched).await;
     }
     tips::print(&layout, &addresses);
+    until_stopped(crew, signals).await
+}
+
+async fn until_stopped(crew: &mut Crew, signals: &mut Signals) -> anyhow::Result<()> {
     tokio::select! {
         death = crew.first_death() => Err(death),
         name = signals.next() => {

@@ -18,9 +18,9 @@ pub(crate) fn line(text: &str) {
     let _ = out.flush();
 }
 
-/// A step of the way, by its number.
-pub(crate) fn step(number: u8, text: &str) {
-    line(&format!("{} {}", dim(format!("[{number}/5]")), bold(text)));
+/// A step of the way, by its number; there are so many.
+pub(crate) fn step(number: u8, of: u8, text: &str) {
+    line(&format!("{} {}", dim(format!("[{number}/{of}]")), bold(text)));
 }
 
 /// What a step found or made.

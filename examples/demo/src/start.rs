@@ -16,6 +16,8 @@ use std::{
 };
 use tokio::time::{Instant, sleep, timeout};
 
+/// Building and starting, in steps.
+pub(crate) const STEPS: u8 = 5;
 /// How long a service may take until it listens.
 const SERVICE_START: Duration = Duration::from_secs(30);
 /// How long the host may take until it is ready; it compiles the plugins when it sees them for the first time.
@@ -74,11 +76,11 @@ fn reason(error: &std::io::Error) -> String {
 
 /// Services and host. `echo`: what the host says is shown.
 pub(crate) async fn all(layout: &Layout, addresses: &Addresses, crew: &mut Crew, echo: bool) -> anyhow::Result<()> {
-    say::step(4, "Starting the four services");
+    say::step(4, STEPS, "Starting the four services");
     services(layout, addresses, crew).await?;
-    say::step(5, "Starting the host");
+    say::step(5, STEPS, "Starting the host");
     host(layout, addresses, crew, echo).await?;
-    show_plugins(layout, addresses).await
+    show_plugins(layout, addresses.admin).await
 }
 
 async fn services(layout: &Layout, addresses: &Addresses, crew: &mut Crew) -> anyhow::Result<()> {
@@ -136,8 +138,8 @@ fn configuration(layout: &Layout, addresses: &Addresses) -> anyhow::Result<PathB
 }
 
 /// Says which plugins serve, and refuses to go on without one that was built.
-async fn show_plugins(layout: &Layout, addresses: &Addresses) -> anyhow::Result<()> {
-    let answer = web::get(addresses.admin, "/v1/plugins").await?;
+pub(crate) async fn show_plugins(layout: &Layout, admin: SocketAddr) -> anyhow::Result<()> {
+    let answer = web::get(admin, "/v1/plugins").await?;
     let state: Value = serde_json::from_slice(&answer.body).context("/v1/plugins of the host is no JSON")?;
     let list = |name: &str| state.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
     let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or("?").to_owned();

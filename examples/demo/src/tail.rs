@@ -58,6 +58,11 @@ impl Tail {
         }
     }
 
+    /// The last line of which this is a part.
+    pub(crate) fn line(&self, wanted: &str) -> Option<String> {
+        self.lines().iter().rev().find(|line| line.contains(wanted)).cloned()
+    }
+
     pub(crate) fn text(&self) -> String {
         self.lines().iter().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
     }

@@ -50,14 +50,17 @@ pub(crate) async fn get(address: SocketAddr, path: &str) -> anyhow::Result<Answe
 }
 
 fn send(request: Request<&'static [u8]>) -> anyhow::Result<Answer> {
-    // Neither a proxy from the environment nor redirects: what is asked is what answers.
-    let agent: Agent = Agent::config_builder()
-        .http_status_as_error(false)
-        .proxy(None)
-        .max_redirects(0)
-        .timeout_global(Some(PATIENCE))
-        .build()
-        .into();
+    send_by(&agent(), request)
+}
+
+/// Keeps its connections. Neither a proxy from the environment nor redirects: what is asked is what answers.
+pub(crate) fn agent() -> Agent {
+    let config = Agent::config_builder().http_status_as_error(false).proxy(None).max_redirects(0);
+    config.timeout_global(Some(PATIENCE)).build().into()
+}
+
+/// On a thread that may wait.
+pub(crate) fn send_by(agent: &Agent, request: Request<&[u8]>) -> anyhow::Result<Answer> {
     let mut response = agent.run(request)?;
     let body = response.body_mut().read_to_vec()?;
     let (parts, _) = response.into_parts();

@@ -8,6 +8,7 @@
 //! - [`catalog`], [`people`], [`reviews`], [`recommend`]: one service each, a few lines per method
 //! - `request`: what all methods ask of a request: batch sizes, page sizes, the caller
 //! - [`control`]: counts every call and makes a service slow, failing or silent on demand
+//! - [`register`], [`spans`]: for who wants it, the service in etcd, and its calls in traces
 //! - [`server`]: one service on one listener, with health, reflection and the control service
 //!
 //! ```no_run
@@ -31,14 +32,18 @@ pub mod data;
 pub mod people;
 pub mod proto;
 pub mod recommend;
+pub mod register;
 mod request;
 pub mod reviews;
 pub mod server;
+pub mod spans;
 
 mod service;
 
 pub use control::Control;
 pub use data::{Data, DataError, Sizes};
+pub use register::{RegisterError, Registration};
 pub use request::{MAX_BATCH, SUBJECT};
 pub use server::{Running, ServeError, serve};
 pub use service::{Service, UnknownService};
+pub use spans::Spans;

@@ -6,9 +6,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
-use demo_services::{Control, Data, DataError, ServeError, Service, Sizes, serve};
+use demo_services::{Control, Data, DataError, RegisterError, Registration, ServeError, Service, Sizes, Spans, serve};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -25,9 +26,13 @@ Examples:
 
 Exit codes: 0 stopped by SIGTERM or Ctrl-C, 1 failed, 2 wrong usage.";
 
+/// Who has found a service in a registry gets so long to hear that it leaves.
+const LEAVING: Duration = Duration::from_secs(1);
+
 /// One of the four gRPC microservices of the Weft demo, on a port of its own.
 ///
-/// It prints one line when it is ready. On SIGTERM or Ctrl-C it stops accepting, finishes the calls under way and exits.
+/// It prints one line when it is ready. On SIGTERM or Ctrl-C it leaves the registry, stops accepting, finishes the calls under way, says how
+/// many it has had, and exits.
 #[derive(Debug, clap::Parser)]
 #[command(name = "demo-services", version, after_help = EXAMPLES)]
 struct Arguments {
@@ -50,6 +55,14 @@ struct Arguments {
     /// The same seed makes the same data
     #[arg(long, requires = "generate", default_value_t = 1)]
     seed: u64,
+
+    /// Register in this etcd, in kratos' layout, as http://127.0.0.1:2379
+    #[arg(long, value_name = "URL")]
+    register: Option<String>,
+
+    /// Send spans of recorded traces to this receiver, by OTLP over gRPC, as http://127.0.0.1:4317
+    #[arg(long, value_name = "URL")]
+    traces: Option<String>,
 }
 
 /// Why the process ends with 1.
@@ -59,6 +72,10 @@ enum Failure {
     Listen { address: SocketAddr, source: std::io::Error },
     #[error("cannot wait for signals: {0}")]
     Signals(std::io::Error),
+    #[error("{url} is no address of a receiver of traces, such as http://127.0.0.1:4317: {source}")]
+    Traces { url: String, source: tonic::transport::Error },
+    #[error(transparent)]
+    Register(#[from] RegisterError),
     #[error(transparent)]
     Data(#[from] DataError),
     #[error(transparent)]
@@ -88,6 +105,19 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::Signals)?;
     let data = Arc::new(load(&arguments)?);
+    let (spans, sending) = match arguments.traces {
+        Some(url) => {
+            let failed = |source| Failure::Traces { url: url.clone(), source };
+            Spans::to(url.clone(), service, bound)
+                .map(|(spans, sending)| (Some(spans), Some(sending)))
+                .map_err(failed)?
+        }
+        None => (None, None),
+    };
+    let registration = match &arguments.register {
+        Some(etcd) => Some(Registration::begin(etcd, service, bound).await?),
+        None => None,
+    };
 
     say(&mut std::io::stdout(), format_args!("{service} listening on {bound}"));
     let shutdown = async {
@@ -95,8 +125,19 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
+        if let Some(registration) = registration {
+            registration.end().await;
+            tokio::time::sleep(LEAVING).await;
+        }
     };
-    Ok(serve(Control::new(service), listener, data, shutdown).await?)
+    let control = Control::new(service);
+    serve(control.clone(), listener, data, spans, shutdown).await?;
+    if let Some(sending) = sending {
+        sending.end().await;
+    }
+    let counts: Vec<String> = control.counts().iter().map(|(method, count)| format!("{method} {count}")).collect();
+    say(&mut std::io::stdout(), format_args!("{service} was called: {}", counts.join(", ")));
+    Ok(())
 }
 
 fn load(arguments: &Arguments) -> Result<Data, DataError> {

@@ -1,4 +1,4 @@
-//! What `build.rs` made of `examples/protos`. Nothing here is written by hand.
+//! What `build.rs` made of `examples/protos`, and of the protos of neighbours. Nothing here is written by hand.
 
 /// All descriptors, encoded, with comments: what reflection serves.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
@@ -7,7 +7,7 @@ pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descrip
 pub const METHODS: &[&str] = include!(concat!(env!("OUT_DIR"), "/methods.rs"));
 
 macro_rules! package {
-    ($name:ident, $package:literal) => {
+    ($name:ident, $version:ident, $package:literal) => {
         #[allow(
             clippy::all,
             clippy::allow_attributes_without_reason,
@@ -16,15 +16,18 @@ macro_rules! package {
             reason = "generated code"
         )]
         pub mod $name {
-            pub mod v1 {
+            pub mod $version {
                 tonic::include_proto!($package);
             }
         }
     };
 }
 
-package!(catalog, "catalog.v1");
-package!(people, "people.v1");
-package!(reviews, "reviews.v1");
-package!(recommend, "recommend.v1");
-package!(demo, "demo.v1");
+package!(catalog, v1, "catalog.v1");
+package!(people, v1, "people.v1");
+package!(reviews, v1, "reviews.v1");
+package!(recommend, v1, "recommend.v1");
+package!(demo, v1, "demo.v1");
+
+package!(etcd, v3, "etcdserverpb");
+package!(otlp, v1, "opentelemetry.proto.collector.trace.v1");

@@ -26,6 +26,7 @@ use crate::proto::reviews::v1::reviews_server::ReviewsServer;
 use crate::recommend::Recommend;
 use crate::reviews::Reviews;
 use crate::service::Service;
+use crate::spans::{Recorded, Spans};
 
 /// Calls under way get so long when the service is told to stop.
 const GRACE: Duration = Duration::from_secs(5);
@@ -44,11 +45,12 @@ pub enum ServeError {
 }
 
 /// Serves `control`'s service until `shutdown` is done. Then health says NOT_SERVING, nothing new is accepted, stalled calls
-/// are let go, and what is under way gets five seconds.
+/// are let go, and what is under way gets five seconds. With `spans`, recorded traces get a span for each call.
 pub async fn serve(
     control: Control,
     listener: TcpListener,
     data: Arc<Data>,
+    spans: Option<Spans>,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
     let (health, health_server) = health_reporter();
@@ -58,7 +60,7 @@ pub async fn serve(
         .add_service(reflection(control.service())?.build_v1()?)
         .add_service(reflection(control.service())?.build_v1alpha()?)
         .add_service(ControlServer::new(control.clone()));
-    let router = add_business(router, &control, data);
+    let router = add_business(router, &control, data, spans);
 
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let stop = async {
@@ -90,12 +92,20 @@ fn server() -> Server {
         .http2_max_local_error_reset_streams(Some(100_000))
 }
 
-fn add_business(router: Router, control: &Control, data: Arc<Data>) -> Router {
+fn add_business(router: Router, control: &Control, data: Arc<Data>, spans: Option<Spans>) -> Router {
     match control.service() {
-        Service::Catalog => router.add_service(control.watch(FilmsServer::new(Catalog::new(data)))),
-        Service::People => router.add_service(control.watch(PeopleServer::new(People::new(data)))),
-        Service::Reviews => router.add_service(control.watch(ReviewsServer::new(Reviews::new(data)))),
-        Service::Recommend => router.add_service(control.watch(RecommendServer::new(Recommend::new(data)))),
+        Service::Catalog => {
+            router.add_service(Recorded::new(control.watch(FilmsServer::new(Catalog::new(data))), spans))
+        }
+        Service::People => {
+            router.add_service(Recorded::new(control.watch(PeopleServer::new(People::new(data))), spans))
+        }
+        Service::Reviews => {
+            router.add_service(Recorded::new(control.watch(ReviewsServer::new(Reviews::new(data))), spans))
+        }
+        Service::Recommend => {
+            router.add_service(Recorded::new(control.watch(RecommendServer::new(Recommend::new(data))), spans))
+        }
     }
 }
 
@@ -138,7 +148,7 @@ impl Running {
             // An error says that the handle was dropped; that stops the service too.
             let _ = stopped.await;
         };
-        let task = tokio::spawn(serve(control.clone(), listener, data, shutdown));
+        let task = tokio::spawn(serve(control.clone(), listener, data, None, shutdown));
         Ok(Self { address, control, stop, task })
     }
 

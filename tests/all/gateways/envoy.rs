@@ -12,12 +12,12 @@ use weft_tests::{
     wait::until,
 };
 
-/// Once it has found out which hosts are ready.
-async fn started(ground: &Ground, http: SocketAddr, admin: SocketAddr) -> Option<Program> {
+/// The example on this ground, whose own page is at this port.
+pub(crate) fn config(ground: &Ground, http: SocketAddr, admin: SocketAddr, own: u16) -> String {
     let [certificate, key] = ground.certificate.each_ref().map(|path| path.to_str().unwrap());
-    let (port, own, collector) = (ground.port.to_string(), free().to_string(), free().to_string());
+    let (port, own, collector) = (ground.port.to_string(), own.to_string(), free().to_string());
     let jwks = repository().join("examples/identity/jwks.json");
-    let text = ground.example(
+    ground.example(
         "envoy.yaml",
         http,
         admin,
@@ -32,7 +32,12 @@ async fn started(ground: &Ground, http: SocketAddr, admin: SocketAddr) -> Option
             ("/etc/gateway/tls/key.pem", key),
             ("/etc/gateway/jwks.json", jwks.to_str().unwrap()),
         ],
-    );
+    )
+}
+
+/// Once it has found out which hosts are ready.
+async fn started(ground: &Ground, http: SocketAddr, admin: SocketAddr) -> Option<Program> {
+    let text = config(ground, http, admin, free());
     let envoy = weft_tests::envoy::start(&text, ground.port).await?;
     let web = ground.web(7);
     until("Envoy to find its host", async || (web.get("/version").send().await.status == 200).then_some(())).await;

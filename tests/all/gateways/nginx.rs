@@ -19,14 +19,15 @@ enum Server {
     AsksAnIdentityService(SocketAddr),
 }
 
-async fn started(ground: &Ground, http: SocketAddr, server: &Server) -> Option<Program> {
+/// The example on this ground.
+fn config(ground: &Ground, http: SocketAddr, server: &Server) -> String {
     let [certificate, key] = ground.certificate.each_ref().map(|path| path.to_str().unwrap());
     let (port, other) = (format!("listen 127.0.0.1:{}", ground.port), format!("listen 127.0.0.1:{}", free()));
     let (first, second, identity) = match server {
         Server::HandsTokensOn => (&port, &other, SocketAddr::from(([127, 0, 0, 1], free()))),
         Server::AsksAnIdentityService(identity) => (&other, &port, *identity),
     };
-    let text = ground.example(
+    ground.example(
         "nginx.conf",
         http,
         http,
@@ -37,8 +38,16 @@ async fn started(ground: &Ground, http: SocketAddr, server: &Server) -> Option<P
             ("/etc/gateway/tls/cert.pem", certificate),
             ("/etc/gateway/tls/key.pem", key),
         ],
-    );
-    weft_tests::nginx::start(&text, ground.port).await
+    )
+}
+
+/// The example that hands tokens on.
+pub(crate) fn handing_on(ground: &Ground, http: SocketAddr) -> String {
+    config(ground, http, &Server::HandsTokensOn)
+}
+
+async fn started(ground: &Ground, http: SocketAddr, server: &Server) -> Option<Program> {
+    weft_tests::nginx::start(&config(ground, http, server), ground.port).await
 }
 
 /// An identity service. How it verifies is not what is shown here: it knows the token that it made.
