@@ -45,7 +45,7 @@ async fn show(layout: &Layout, crew: &mut Crew) -> anyhow::Result<Site> {
     load.more(crew, AT_LEAST).await?;
     let service = moves::service(layout, crew, &mut site, &load).await?;
     load.more(crew, AT_LEAST).await?;
-    let host = moves::host(layout, crew, &site, &load).await?;
+    let host = moves::host(layout, crew, &site).await?;
     load.more(crew, AT_LEAST).await?;
     outcome::show(crew, &site, load.end().await?, &service, &host).await?;
 

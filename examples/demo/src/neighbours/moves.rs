@@ -9,7 +9,6 @@ use super::{
 };
 use crate::{crew::Crew, layout::Layout, say};
 use anyhow::Context;
-use demo::configuration::SERVICES;
 use std::{
     net::SocketAddr,
     time::{Duration, Instant},
@@ -40,8 +39,7 @@ pub(crate) struct Replaced {
 }
 
 pub(crate) async fn service(layout: &Layout, crew: &mut Crew, site: &mut Site, load: &Load) -> anyhow::Result<Moved> {
-    let place = SERVICES.iter().position(|name| *name == MOVED).context("there is no such service")?;
-    let (from, to) = (site.services[place], site.port()?);
+    let (from, to) = (*site.service(MOVED)?, site.port()?);
     let since = Instant::now();
     start::service(layout, crew, site, MOVED, to).await?;
     hosts_know(crew, site, load, &[from, to]).await?;
@@ -55,7 +53,7 @@ pub(crate) async fn service(layout: &Layout, crew: &mut Crew, site: &mut Site, l
     };
     let writes = end.await?;
     hosts_know(crew, site, load, &[to]).await?;
-    site.services[place] = to;
+    *site.service(MOVED)? = to;
     say::detail(&format!("{MOVED} at {from} is gone"));
     Ok(Moved { from, to, writes, found, left: since.elapsed() })
 }
@@ -82,7 +80,7 @@ async fn hosts_know(crew: &mut Crew, site: &Site, load: &Load, addresses: &[Sock
     .await
 }
 
-pub(crate) async fn host(layout: &Layout, crew: &mut Crew, site: &Site, load: &Load) -> anyhow::Result<Replaced> {
+pub(crate) async fn host(layout: &Layout, crew: &mut Crew, site: &Site) -> anyhow::Result<Replaced> {
     let place = 1;
     let (name, configuration) = (host_name(place), start::configuration(layout, crew, site, place)?);
     let since = Instant::now();
@@ -92,6 +90,5 @@ pub(crate) async fn host(layout: &Layout, crew: &mut Crew, site: &Site, load: &L
     let since = Instant::now();
     start::host(layout, crew, site, place, &configuration).await?;
     start::healthy(crew, site).await?;
-    let _ = load;
     Ok(Replaced { name, ended, back: since.elapsed() })
 }

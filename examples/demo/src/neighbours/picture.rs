@@ -1,6 +1,6 @@
 //! One page's trace as a tree: from the gateway's span through host, plugin and batch to the service's, and a request that shared the batch.
 
-use super::{patience::until, receiver::Receiver, site::Site};
+use super::{load::FILMS, patience::until, receiver::Receiver, site::Site};
 use crate::{crew::Crew, say, web};
 use anyhow::{Context, bail};
 use demo::{
@@ -18,8 +18,6 @@ const AT_ONCE: u64 = 8;
 const TRIES: u64 = 5;
 /// What the services take for an answer, as over a network.
 const DELAY: u32 = 20;
-/// A film that the load has not asked for most lately.
-const FIRST: u64 = 20;
 
 pub(crate) async fn show(crew: &mut Crew, site: &Site, receiver: &Receiver) -> anyhow::Result<()> {
     for (name, address) in SERVICES.into_iter().zip(site.services) {
@@ -30,8 +28,8 @@ pub(crate) async fn show(crew: &mut Crew, site: &Site, receiver: &Receiver) -> a
         receiver.name()
     ));
     for turn in 0..TRIES {
-        let films: Vec<u64> = (0..AT_ONCE).map(|place| FIRST + turn * AT_ONCE + place).collect();
-        let ids = ask(site.gateway, &films).await?;
+        let films: Vec<u64> = (0..AT_ONCE).map(|place| FILMS + 1 + turn * AT_ONCE + place).collect();
+        let ids = ask(site.gateway, films).await?;
         let traces = until(
             crew,
             || "waiting for the spans, which are sent every 5 s".to_owned(),
@@ -67,9 +65,9 @@ async fn slow(address: SocketAddr) -> anyhow::Result<()> {
 }
 
 /// All at once; their traces' ids.
-async fn ask(gateway: SocketAddr, films: &[u64]) -> anyhow::Result<Vec<String>> {
+async fn ask(gateway: SocketAddr, films: Vec<u64>) -> anyhow::Result<Vec<String>> {
     let mut asked = JoinSet::new();
-    for film in films.iter().copied() {
+    for film in films {
         asked.spawn(async move {
             let (path, recorded) = (format!("/web/films/{film}"), [(RECORDED, "1".to_owned())]);
             let answer = web::ask(gateway, "GET", &path, &recorded, None).await?;
@@ -115,17 +113,17 @@ fn show_tree(spans: &[Span], marked: &str, word: &str) {
     let rows = tree(spans);
     let column = |width: usize, text: &str| format!("{text:<width$}");
     let services = rows.iter().map(|row| row.service.len()).max().unwrap_or_default();
-    say::line(&say::dim(format!("     at ms   took ms")));
+    say::line(&say::dim("     at ms   took ms"));
     for row in rows {
         let times = format!("  {:>8.1}  {:>8.1}", row.at, row.took);
         let mark = if row.id == marked { format!("  {}", say::green(word)) } else { String::new() };
+        let notes = if row.notes.is_empty() { String::new() } else { format!("  {}", say::dim(&row.notes)) };
         say::line(&format!(
-            "{times}  {}  {}  {}{}  {}{mark}",
+            "{times}  {}  {}  {}{}{notes}{mark}",
             say::green(&row.bar),
             say::dim(column(services, &row.service)),
             say::dim(&row.branch),
             say::bold(&row.name),
-            say::dim(&row.notes),
         ));
     }
 }

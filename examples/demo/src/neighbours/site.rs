@@ -2,6 +2,7 @@
 
 use crate::say;
 use anyhow::Context;
+use demo::configuration::SERVICES;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 /// Addresses of all that is started. The port of a service that moves is another one then.
@@ -53,6 +54,17 @@ impl Site {
         let services = [next()?, next()?, next()?, next()?];
         let receiver = next()?;
         Ok(Self { etcd, etcd_peers, gateway, gateway_admin, hosts, services, receiver, ports })
+    }
+
+    /// A host and its admin side.
+    pub(crate) fn host(&self, place: usize) -> anyhow::Result<(SocketAddr, SocketAddr)> {
+        self.hosts.get(place).copied().context("there are two hosts")
+    }
+
+    /// Where this service is.
+    pub(crate) fn service(&mut self, name: &str) -> anyhow::Result<&mut SocketAddr> {
+        let found = SERVICES.iter().zip(&mut self.services).find(|(own, _)| **own == name);
+        found.map(|(_, address)| address).context("there is no such service")
     }
 
     pub(crate) fn port(&mut self) -> anyhow::Result<SocketAddr> {

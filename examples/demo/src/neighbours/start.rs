@@ -50,7 +50,7 @@ pub(crate) async fn all(
         let file = configuration(layout, crew, site, place)?;
         host(layout, crew, site, place, &file).await?;
         if place == 0 {
-            start::show_plugins(layout, site.hosts[0].1).await?;
+            start::show_plugins(layout, site.host(0)?.1).await?;
         }
     }
     gateway(layout, crew, programs, site).await?;
@@ -98,7 +98,7 @@ pub(crate) async fn service(
 pub(crate) fn configuration(layout: &Layout, crew: &mut Crew, site: &Site, place: usize) -> anyhow::Result<PathBuf> {
     let example = layout.root.join("examples/weft.toml");
     let text = fs::read_to_string(&example).with_context(|| format!("{} can't be read", example.display()))?;
-    let (http, admin) = site.hosts[place];
+    let (http, admin) = site.host(place)?;
     let addresses = Addresses { http, admin, ..Addresses::default() };
     let neighbours = Neighbours { etcd: site.etcd, receiver: site.receiver };
     let text = among(&text, &layout.root.join("examples"), &addresses, &neighbours)?;
@@ -120,7 +120,7 @@ pub(crate) async fn host(
 ) -> anyhow::Result<()> {
     let mut command = layout.command(layout.program("weft"));
     command.args(["serve", "--config"]).arg(configuration).env("NO_COLOR", "1");
-    let (name, (http, admin)) = (host_name(place), site.hosts[place]);
+    let (name, (http, admin)) = (host_name(place), site.host(place)?);
     crew.stay(&name, Role::Host, command, false)?;
     until(
         crew,
