@@ -2,7 +2,6 @@
 
 use super::{
     load::Load,
-    outcome::rated,
     patience::until,
     site::Site,
     start::{self, host_name, known, service_name},
@@ -17,6 +16,8 @@ use std::{
 /// The service that moves: the one that writes go to.
 pub(crate) const MOVED: &str = "reviews";
 
+/// The method that writes.
+pub(crate) const RATE: &str = "reviews.v1.Reviews/RateFilm";
 /// A service that has moved.
 #[derive(Debug)]
 pub(crate) struct Moved {
@@ -91,4 +92,11 @@ pub(crate) async fn host(layout: &Layout, crew: &mut Crew, site: &Site) -> anyho
     start::host(layout, crew, site, place, &configuration).await?;
     start::healthy(crew, site).await?;
     Ok(Replaced { name, ended, back: since.elapsed() })
+}
+
+/// How many writes a service was called for, by its last words.
+fn rated(line: &str) -> Option<u64> {
+    let (_, calls) = line.split_once("was called: ")?;
+    let count = calls.split(", ").find_map(|call| call.strip_prefix(RATE)?.trim().parse().ok());
+    Some(count.unwrap_or(0))
 }

@@ -2,7 +2,7 @@
 
 use super::{
     load::Sums,
-    moves::{MOVED, Moved, Replaced},
+    moves::{MOVED, Moved, RATE, Replaced},
     patience::until,
     site::Site,
     start::count,
@@ -12,17 +12,8 @@ use anyhow::{Context, bail};
 use demo_services::proto::demo::v1::{GetCallsRequest, control_client::ControlClient};
 use std::net::SocketAddr;
 
-/// The method that writes.
-const RATE: &str = "reviews.v1.Reviews/RateFilm";
 /// Failures that are shown.
 const SHOWN: usize = 5;
-
-/// How many writes a service was called for, by its last words.
-pub(crate) fn rated(line: &str) -> Option<u64> {
-    let (_, calls) = line.split_once("was called: ")?;
-    let count = calls.split(", ").find_map(|call| call.strip_prefix(RATE)?.trim().parse().ok());
-    Some(count.unwrap_or(0))
-}
 
 pub(crate) async fn show(
     crew: &mut Crew,
