@@ -58,7 +58,7 @@ pub struct Neighbours {
     pub receiver: SocketAddr,
 }
 
-/// As [`derive`], among neighbours: a gateway on this machine is in front, backends are found in etcd, and what the gateway records is
+/// As [`derive()`], among neighbours: a gateway on this machine is in front, backends are found in etcd, and what the gateway records is
 /// recorded here too. However busy the machine is, no call is given up.
 pub fn among(text: &str, folder: &Path, addresses: &Addresses, neighbours: &Neighbours) -> anyhow::Result<String> {
     let mut root: Table = derive(text, folder, addresses)?.parse().context("what was derived is no TOML")?;
