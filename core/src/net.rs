@@ -11,7 +11,7 @@ mod subnet;
 mod tls;
 
 pub use backoff::Backoff;
-pub use client::{HttpClient, HttpError, Response, Tls, Trust};
+pub use client::{HttpClient, HttpError, Response, Streamed, Tls, Trust};
 pub use framed::framed;
 pub use peers::Peers;
 pub use places::is_this_machine;

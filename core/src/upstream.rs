@@ -51,7 +51,7 @@ pub use config::{Balance, Canary, Config, Credential, Hedge, Protocol, Retry};
 pub use consul::ConsulClient;
 pub use discovery::{
     ConsulSource, DiscoveryError, DiscoveryState, Entry, EtcdSource, Found, InstanceSpec, Layout, NacosSource, Naming,
-    Nonsense, Reached, Skipped, Source,
+    Nonsense, Reached, Skipped, Source, told_of_slices,
 };
 pub use etcd::{Access, Etcd, EtcdError, KeepAlive, Member};
 pub use grpc::read_grpc;

@@ -24,6 +24,7 @@ mod record;
 mod registry;
 mod release;
 mod served;
+mod slices;
 mod template;
 mod token;
 mod wire;
@@ -39,6 +40,7 @@ pub use record::record;
 pub use registry::registry;
 pub use release::release;
 pub use served::{edge, gateway};
+pub use slices::slices;
 pub use template::template;
 pub use token::token;
 pub use wire::{answers, batch, fields};
@@ -47,7 +49,7 @@ pub use wire::{answers, batch, fields};
 pub type Target = (&'static str, fn(&[u8]) -> bool);
 
 /// All of them.
-pub const TARGETS: [Target; 17] = [
+pub const TARGETS: [Target; 18] = [
     ("batch", batch),
     ("answers", answers),
     ("fields", fields),
@@ -62,6 +64,7 @@ pub const TARGETS: [Target; 17] = [
     ("backend", backend),
     ("record", record),
     ("registry", registry),
+    ("slices", slices),
     ("release", release),
     ("gateway", gateway),
     ("edge", edge),

@@ -163,6 +163,7 @@ mutations_break_no_promise_of!(
     backend,
     record,
     registry,
+    slices,
     release,
     gateway,
     edge

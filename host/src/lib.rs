@@ -31,7 +31,7 @@
 //! `main → cli → start → app → config → {edge, admin} → gateway → {release, sandbox} → plugin → {identity, register, responses, routing, events} → fanout →
 //! {upstream, traces}`, and no arrow points back; modules in one pair of braces don't import each other. From `app` on, but for `sandbox`, it is
 //! `weft-core`, which can't even name what lies above. Each framework is named in one module: hyper and axum in `edge` and `admin`,
-//! wasmtime in `sandbox`, tonic and hickory in `upstream`, moka in `store`, jsonwebtoken in `identity`,
+//! wasmtime in `sandbox`, tonic, hickory and serde-saphyr in `upstream`, moka in `store`, jsonwebtoken in `identity`,
 //! async-nats in `events`, reqwest and rustls in `net`.
 //! `tests/all/tidy.rs` keeps all this.
 //!

@@ -2,6 +2,7 @@
 
 mod consul;
 mod etcd;
+mod kubernetes;
 mod nacos;
 
 use crate::support::{GET_FILM, knows_all, probe, weft};

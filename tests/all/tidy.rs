@@ -51,6 +51,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("redis", &["store"]),
     ("reqwest", &["net"]),
     ("rustls", &["net"]),
+    ("serde_saphyr", &["upstream"]),
     ("tokio_rustls", &["net"]),
     ("tonic", &["upstream"]),
     ("tracing_subscriber", &["telemetry"]),

@@ -10,7 +10,7 @@
 //!   [`neighbour`]: a good client beside them; [`gateway`]: a gateway with a crowd of callers
 //! - [`tokens`]: callers, good and bad; [`tls`]: certificates
 //! - [`upstream`]: a gRPC server that answers, stalls and fails as it is told; [`frames`]: one that breaks HTTP/2 as it is told
-//! - [`collector`]: a receiver of traces
+//! - [`collector`]: a receiver of traces; [`api_server`]: Kubernetes' own, for EndpointSlices
 //! - [`program`]: programs of others: [`redis`], [`nats`], [`etcd`], [`nacos`], [`dnsmasq`], [`envoy`], [`nginx`],
 //!   [`haproxy`], [`prometheus`], [`otelite`]; [`demo`]: the four real services of the demo
 //! - [`tcp_proxy`]: a network that is slow, cuts and loses
@@ -28,6 +28,7 @@
     reason = "what goes wrong in a testkit ends the test"
 )]
 
+pub mod api_server;
 pub mod artifacts;
 pub mod author;
 pub mod collector;

@@ -5,6 +5,10 @@ use http::{HeaderMap, Method, StatusCode};
 use http_body_util::BodyExt;
 use std::{path::Path, time::Duration};
 
+/// A peer that sends nothing for so long is pinged, and is gone after so long without an answer.
+const PING: Duration = Duration::from_secs(30);
+const PONG: Duration = Duration::from_secs(15);
+
 /// A client for one peer: no redirects, no proxy, nothing of the environment.
 #[derive(Debug, Clone)]
 pub struct HttpClient(reqwest::Client);
@@ -20,9 +24,14 @@ pub struct Tls<'a> {
 /// What such files hold.
 #[derive(Debug, Clone)]
 pub struct Trust {
-    authorities: Vec<reqwest::Certificate>,
+    /// None: those of the system.
+    authorities: Option<Vec<reqwest::Certificate>>,
     identity: Option<reqwest::Identity>,
 }
+
+/// A response whose body comes bit by bit.
+#[derive(Debug)]
+pub struct Streamed(reqwest::Response);
 
 /// A whole response.
 #[derive(Debug, Clone)]
@@ -47,14 +56,28 @@ impl Tls<'_> {
     /// Fails where the files can't be read or don't fit.
     pub fn read(self) -> Result<Trust, String> {
         let read = |path: &Path| std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
-        let authorities = reqwest::Certificate::from_pem_bundle(&read(self.ca)?)
-            .map_err(|error| format!("{}: {error}", self.ca.display()))?;
+        let authorities =
+            authorities(&read(self.ca)?).map(Some).map_err(|error| format!("{}: {error}", self.ca.display()))?;
         let identity = |(certificate, key): (&Path, &Path)| {
             let pem = [read(certificate)?, read(key)?].concat();
             reqwest::Identity::from_pem(&pem).map_err(|error| format!("{}: {error}", certificate.display()))
         };
         Ok(Trust { authorities, identity: self.identity.map(identity).transpose()? })
     }
+}
+
+impl Trust {
+    /// Of PEM: certificates to trust, where not those of the system, and our own certificate with its key.
+    pub fn of_pem(ca: Option<&[u8]>, identity: Option<&[u8]>) -> Result<Self, String> {
+        let authorities = ca.map(authorities).transpose()?;
+        let identity = identity.map(reqwest::Identity::from_pem).transpose().map_err(|error| error.to_string())?;
+        Ok(Self { authorities, identity })
+    }
+}
+
+fn authorities(pem: &[u8]) -> Result<Vec<reqwest::Certificate>, String> {
+    let list = reqwest::Certificate::from_pem_bundle(pem).map_err(|error| error.to_string())?;
+    if list.is_empty() { Err("no certificate in it (PEM)".to_owned()) } else { Ok(list) }
 }
 
 impl HttpClient {
@@ -65,7 +88,7 @@ impl HttpClient {
 
     /// For a peer that is spoken to without TLS: it needs no roots of the system, which are not in every image.
     pub fn plain(connect_timeout: Duration) -> Result<Self, String> {
-        Self::trusting(connect_timeout, Some(&Trust { authorities: Vec::new(), identity: None }))
+        Self::trusting(connect_timeout, Some(&Trust { authorities: Some(Vec::new()), identity: None }))
     }
 
     /// By what was read from PEM files before.
@@ -76,6 +99,18 @@ impl HttpClient {
     /// As [`HttpClient::trusting`], over nothing but HTTP/2, also where the URL says `http`: as gRPC is spoken.
     pub fn over_http2(connect_timeout: Duration, trust: Option<&Trust>) -> Result<Self, String> {
         Self::build(Self::builder(connect_timeout, trust).http2_prior_knowledge())
+    }
+
+    /// As [`HttpClient::trusting`], for responses that go on for minutes: over HTTP/2 a peer that has vanished meanwhile, or hangs, is
+    /// noticed by pings.
+    pub fn watching(connect_timeout: Duration, trust: Option<&Trust>) -> Result<Self, String> {
+        let builder = Self::builder(connect_timeout, trust);
+        Self::build(builder.http2_keep_alive_interval(PING).http2_keep_alive_timeout(PONG))
+    }
+
+    /// One GET, answered by the head of a response.
+    pub async fn open(&self, url: &str, headers: HeaderMap) -> Result<Streamed, HttpError> {
+        self.0.get(url).headers(headers).send().await.map(Streamed).map_err(explain)
     }
 
     fn build(builder: reqwest::ClientBuilder) -> Result<Self, String> {
@@ -90,7 +125,9 @@ impl HttpClient {
             .tcp_nodelay(true)
             .user_agent(concat!("weft/", env!("CARGO_PKG_VERSION")));
         if let Some(Trust { authorities, identity }) = trust {
-            builder = builder.tls_certs_only(authorities.clone());
+            if let Some(authorities) = authorities {
+                builder = builder.tls_certs_only(authorities.clone());
+            }
             if let Some(identity) = identity {
                 builder = builder.identity(identity.clone());
             }
@@ -133,15 +170,30 @@ impl HttpClient {
         if let Some(body) = body {
             request = request.body(body);
         }
-        let mut response = request.send().await.map_err(explain)?;
+        Streamed(request.send().await.map_err(explain)?).whole(max).await
+    }
+}
+
+impl Streamed {
+    pub fn status(&self) -> StatusCode {
+        self.0.status()
+    }
+
+    /// What comes next of the body; `None` is its end. Nothing is lost where this is dropped.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, HttpError> {
+        self.0.chunk().await.map_err(explain)
+    }
+
+    /// All that is still to come, up to `max` bytes.
+    pub async fn whole(mut self, max: usize) -> Result<Response, HttpError> {
         let mut read = BytesMut::new();
-        while let Some(chunk) = response.chunk().await.map_err(explain)? {
+        while let Some(chunk) = self.next().await? {
             if read.len() + chunk.len() > max {
                 return Err(HttpError::TooLarge(max));
             }
             read.extend_from_slice(&chunk);
         }
-        Ok(Response { status: response.status(), headers: response.headers().clone(), body: read.freeze() })
+        Ok(Response { status: self.0.status(), headers: self.0.headers().clone(), body: read.freeze() })
     }
 }
 

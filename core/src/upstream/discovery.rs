@@ -11,6 +11,7 @@ mod dns;
 mod etcd;
 mod fixed;
 mod found;
+mod kubernetes;
 mod nacos;
 mod status;
 mod texts;
@@ -18,6 +19,7 @@ mod texts;
 pub use consul::ConsulSource;
 pub use etcd::{Entry, EtcdSource, Layout, Naming};
 pub use found::{Found, Nonsense, Skipped};
+pub use kubernetes::told_of_slices;
 pub use nacos::NacosSource;
 pub use status::{DiscoveryError, DiscoveryState};
 
@@ -115,6 +117,7 @@ enum Kind {
     Etcd(Box<EtcdSource>),
     Consul(Box<ConsulSource>),
     Nacos(Box<NacosSource>),
+    Kubernetes(Box<kubernetes::Config>),
 }
 
 impl Source {
@@ -139,9 +142,13 @@ impl Source {
                 let config = NacosSource::read(table, "endpoints", &more, &url, reached);
                 config.map_or_else(Kind::none, |config| Kind::Nacos(Box::new(config)))
             }
+            "kubernetes" => {
+                let config = kubernetes::Config::read(table, &more, &url, reached);
+                config.map_or_else(Kind::none, |config| Kind::Kubernetes(Box::new(config)))
+            }
             _ => {
                 let known = "\"static://HOST:PORT,HOST:PORT\", dns://NAME:PORT, dns+srv://NAME, etcd://HOST:PORT/SERVICE, \
-                             consul://HOST:PORT/SERVICE or nacos://HOST:PORT/SERVICE";
+                             consul://HOST:PORT/SERVICE, nacos://HOST:PORT/SERVICE or kubernetes://NAMESPACE/SERVICE:PORT";
                 table.mistake("endpoints", format!("expected {known}, found the scheme {scheme:?}"));
                 Kind::none()
             }
@@ -174,6 +181,10 @@ impl Source {
             Kind::Etcd(config) => config.access.tls.as_mut(),
             Kind::Consul(config) => config.access.tls.as_mut(),
             Kind::Nacos(config) => config.access.tls.as_mut(),
+            Kind::Kubernetes(config) => {
+                config.resolve(folder, root);
+                None
+            }
             Kind::Static(_) | Kind::Dns(_) => None,
         };
         if let Some(tls) = tls {
@@ -185,7 +196,7 @@ impl Source {
     pub fn known(&self) -> &[InstanceSpec] {
         match &self.kind {
             Kind::Static(specs) => specs,
-            Kind::Dns(_) | Kind::Etcd(_) | Kind::Consul(_) | Kind::Nacos(_) => &[],
+            Kind::Dns(_) | Kind::Etcd(_) | Kind::Consul(_) | Kind::Nacos(_) | Kind::Kubernetes(_) => &[],
         }
     }
 
@@ -193,6 +204,7 @@ impl Source {
     pub(super) fn name(&self) -> Option<&str> {
         match &self.kind {
             Kind::Dns(dns) => dns.certified(),
+            Kind::Kubernetes(config) => Some(config.certified()),
             Kind::Static(_) | Kind::Etcd(_) | Kind::Consul(_) | Kind::Nacos(_) => None,
         }
     }
@@ -205,6 +217,7 @@ impl Source {
             Kind::Etcd(_) => "etcd",
             Kind::Consul(_) => "consul",
             Kind::Nacos(_) => "nacos",
+            Kind::Kubernetes(_) => "kubernetes",
         }
     }
 
@@ -216,6 +229,7 @@ impl Source {
             Kind::Etcd(config) => Some(Arc::new(etcd::FromEtcd::new(config.as_ref().clone()))),
             Kind::Consul(config) => Some(Arc::new(consul::FromConsul::new(config.as_ref().clone()))),
             Kind::Nacos(config) => Some(Arc::new(nacos::FromNacos::new(config.as_ref().clone()))),
+            Kind::Kubernetes(config) => Some(Arc::new(kubernetes::Kubernetes::new(config.as_ref().clone()))),
         }
     }
 }

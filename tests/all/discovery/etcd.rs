@@ -38,7 +38,7 @@ async fn put(etcd: &Etcd, upstream: &FakeUpstream) -> String {
 }
 
 /// Calls until it is told to end; every one of them has to be answered well.
-struct Load {
+pub(super) struct Load {
     ends: Arc<AtomicBool>,
     done: Arc<AtomicUsize>,
     task: tokio::task::JoinHandle<()>,
@@ -46,8 +46,12 @@ struct Load {
 
 impl Load {
     fn begin(host: &TestHost) -> Self {
+        Self::begin_at(host.address())
+    }
+
+    pub(super) fn begin_at(address: SocketAddr) -> Self {
         let (ends, done) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
-        let (address, until_end, count) = (host.address(), ends.clone(), done.clone());
+        let (until_end, count) = (ends.clone(), done.clone());
         let task = tokio::spawn(async move {
             let web = Web::new(address);
             while !until_end.load(Relaxed) {
@@ -60,7 +64,7 @@ impl Load {
     }
 
     /// So many more calls from now on.
-    async fn more(&self, calls: usize) {
+    pub(super) async fn more(&self, calls: usize) {
         let before = self.done.load(Relaxed);
         until("calls to be answered", async || (self.done.load(Relaxed) >= before + calls).then_some(())).await;
     }
@@ -69,7 +73,7 @@ impl Load {
         self.done.load(Relaxed)
     }
 
-    async fn end(self) {
+    pub(super) async fn end(self) {
         self.more(20).await;
         self.ends.store(true, Relaxed);
         self.task.await.unwrap();

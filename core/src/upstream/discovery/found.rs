@@ -75,11 +75,16 @@ impl Found {
     }
 
     pub(in crate::upstream) fn skip(&mut self, reason: Nonsense, what: &dyn Display) {
+        self.skip_several(reason, what, 1);
+    }
+
+    /// So many for the same reason, of which this is the first.
+    pub(super) fn skip_several(&mut self, reason: Nonsense, what: &dyn Display, count: usize) {
         match self.skipped.iter_mut().find(|skipped| skipped.reason == reason) {
-            Some(skipped) => skipped.count += 1,
+            Some(skipped) => skipped.count += count,
             None => {
                 let first = visible(what.to_string()).chars().take(SHOWN).collect();
-                self.skipped.push(Skipped { reason, first, count: 1 });
+                self.skipped.push(Skipped { reason, first, count });
             }
         }
     }
