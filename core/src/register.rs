@@ -11,7 +11,7 @@ mod nacos;
 
 pub use config::{Config, Target};
 
-use crate::{net::Backoff, sync::lock, telemetry::Metrics};
+use crate::{net::Backoff, settings::brief, sync::lock, telemetry::Metrics};
 use futures_util::future::BoxFuture;
 use std::{
     collections::BTreeMap,
@@ -104,26 +104,42 @@ struct Keeper {
 impl Keeper {
     async fn keep(self, is_ready: impl Fn() -> bool, mut stopped: watch::Receiver<bool>) {
         let mut backoff = Backoff::of_neighbours();
+        let mut may_be_there = false;
         loop {
+            if may_be_there && !is_ready() {
+                may_be_there = !self.leave().await;
+            }
+            let pause = if may_be_there { backoff.pause_after(Duration::ZERO) } else { Duration::MAX };
             tokio::select! {
                 () = until(&is_ready) => {}
-                () = told(&mut stopped) => return,
+                () = told(&mut stopped) => {
+                    if may_be_there {
+                        self.leave().await;
+                    }
+                    return;
+                }
+                // To take away what could not be taken away before.
+                () = tokio::time::sleep(pause) => continue,
             }
+            may_be_there = true;
             let begun = Instant::now();
             let stands = || self.stands();
             let lost = tokio::select! {
                 reason = self.registry.hold(&stands) => Some(reason),
                 () = until(|| !is_ready()) => None,
-                () = told(&mut stopped) => return self.leave().await,
+                () = told(&mut stopped) => {
+                    self.leave().await;
+                    return;
+                }
             };
-            let Some(reason) = lost else {
-                self.leave().await;
-                continue;
-            };
+            let Some(reason) = lost else { continue };
             self.fails(&reason);
             tokio::select! {
                 () = tokio::time::sleep(backoff.pause_after(begun.elapsed())) => {}
-                () = told(&mut stopped) => return self.leave().await,
+                () = told(&mut stopped) => {
+                    self.leave().await;
+                    return;
+                }
             }
         }
     }
@@ -139,6 +155,7 @@ impl Keeper {
     }
 
     fn fails(&self, reason: &str) {
+        let reason = brief(reason);
         self.metrics.registered.set(0);
         self.metrics.registration_failures.inc();
         let mut trouble = lock(&self.trouble);
@@ -149,16 +166,22 @@ impl Keeper {
         trouble.get_or_insert_with(Instant::now);
     }
 
-    async fn leave(&self) {
+    /// Whether it is gone.
+    async fn leave(&self) -> bool {
         let url = &self.url;
         self.metrics.registered.set(0);
         let left = timeout(LEAVING, self.registry.leave()).await;
         match left.unwrap_or_else(|_| Err(format!("no answer within {LEAVING:?}"))) {
-            Ok(()) => tracing::info!("no longer registered at {url}"),
+            Ok(()) => {
+                tracing::info!("no longer registered at {url}");
+                true
+            }
             Err(reason) => {
+                let reason = brief(&reason);
                 tracing::warn!(
                     "the registration at {url} could not be taken away, and ends with what it hangs on there: {reason}"
-                )
+                );
+                false
             }
         }
     }

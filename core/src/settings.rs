@@ -14,7 +14,7 @@ mod table;
 mod value;
 
 pub use diff::{Change, diff};
-pub use mistakes::{Mistake, Mistakes, visible};
+pub use mistakes::{Mistake, Mistakes, brief, visible};
 pub use parts::Parts;
 pub use rate::Rate;
 pub use secret::Secret;

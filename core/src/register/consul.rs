@@ -58,7 +58,11 @@ impl InConsul {
     }
 
     async fn passes(&self, client: &ConsulClient) -> Result<bool, String> {
-        self.put(client, "v1/agent/check/pass/", &check_of(&self.id), None).await
+        let check = check_of(&self.id);
+        let passed = self.put(client, "v1/agent/check/pass/", &check, None);
+        // It is due a third of its time before it counts as failed.
+        let late = |_| Err(format!("{}: no answer within {:?}", self.agent, self.ttl / 3));
+        tokio::time::timeout(self.ttl / 3, passed).await.unwrap_or_else(late)
     }
 
     async fn put(&self, client: &ConsulClient, path: &str, id: &str, body: Option<String>) -> Result<bool, String> {
@@ -93,12 +97,14 @@ impl Registry for InConsul {
 
     fn leave(&self) -> BoxFuture<'_, Result<(), String>> {
         async move {
-            if !self.is_there.swap(false, Relaxed) {
+            if !self.is_there.load(Relaxed) {
                 return Ok(());
             }
             let client = self.source.access.client()?;
             // Where it is not known it is gone.
-            self.put(&client, "v1/agent/service/deregister/", &self.id, None).await.map(|_| ())
+            self.put(&client, "v1/agent/service/deregister/", &self.id, None).await?;
+            self.is_there.store(false, Relaxed);
+            Ok(())
         }
         .boxed()
     }

@@ -125,11 +125,12 @@ impl Registry for InEtcd {
 
     fn leave(&self) -> BoxFuture<'_, Result<(), String>> {
         async move {
-            let Some(Lease { id, member }) = lock(&self.lease).take() else { return Ok(()) };
-            if let Ok(Ok(())) = tokio::time::timeout(FIRST_TRY, member.revoke(id)).await {
-                return Ok(());
+            let Some(Lease { id, member }) = lock(&self.lease).clone() else { return Ok(()) };
+            if !matches!(tokio::time::timeout(FIRST_TRY, member.revoke(id)).await, Ok(Ok(()))) {
+                self.connected().await?.revoke(id).await.map_err(|error| error.to_string())?;
             }
-            self.connected().await?.revoke(id).await.map_err(|error| error.to_string())
+            *lock(&self.lease) = None;
+            Ok(())
         }
         .boxed()
     }

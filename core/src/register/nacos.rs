@@ -12,6 +12,10 @@ use tokio::{sync::Mutex, time::Instant};
 
 /// As kratos has it.
 const WEIGHT: f64 = 100.0;
+/// Before another server is connected to because this one wants it.
+const ELSEWHERE: Duration = Duration::from_secs(1);
+/// The longest between two looks whether it is there still.
+const SELDOM: Duration = Duration::from_mins(10);
 /// The largest that Nacos takes.
 const HEAVIEST: f64 = 10_000.0;
 
@@ -45,29 +49,63 @@ impl InNacos {
     }
 
     async fn keep(&self, kept: &mut Option<NacosSession>, stands: &(dyn Fn() + Send + Sync)) -> Result<(), String> {
+        *kept = None;
+        let mut next = self.nacos.connect().await?;
         loop {
-            // One that is left takes with it what hangs on it: before there is another, not after.
+            // One that is left takes with it what hangs on it: before it is registered anew, not after.
             *kept = None;
-            let session = kept.insert(self.nacos.connect().await?);
+            let session = kept.insert(next);
             self.register(session, stands).await?;
-            let mut looked = Instant::now();
-            loop {
-                match session.next().await? {
-                    NacosTold::Elsewhere => break,
-                    NacosTold::Service(_) => {}
-                    NacosTold::Alive => {
-                        // Somebody may have taken it away, and left the connection.
-                        if looked.elapsed() >= self.every {
-                            if !self.source.has(session, &self.host.0, self.host.1).await? {
-                                self.register(session, stands).await?;
-                            }
-                            looked = Instant::now();
+            next = self.stay(session, stands).await?;
+        }
+    }
+
+    /// Until there is another connection to go on with.
+    async fn stay(
+        &self,
+        session: &mut NacosSession,
+        stands: &(dyn Fn() + Send + Sync),
+    ) -> Result<NacosSession, String> {
+        let (mut looked, mut every) = (Instant::now(), self.every);
+        loop {
+            match session.next().await? {
+                NacosTold::Elsewhere => {
+                    tokio::time::sleep(ELSEWHERE).await;
+                    match self.nacos.connect().await {
+                        Ok(next) => return Ok(next),
+                        Err(reason) => {
+                            tracing::debug!("Nacos wants its clients elsewhere, where they can't be: {reason}")
                         }
-                        stands();
                     }
                 }
+                NacosTold::Service(_) => {}
+                NacosTold::Alive if looked.elapsed() >= every => {
+                    every = self.look(session, every, stands).await?;
+                    looked = Instant::now();
+                }
+                NacosTold::Alive => stands(),
             }
         }
+    }
+
+    /// Somebody may have taken it away, and left the connection: then it is registered again. Seldom and more seldom, because one that
+    /// was set offline is told of to nobody. With when to look again. Who may not look knows nothing by it.
+    async fn look(
+        &self,
+        session: &mut NacosSession,
+        every: Duration,
+        stands: &(dyn Fn() + Send + Sync),
+    ) -> Result<Duration, String> {
+        match self.source.has(session, &self.host.0, self.host.1).await {
+            Ok(false) => {
+                self.register(session, stands).await?;
+                return Ok((every * 2).min(SELDOM));
+            }
+            Ok(true) => {}
+            Err(reason) => tracing::debug!("whether this host is registered in Nacos can't be told: {reason}"),
+        }
+        stands();
+        Ok(self.every)
     }
 
     async fn register(&self, session: &mut NacosSession, stands: &(dyn Fn() + Send + Sync)) -> Result<(), String> {

@@ -14,6 +14,8 @@ struct Scripted {
     holds: Duration,
     begun: AtomicUsize,
     left: AtomicUsize,
+    /// So many times it can't be taken away.
+    stays: AtomicUsize,
 }
 
 impl Registry for Scripted {
@@ -31,7 +33,8 @@ impl Registry for Scripted {
 
     fn leave(&self) -> BoxFuture<'_, Result<(), String>> {
         self.left.fetch_add(1, Relaxed);
-        async { Ok(()) }.boxed()
+        let stays = self.stays.fetch_update(Relaxed, Relaxed, |times| times.checked_sub(1)).is_ok();
+        async move { if stays { Err("connection refused".to_owned()) } else { Ok(()) } }.boxed()
     }
 }
 
@@ -43,7 +46,8 @@ struct Kit {
 }
 
 fn begin(refusals: usize, holds: Duration) -> Kit {
-    let registry = Arc::new(Scripted { refusals, holds, begun: AtomicUsize::new(0), left: AtomicUsize::new(0) });
+    let [begun, left, stays] = [0; 3].map(AtomicUsize::new);
+    let registry = Arc::new(Scripted { refusals, holds, begun, left, stays });
     let (ready, metrics) = (Arc::new(AtomicBool::new(false)), Metrics::default());
     let keeper = Keeper {
         registry: registry.clone(),
@@ -88,4 +92,36 @@ async fn what_is_lost_is_begun_again_for_as_long_as_it_takes_and_told_once() {
     tokio::time::sleep(SECOND * 3600).await;
     assert_eq!(kept.count("its lease was lost"), 1, "{:#?}", kept.lines());
     assert_eq!((kit.metrics.registered.get(), kit.metrics.registration_failures.get()), (1, 301));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_taken_away_is_taken_away_later_and_at_the_latest_when_the_host_stops() {
+    let kit = begin(0, SECOND * 3600);
+    let left = || kit.registry.left.load(Relaxed);
+    kit.ready.store(true, Relaxed);
+    tokio::time::sleep(SECOND).await;
+    kit.registry.stays.store(2, Relaxed);
+    kit.ready.store(false, Relaxed);
+    tokio::time::sleep(SECOND * 600).await;
+    assert_eq!((left(), kit.registry.begun.load(Relaxed)), (3, 1), "twice in vain, and then no more");
+    kit.ready.store(true, Relaxed);
+    tokio::time::sleep(SECOND).await;
+    kit.registry.stays.store(usize::MAX, Relaxed);
+    kit.ready.store(false, Relaxed);
+    tokio::time::sleep(SECOND).await;
+    kit.registry.stays.store(0, Relaxed);
+    let before = left();
+    kit.registration.leave().await;
+    assert_eq!(kit.registry.left.load(Relaxed), before + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_was_lost_may_be_there_still_when_the_host_is_ready_no_more() {
+    let kit = begin(0, SECOND);
+    kit.ready.store(true, Relaxed);
+    tokio::time::sleep(SECOND + SECOND / 2).await;
+    assert_eq!(kit.metrics.registration_failures.get(), 1);
+    kit.ready.store(false, Relaxed);
+    tokio::time::sleep(SECOND * 60).await;
+    assert_eq!(kit.registry.left.load(Relaxed), 1, "and is taken away");
 }

@@ -84,6 +84,14 @@ impl Mistakes {
     }
 }
 
+/// Of a reason that somebody else gave, this much is told, in bytes.
+const LONGEST_REASON: usize = 1_000;
+
+/// The beginning of a reason: what others answer may be quoted in it, and have any length.
+pub fn brief(reason: &str) -> &str {
+    reason.get(..reason.floor_char_boundary(LONGEST_REASON)).unwrap_or(reason)
+}
+
 /// What ends a line or commands a terminal, written as an escape: the file may come from somebody who is not trusted.
 pub fn visible(text: String) -> String {
     if !text.contains(char::is_control) {

@@ -23,6 +23,8 @@ use tokio::{
 
 /// One that knows no checks is asked again after this time: another program may be at its address by then.
 const REST: Duration = Duration::from_mins(1);
+/// Nothing is asked again sooner than after a twentieth of the interval or this time: whatever a backend says, and however often.
+const SOON: Duration = Duration::from_secs(1);
 /// The first check waits up to a tenth of the interval, and no longer than this: not all come at once.
 const FIRST: Duration = Duration::from_millis(100);
 
@@ -67,6 +69,7 @@ impl Check {
         let is_grpc = matches!(self.instance.connection, Connection::Grpc(_));
         // Whether it implements `Watch`, as far as is known; and whether it may be held by one.
         let (mut can_watch, mut may_watch) = (is_grpc, true);
+        let soon = (self.checks.interval / 20).min(SOON);
         loop {
             let began = Instant::now();
             let watched = can_watch && may_watch;
@@ -79,6 +82,7 @@ impl Check {
                 // It watches and does nothing else.
                 Found::Unimplemented if can_watch => {
                     may_watch = true;
+                    sleep(jittered(soon)).await;
                     continue;
                 }
                 // Whoever does not answer may be another program when it answers again.
@@ -90,10 +94,10 @@ impl Check {
             let rest = match found {
                 Found::Unimplemented => REST.max(self.checks.interval),
                 // It is watched again; or asked by `Check`, if it knows that.
-                Found::Serving if can_watch => Duration::ZERO,
-                Found::NotServing(_) if watched => Duration::ZERO,
+                Found::Serving if can_watch => soon,
+                Found::NotServing(_) if watched => soon,
                 // It has gone well until now: perhaps only the connection has ended.
-                Found::Silent(_) if watched && began.elapsed() >= self.checks.interval => self.checks.interval / 20,
+                Found::Silent(_) if watched && began.elapsed() >= self.checks.interval => soon,
                 _ => self.checks.interval,
             };
             sleep(jittered(rest)).await;

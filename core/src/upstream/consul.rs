@@ -17,6 +17,9 @@ const LARGEST: usize = 64 << 10;
 /// Of what an agent says of a failure, in characters.
 const SHOWN: usize = 200;
 
+/// How older agents say, with status 500, that they know no such check or service.
+const UNKNOWN: [&str; 3] = ["does not have associated TTL", "Unknown check", "Unknown service"];
+
 /// Where agents are, and who asks.
 #[derive(Debug, Clone)]
 pub struct Access {
@@ -30,7 +33,12 @@ impl Access {
     /// `token` and `tls` of a table.
     pub(super) fn read(table: &Table<'_>) -> Self {
         let token = table.optional::<Secret>("token").map(|token| table.at_hand("token", token));
-        Self { agents: Vec::new(), token, tls: TlsFiles::read(&table.table("tls")) }
+        let of_tls = table.table("tls");
+        let tls = TlsFiles::read(&of_tls);
+        if tls.as_ref().is_some_and(|tls| tls.server_name.is_some()) {
+            of_tls.mistake("server-name", "Consul is known by the name in its URL: write it there");
+        }
+        Self { agents: Vec::new(), token, tls }
     }
 
     /// PEM files and the token are read for each client, so that new ones count without a restart.
@@ -82,8 +90,7 @@ impl ConsulClient {
             404 => Ok(false),
             _ => {
                 let text = said(&response);
-                // How older agents say that they know no such check.
-                if text.contains("does not have associated TTL") {
+                if UNKNOWN.iter().any(|words| text.contains(words)) {
                     return Ok(false);
                 }
                 Err(format!("answered {}: {text}", response.status))

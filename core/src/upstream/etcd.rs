@@ -63,6 +63,8 @@ pub enum EtcdError {
     /// What was asked for is history that is kept no longer.
     #[error("its history was compacted")]
     Compacted,
+    #[error("it knows no such thing: {0}")]
+    Unknown(String),
     #[error("its answer is larger than {LARGEST} bytes")]
     TooLarge,
     #[error("{0}")]
@@ -74,6 +76,7 @@ impl From<Status> for EtcdError {
         match status.code() {
             Code::OutOfRange if status.message().contains("compacted") => Self::Compacted,
             Code::OutOfRange => Self::TooLarge,
+            Code::NotFound => Self::Unknown(status.message().to_owned()),
             _ => Self::Other(told(&status)),
         }
     }
@@ -246,9 +249,12 @@ impl Member {
         if answer.error.is_empty() { Ok((answer.id, answer.ttl)) } else { Err(EtcdError::Other(answer.error)) }
     }
 
-    /// All that hangs on the lease is gone when this returns.
+    /// All that hangs on the lease is gone when this returns, or was before.
     pub async fn revoke(&self, lease: i64) -> Result<(), EtcdError> {
-        self.ask("/etcdserverpb.Lease/LeaseRevoke", &LeaseRequest { id: lease }).await.map(|Done {}| ())
+        match self.ask("/etcdserverpb.Lease/LeaseRevoke", &LeaseRequest { id: lease }).await {
+            Ok(Done {}) | Err(EtcdError::Unknown(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Keeps a lease alive, each time that so much time has passed.

@@ -83,7 +83,12 @@ impl Access {
             table.mistake("", "`user` and `password` go together");
         }
         let password = password.map(|password| table.at_hand("password", password));
-        Self { servers: Vec::new(), tls: TlsFiles::read(&table.table("tls")), user: user.zip(password) }
+        let of_tls = table.table("tls");
+        let tls = TlsFiles::read(&of_tls);
+        if user.is_some() && tls.as_ref().is_some_and(|tls| tls.server_name.is_some()) {
+            of_tls.mistake("server-name", "for its login Nacos is known by the name in its URL: write it there");
+        }
+        Self { servers: Vec::new(), tls, user: user.zip(password) }
     }
 }
 
@@ -172,10 +177,13 @@ impl Session {
             () = tokio::time::sleep_until(self.patrol) => {}
         }
         if let Some(login) = &mut self.login {
-            login.keep().await?;
+            login.keep().await;
             self.asker.token = Some(login.token().to_owned());
         }
-        self.asker.ask("HealthCheckRequest", json!({})).await.map_err(|refused| refused.text)?;
+        // Asked twice: a pause of a server is no loss of all that hangs on the connection.
+        if self.asker.ask("HealthCheckRequest", json!({})).await.is_err() {
+            self.asker.ask("HealthCheckRequest", json!({})).await.map_err(|refused| refused.text)?;
+        }
         self.rest();
         Ok(Told::Alive)
     }
@@ -325,6 +333,9 @@ impl Pushes {
     /// May be dropped at any time, and loses nothing.
     async fn next(&mut self) -> Result<Told, String> {
         loop {
+            // First room for what may have to be answered: once it is read, nothing here waits.
+            let room = tokio::time::timeout(TIME, self.sender.reserve()).await;
+            let room = room.ok().and_then(Result::ok).ok_or("it does not read what it is answered")?;
             let message = match &mut self.answers {
                 Answers::Open(answers) => answers.message().await.map_err(|status| told(&status))?,
                 Answers::Opening(opening) => {
@@ -334,7 +345,7 @@ impl Pushes {
             };
             let question = messages::read(message.ok_or("it has ended the stream")?)?;
             if let Some(answer) = messages::acknowledged(&question, &self.client_ip) {
-                self.sender.try_send(answer).map_err(|_| "it does not read what it is answered".to_owned())?;
+                room.send(answer);
             }
             match question.kind.as_str() {
                 "NotifySubscriberRequest" => return Ok(Told::Service(question.body)),

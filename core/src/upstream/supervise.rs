@@ -5,7 +5,10 @@ use super::{
     backend::Backend,
     discovery::{Found, Provider, Sink, Skipped, StatusLine},
 };
-use crate::{net::Backoff, settings::Place};
+use crate::{
+    net::Backoff,
+    settings::{Place, brief},
+};
 use futures_util::future::FutureExt;
 use std::{
     panic::AssertUnwindSafe,
@@ -122,6 +125,7 @@ impl Backend {
     /// The provider can't go on.
     fn lost(&self, reason: &str) {
         let Some(discovery) = &self.discovery else { return };
+        let reason = brief(reason);
         let Some(StatusLine::Begins { passed_over }) = discovery.status.failed(reason) else { return };
         let (backend, url) = (self.name(), discovery.status.url());
         let meanwhile = match self.instances.load().members().len() {

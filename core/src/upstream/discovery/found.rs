@@ -74,6 +74,13 @@ impl Found {
         }
     }
 
+    /// So many more stand there, at which nobody looks.
+    pub(in crate::upstream) fn skip_rest(&mut self, more: usize) {
+        if more > 0 {
+            self.skip(Nonsense::TooMany, &format_args!("{more} more entries, which are not looked at"));
+        }
+    }
+
     pub(in crate::upstream) fn skip(&mut self, reason: Nonsense, what: &dyn Display) {
         self.skip_several(reason, what, 1);
     }

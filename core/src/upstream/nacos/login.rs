@@ -28,7 +28,6 @@ pub(super) struct Login {
     password: Secret,
     token: String,
     renew_at: Instant,
-    ends_at: Instant,
 }
 
 impl fmt::Debug for Login {
@@ -52,7 +51,7 @@ impl Login {
         };
         let now = Instant::now();
         let server = server.http.to_string();
-        let mut login = Self { client, server, user, password, token: String::new(), renew_at: now, ends_at: now };
+        let mut login = Self { client, server, user, password, token: String::new(), renew_at: now };
         login.renew().await?;
         Ok(Some(login))
     }
@@ -65,18 +64,10 @@ impl Login {
         self.renew_at
     }
 
-    /// A new token where it is time for one. Fails only where the old one holds no more.
-    pub(super) async fn keep(&mut self) -> Result<(), String> {
-        if Instant::now() < self.renew_at {
-            return Ok(());
-        }
-        match self.renew().await {
-            Err(reason) if Instant::now() >= self.ends_at => Err(reason),
-            Err(_) => {
-                self.renew_at = (Instant::now() + TIME).min(self.ends_at);
-                Ok(())
-            }
-            Ok(()) => Ok(()),
+    /// A new token where it is time for one, and it can be had. With an old one questions are refused, and the connection stands.
+    pub(super) async fn keep(&mut self) {
+        if Instant::now() >= self.renew_at && self.renew().await.is_err() {
+            self.renew_at = Instant::now() + TIME;
         }
     }
 
@@ -107,8 +98,7 @@ impl Login {
 
     fn took(&mut self, answer: &[u8]) -> Result<(), String> {
         let (token, ttl) = read(answer).ok_or("the login was answered without a token")?;
-        let now = Instant::now();
-        (self.token, self.renew_at, self.ends_at) = (token, now + ttl / 2, now + ttl);
+        (self.token, self.renew_at) = (token, Instant::now() + ttl / 2);
         Ok(())
     }
 }

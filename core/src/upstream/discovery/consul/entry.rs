@@ -1,9 +1,8 @@
 //! What Consul tells of instances, and how kratos writes them there.
 
-use super::super::{Found, InstanceSpec, Nonsense, Reached, address};
+use super::super::{Found, InstanceSpec, Nonsense, Reached, address, texts::Entries};
 use http::Uri;
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use std::collections::{BTreeMap, HashSet};
 
 /// Go writes `null` for what is not there.
@@ -50,11 +49,12 @@ type Odd = (Nonsense, String);
 /// All of an answer. What is no list is no answer of Consul; what is in it is read one by one, so that one that is nonsense takes no other
 /// with it.
 pub(super) fn read(answer: &[u8], service: &str, reached: Reached) -> Result<Found, String> {
-    let entries: Vec<&RawValue> =
+    let entries: Entries<'_> =
         serde_json::from_slice(answer).map_err(|error| format!("the answer is no list of instances: {error}"))?;
     let mut found = Found::default();
     let mut known = HashSet::new();
-    for text in entries {
+    found.skip_rest(entries.more);
+    for text in entries.first {
         let entry = serde_json::from_str::<Entry>(text.get());
         let spec = entry.map_err(|error| (Nonsense::Unreadable, error.to_string()));
         match spec.and_then(|entry| instance(entry, service, reached)) {

@@ -2,11 +2,11 @@
 
 use super::super::{
     Found, InstanceSpec, Nonsense, Reached, address,
-    texts::{is_text, texts},
+    texts::{Entries, is_text, texts},
 };
 use crate::upstream::nacos::NacosService;
 use serde::Deserialize;
-use serde_json::{Value, value::RawValue};
+use serde_json::Value;
 use std::collections::{BTreeMap, HashSet};
 
 /// No instance is described by more than that.
@@ -27,7 +27,7 @@ struct Message<'a> {
 struct Service<'a> {
     name: Option<String>,
     #[serde(borrow)]
-    hosts: Option<Vec<&'a RawValue>>,
+    hosts: Option<Entries<'a>>,
     /// So many are not healthy that they count all the same.
     reach_protection_threshold: Option<bool>,
 }
@@ -67,7 +67,8 @@ pub(super) fn read(message: &[u8], wanted: &NacosService, reached: Reached) -> R
     let counts_all = service.reach_protection_threshold.unwrap_or(false);
     let mut found = Found::default();
     let mut known = HashSet::new();
-    for text in hosts {
+    found.skip_rest(hosts.more);
+    for text in hosts.first {
         match instance(text.get(), wanted, reached, counts_all) {
             Ok(None) => {}
             Ok(Some(spec)) if known.insert(spec.uri.clone()) => found.add(spec),
@@ -142,7 +143,7 @@ pub(super) fn has(message: &[u8], ip: &str, port: u16) -> Result<bool, String> {
         serde_json::from_slice(message).map_err(|error| format!("its answer is no service: {error}"))?;
     let hosts = message.service_info.and_then(|service| service.hosts).unwrap_or_default();
     let is_it = |host: Host| host.ip.as_deref() == Some(ip) && host.port == Some(port.into());
-    Ok(hosts.iter().any(|text| serde_json::from_str(text.get()).is_ok_and(is_it)))
+    Ok(hosts.first.iter().any(|text| serde_json::from_str(text.get()).is_ok_and(is_it)))
 }
 
 #[cfg(test)]
