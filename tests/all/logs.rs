@@ -137,11 +137,11 @@ async fn an_error_that_comes_again_and_again_is_counted_and_each_request_has_its
     // The count is told with the first line after ten seconds.
     let told = async || {
         host.web().get("/version").send().await;
-        host.lines().into_iter().find(|line| line.contains("passed over"))
+        // What the host says of the plugin is counted as well, and may be told first.
+        host.lines().into_iter().find(|line| line.contains("passed over") && line.contains("was not reloaded"))
     };
     let told: Value = serde_json::from_str(&until("the count", told).await).unwrap();
     assert_eq!((&told["count"], &told["level"]), (&3.into(), &"WARN".into()), "{told}");
-    assert!(told["message"].as_str().unwrap().contains("was not reloaded"), "{told}");
     assert_eq!((count(trapped), read(&host.lines()).is_empty()), (5, false));
 }
 
