@@ -33,6 +33,7 @@ mod load;
 mod method;
 mod nacos;
 mod reflection;
+mod registry;
 mod rest;
 #[cfg(test)]
 mod scripted;
@@ -58,7 +59,7 @@ pub use grpc::read_grpc;
 pub use health::Outlier;
 pub use limit::Concurrency;
 pub use method::{Method, StreamBounds};
-pub use nacos::{Nacos, NacosService, Session as NacosSession, Told as NacosTold};
+pub use nacos::{ELSEWHERE as NACOS_ELSEWHERE, Nacos, NacosService, Session as NacosSession, Told as NacosTold};
 pub use rest::Rest;
 pub use set::{SetChange, SetRefused};
 pub use tls::TlsFiles;

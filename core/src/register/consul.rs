@@ -12,6 +12,10 @@ use std::{
 /// After so long without a pass Consul forgets it, as kratos has it.
 const FORGOTTEN_AFTER: &str = "600s";
 
+/// What was sent before has arrived after so long, on another connection too.
+const ARRIVES: Duration = Duration::from_millis(200);
+const DEREGISTER: &str = "v1/agent/service/deregister/";
+
 #[derive(Debug)]
 pub(super) struct InConsul {
     source: ConsulSource,
@@ -101,8 +105,11 @@ impl Registry for InConsul {
                 return Ok(());
             }
             let client = self.source.access.client()?;
-            // Where it is not known it is gone.
-            self.put(&client, "v1/agent/service/deregister/", &self.id, None).await?;
+            // Where it is not known it is gone; or a registration that was broken off has not arrived yet.
+            if !self.put(&client, DEREGISTER, &self.id, None).await? {
+                tokio::time::sleep(ARRIVES).await;
+                self.put(&client, DEREGISTER, &self.id, None).await?;
+            }
             self.is_there.store(false, Relaxed);
             Ok(())
         }

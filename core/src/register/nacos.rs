@@ -1,7 +1,7 @@
 //! Registered in Nacos as kratos does it: an ephemeral instance of `NAME.http`, which is there for as long as a connection is.
 
 use super::{Instance, Registry};
-use crate::upstream::{Nacos, NacosService, NacosSession, NacosSource, NacosTold};
+use crate::upstream::{NACOS_ELSEWHERE, Nacos, NacosService, NacosSession, NacosSource, NacosTold};
 use futures_util::future::{BoxFuture, FutureExt};
 use serde_json::{Value, json};
 use std::{
@@ -12,8 +12,6 @@ use tokio::{sync::Mutex, time::Instant};
 
 /// As kratos has it.
 const WEIGHT: f64 = 100.0;
-/// Before another server is connected to because this one wants it.
-const ELSEWHERE: Duration = Duration::from_secs(1);
 /// The longest between two looks whether it is there still.
 const SELDOM: Duration = Duration::from_mins(10);
 /// The largest that Nacos takes.
@@ -70,7 +68,7 @@ impl InNacos {
         loop {
             match session.next().await? {
                 NacosTold::Elsewhere => {
-                    tokio::time::sleep(ELSEWHERE).await;
+                    tokio::time::sleep(NACOS_ELSEWHERE).await;
                     match self.nacos.connect().await {
                         Ok(next) => return Ok(next),
                         Err(reason) => {

@@ -1,8 +1,11 @@
 //! How agents of Consul are spoken to: by HTTP, with a token where they want one.
 
-use super::tls::TlsFiles;
+use super::{
+    registry::{self, said},
+    tls::TlsFiles,
+};
 use crate::{
-    net::{HttpClient, HttpError, Response, Tls},
+    net::{HttpClient, HttpError, Response},
     settings::{Secret, Table},
 };
 use bytes::Bytes;
@@ -14,8 +17,6 @@ use std::time::Duration;
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// Of what is answered to a change.
 const LARGEST: usize = 64 << 10;
-/// Of what an agent says of a failure, in characters.
-const SHOWN: usize = 200;
 
 /// How older agents say, with status 500, that they know no such check or service.
 const UNKNOWN: [&str; 3] = ["does not have associated TTL", "Unknown check", "Unknown service"];
@@ -33,23 +34,12 @@ impl Access {
     /// `token` and `tls` of a table.
     pub(super) fn read(table: &Table<'_>) -> Self {
         let token = table.optional::<Secret>("token").map(|token| table.at_hand("token", token));
-        let of_tls = table.table("tls");
-        let tls = TlsFiles::read(&of_tls);
-        if tls.as_ref().is_some_and(|tls| tls.server_name.is_some()) {
-            of_tls.mistake("server-name", "Consul is known by the name in its URL: write it there");
-        }
-        Self { agents: Vec::new(), token, tls }
+        Self { agents: Vec::new(), token, tls: registry::tls(table, true) }
     }
 
-    /// PEM files and the token are read for each client, so that new ones count without a restart.
+    /// The token, too, is read for each client, so that new ones count without a restart.
     pub fn client(&self) -> Result<ConsulClient, String> {
-        let files = self.tls.as_ref();
-        let pair = files.and_then(|files| files.identity.clone());
-        let identity = pair.as_ref().map(|(certificate, key)| (certificate.as_path(), key.as_path()));
-        let client = match files {
-            Some(files) => HttpClient::new(PATIENCE, Some(Tls { ca: &files.ca, identity }))?,
-            None => HttpClient::plain(PATIENCE)?,
-        };
+        let client = registry::client(PATIENCE, self.tls.as_ref())?;
         let mut headers = HeaderMap::new();
         if let Some(token) = &self.token {
             let unfit = |_| "the token has characters that no header can have".to_owned();
@@ -89,7 +79,7 @@ impl ConsulClient {
             200 => Ok(true),
             404 => Ok(false),
             _ => {
-                let text = said(&response);
+                let text = said(&response.body);
                 if UNKNOWN.iter().any(|words| text.contains(words)) {
                     return Ok(false);
                 }
@@ -102,9 +92,4 @@ impl ConsulClient {
 /// As a part of a path, or a value of a query.
 pub(super) fn encoded(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
-}
-
-/// The beginning of what an agent says of a failure.
-pub(super) fn said(response: &Response) -> String {
-    String::from_utf8_lossy(&response.body).trim().chars().take(SHOWN).collect()
 }

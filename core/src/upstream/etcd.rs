@@ -7,7 +7,7 @@ mod messages;
 
 pub(super) use messages::KeyValue;
 
-use super::{codec::RawCodec, status::told, tls::TlsFiles};
+use super::{codec::RawCodec, registry, status::told, tls::TlsFiles};
 use crate::settings::{Secret, Table};
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
@@ -48,12 +48,7 @@ pub struct Access {
 impl Access {
     /// `user`, `password` and `tls` of a table.
     pub(super) fn read(table: &Table<'_>) -> Self {
-        let (user, password): (Option<String>, Option<Secret>) = (table.optional("user"), table.optional("password"));
-        if user.is_some() != password.is_some() {
-            table.mistake("", "`user` and `password` go together");
-        }
-        let password = password.map(|password| table.at_hand("password", password));
-        Self { members: Vec::new(), tls: TlsFiles::read(&table.table("tls")), user: user.zip(password) }
+        Self { members: Vec::new(), tls: registry::tls(table, false), user: registry::user(table) }
     }
 }
 

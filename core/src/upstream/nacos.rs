@@ -9,6 +9,7 @@ mod messages;
 
 use super::{
     codec::RawCodec,
+    registry,
     status::{told, with_sources},
     tls::TlsFiles,
 };
@@ -40,6 +41,8 @@ use tonic::{
 const TIME: Duration = Duration::from_secs(5);
 /// How often it is asked whether it is there.
 const PATROL: Duration = Duration::from_secs(5);
+/// Before another server is connected to because this one wants it.
+pub const ELSEWHERE: Duration = Duration::from_secs(1);
 /// Until a server has taken in who is connected, between two questions.
 const AGAIN: Duration = Duration::from_millis(50);
 /// One message: 10,000 instances of 1 KiB and more.
@@ -78,17 +81,10 @@ pub struct NacosService {
 impl Access {
     /// `user`, `password` and `tls` of a table.
     pub(super) fn read(table: &Table<'_>) -> Self {
-        let (user, password): (Option<String>, Option<Secret>) = (table.optional("user"), table.optional("password"));
-        if user.is_some() != password.is_some() {
-            table.mistake("", "`user` and `password` go together");
-        }
-        let password = password.map(|password| table.at_hand("password", password));
-        let of_tls = table.table("tls");
-        let tls = TlsFiles::read(&of_tls);
-        if user.is_some() && tls.as_ref().is_some_and(|tls| tls.server_name.is_some()) {
-            of_tls.mistake("server-name", "for its login Nacos is known by the name in its URL: write it there");
-        }
-        Self { servers: Vec::new(), tls, user: user.zip(password) }
+        let user = registry::user(table);
+        // The login goes by HTTP.
+        let tls = registry::tls(table, user.is_some());
+        Self { servers: Vec::new(), tls, user }
     }
 }
 

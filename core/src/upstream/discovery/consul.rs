@@ -6,7 +6,10 @@ mod entry;
 use super::{Found, Provider, Reached, Sink, address};
 use crate::{
     settings::Table,
-    upstream::consul::{Access, ConsulClient, PATIENCE, encoded, said},
+    upstream::{
+        consul::{Access, ConsulClient, PATIENCE, encoded},
+        registry::said,
+    },
 };
 use futures_util::future::{BoxFuture, FutureExt};
 use http::{Method, StatusCode};
@@ -99,7 +102,7 @@ impl FromConsul {
         let response = answered.map_err(|_| format!("{agent} gave no answer within {longest:.0?}"))?;
         let response = response.map_err(|error| format!("{agent}: {error}"))?;
         if response.status != StatusCode::OK {
-            return Err(format!("{agent} answered {}: {}", response.status, said(&response)));
+            return Err(format!("{agent} answered {}: {}", response.status, said(&response.body)));
         }
         let index = response.headers.get("x-consul-index").and_then(|value| value.to_str().ok()?.parse().ok());
         // 0 is no index: with it an agent would answer at once, again and again.

@@ -6,7 +6,7 @@ mod instance;
 use super::{Found, Provider, Reached, Sink, address};
 use crate::{
     settings::Table,
-    upstream::nacos::{Access, Nacos, NacosService, Server, Session, Told},
+    upstream::nacos::{Access, ELSEWHERE, Nacos, NacosService, Server, Session, Told},
 };
 use futures_util::future::{BoxFuture, FutureExt};
 use http::Uri;
@@ -17,8 +17,6 @@ use tokio::time::Instant;
 const GRPC_IS_ABOVE: u16 = 1000;
 /// How often the whole set is asked for although changes are told.
 const WHOLE: Duration = Duration::from_mins(1);
-/// Before another connection, where a server wants none.
-const ELSEWHERE: Duration = Duration::from_secs(1);
 
 /// A service in Nacos, to be read or to be registered with.
 #[derive(Debug, Clone)]

@@ -2,8 +2,9 @@
 
 use super::{Access, Server, TIME};
 use crate::{
-    net::{HttpClient, Tls},
+    net::HttpClient,
     settings::Secret,
+    upstream::registry::{self, said},
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header::CONTENT_TYPE};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -15,8 +16,6 @@ use tokio::time::Instant;
 const PATHS: [&str; 2] = ["nacos/v1/auth/login", "nacos/v3/auth/user/login"];
 /// Of an answer.
 const LARGEST: usize = 64 << 10;
-/// Of what it says of a failure, in characters.
-const SHOWN: usize = 200;
 /// How long a token holds that does not say so.
 const USUAL: Duration = Duration::from_mins(30);
 
@@ -40,15 +39,7 @@ impl Login {
     /// `None`: nobody is to log in.
     pub(super) async fn begin(access: &Access, server: &Server) -> Result<Option<Self>, String> {
         let Some((user, password)) = access.user.clone() else { return Ok(None) };
-        let files = access.tls.as_ref();
-        let pair = files.and_then(|files| files.identity.clone());
-        let client = match files {
-            Some(files) => {
-                let identity = pair.as_ref().map(|(certificate, key)| (certificate.as_path(), key.as_path()));
-                HttpClient::new(TIME, Some(Tls { ca: &files.ca, identity }))?
-            }
-            None => HttpClient::plain(TIME)?,
-        };
+        let client = registry::client(TIME, access.tls.as_ref())?;
         let now = Instant::now();
         let server = server.http.to_string();
         let mut login = Self { client, server, user, password, token: String::new(), renew_at: now };
@@ -87,8 +78,7 @@ impl Login {
             if response.status == StatusCode::OK {
                 return self.took(&response.body);
             }
-            let said: String = String::from_utf8_lossy(&response.body).trim().chars().take(SHOWN).collect();
-            refusal = format!("the login was answered by {}: {said}", response.status);
+            refusal = format!("the login was answered by {}: {}", response.status, said(&response.body));
             if !matches!(response.status, StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::NOT_IMPLEMENTED) {
                 break;
             }

@@ -2,6 +2,7 @@
 //!
 //! They are written down because the SDK brings a second HTTP client, and a second provider of cryptography with its TLS.
 
+use crate::upstream::registry::said;
 use bytes::Bytes;
 use prost::Message;
 use serde::Deserialize;
@@ -10,8 +11,6 @@ use std::collections::BTreeMap;
 
 /// A connection that its server does not know, or not yet.
 pub(super) const UNREGISTERED: i64 = 301;
-/// Of what a server says of itself, in characters.
-const SHOWN: usize = 200;
 
 #[derive(Clone, PartialEq, Message)]
 struct Payload {
@@ -29,6 +28,21 @@ struct Metadata {
     headers: BTreeMap<String, String>,
     #[prost(string, tag = "8")]
     client_ip: String,
+}
+
+/// What is read of a message. Its headers are not: nobody needs them, and there may be millions.
+#[derive(Clone, PartialEq, Message)]
+struct Received {
+    #[prost(message, optional, tag = "2")]
+    metadata: Option<ReceivedMetadata>,
+    #[prost(message, optional, tag = "3")]
+    body: Option<Body>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ReceivedMetadata {
+    #[prost(string, tag = "3")]
+    kind: String,
 }
 
 /// google.protobuf.Any, of which Nacos leaves the type empty.
@@ -81,7 +95,7 @@ pub(super) fn written(kind: &str, token: Option<&str>, client_ip: &str, body: &V
 }
 
 pub(super) fn read(bytes: Bytes) -> Result<Incoming, String> {
-    let payload = Payload::decode(bytes).map_err(|error| format!("its message can't be read: {error}"))?;
+    let payload = Received::decode(bytes).map_err(|error| format!("its message can't be read: {error}"))?;
     Ok(Incoming {
         kind: payload.metadata.unwrap_or_default().kind,
         body: payload.body.map(|body| body.value).unwrap_or_default(),
@@ -97,7 +111,7 @@ pub(super) fn answer(bytes: Bytes) -> Result<Bytes, Refused> {
         Some(200) => Ok(body),
         result => {
             let code = answer.error_code.filter(|code| *code != 0).or(result).unwrap_or_default();
-            let message: String = answer.message.unwrap_or_default().chars().take(SHOWN).collect();
+            let message = said(answer.message.unwrap_or_default().as_bytes());
             Err(Refused { code, text: format!("it refuses: {code} {message}") })
         }
     }

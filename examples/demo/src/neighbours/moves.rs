@@ -18,6 +18,7 @@ pub(crate) const MOVED: &str = "reviews";
 
 /// The method that writes.
 pub(crate) const RATE: &str = "reviews.v1.Reviews/RateFilm";
+
 /// A service that has moved.
 #[derive(Debug)]
 pub(crate) struct Moved {

@@ -2,7 +2,10 @@
 //! the EndpointSlices of one service.
 
 use super::{access::Access, lines::Lines};
-use crate::net::{HttpClient, Streamed};
+use crate::{
+    net::{HttpClient, Streamed},
+    upstream::registry::said,
+};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -179,9 +182,8 @@ impl Api {
         }
         let body = timeout(PATIENCE, answer.whole(SAID)).await.ok().and_then(Result::ok);
         let body = body.map(|response| response.body).unwrap_or_default();
-        let said = serde_json::from_slice::<Failure>(&body).ok().and_then(|failure| failure.message);
-        let said = said.unwrap_or_else(|| String::from_utf8_lossy(&body).trim().to_owned());
-        let said: String = said.chars().take(200).collect();
+        let message = serde_json::from_slice::<Failure>(&body).ok().and_then(|failure| failure.message);
+        let said = said(message.as_deref().map_or(&body, str::as_bytes));
         let hint = match status {
             StatusCode::UNAUTHORIZED => ": is the token of this cluster, and not expired?",
             StatusCode::FORBIDDEN => {
@@ -251,8 +253,8 @@ pub(super) fn event(line: &[u8]) -> Result<(Event, String), ApiError> {
         return Err(match code {
             Some(410) => ApiError::Gone,
             _ => {
-                let message: String = message.unwrap_or_default().chars().take(200).collect();
-                format!("the watch ended with an error: {} {message}", code.unwrap_or_default()).into()
+                let said = said(message.unwrap_or_default().as_bytes());
+                format!("the watch ended with an error: {} {said}", code.unwrap_or_default()).into()
             }
         });
     }
