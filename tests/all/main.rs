@@ -15,6 +15,7 @@ mod attacks_http2;
 mod authoring;
 mod backends;
 mod batching;
+mod browsing;
 mod caching;
 mod callers;
 mod configuration;

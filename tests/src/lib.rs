@@ -13,6 +13,7 @@
 //! - [`collector`]: a receiver of traces; [`api_server`]: Kubernetes' own, for EndpointSlices
 //! - [`program`]: programs of others: [`redis`], [`nats`], [`etcd`], [`nacos`], [`dnsmasq`], [`envoy`], [`nginx`],
 //!   [`haproxy`], [`prometheus`], [`otelite`]; [`demo`]: the four real services of the demo
+//! - [`browser`]: a real Chromium, driven by a script; [`node`]: Node and packages of npm
 //! - [`tcp_proxy`]: a network that is slow, cuts and loses
 //! - [`site`]: an HTTP server that answers as it is told, for keys, tokens and REST
 //! - [`packing`]: packed bodies; [`metrics`]: what the host counted
@@ -31,6 +32,7 @@
 pub mod api_server;
 pub mod artifacts;
 pub mod author;
+pub mod browser;
 pub mod collector;
 pub mod demo;
 pub mod dnsmasq;
@@ -46,6 +48,7 @@ pub mod nacos;
 pub mod nats;
 pub mod neighbour;
 pub mod nginx;
+pub mod node;
 pub mod otelite;
 pub mod packing;
 pub mod process;

@@ -50,7 +50,7 @@ pub fn find(name: &str) -> Option<PathBuf> {
 /// If `WEFT_REQUIRE_NEIGHBOURS` is 1.
 pub fn missing(name: &str) {
     static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-    let text = format!("{name} is neither on the PATH nor in $WEFT_TOOLS/bin; .ci/run installs it");
+    let text = format!("{name} is neither on the PATH nor in $WEFT_TOOLS; .ci/run installs it");
     let required = std::env::var("WEFT_REQUIRE_NEIGHBOURS").unwrap_or_default();
     assert!(required != "all" && (required != "1" || COMPILED.contains(&name)), "{text}");
     if lock(&SAID).insert(name.to_owned()) {
