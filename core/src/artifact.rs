@@ -3,6 +3,8 @@
 //! `weft build` writes it, the host reads it. Its SHA-256 digest is its identity.
 
 mod bounds;
+mod declared;
+mod deprecated;
 mod descriptors;
 mod endpoint;
 mod fallback;
@@ -11,6 +13,8 @@ mod sections;
 
 /// By which an artifact is known.
 use crate::model::Digest;
+pub use declared::DeclaredProblem;
+pub use deprecated::Deprecated;
 pub use descriptors::{Gathered, LARGEST as LARGEST_DESCRIPTORS, read_descriptors, read_what_is_understood};
 pub use endpoint::{BadEndpoint, EndpointName, normal};
 pub use manifest::{Auth, EndpointPolicy, Idempotency, Isolation, Limits, Manifest, Priority, ResponseCache};

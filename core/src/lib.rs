@@ -21,6 +21,7 @@
 //! | [`fanout`] | calls: scope, cache, coalescing, batching |
 //! | [`upstream`] | backends: endpoints, balancing, gRPC |
 //! | [`traces`] | spans on their way to a collector |
+//! | [`openapi`] | a client's contract as a document |
 //! | [`observe`] | what happens to a request as typed events, and who listens |
 //! | [`model`], [`protojson`], [`artifact`], [`store`], [`net`], [`settings`], [`telemetry`], [`sync`] | words, files and tools that all may use and that use none of the above |
 #![forbid(unsafe_code)]
@@ -37,6 +38,7 @@ pub mod identity;
 pub mod model;
 pub mod net;
 pub mod observe;
+pub mod openapi;
 pub mod plugin;
 pub mod protojson;
 pub mod register;

@@ -1,6 +1,7 @@
 //! The words that all modules share, as types: who calls, how far a reply may be shared, how long a request may take, what went wrong.
 
 mod code;
+mod date;
 mod deadline;
 mod digest;
 mod fault;
@@ -15,6 +16,7 @@ mod share;
 mod trace;
 
 pub use code::{Code, Failure};
+pub use date::Date;
 pub use deadline::Deadline;
 pub use digest::Digest;
 pub use fault::{Fault, HostProblem, LogOnly};

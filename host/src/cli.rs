@@ -7,6 +7,7 @@ mod compile;
 mod health;
 mod inspect;
 mod new;
+mod openapi;
 mod serve;
 mod systemd;
 mod top;
@@ -29,6 +30,9 @@ To write a plugin:
   weft build                        compile it into one artifact, in the plugin's folder
   weft inspect FILE                 show what an artifact holds
 
+To write a frontend:
+  weft openapi --client web         print what a client may ask and what it gets, as OpenAPI 3.1
+
 To run a host:
   weft check --config weft.toml     find every mistake, and see what could be batched
   weft serve --config weft.toml     serve the plugins of a folder until SIGTERM or Ctrl-C
@@ -42,6 +46,7 @@ enum Command {
     New(new::Arguments),
     Build(build::Arguments),
     Inspect(inspect::Arguments),
+    Openapi(openapi::Arguments),
     Top(top::Arguments),
     Health(health::Arguments),
     CompileArtifact(compile::Arguments),
@@ -77,6 +82,7 @@ pub fn main() -> ExitCode {
         Command::New(arguments) => new::run(&arguments),
         Command::Build(arguments) => build::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Openapi(arguments) => openapi::run(&arguments),
         Command::Top(arguments) => top::run(&arguments),
         Command::Health(arguments) => health::run(&arguments),
         Command::CompileArtifact(arguments) => compile::run(arguments),

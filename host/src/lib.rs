@@ -19,6 +19,7 @@
 //! | [`fanout`] * | calls: scope, cache, coalescing, batching |
 //! | [`upstream`] * | backends: endpoints, balancing, gRPC |
 //! | [`traces`] * | spans on their way to a collector |
+//! | [`openapi`] * | a client's contract as a document |
 //! | [`observe`] * | what happens to a request as typed events, and who listens |
 //! | [`app`] * | puts the parts together, starts and stops them |
 //! | [`start`] | joins the host and its sandbox |
@@ -29,7 +30,7 @@
 //! # The layer rule
 //!
 //! `main → cli → start → app → config → {edge, admin} → gateway → {release, sandbox} → plugin → {identity, register, responses, routing, events} → fanout →
-//! {upstream, traces}`, and no arrow points back; modules in one pair of braces don't import each other. From `app` on, but for `sandbox`, it is
+//! {upstream, traces} → openapi`, and no arrow points back; modules in one pair of braces don't import each other. From `app` on, but for `sandbox`, it is
 //! `weft-core`, which can't even name what lies above. Each framework is named in one module: hyper and axum in `edge` and `admin`,
 //! wasmtime in `sandbox`, tonic, hickory and serde-saphyr in `upstream`, moka in `store`, jsonwebtoken in `identity`,
 //! async-nats in `events`, reqwest and rustls in `net`.
@@ -48,7 +49,7 @@ pub mod cli;
 pub mod start;
 
 pub use weft_core::{
-    admin, app, artifact, config, edge, events, fanout, gateway, identity, model, net, observe, plugin, protojson,
-    register, release, responses, routing, settings, store, sync, telemetry, traces, upstream,
+    admin, app, artifact, config, edge, events, fanout, gateway, identity, model, net, observe, openapi, plugin,
+    protojson, register, release, responses, routing, settings, store, sync, telemetry, traces, upstream,
 };
 pub use weft_sandbox as sandbox;

@@ -1,7 +1,7 @@
 //! `plugin.toml`: policy for the endpoints that the code declares, what the plugin may call, and its limits.
 
 use super::{
-    EndpointName, EndpointSchema,
+    Deprecated, EndpointName, EndpointSchema,
     bounds::{MOST_ENDPOINTS, MOST_METHODS},
     fallback::Reply,
 };
@@ -112,6 +112,9 @@ pub struct EndpointPolicy {
     pub consumes: Vec<String>,
     /// Media types of responses; `*/*` for any.
     pub produces: Vec<String>,
+    pub deprecated: Option<Deprecated>,
+    /// Members of its answers, by the way to them: `films.image`.
+    pub deprecated_fields: Vec<(String, Deprecated)>,
     pub place: Place,
 }
 
@@ -278,8 +281,12 @@ impl EndpointPolicy {
         }
         let json = || vec!["application/json".to_owned()];
         let cache = ResponseCache::read(name, &table.table("cache"), &headers);
+        let fields = table.table("deprecated-fields").named_tables();
+        let fields = fields.iter().filter_map(|(path, table)| Some((path.clone(), Deprecated::read(table)?)));
         Some(Self {
             cache,
+            deprecated: Deprecated::read(&table.table("deprecated")),
+            deprecated_fields: fields.collect(),
             consumes: table.or("consumes", json()),
             produces: table.or("produces", json()),
             name: parsed?,

@@ -229,6 +229,8 @@ mod tests {
             rate: None,
             principal_rate: None,
             idempotency: None,
+            deprecated: None,
+            deprecated_fields: Vec::new(),
             cache: None,
             consumes: vec![],
             produces: vec![],

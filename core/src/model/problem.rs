@@ -76,6 +76,8 @@ problem_types! {
         "no token, or none that counts; `www-authenticate` says why";
     CrossSite = "cross-site" [FORBIDDEN] Client "Cross-site request":
         "where a gateway makes tokens of cookies: this changes something, and does not come from a page of the same origin";
+    InsufficientScope = "insufficient-scope" [FORBIDDEN] Client "Insufficient scope":
+        "the token is good, and does not have the scope that this needs; `www-authenticate` names it";
     NoClient = "no-client" [NOT_FOUND] Client "No such client":
         "no `[[client]]` has this host and path";
     NotFound = "not-found" [NOT_FOUND] Client "No such endpoint":

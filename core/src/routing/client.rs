@@ -4,6 +4,7 @@ use super::cors::Cors;
 use crate::{
     artifact::normal,
     model::{Fault, ProblemType},
+    openapi::Surface,
     settings::{Rate, Table},
 };
 use http::{HeaderMap, HeaderName, Method, Uri, header};
@@ -63,6 +64,10 @@ impl Clients {
             );
         }
         Self(clients)
+    }
+
+    pub fn named(&self, name: &str) -> Option<&Client> {
+        self.0.iter().find(|client| client.name == name)
     }
 
     pub fn names(&self) -> Vec<String> {
@@ -137,6 +142,23 @@ impl Client {
             cors: Cors::read(&table.table("cors")),
             same_origin: table.or("same-origin", false),
         })
+    }
+
+    /// What its document says of it. Where it is told by its host name too, paths without the prefix lead to it as well.
+    pub fn surface(&self) -> Surface {
+        let mut servers: Vec<String> = self.prefix.clone().into_iter().collect();
+        if servers.is_empty() {
+            servers.push("/".to_owned());
+        }
+        servers.extend(self.host.as_ref().map(|host| format!("https://{host}")));
+        Surface {
+            client: self.name.clone(),
+            servers,
+            header: self.header.as_ref().map(|(name, value)| (name.to_string(), value.clone())),
+            rate: self.rate,
+            principal_rate: self.principal_rate,
+            same_origin: self.same_origin,
+        }
     }
 
     fn has_rule(&self) -> bool {

@@ -1,0 +1,1 @@
+//! What documents say, and what there is none for.

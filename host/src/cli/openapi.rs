@@ -1,0 +1,126 @@
+//! `weft openapi`.
+
+use super::{Failure, Result, admin::AdminClient, print, runtime, tell};
+use crate::{
+    artifact::Artifact,
+    config::Config,
+    openapi::{self, Surface},
+    release::{Claimant, Contender, Held, arrange},
+};
+use anyhow::{Context, bail};
+use std::path::{Path, PathBuf};
+
+/// Print what a client may ask and what it gets: an OpenAPI 3.1 document
+///
+/// The same artifacts and configuration give the same bytes, so that the document can stand in a repository. It is made of a configuration
+/// and its plugin folder (with weft.toml, as a host would serve them), of artifacts alone, or asked of a running host.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The client; may be left out where there is one only
+    #[arg(long)]
+    client: Option<String>,
+    /// Artifacts of the client, instead of a configuration's folder
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "admin")]
+    artifact: Vec<PathBuf>,
+    /// The configuration, whose prefixes, hosts and rates the document names [default: weft.toml, unless --artifact is given]
+    #[arg(long, conflicts_with = "admin")]
+    config: Option<PathBuf>,
+    /// Ask a running host, by the address of its admin interface
+    #[arg(long, value_name = "ADDRESS")]
+    admin: Option<String>,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result {
+    if let Some(admin) = &arguments.admin {
+        let text = runtime()?.block_on(asked(admin, arguments.client.as_deref()))?;
+        print(text.trim_end());
+        return Ok(());
+    }
+    let config = match (&arguments.config, arguments.artifact.is_empty()) {
+        (None, false) => None,
+        (file, _) => {
+            let file = file.as_deref().unwrap_or(Path::new("weft.toml"));
+            // Secrets are none of a document's business.
+            Some(Config::check(file).0.map_err(Failure::Mistakes)?)
+        }
+    };
+    let artifacts = match (&config, arguments.artifact.is_empty()) {
+        (Some(config), true) => served(config)?,
+        _ => arguments.artifact.iter().map(|file| read(file)).collect::<anyhow::Result<Vec<_>>>()?,
+    };
+    let client = which(arguments.client.as_deref(), &artifacts, config.as_ref())?;
+    let surface = match &config {
+        Some(config) => config.clients.named(&client).map(crate::routing::Client::surface).ok_or_else(|| {
+            let known = config.clients.names().join(", ");
+            Failure::Usage(format!("the configuration has no client `{client}`; it has: {known}"))
+        })?,
+        None => Surface::named(&client),
+    };
+    let mine: Vec<_> = artifacts.iter().filter(|artifact| artifact.manifest.client == client).collect();
+    if mine.is_empty() {
+        tell(&format!("note: no plugin is for client `{client}`: the document has no endpoints"));
+    }
+    let document = openapi::of_artifacts(&surface, &mine).with_context(|| format!("client `{client}`"))?;
+    print(openapi::text(&document).trim_end());
+    Ok(())
+}
+
+fn read(file: &Path) -> anyhow::Result<Artifact> {
+    let at = file.display();
+    let bytes = std::fs::read(file).with_context(|| format!("{at} can't be read"))?;
+    Artifact::parse(bytes.into()).with_context(|| format!("{at} is no artifact"))
+}
+
+/// Those of a configuration's folder that a host would serve. What it would refuse is told, and left out.
+fn served(config: &Config) -> anyhow::Result<Vec<Artifact>> {
+    let folder = &config.plugins.folder;
+    let entries =
+        std::fs::read_dir(folder).with_context(|| format!("the plugin folder {} can't be read", folder.display()))?;
+    let is_hidden = |path: &Path| path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
+    let paths = entries.flatten().map(|entry| entry.path());
+    let mut paths: Vec<_> =
+        paths.filter(|path| path.extension().is_some_and(|e| e == "wasm") && !is_hidden(path)).collect();
+    paths.sort();
+    let mut artifacts = Vec::new();
+    for path in paths {
+        match read(&path) {
+            Ok(artifact) => artifacts.push((path, artifact)),
+            Err(error) => tell(&format!("note: left out: {error:#}")),
+        }
+    }
+    let contenders: Vec<_> =
+        artifacts.iter().map(|(file, artifact)| Contender::from(Claimant { file, artifact })).collect();
+    let arranged = arrange(&contenders, &Held::default());
+    for (at, reasons) in &arranged.refused {
+        let Some((file, _)) = artifacts.get(*at) else { continue };
+        reasons.iter().for_each(|reason| tell(&format!("note: left out: {}: {reason}", file.display())));
+    }
+    let artifacts = artifacts.into_iter().enumerate();
+    Ok(artifacts.filter(|(at, _)| arranged.serving.contains(at)).map(|(_, (_, artifact))| artifact).collect())
+}
+
+/// The client that is named; or the only one that there is.
+fn which(named: Option<&str>, artifacts: &[Artifact], config: Option<&Config>) -> Result<String> {
+    let mut known: Vec<String> = match config {
+        Some(config) => config.clients.names(),
+        None => artifacts.iter().map(|artifact| artifact.manifest.client.clone()).collect(),
+    };
+    known.sort();
+    known.dedup();
+    match (named, known.as_slice()) {
+        (Some(named), _) => Ok(named.to_owned()),
+        (None, [only]) => Ok(only.clone()),
+        _ => Err(Failure::Usage(format!("which client? --client NAME, one of: {}", known.join(", ")))),
+    }
+}
+
+async fn asked(admin: &str, client: Option<&str>) -> anyhow::Result<String> {
+    let client = client.map(|name| format!("?client={name}")).unwrap_or_default();
+    let answer =
+        AdminClient::new(admin)?.get(&format!("/v1/openapi{client}"), std::time::Duration::from_secs(10)).await?;
+    let body = String::from_utf8_lossy(&answer.body).into_owned();
+    if answer.status.is_success() {
+        return Ok(body);
+    }
+    bail!("{admin} answered {}: {}", answer.status, body.trim_end())
+}
