@@ -17,10 +17,12 @@ use grpc::Statuses;
 use crate::{
     events::EventsState,
     fanout::Engine,
+    gateway::Gateway,
     identity::Verifier,
     model::{Digest, ServingStatus},
     plugin::Runtime,
     release::{Loader, Releases},
+    routing,
     settings::Change,
     store::Invalidation,
     telemetry::{Listed, Metrics},
@@ -69,6 +71,7 @@ pub struct View {
     pub events: Vec<EventsState>,
     /// The names of all clients.
     pub clients: Vec<String>,
+    pub gateway: Arc<Gateway>,
 }
 
 const OPENMETRICS: &str = "application/openmetrics-text";
@@ -83,6 +86,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/v1/plugins", get(plugins))
         .route("/v1/backends", get(backends))
         .route("/v1/identity", get(identity))
+        .route("/v1/openapi", get(openapi))
         .route("/v1/invalidate", post(invalidate))
         .route("/v1/config/reload", post(reload))
         .fallback(unknown)
@@ -137,6 +141,28 @@ async fn identity(State(admin): State<Arc<Admin>>) -> Json<KeysAnswer> {
     let view = admin.host.view();
     let keys = view.verifier.as_ref().map(|verifier| verifier.state()).unwrap_or_default();
     Json(KeysAnswer { keys })
+}
+
+/// The OpenAPI document of a client, whether it shows it itself or not.
+async fn openapi(State(admin): State<Arc<Admin>>, uri: http::Uri) -> Response<Body> {
+    let gateway = admin.host.view().gateway;
+    let names = gateway.clients.names();
+    let asked = routing::query(uri.query()).unwrap_or_default().into_iter().find(|(name, _)| name == "client");
+    let client = match (asked, names.as_slice()) {
+        (Some((_, name)), _) => gateway.clients.named(&name),
+        (None, [only]) => gateway.clients.named(only),
+        (None, _) => None,
+    };
+    let Some(client) = client else {
+        let text = format!("which client? /v1/openapi?client=NAME, one of: {}\n", names.join(", "));
+        return (StatusCode::NOT_FOUND, text).into_response();
+    };
+    match gateway.document(client).await {
+        Ok(document) => ([(header::CONTENT_TYPE, "application/json")], document).into_response(),
+        Err(reason) => {
+            (StatusCode::CONFLICT, format!("there is no document of `{}`: {reason}\n", client.name)).into_response()
+        }
+    }
 }
 
 /// `{ "tags": ["film:7"] }` or `{ "all": true }`.
@@ -233,6 +259,6 @@ impl Admin {
 async fn unknown() -> (StatusCode, &'static str) {
     (
         StatusCode::NOT_FOUND,
-        "here are: /livez /readyz /metrics /v1/plugins /v1/backends /v1/identity /v1/invalidate /v1/config/reload\n",
+        "here are: /livez /readyz /metrics /v1/plugins /v1/backends /v1/identity /v1/openapi?client=NAME /v1/invalidate /v1/config/reload\n",
     )
 }

@@ -9,6 +9,7 @@ mod descriptors;
 mod endpoint;
 mod fallback;
 mod manifest;
+mod member;
 mod sections;
 
 /// By which an artifact is known.
@@ -18,6 +19,7 @@ pub use deprecated::Deprecated;
 pub use descriptors::{Gathered, LARGEST as LARGEST_DESCRIPTORS, read_descriptors, read_what_is_understood};
 pub use endpoint::{BadEndpoint, EndpointName, normal};
 pub use manifest::{Auth, EndpointPolicy, Idempotency, Isolation, Limits, Manifest, Priority, ResponseCache};
+pub use member::member;
 pub use sections::{CONTRACT, Sections};
 
 use crate::settings::{Document, Mistake, Mistakes, visible};

@@ -8,6 +8,7 @@
 
 mod admission;
 mod cors;
+mod documents;
 mod explained;
 mod faults;
 mod idempotency;
@@ -16,16 +17,18 @@ mod input;
 mod negotiation;
 mod output;
 mod parts;
+mod problem_pages;
 mod rates;
 mod sharing;
 
 pub use admission::Admission;
+pub use documents::Documents;
 pub use explained::explained;
 pub use idempotency::Answers;
 pub use sharing::Shared;
 
 pub use output::{Body, Reply, weak_tag};
-pub use rates::Rates;
+pub use rates::{Left, Rates};
 
 use admission::Entered;
 use idempotency::{Asked, Begun, Slot};
@@ -112,6 +115,8 @@ pub struct Gateway {
     pub explain: Option<String>,
     /// Which requests are recorded, and how backends are told of their traces.
     pub tracer: Arc<Tracer>,
+    /// What clients that show it may ask and what they get.
+    pub documents: Arc<Documents>,
 }
 
 /// What is told about a request that found its endpoint, whether it went well or not.
@@ -125,6 +130,8 @@ pub struct Trail {
     pub observer: Option<Arc<RequestObserver>>,
     /// What the answer carries whatever it is.
     pub headers: HeaderMap,
+    /// What is left of its rates, where it has some.
+    pub left: Option<Left>,
     /// It may differ by who calls: no other cache may keep it for others, unless the plugin says so.
     pub is_private: bool,
 }
@@ -133,6 +140,18 @@ impl Trail {
     /// The sums of its guest and its calls.
     pub fn stats(&self) -> Option<&Stats> {
         self.observer.as_ref().map(|observer| observer.stats())
+    }
+
+    /// What is known of the answer with its endpoint. `version`: what the app says it is.
+    fn found<'a>(&mut self, endpoint: &Arc<Endpoint>, version: impl FnOnce() -> Option<&'a str>) {
+        let policy = &endpoint.policy;
+        self.endpoint = Some(endpoint.clone());
+        self.is_private = policy.auth != Auth::None;
+        self.vary_by(policy.cache.iter().flat_map(|rule| &rule.vary));
+        if let Some(deprecated) = &policy.deprecated {
+            self.headers.extend(deprecated.headers.iter().cloned());
+            endpoint.called_although_deprecated(version());
+        }
     }
 
     /// Each header by which the answer differs, once.
@@ -177,14 +196,15 @@ impl Gateway {
         trail.client = Some(client.name.clone());
         trail.vary_by(self.clients.telling_headers());
         client.check_origin(&request.method, &request.headers)?;
+        if let Some(page) = client.page(path) {
+            return self.show(client, page, (&request.method, path), request.presented(), trail).await;
+        }
         let (endpoint, params) = match self.find(client, &request.method, path)? {
             Ok((endpoint, params)) => (endpoint, routing::decode_params(params)?),
             Err(methods) => return Ok(cors::options(client.cors.as_ref(), &request.headers, &methods)),
         };
-        trail.endpoint = Some(endpoint.clone());
+        trail.found(&endpoint, || client.version_of(&request.headers));
         let policy = &endpoint.policy;
-        trail.is_private = policy.auth != Auth::None;
-        trail.vary_by(policy.cache.iter().flat_map(|rule| &rule.vary));
         let deadline = self.deadline(&endpoint);
 
         // What is refused for itself alone comes first, and what is shared with others is taken as late as may be. By the head:
@@ -193,10 +213,10 @@ impl Gateway {
         let headers = input::headers(policy, &request.headers)?;
         self.admission.look(policy.priority)?;
         let presented = request.presented();
-        let (identity, token) = self.identify(&endpoint, presented, deadline).await?.unzip();
+        let (identity, token) = self.identify(policy.auth, presented, deadline).await?.unzip();
         trail.caller.clone_from(&identity);
         let payer = presented.payer(identity.as_ref());
-        self.rates.check(client, &endpoint, payer.clone())?;
+        trail.left = self.rates.check(client, Some(&endpoint), payer.clone())?;
         let explains = self.may_explain(&request.headers, identity.as_deref());
         // By the body, once it is there:
         let body = tokio::time::timeout_at(deadline.instant(), request.body).await;
@@ -307,7 +327,10 @@ impl Gateway {
                     running.ended(Some(&answer.cost), None);
                     let outcome = match answer.result {
                         Ok(response) => output::reply(response, &endpoint.policy, &granted),
-                        Err(problem) => Ok(output::problem(problem)),
+                        Err(problem) => {
+                            endpoint.answered_with(problem.status, &problem.kind);
+                            Ok(output::problem(problem))
+                        }
                     };
                     Ran { outcome, is_guests_own: true, never_ran: false }
                 }

@@ -16,10 +16,10 @@ mod walk;
 mod write;
 
 pub use bounds::LARGEST;
-pub use problems::of_sdk;
+pub use problems::Problems;
 
 use crate::{
-    artifact::{Artifact, EndpointPolicy, EndpointSchema},
+    artifact::{Artifact, EndpointName, EndpointPolicy, EndpointSchema},
     settings::Rate,
 };
 use schemas::Schemas;
@@ -55,11 +55,32 @@ pub struct Part<'a> {
     pub plugin: &'a str,
     pub version: &'a semver::Version,
     pub endpoints: &'a [EndpointPolicy],
-    pub schema: &'a [EndpointSchema],
+    pub told: &'a Told,
+}
+
+/// What an artifact tells of its endpoints beside their policies.
+#[derive(Debug, Clone, Default)]
+pub struct Told {
+    pub schema: Vec<EndpointSchema>,
     /// By file name.
-    pub mocks: &'a Map<String, Value>,
+    pub mocks: Map<String, Value>,
     /// What it may call; those with a reply that stands in are marked.
-    pub methods: &'a [(String, bool)],
+    pub methods: Vec<(String, bool)>,
+}
+
+impl Told {
+    pub fn of(artifact: &Artifact) -> Self {
+        let fallbacks = &artifact.manifest.fallbacks;
+        let method = |method: &String| (method.clone(), fallbacks.contains_key(method));
+        let mut methods: Vec<_> = artifact.methods.iter().map(method).collect();
+        methods.sort();
+        Self { schema: artifact.schema.clone(), mocks: artifact.mocks.clone(), methods }
+    }
+
+    /// The problems that the code of an endpoint may answer with.
+    pub fn problems(&self, endpoint: &EndpointName) -> Problems {
+        Problems::of(self.schema.iter().find(|schema| schema.is(endpoint)))
+    }
 }
 
 /// Why there is no document.
@@ -71,27 +92,18 @@ pub enum NoDocument {
     Twice { endpoint: String, first: String, second: String },
     #[error("it would have {0}: give the client fewer endpoints, or its types fewer fields")]
     TooLarge(String),
-}
-
-/// The methods that an artifact may call, each with whether a reply of the manifest stands in for it.
-pub fn methods(artifact: &Artifact) -> Vec<(String, bool)> {
-    let fallbacks = &artifact.manifest.fallbacks;
-    let mut methods: Vec<_> =
-        artifact.methods.iter().map(|method| (method.clone(), fallbacks.contains_key(method))).collect();
-    methods.sort();
-    methods
+    #[error("it could not be made: {0}")]
+    Failed(String),
 }
 
 /// The document of one client, made of these artifacts of its.
 pub fn of_artifacts(surface: &Surface, artifacts: &[&Artifact]) -> Result<Value, NoDocument> {
-    let methods: Vec<_> = artifacts.iter().map(|artifact| methods(artifact)).collect();
-    let parts = artifacts.iter().zip(&methods).map(|(artifact, methods)| Part {
+    let told: Vec<_> = artifacts.iter().map(|artifact| Told::of(artifact)).collect();
+    let parts = artifacts.iter().zip(&told).map(|(artifact, told)| Part {
         plugin: &artifact.manifest.name,
         version: &artifact.manifest.version,
         endpoints: &artifact.manifest.endpoints,
-        schema: &artifact.schema,
-        mocks: &artifact.mocks,
-        methods,
+        told,
     });
     document(surface, parts.collect())
 }

@@ -2,11 +2,13 @@
 //! method lead to, and the values in path and query.
 
 mod client;
+mod contract;
 mod cors;
 mod query;
 mod routes;
 
 pub use client::{Client, Clients};
+pub use contract::{Contract, Page};
 pub use cors::Cors;
 pub use query::{Pairs, decode_params, encode_path, not_utf8, query};
 pub use routes::{Found, Routes, Taken};

@@ -1,5 +1,6 @@
 //! The names of metrics and log fields, and how logs are written. What is counted is counted elsewhere.
 
+mod contracts;
 mod endpoints;
 mod events;
 mod labels;
@@ -9,6 +10,7 @@ mod retired;
 mod sources;
 mod timed;
 
+pub use contracts::Contracts;
 pub use endpoints::{EndpointHealth, EndpointStates};
 pub use events::EventsMetrics;
 #[cfg(test)]
@@ -17,8 +19,8 @@ pub use logs::{Config, Listed, LogCaller, LogFormat, LogNames, LogPath, init_log
 pub use prometheus_client::metrics::{counter::Counter, gauge::Gauge, histogram::Histogram};
 
 pub use labels::{
-    CacheLabels, CallLabels, CutLabels, DroppedLabels, EndpointLabels, EventLabels, ExchangeLabels, JwksLabels,
-    KeyLabels, PluginLabels, RequestLabels, SourceLabels, TierLabels, TraceFormatLabels, UpstreamLabels,
+    CacheLabels, CallLabels, CutLabels, DeprecatedLabels, DroppedLabels, EndpointLabels, EventLabels, ExchangeLabels,
+    JwksLabels, KeyLabels, PluginLabels, RequestLabels, SourceLabels, TierLabels, TraceFormatLabels, UpstreamLabels,
 };
 pub use metrics::Metrics;
 pub use retired::{Past, Statuses};

@@ -19,6 +19,7 @@ mod browsing;
 mod caching;
 mod callers;
 mod configuration;
+mod contract;
 mod degraded;
 mod deploying;
 mod discovery;

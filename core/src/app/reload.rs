@@ -209,6 +209,7 @@ impl Host for Reloader {
             verifier: setup.gateway.verifier.clone(),
             events: self.events.state(),
             clients: setup.gateway.clients.names(),
+            gateway: setup.gateway.clone(),
         }
     }
 

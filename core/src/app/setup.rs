@@ -229,5 +229,6 @@ fn gateway(
         granted_headers: config.plugins.response_headers.clone().into(),
         explain: config.http.explain.clone(),
         tracer: tracer.clone(),
+        documents: Arc::default(),
     }
 }

@@ -4,6 +4,7 @@ use super::{
     Deprecated, EndpointName, EndpointSchema,
     bounds::{MOST_ENDPOINTS, MOST_METHODS},
     fallback::Reply,
+    member::member,
 };
 use crate::{
     model::Scope,
@@ -200,6 +201,12 @@ impl Manifest {
                     .add(policy.place.mistake(format!("the code has no such endpoint; it has: {}", known.join(", "))));
                 continue;
             };
+            for (path, _) in &policy.deprecated_fields {
+                if !declared.response.as_ref().is_some_and(|response| member(response, path).is_some()) {
+                    let text = format!("deprecated-fields: what the code answers with has no `{path}`");
+                    mistakes.add(policy.place.mistake(text));
+                }
+            }
             if declared.needs_identity() && policy.auth != Auth::Required {
                 let text = format!(
                     "the code needs the caller's identity, but auth is \"{}\": set auth = \"required\"",

@@ -49,9 +49,14 @@ pub(super) fn give_out(
     insert(&mut headers, "traceparent", &head.trace.to_header());
     insert(&mut headers, "server-timing", timing(trail, took).as_bytes());
     for (name, value) in &trail.headers {
-        // Both the plugin and the host may have something to say of `vary`.
-        headers.append(name.clone(), value.clone());
+        // Both the plugin and the host may have something to say of these; of all else there is one, and the host's counts.
+        if [header::VARY, header::LINK].contains(name) {
+            headers.append(name.clone(), value.clone());
+        } else {
+            headers.insert(name.clone(), value.clone());
+        }
     }
+    tell_of_rates(&mut headers, trail);
     if headers.get(header::CONTENT_TYPE) == Some(&PROBLEM) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     } else if trail.is_private {
@@ -70,6 +75,23 @@ pub(super) fn give_out(
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     (response, fault)
+}
+
+/// What is left of the caller's rates: on answers that no cache gives to others.
+fn tell_of_rates(headers: &mut HeaderMap, trail: &Trail) {
+    let Some(left) = &trail.left else { return };
+    let mut lines = headers.get_all(header::CACHE_CONTROL).iter().filter_map(|line| line.to_str().ok());
+    let is_public = lines.any(|line| {
+        let mut words = line.split(',').map(|word| word.split('=').next().unwrap_or_default().trim());
+        words.any(|word| word.eq_ignore_ascii_case("public") || word.eq_ignore_ascii_case("s-maxage"))
+    });
+    // A refusal by a rate has said it already.
+    if is_public || headers.contains_key("ratelimit") {
+        return;
+    }
+    for (name, value) in left.headers() {
+        headers.extend(HeaderValue::try_from(value).ok().map(|value| (name, value)));
+    }
 }
 
 /// A client that has this very answer already is told so, with all that caches have to know of it, and nothing else.

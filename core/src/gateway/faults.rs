@@ -32,16 +32,28 @@ pub(super) fn too_many(rate: Rate, what: &str, wait: Duration) -> Fault {
     let wait = wait.as_secs_f64().ceil().max(1.0) as u64;
     let text = format!("more than {rate} requests {what}; try again in {wait} s");
     let fault = Fault::new(ProblemType::RateLimited, text);
-    let policy = format!("\"default\";q={};w={}", rate.count, rate.period.as_secs().max(1));
-    let fields = [
-        (header::RETRY_AFTER, wait.to_string()),
-        (HeaderName::from_static("ratelimit-policy"), policy),
-        (HeaderName::from_static("ratelimit"), format!("\"default\";r=0;t={wait}")),
-    ];
-    fields.into_iter().fold(fault, |fault, (name, value)| match HeaderValue::try_from(value) {
-        Ok(value) => fault.header(name, value),
-        Err(_) => fault,
+    let [policy, left] = rate_fields(rate, 0, Duration::from_secs(wait));
+    [(header::RETRY_AFTER, wait.to_string()), policy, left].into_iter().fold(fault, |fault, (name, value)| {
+        match HeaderValue::try_from(value) {
+            Ok(value) => fault.header(name, value),
+            Err(_) => fault,
+        }
     })
+}
+
+/// `ratelimit-policy` and `ratelimit`: `left` of the rate's requests, and when it changes for the better.
+pub(super) fn rate_fields(rate: Rate, left: u32, until: Duration) -> [(HeaderName, String); 2] {
+    let policy = format!("\"default\";q={};w={}", rate.count, rate.period.as_secs().max(1));
+    let left = format!("\"default\";r={left};t={}", until.as_secs_f64().ceil().max(1.0) as u64);
+    [(HeaderName::from_static("ratelimit-policy"), policy), (HeaderName::from_static("ratelimit"), left)]
+}
+
+pub(super) fn insufficient_scope(scope: &str) -> Fault {
+    let fault = Fault::new(ProblemType::InsufficientScope, format!("this needs a token with the scope `{scope}`"));
+    match HeaderValue::try_from(format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\"")) {
+        Ok(value) => fault.header(header::WWW_AUTHENTICATE, value),
+        Err(_) => fault,
+    }
 }
 
 pub(super) fn body_too_slow() -> Fault {

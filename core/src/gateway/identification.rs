@@ -6,7 +6,6 @@ use crate::{
     identity::{Peer, Recalled, Refusal, Verified, Verifier},
     model::{Deadline, Fault, Identity, Party, ProblemType, Scope, ShareKey},
     net::Subnet,
-    release::Endpoint,
 };
 use http::HeaderMap;
 use std::sync::Arc;
@@ -29,14 +28,14 @@ impl Presented<'_> {
 }
 
 impl Gateway {
-    /// By the endpoint's policy: a token that is needed has to be there, and one that is looked at has to be good.
+    /// By the policy: a token that is needed has to be there, and one that is looked at has to be good.
     pub(super) async fn identify(
         &self,
-        endpoint: &Endpoint,
+        auth: Auth,
         presented: Presented<'_>,
         deadline: Deadline,
     ) -> Result<Option<Verified>, Fault> {
-        let required = match endpoint.policy.auth {
+        let required = match auth {
             Auth::None => return Ok(None),
             Auth::Optional => false,
             Auth::Required => true,

@@ -13,6 +13,7 @@ use crate::{
     store::Store,
     sync::lock,
 };
+use http::HeaderName;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard},
@@ -53,6 +54,23 @@ struct Bucket(Mutex<Instant>);
 struct Taken {
     bucket: Arc<Bucket>,
     rate: Rate,
+    left: Left,
+}
+
+/// What is left of the limit that has least of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Left {
+    rate: Rate,
+    requests: u32,
+    /// Until nothing of it is used.
+    full_in: Duration,
+}
+
+impl Left {
+    /// `ratelimit-policy` and `ratelimit` (draft-ietf-httpapi-ratelimit-headers-10).
+    pub fn headers(&self) -> [(HeaderName, String); 2] {
+        faults::rate_fields(self.rate, self.requests, self.full_in)
+    }
 }
 
 /// When each address's bucket will be full again; who is in neither table has a full one. Most who prove themselves do so at once, and
@@ -79,10 +97,17 @@ impl Default for Rates {
 }
 
 impl Rates {
-    /// Counts a request against all limits that are set for it. `who`: none where only a listed peer is known, which is no caller.
-    pub(super) fn check(&self, client: &Client, endpoint: &Endpoint, who: Option<Payer>) -> Result<(), Fault> {
-        let policy = &endpoint.policy;
-        let (of_client, of_endpoint) = ([client.name.as_str(), ""], [client.name.as_str(), endpoint.name.as_str()]);
+    /// Counts a request against all limits that are set for it. `who`: none where only a listed peer is known, which is no caller. What
+    /// the host itself answers for a client has no endpoint.
+    pub(super) fn check(
+        &self,
+        client: &Client,
+        endpoint: Option<&Endpoint>,
+        who: Option<Payer>,
+    ) -> Result<Option<Left>, Fault> {
+        let policy = endpoint.map(|endpoint| &endpoint.policy);
+        let name = endpoint.map_or("", |endpoint| endpoint.name.as_str());
+        let (of_client, of_endpoint) = ([client.name.as_str(), ""], [client.name.as_str(), name]);
         let own = |rate: Option<Rate>, place, what: &'static str| {
             let (rate, who) = (rate?, who.as_ref()?);
             Some((bucket(&self.own, key(place, Some(who)), rate), rate, what))
@@ -92,9 +117,9 @@ impl Rates {
         };
         // The narrower before the wider.
         let limits = [
-            own(policy.principal_rate, of_endpoint, "of one caller to this endpoint"),
+            own(policy.and_then(|policy| policy.principal_rate), of_endpoint, "of one caller to this endpoint"),
             own(client.principal_rate, of_client, "of one caller"),
-            shared(policy.rate, of_endpoint, "to this endpoint"),
+            shared(policy.and_then(|policy| policy.rate), of_endpoint, "to this endpoint"),
             shared(client.rate, of_client, "of this client"),
         ];
         take_all(limits.into_iter().flatten())
@@ -142,7 +167,7 @@ fn bucket(store: &Store<Digest, Arc<Bucket>>, key: Digest, rate: Rate) -> Arc<Bu
 }
 
 /// A turn of each, or of none.
-fn take_all(limits: impl Iterator<Item = (Arc<Bucket>, Rate, &'static str)>) -> Result<(), Fault> {
+fn take_all(limits: impl Iterator<Item = (Arc<Bucket>, Rate, &'static str)>) -> Result<Option<Left>, Fault> {
     let mut all = Vec::new();
     for (bucket, rate, what) in limits {
         match bucket.take(rate) {
@@ -153,7 +178,7 @@ fn take_all(limits: impl Iterator<Item = (Arc<Bucket>, Rate, &'static str)>) -> 
             }
         }
     }
-    Ok(())
+    Ok(all.iter().map(|taken| taken.left).min_by_key(|left| left.requests))
 }
 
 impl Default for Bucket {
@@ -169,8 +194,12 @@ impl Bucket {
 
     /// How long to wait, where it is empty.
     fn take(self: &Arc<Self>, rate: Rate) -> Result<Taken, Duration> {
-        take(&mut self.full_at(), Instant::now(), rate)?;
-        Ok(Taken { bucket: self.clone(), rate })
+        let (mut full_at, now) = (self.full_at(), Instant::now());
+        take(&mut full_at, now, rate)?;
+        let full_in = full_at.saturating_duration_since(now);
+        let left = rate.period.saturating_sub(full_in).as_nanos() / each(rate).as_nanos().max(1);
+        let left = Left { rate, requests: u32::try_from(left).unwrap_or(u32::MAX), full_in };
+        Ok(Taken { bucket: self.clone(), rate, left })
     }
 }
 

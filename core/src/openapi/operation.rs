@@ -22,7 +22,7 @@ pub(super) fn all<'a>(surface: &'a Surface, parts: &[Part<'a>]) -> Result<Vec<Op
     let mut operations: Vec<Operation<'a>> = Vec::new();
     for part in parts {
         operations.extend(part.endpoints.iter().map(|policy| {
-            let schema = part.schema.iter().find(|schema| schema.is(&policy.name));
+            let schema = part.told.schema.iter().find(|schema| schema.is(&policy.name));
             let path = policy.name.template().replace("{*", "{");
             Operation { surface, part: *part, policy, schema, id: id(policy), path }
         }));

@@ -1,14 +1,11 @@
 //! What an endpoint takes of path, query and headers.
 
-use super::{
-    operation::Operation,
-    place::Use,
-    schemas::Schemas,
-    walk::{MOST_STEPS, bound_numbers},
-};
+use super::{operation::Operation, place::Use, schemas::Schemas, walk::bound_numbers};
 use crate::artifact::EndpointPolicy;
 use serde_json::{Map, Value, json};
 
+/// References that are followed on the way to a type.
+const MOST_STEPS: usize = 64;
 /// Headers that a document says elsewhere: as types of bodies, and as security.
 const TOLD_ELSEWHERE: [&str; 3] = ["accept", "content-type", "authorization"];
 

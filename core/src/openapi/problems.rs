@@ -2,7 +2,7 @@
 
 use super::operation::Operation;
 use crate::{
-    artifact::{Auth, DeclaredProblem},
+    artifact::{Auth, DeclaredProblem, EndpointSchema},
     model::ProblemType,
 };
 use http::StatusCode;
@@ -12,9 +12,41 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Problems without a type of their own.
 const BLANK: &str = "about:blank";
 
-/// Those that the SDK makes without the code's doing: of what an endpoint takes, and of calls that fail. All are `about:blank`.
-pub fn of_sdk() -> impl Iterator<Item = u16> {
-    [400, 401, 403, 404, 409, 415, 500, 502, 503, 504].into_iter()
+/// Statuses of problems that the SDK makes without the code's doing: of what an endpoint takes, and of calls that fail.
+const OF_SDK: [u16; 10] = [400, 401, 403, 404, 409, 415, 500, 502, 503, 504];
+/// Where code declares nothing.
+const COMMON: [u16; 1] = [422];
+
+/// Those that the code of one endpoint may answer with.
+#[derive(Debug, Clone)]
+pub struct Problems {
+    declared: Option<Vec<DeclaredProblem>>,
+}
+
+impl Problems {
+    pub(super) fn of(schema: Option<&EndpointSchema>) -> Self {
+        Self { declared: DeclaredProblem::of(schema) }
+    }
+
+    /// The statuses that a problem without a type of its own may have.
+    fn blank(&self) -> impl Iterator<Item = u16> + '_ {
+        let common = COMMON.into_iter().filter(|_| self.declared.is_none());
+        let declared = self.declared.iter().flatten().filter(|problem| is_blank(&problem.kind));
+        OF_SDK.into_iter().chain(common).chain(declared.map(|problem| problem.status))
+    }
+
+    /// Whether a problem of the code is one that the document tells of. The host's own types are not the code's to declare.
+    pub fn has(&self, status: u16, kind: &str) -> bool {
+        if is_blank(kind) {
+            return self.blank().any(|known| known == status);
+        }
+        let declares = |problem: &DeclaredProblem| problem.status == status && problem.kind == kind;
+        kind.starts_with("urn:weft:problem:") || self.declared.iter().flatten().any(declares)
+    }
+}
+
+fn is_blank(kind: &str) -> bool {
+    kind.is_empty() || kind == BLANK
 }
 
 /// Whether it can happen to a request that was sent where the document says.
@@ -55,13 +87,11 @@ pub(super) fn by_status(operation: &Operation<'_>) -> BTreeMap<u16, BTreeSet<Str
             found.entry(status.as_u16()).or_default().insert(of_host(*kind));
         }
     }
-    let declared = DeclaredProblem::of(operation.schema);
-    for problem in declared.iter().flatten() {
+    let problems = Problems::of(operation.schema);
+    for problem in problems.declared.iter().flatten() {
         found.entry(problem.status).or_default().insert(of_plugin(operation, problem));
     }
-    // Whoever declares none may send what every problem may be.
-    let common = if declared.is_none() { vec![409, 422] } else { Vec::new() };
-    for status in of_sdk().chain(common).filter(|status| *status != 401 || operation.policy.auth != Auth::None) {
+    for status in problems.blank().filter(|status| *status != 401 || operation.policy.auth != Auth::None) {
         found.entry(status).or_default().insert("problem.blank".to_owned());
     }
     found
@@ -73,7 +103,7 @@ fn of_host(kind: ProblemType) -> String {
 
 /// By the type, as far as the name of a component may hold it: what two plugins call by one name may differ.
 fn of_plugin(operation: &Operation<'_>, problem: &DeclaredProblem) -> String {
-    if problem.kind.is_empty() || problem.kind == BLANK {
+    if is_blank(&problem.kind) {
         return "problem.blank".to_owned();
     }
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '_' };

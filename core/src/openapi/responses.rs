@@ -81,7 +81,7 @@ pub(super) fn is_json(kind: &str) -> bool {
 fn examples(operation: &Operation<'_>) -> Map<String, Value> {
     let mut found = Map::new();
     let endpoint = operation.policy.name.to_string();
-    let files = operation.part.mocks.iter().filter(|(name, _)| !name.starts_with('.'));
+    let files = operation.part.told.mocks.iter().filter(|(name, _)| !name.starts_with('.'));
     for (_, file) in files.filter(|(_, file)| file.get("endpoint").is_some_and(|name| *name == *endpoint)) {
         let mut add = |name: &str, example: &Value| {
             let status = example.get("status").and_then(Value::as_u64);

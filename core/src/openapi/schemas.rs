@@ -8,13 +8,14 @@ use super::{
     operation::Operation,
     place::Use,
     problems,
-    walk::{bound_numbers, each, holder, references},
+    walk::{bound_numbers, each, references},
 };
+use crate::{artifact::member, model::Digest};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Bytes that are compared, of all shapes together.
-const MOST_COMPARED: usize = 256 << 20;
+const MOST_COMPARED: usize = 64 << 20;
 const DEFS: &str = "#/$defs/";
 
 /// By the operation's name.
@@ -49,20 +50,19 @@ pub(super) struct Schemas {
 
 impl Schemas {
     pub(super) fn gather(operations: &[Operation<'_>]) -> Result<Self, NoDocument> {
-        let (mut shapes, mut compared) = (Shapes::new(), 0);
+        let (mut shapes, mut left) = (Shapes::new(), MOST_COMPARED);
         // What each place calls its types: by its own name for it, the shared name and the shape.
         let mut known: Vec<(Place, Option<String>, String, String)> = Vec::new();
         for operation in operations {
             for (of, schema) in operation.schemas() {
                 let place = (operation.id.clone(), of);
-                for (own, name, schema, text) in types(schema, of).map_err(|reason| operation.bad(reason))? {
-                    compared += text.len();
+                for (own, name, schema, text) in types(schema, of, &mut left).map_err(|reason| operation.bad(reason))? {
                     let shape = Shape { schema, place: place.clone(), plugin: operation.part.plugin.to_owned() };
                     shapes.entry(name.clone()).or_default().entry(text.clone()).or_insert(shape);
                     known.push((place.clone(), own, name, text));
                 }
-                if compared > MOST_COMPARED || known.len() > 10 * MOST_SCHEMAS {
-                    return Err(NoDocument::TooLarge(format!("types of more than {} MiB", MOST_COMPARED >> 20)));
+                if known.len() > 10 * MOST_SCHEMAS {
+                    return Err(NoDocument::TooLarge(format!("more than {MOST_SCHEMAS} types")));
                 }
             }
         }
@@ -119,13 +119,13 @@ impl Schemas {
 
     /// Marks the member that `path` leads to (`films.image`) as one that will go away.
     pub(super) fn mark(&mut self, place: &Place, root: &Value, path: &str, about: &Value) {
-        let Some((holder, member)) = holder(root, path) else { return };
+        let Some((holder, found)) = member(root, path) else { return };
         let Some(names) = self.names.get(place) else { return };
         let name = match holder {
             None => names.root.clone(),
             Some(own) => names.defs.get(&own).cloned(),
         };
-        self.marks.extend(name.map(|name| (name, member, about.clone())));
+        self.marks.extend(name.map(|name| (name, found, about.clone())));
     }
 
     /// `components.schemas`.
@@ -176,7 +176,8 @@ fn unescaped(step: &str) -> String {
 /// The types in a schema: its own name for it (none for the root), the name in the document, the schema, and what tells shapes apart.
 type Found = (Option<String>, String, Value, String);
 
-fn types(root: &Value, of: Use) -> Result<Vec<Found>, String> {
+/// `left`: bytes that may still be compared.
+fn types(root: &Value, of: Use, left: &mut usize) -> Result<Vec<Found>, String> {
     let empty = Map::new();
     let defs = root.get("$defs").and_then(Value::as_object).unwrap_or(&empty);
     let mut direct: BTreeMap<&str, Vec<String>> = BTreeMap::new();
@@ -189,7 +190,7 @@ fn types(root: &Value, of: Use) -> Result<Vec<Found>, String> {
         members.remove("$schema");
     }
     let of_root = references(&bare)?;
-    let text = |own: Option<&str>| {
+    let mut text = |own: Option<&str>| {
         let mut held: BTreeSet<&str> = BTreeSet::new();
         let mut ahead: Vec<&str> = own.into_iter().collect();
         let mut with_root = own.is_none();
@@ -207,16 +208,20 @@ fn types(root: &Value, of: Use) -> Result<Vec<Found>, String> {
         }
         let held: BTreeMap<&str, &Value> = held.into_iter().filter_map(|name| Some((name, defs.get(name)?))).collect();
         // What leads back to the root is told apart by all of it.
-        json!([own, held, with_root.then_some(&bare)]).to_string()
+        let text = json!([own, held, with_root.then_some(&bare)]).to_string();
+        let too_much =
+            || format!("its types, each with all that it leads to, have more than {} MiB", MOST_COMPARED >> 20);
+        *left = left.checked_sub(text.len()).ok_or_else(too_much)?;
+        Ok::<_, String>(Digest::of(text.as_bytes()).to_string())
     };
     let mut found: Vec<Found> = Vec::new();
     for (name, schema) in defs {
-        found.push((Some(name.clone()), component_name(name), schema.clone(), text(Some(name))));
+        found.push((Some(name.clone()), component_name(name), schema.clone(), text(Some(name))?));
     }
     let points_back = of_root.iter().chain(direct.values().flatten()).any(|to| !to.starts_with(DEFS));
     let title = bare.get("title").and_then(Value::as_str).unwrap_or("Root");
     if of != Use::Query && (points_back || is_type(&bare)) {
-        found.push((None, component_name(title), bare.clone(), text(None)));
+        found.push((None, component_name(title), bare.clone(), text(None)?));
     }
     Ok(found)
 }

@@ -59,9 +59,13 @@ fn write(operation: &Operation<'_>, schemas: &Schemas) -> Result<Value, String> 
     if !rates.is_empty() {
         add("x-weft-rates", rates.into());
     }
-    if operation.is_read() && !operation.part.methods.is_empty() {
-        let parts =
-            operation.part.methods.iter().map(|(method, stands_in)| json!({ "part": method, "fallback": stands_in }));
+    if operation.is_read() && !operation.part.told.methods.is_empty() {
+        let parts = operation
+            .part
+            .told
+            .methods
+            .iter()
+            .map(|(method, stands_in)| json!({ "part": method, "fallback": stands_in }));
         add("x-weft-degradable", parts.collect());
     }
     Ok(Value::Object(written))

@@ -10,6 +10,7 @@ use crate::{
     fanout::Plans,
     model::Digest,
     observe::{Event, Listener},
+    openapi::{Problems, Told},
     plugin::Plugin,
     routing::Routes,
     sync::lock,
@@ -38,6 +39,8 @@ pub struct Release {
     pub plugin: Plugin,
     pub plans: Arc<Plans>,
     pub endpoints: Vec<EndpointPolicy>,
+    /// What its code says of itself.
+    pub told: Told,
     /// That it has answered with.
     statuses: Statuses,
     metrics: ReleaseMetrics,
@@ -62,6 +65,8 @@ pub struct Endpoint {
     pub policy: EndpointPolicy,
     /// `GET /films/{id}`.
     pub name: String,
+    /// Those that its code may answer with.
+    problems: Problems,
     metrics: Metrics,
     /// Made with the first request: an endpoint that nobody calls has no series.
     series: OnceLock<Series>,
@@ -97,6 +102,7 @@ impl Release {
             plugin,
             plans: Arc::new(plans),
             endpoints: manifest.endpoints.clone(),
+            told: Told::of(artifact),
             statuses: Statuses::default(),
             metrics: ReleaseMetrics {
                 cpu: metrics.guest_cpu.get_or_create_owned(&labels),
@@ -172,6 +178,7 @@ impl Endpoint {
             release: release.clone(),
             policy: policy.clone(),
             name,
+            problems: release.told.problems(&policy.name),
             metrics: metrics.clone(),
             series: OnceLock::new(),
             by_status: Mutex::default(),
@@ -190,6 +197,19 @@ impl Endpoint {
         let status = observed.status;
         let mut by_status = lock(&self.by_status);
         by_status.entry(status.as_u16()).or_insert_with(|| self.counter(status)).inc();
+    }
+
+    /// Counts a request that comes although it is deprecated.
+    pub fn called_although_deprecated(&self, version: Option<&str>) {
+        self.metrics.contracts.called(&self.release.client, &self.name, version);
+    }
+
+    /// Counts a problem of its code that its code has not declared.
+    pub fn answered_with(&self, status: u16, kind: &str) {
+        if !self.problems.has(status, kind) {
+            self.metrics.contracts.undeclared(&self.release.endpoint_labels(&self.policy));
+            tracing::debug!(endpoint = %self.name, plugin = %self.release.name, status, kind, "a problem that the code does not declare");
+        }
     }
 
     fn new_series(&self) -> Series {

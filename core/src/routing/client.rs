@@ -1,6 +1,9 @@
 //! `[[client]]`: which frontend a request comes from.
 
-use super::cors::Cors;
+use super::{
+    contract::{Contract, Page},
+    cors::Cors,
+};
 use crate::{
     artifact::normal,
     model::{Fault, ProblemType},
@@ -27,6 +30,10 @@ pub struct Client {
     pub cors: Option<Cors>,
     /// Whether requests that change something have to come from pages of the same origin, or of one that `cors` names.
     same_origin: bool,
+    /// Whether the host shows what this client may ask and what it gets, and to whom.
+    pub contract: Option<Contract>,
+    /// The header in which apps say their version.
+    version_header: Option<HeaderName>,
 }
 
 /// All clients.
@@ -112,6 +119,12 @@ impl Clients {
     }
 }
 
+fn version_header(table: &Table<'_>) -> Option<HeaderName> {
+    let name: String = table.optional("version-header")?;
+    let parsed = HeaderName::try_from(&name);
+    parsed.map_err(|_| table.mistake("version-header", format!("`{name}` is no header name"))).ok()
+}
+
 impl Client {
     fn read(table: &Table<'_>) -> Option<Self> {
         let name: Option<String> = table.required("name");
@@ -141,7 +154,20 @@ impl Client {
             principal_rate,
             cors: Cors::read(&table.table("cors")),
             same_origin: table.or("same-origin", false),
+            contract: table.optional("openapi").filter(Contract::shows),
+            version_header: version_header(table),
         })
+    }
+
+    /// The page of the host's own that is at this path, where the client has them.
+    pub fn page<'a>(&self, path: &'a str) -> Option<Page<'a>> {
+        self.contract.as_ref()?;
+        Page::at(path)
+    }
+
+    /// The version that the app says it is.
+    pub fn version_of<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+        headers.get(self.version_header.as_ref()?)?.to_str().ok()
     }
 
     /// What its document says of it. Where it is told by its host name too, paths without the prefix lead to it as well.

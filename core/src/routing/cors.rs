@@ -5,8 +5,8 @@ use http::{HeaderMap, HeaderValue, header};
 use std::time::Duration;
 
 /// All headers that docs/frontends/calling.md tells clients of, but for those that every page can read.
-const READABLE: &str = "accept, age, allow, cache-status, etag, idempotent-replayed, ratelimit, ratelimit-policy, retry-after, \
-                        server-timing, www-authenticate, x-request-id, x-weft-degraded";
+const READABLE: &str = "accept, age, allow, cache-status, deprecation, etag, idempotent-replayed, link, ratelimit, ratelimit-policy, \
+                        retry-after, server-timing, sunset, www-authenticate, x-request-id, x-weft-degraded";
 
 /// `cors = { origins = ["https://www.example.com"], headers = ["content-type"], credentials = false, max-age = "10m" }`.
 #[derive(Debug, Clone)]

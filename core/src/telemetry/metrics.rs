@@ -1,6 +1,7 @@
 //! All metrics of the host, by the names that dashboards rely on. Hot paths keep the handles that they need.
 
 use super::{
+    contracts::Contracts,
     endpoints::Endpoints,
     events::{Events, EventsMetrics},
     labels::{
@@ -80,6 +81,7 @@ pub struct Metrics {
     pub jwks_fetched_at: Family<SourceLabels, Gauge>,
     pub token_exchanges: Family<ExchangeLabels, Counter>,
     events: Events,
+    pub contracts: Contracts,
     /// Headers about a trace that can't be read.
     pub traces_broken: Family<TraceFormatLabels, Counter>,
     pub spans_exported: Counter,
@@ -143,6 +145,7 @@ impl Metrics {
             jwks_fetched_at: Family::default(),
             token_exchanges: Family::default(),
             events: Events::default(),
+            contracts: Contracts::default(),
             traces_broken: Family::default(),
             spans_exported: Counter::default(),
             spans_dropped: Family::default(),
@@ -262,6 +265,7 @@ impl Metrics {
         );
         r.register("token_exchanges", "Tokens that calls to backends needed", self.token_exchanges.clone());
         self.events.register(r);
+        self.contracts.register(r);
         r.register(
             "trace_contexts_broken",
             "Requests with headers about their trace that can't be read, by format",
@@ -301,6 +305,7 @@ impl Metrics {
             self.request_seconds.remove(endpoint);
             self.amplification.remove(endpoint);
             self.degraded.remove(endpoint);
+            self.contracts.forget(endpoint);
             for status in statuses.iter() {
                 let EndpointLabels { client, endpoint, plugin, version } = endpoint.clone();
                 self.requests.remove(&RequestLabels { client, endpoint, plugin, version, status: status.to_string() });

@@ -151,6 +151,7 @@ fn check(config: &Config, connect: bool) -> Result<Found> {
         found.warnings.extend(shared_with_nobody(config, artifact));
         found.warnings.extend(remembers_tenants(artifact));
         found.warnings.extend(strict_alone(config, artifact));
+        found.warnings.extend(hidden(config, artifact));
     }
     let protos: Vec<_> = artifacts.iter().map(|(_, artifact)| &artifact.descriptors).collect();
     let misnamed = runtime.block_on(engine.misnamed(&protos)).into_iter();
@@ -244,6 +245,22 @@ fn strict_alone(config: &Config, artifact: &Artifact) -> Option<String> {
              set `shared` in [cache]",
             manifest.name,
             endpoints.join(", ")
+        )
+    })
+}
+
+/// Endpoints at the paths of the host's own pages, which go first.
+fn hidden(config: &Config, artifact: &Artifact) -> Option<String> {
+    let manifest = &artifact.manifest;
+    let client = config.clients.named(&manifest.client)?;
+    let is_hidden = |endpoint: &&EndpointPolicy| client.page(endpoint.name.template()).is_some();
+    let endpoints: Vec<_> = manifest.endpoints.iter().filter(is_hidden).map(|e| format!("`{}`", e.name)).collect();
+    (!endpoints.is_empty()).then(|| {
+        format!(
+            "plugin `{}`: {} is never called, because the host shows its own page there (`openapi` of client `{}`)",
+            manifest.name,
+            endpoints.join(", "),
+            client.name
         )
     })
 }

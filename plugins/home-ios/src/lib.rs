@@ -57,6 +57,7 @@ struct Search {
 
 #[data]
 struct NewRating {
+    #[schemars(range(min = 1, max = 5))]
     stars: u32,
 }
 

@@ -45,6 +45,7 @@ struct Search {
 
 #[data]
 struct NewRating {
+    #[schemars(range(min = 1, max = 5))]
     stars: u32,
 }
 

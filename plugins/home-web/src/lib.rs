@@ -52,6 +52,7 @@ async fn person(Path(id): Path<u32>) -> Result<Json<PersonPage>> {
 #[data]
 struct Search {
     /// Part of a title or a name.
+    #[schemars(regex(pattern = r"\S"))]
     q: String,
 }
 

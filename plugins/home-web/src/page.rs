@@ -84,6 +84,7 @@ pub(crate) struct Found {
 
 #[data]
 pub(crate) struct NewRating {
+    #[schemars(range(min = 1, max = 5))]
     pub(crate) stars: u32,
 }
 

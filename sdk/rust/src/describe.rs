@@ -6,7 +6,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
 
-use crate::{Plugin, Status};
+use crate::{DeclaredProblem, Plugin, Status};
 
 /// The version of the contract in `wit/`.
 const CONTRACT: &str = "0.1.0";
@@ -20,6 +20,7 @@ pub struct Description {
     response: Option<Value>,
     status: Option<Status>,
     identity: Option<&'static str>,
+    problems: Option<Vec<Value>>,
 }
 
 impl Description {
@@ -54,6 +55,17 @@ impl Description {
     /// Whether it takes the caller's identity: `required` or `optional`.
     pub fn identity(&mut self, need: &'static str) {
         self.identity = Some(need);
+    }
+
+    /// It declares all problems of its own; which ones, [`Description::problem`] says.
+    pub fn problems(&mut self) {
+        self.problems.get_or_insert_default();
+    }
+
+    /// It may answer with this problem.
+    pub fn problem<T: DeclaredProblem>(&mut self) {
+        let problem = json!({"status": T::STATUS, "type": T::KIND, "title": T::TITLE, "description": T::DESCRIPTION});
+        self.problems.get_or_insert_default().push(problem);
     }
 
     /// The template's parameters, in order, with their schemas where the types tell; and what does not fit.
@@ -159,7 +171,7 @@ fn describe(plugin: &Plugin) -> (Vec<Value>, Vec<String>) {
         let names: Vec<&str> = endpoint.params().collect();
         let (params, wrong) = description.params(&names);
         faults.extend(wrong.into_iter().map(|fault| format!("{}: {fault}", endpoint.name)));
-        json!({
+        let mut described = json!({
             "method": endpoint.method,
             "path": endpoint.path,
             "summary": endpoint.summary(),
@@ -170,7 +182,12 @@ fn describe(plugin: &Plugin) -> (Vec<Value>, Vec<String>) {
             "response": description.response,
             "status": description.status.map(Status::number),
             "identity": description.identity,
-        })
+        });
+        // Code that declares none says nothing, rather than that there are none.
+        if let (Some(problems), Some(members)) = (description.problems, described.as_object_mut()) {
+            members.insert("problems".to_owned(), problems.into());
+        }
+        described
     });
     (endpoints.collect(), faults)
 }

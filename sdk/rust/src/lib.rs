@@ -115,11 +115,11 @@ pub use extract::{Extract, Input, Path, Query};
 pub use identity::Identity;
 pub use list::List;
 pub use plugin::{Endpoint, Outcome, Plugin, Running};
-pub use problem::{Problem, Result};
+pub use problem::{DeclaredProblem, Problem, Result};
 pub use request::{Fields, Headers, Request};
 pub use response::{Created, IntoResponse, Json, NoContent, Output, Response, WithHeaders};
 pub use status::Status;
-pub use weft_sdk_macros::{clients, data, delete, get, patch, plugin, post, put};
+pub use weft_sdk_macros::{clients, data, delete, get, patch, plugin, post, problem, put};
 
 #[cfg(all(target_family = "wasm", feature = "heap"))]
 #[global_allocator]

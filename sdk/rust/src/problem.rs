@@ -28,7 +28,25 @@ pub(crate) struct Parts {
     pub(crate) extensions: Vec<(String, String)>,
 }
 
+/// A kind of problem that endpoints declare. `#[problem]` makes one of a struct.
+pub trait DeclaredProblem: Into<Problem> {
+    /// The status that the caller gets.
+    const STATUS: u16;
+    /// A URI reference that names it; empty means `about:blank`.
+    const KIND: &'static str;
+    /// It in a few words; empty where it has no type of its own.
+    const TITLE: &'static str;
+    /// What it means, for the API's description.
+    const DESCRIPTION: &'static str;
+}
+
 impl Problem {
+    /// For `#[problem]`.
+    #[doc(hidden)]
+    pub fn declared<T: DeclaredProblem>(detail: impl fmt::Display) -> Self {
+        Self::new(Status::new(T::STATUS), detail)
+    }
+
     /// A problem with this status and detail. The detail is for the caller: it says what to do about it.
     pub fn new(status: Status, detail: impl fmt::Display) -> Self {
         Self(Box::new(Parts {

@@ -2,15 +2,46 @@
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{format_ident, quote, quote_spanned};
+use syn::parse::{Parse, ParseStream};
+use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::{
-    Error, Expr, ExprLit, FnArg, GenericArgument, Ident, ItemFn, Lit, LitStr, Meta, PathArguments, ReturnType, Type,
+    Error, Expr, ExprLit, FnArg, GenericArgument, Ident, ItemFn, Lit, LitStr, Meta, Path, PathArguments, ReturnType,
+    Token, Type, parenthesized,
 };
 
 use crate::template;
 
-pub(crate) fn expand(method: &str, path: TokenStream, item: TokenStream) -> TokenStream {
-    let endpoint = check(method, path, item.clone()).map(|(path, function)| generate(method, &path, &function));
+/// What the attribute says: a path, and the problems that are declared.
+struct Arguments {
+    path: LitStr,
+    problems: Option<Punctuated<Path, Token![,]>>,
+}
+
+impl Parse for Arguments {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let path = input.parse()?;
+        if input.is_empty() {
+            return Ok(Self { path, problems: None });
+        }
+        input.parse::<Token![,]>()?;
+        if input.is_empty() {
+            return Ok(Self { path, problems: None });
+        }
+        let word: Ident = input.parse()?;
+        if word != "problems" {
+            return Err(Error::new(word.span(), "expected `problems(NoSuchFilm, ..)`"));
+        }
+        let list;
+        parenthesized!(list in input);
+        let problems = list.parse_terminated(Path::parse, Token![,])?;
+        input.parse::<Option<Token![,]>>()?;
+        Ok(Self { path, problems: Some(problems) })
+    }
+}
+
+pub(crate) fn expand(method: &str, arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let endpoint = check(method, arguments, item.clone()).map(|(said, function)| generate(method, &said, &function));
     // The function stays in any case, so that one mistake does not cause a second error.
     match endpoint {
         Ok(endpoint) => quote!(#item #endpoint),
@@ -26,11 +57,14 @@ pub(crate) fn endpoint_name(function: &Ident) -> Ident {
     format_ident!("weft_endpoint_{}", function)
 }
 
-fn check(method: &str, path: TokenStream, item: TokenStream) -> syn::Result<(LitStr, ItemFn)> {
+fn check(method: &str, arguments: TokenStream, item: TokenStream) -> syn::Result<(Arguments, ItemFn)> {
     let attribute = method.to_lowercase();
-    let path: LitStr = syn::parse2(path).map_err(|error| {
-        Error::new(error.span(), format!("expected a path, as in #[{attribute}(\"/films/{{id}}\")]"))
+    let said = syn::parse2::<Arguments>(arguments).map_err(|error| {
+        let example =
+            format!("#[{attribute}(\"/films/{{id}}\")], and behind it `problems(NoSuchFilm)` if it declares some");
+        Error::new(error.span(), format!("expected a path, as in {example}"))
     })?;
+    let path = &said.path;
     let names = template::params(&path.value()).map_err(|message| Error::new(path.span(), message))?;
     let function: ItemFn = syn::parse2(item)?;
     let signature = &function.sig;
@@ -53,7 +87,7 @@ fn check(method: &str, path: TokenStream, item: TokenStream) -> syn::Result<(Lit
     {
         return Err(Error::new(span, "name the type: the API's schema is made from it"));
     }
-    Ok((path, function))
+    Ok((said, function))
 }
 
 /// Where `impl` stands in a type, if it does.
@@ -94,7 +128,7 @@ fn is_scalar(ident: &Ident) -> bool {
     scalars.iter().any(|scalar| ident == scalar)
 }
 
-fn generate(method: &str, path: &LitStr, function: &ItemFn) -> TokenStream {
+fn generate(method: &str, Arguments { path, problems }: &Arguments, function: &ItemFn) -> TokenStream {
     let ItemFn { attrs, vis, sig, .. } = function;
     let name = &sig.ident;
     let endpoint = endpoint_name(name);
@@ -118,6 +152,10 @@ fn generate(method: &str, path: &LitStr, function: &ItemFn) -> TokenStream {
         ReturnType::Default => quote!(()),
         ReturnType::Type(_, ty) => quote!(#ty),
     };
+    let declares = problems.iter().map(|problems| {
+        let problems = problems.iter();
+        quote!(description.problems(); #(description.problem::<#problems>();)*)
+    });
     let bodies = body_checks(method, &types);
     // Errors about the returned type belong where it stands; that a future is not `Send` belongs to the function's name.
     let returned = quote_spanned!(output.span()=> <#output as ::weft_sdk::IntoResponse>::into_response(output));
@@ -153,6 +191,7 @@ fn generate(method: &str, path: &LitStr, function: &ItemFn) -> TokenStream {
 
             fn describe(description: &mut ::weft_sdk::Description) {
                 #(#describes)*
+                #(#declares)*
                 #described
             }
         };
@@ -179,7 +218,7 @@ fn body_checks(method: &str, types: &[&Type]) -> Vec<TokenStream> {
 }
 
 /// The first paragraph of a doc comment, and the rest.
-fn documentation(attrs: &[syn::Attribute]) -> (String, String) {
+pub(crate) fn documentation(attrs: &[syn::Attribute]) -> (String, String) {
     let lines = attrs.iter().filter_map(|attribute| match &attribute.meta {
         Meta::NameValue(meta) if meta.path.is_ident("doc") => match &meta.value {
             Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),

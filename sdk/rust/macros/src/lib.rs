@@ -3,6 +3,7 @@
 mod data;
 mod endpoint;
 mod plugin;
+mod problem;
 mod template;
 
 use proc_macro::TokenStream;
@@ -27,6 +28,9 @@ use proc_macro::TokenStream;
 /// **Arguments** are taken from the request by their types (`Extract`): `Path<T>`, `Query<T>`, `Identity`, `Option<Identity>`,
 /// `Headers`, and as the last one `Json<T>` or `Request`, which take the body. What does not fit is answered with a 400 that names
 /// the field; a missing `Identity` with a 401.
+///
+/// **Problems** that it answers with may be declared behind the path: `#[get("/films/{id}", problems(NoSuchFilm))]`. See
+/// [`macro@problem`].
 ///
 /// **Return** anything that is `IntoResponse`: `Json<T>`, `NoContent`, text, `(Status, T)`, `Response`, or a `Result` of these
 /// whose error becomes a `Problem`.
@@ -95,6 +99,48 @@ pub fn delete(path: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn data(direction: TokenStream, item: TokenStream) -> TokenStream {
     data::expand(direction.into(), item.into()).into()
+}
+
+/// Makes a struct a problem that endpoints declare, so that the API's description tells of it. Each is a type of its own: its members
+/// become members of the problem, and `detail` is their text.
+///
+/// ```
+/// # use weft_sdk::prelude::*;
+/// # #[data] struct Film { id: u32 }
+/// /// There is no such film, or there is none any more.
+/// #[problem(
+///     status = 404,
+///     kind = "https://films.example.com/problems/no-such-film",
+///     title = "No such film",
+///     detail = "there is no film {film}"
+/// )]
+/// struct NoSuchFilm {
+///     film: u32,
+/// }
+///
+/// #[get("/films/{id}", problems(NoSuchFilm))]
+/// async fn film(Path(id): Path<u32>) -> Result<Json<Film>> {
+///     if id < 100 {
+///         return Err(NoSuchFilm { film: id }.into());
+///     }
+///     Ok(Json(Film { id }))
+/// }
+/// # fn main() {}
+/// ```
+///
+/// Without `kind` it is an `about:blank` of this status. An endpoint that says `problems(..)`, were it with nothing in it, declares all of
+/// its own ones: another one is counted by the host (`weft_undeclared_problems_total`). What the SDK answers with by itself (a request that
+/// does not fit, a call that fails) need not be declared.
+///
+/// ```compile_fail
+/// # use weft_sdk::prelude::*;
+/// #[problem(status = 200, detail = "all is well")] // a problem has a status from 400 to 599
+/// struct Fine;
+/// # fn main() {}
+/// ```
+#[proc_macro_attribute]
+pub fn problem(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    problem::expand(arguments.into(), item.into()).into()
 }
 
 /// Makes a plugin of endpoints, once in a crate: `weft_sdk::plugin!(home, films::film, films::rate);`

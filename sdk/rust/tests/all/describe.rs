@@ -135,3 +135,55 @@ fn a_struct_that_does_not_fit_the_template_is_a_fault() {
     let refused = std::panic::catch_unwind(|| weft_sdk::test::App::new(plugin));
     assert!(refused.is_err(), "a test would show it");
 }
+
+/// There is no such film.
+///
+/// Or there is none any more.
+#[problem(
+    status = 404,
+    kind = "https://films.example.com/no-such-film",
+    title = "No such film",
+    detail = "there is no film {film} in {place:?}"
+)]
+struct NoSuchFilm {
+    film: u32,
+    place: String,
+}
+
+#[problem(status = 410, detail = "it is gone")]
+struct Gone;
+
+#[get("/gone/{id}", problems(NoSuchFilm, Gone))]
+async fn gone(Path(id): Path<u32>) -> Result<NoContent> {
+    match id {
+        0 => Err(Gone.into()),
+        film => Err(NoSuchFilm { film, place: "the archive".to_owned() }.into()),
+    }
+}
+
+#[get("/calm", problems())]
+async fn calm() -> NoContent {
+    NoContent
+}
+
+#[test]
+fn problems_that_are_declared_are_described() {
+    let endpoints = &[weft_endpoint_gone::ENDPOINT, weft_endpoint_calm::ENDPOINT, weft_endpoint_film::ENDPOINT];
+    let description = description(Plugin::new(endpoints, &[], b""));
+    let problems = |at: usize| description["endpoints"][at].get("problems").cloned();
+    let declared = json!([
+        {
+            "status": 404, "type": "https://films.example.com/no-such-film", "title": "No such film",
+            "description": "There is no such film.\n\nOr there is none any more.",
+        },
+        { "status": 410, "type": "", "title": "", "description": "" },
+    ]);
+    assert_eq!((problems(0), problems(1), problems(2)), (Some(declared), Some(json!([])), None));
+
+    let problem = Problem::from(NoSuchFilm { film: 7, place: "the archive".to_owned() });
+    assert_eq!((problem.status(), problem.kind()), (Status::NOT_FOUND, "https://films.example.com/no-such-film"));
+    assert_eq!(problem.detail(), "there is no film 7 in \"the archive\"");
+    assert_eq!((problem.title(), problem.extension("film")), ("No such film", Some("7")));
+    let problem = Problem::from(Gone);
+    assert_eq!((problem.status().number(), problem.kind(), problem.title()), (410, "", "Gone"));
+}
