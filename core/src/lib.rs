@@ -23,12 +23,14 @@
 //! | [`traces`] | spans on their way to a collector |
 //! | [`openapi`] | a client's contract as a document |
 //! | [`observe`] | what happens to a request as typed events, and who listens |
+//! | [`compat`] | whether frontends go on working with another contract: documents of OpenAPI, and one table of rules |
 //! | [`model`], [`protojson`], [`artifact`], [`store`], [`net`], [`settings`], [`telemetry`], [`sync`] | words, files and tools that all may use and that use none of the above |
 #![forbid(unsafe_code)]
 
 pub mod admin;
 pub mod app;
 pub mod artifact;
+pub mod compat;
 pub mod config;
 pub mod edge;
 pub mod events;

@@ -4,6 +4,8 @@ mod admin;
 mod build;
 mod check;
 mod compile;
+mod diff;
+mod document;
 mod health;
 mod inspect;
 mod new;
@@ -32,6 +34,7 @@ To write a plugin:
 
 To write a frontend:
   weft openapi --client web         print what a client may ask and what it gets, as OpenAPI 3.1
+  weft diff OLD NEW                 tell what changes for apps that are out, and what breaks (exit code 1)
 
 To run a host:
   weft check --config weft.toml     find every mistake, and see what could be batched
@@ -47,6 +50,7 @@ enum Command {
     Build(build::Arguments),
     Inspect(inspect::Arguments),
     Openapi(openapi::Arguments),
+    Diff(diff::Arguments),
     Top(top::Arguments),
     Health(health::Arguments),
     CompileArtifact(compile::Arguments),
@@ -83,6 +87,7 @@ pub fn main() -> ExitCode {
         Command::Build(arguments) => build::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Openapi(arguments) => openapi::run(&arguments),
+        Command::Diff(arguments) => diff::run(&arguments),
         Command::Top(arguments) => top::run(&arguments),
         Command::Health(arguments) => health::run(&arguments),
         Command::CompileArtifact(arguments) => compile::run(arguments),

@@ -28,7 +28,7 @@ const LAYERS: [&[&str]; 18] = [
     &["upstream", "traces"],
     &["openapi"],
     // For all; of these, `artifact` and `observe` know words of the model, `artifact` how they are written as JSON, and all read their settings.
-    &["artifact", "observe"],
+    &["artifact", "compat", "observe"],
     &["protojson"],
     &["model", "net", "store"],
     &["telemetry"],

@@ -196,6 +196,13 @@ fn every_problem_is_in_the_documents_as_the_host_knows_it() {
     assert!(page.contains(&table), "the table in docs/frontends/problems.md should be:\n{table}");
 }
 
+/// The table of rules is that of `weft diff` and of releases.
+#[test]
+fn every_rule_of_compatibility_is_in_the_documents_as_the_code_has_it() {
+    let (page, table) = (document("docs/frontends/compatibility.md"), weft::compat::table());
+    assert!(page.contains(&table), "the table in docs/frontends/compatibility.md should be:\n{table}");
+}
+
 /// Whatever can be a problem is one somewhere, and what the SDK calls by such a name is one too.
 #[test]
 fn every_problem_type_is_used() {

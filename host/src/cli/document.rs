@@ -1,0 +1,73 @@
+//! Where commands for frontends find a document: a file, an artifact, a URL.
+
+use super::runtime;
+use crate::{
+    artifact::Artifact,
+    compat::{Document, LARGEST},
+    net::HttpClient,
+};
+use anyhow::{Context, anyhow, bail};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use std::{path::Path, time::Duration};
+
+/// What an answer is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The environment's token for documents behind one.
+const TOKEN: &str = "WEFT_TOKEN";
+
+/// What every command that reads documents says of them.
+pub(super) const SOURCES: &str = "\
+A document is OpenAPI 3.1, as JSON. It may be:
+  a file            what `weft openapi` wrote, e.g. out of git
+  an artifact       a .wasm file of `weft build`
+  a URL             http(s)://…/openapi.json of a client, or of the admin interface (with ?client=NAME)
+
+WEFT_TOKEN in the environment is sent to URLs as the bearer token.";
+
+/// The document at `source`.
+pub(super) fn read(source: &str) -> anyhow::Result<Document> {
+    let bytes = match source.split_once("://") {
+        Some(("http" | "https", _)) => runtime()?.block_on(fetched(source))?,
+        Some((scheme, _)) => bail!("{source}: {scheme} is not spoken; give a file, or a URL with http or https"),
+        None => from_file(Path::new(source))?,
+    };
+    if bytes.starts_with(b"\0asm") {
+        Artifact::parse(bytes.into()).with_context(|| format!("{source} is no artifact"))?;
+        bail!("{source} is an artifact, of which no document is made yet");
+    }
+    Document::read(&bytes).with_context(|| source.to_owned())
+}
+
+fn from_file(file: &Path) -> anyhow::Result<Vec<u8>> {
+    let at = file.display();
+    std::fs::read(file).with_context(|| format!("{at} can't be read"))
+}
+
+async fn fetched(url: &str) -> anyhow::Result<Vec<u8>> {
+    let client = if url.starts_with("https:") { HttpClient::new(PATIENCE, None) } else { HttpClient::plain(PATIENCE) };
+    let client = client.map_err(|error| anyhow!(error))?;
+    let mut headers = HeaderMap::new();
+    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "a token on the command line would be seen by everybody on the machine"
+    )]
+    if let Ok(token) = std::env::var(TOKEN) {
+        let value = HeaderValue::from_str(&format!("Bearer {token}")).context("WEFT_TOKEN is no token")?;
+        headers.insert(header::AUTHORIZATION, value);
+    }
+    let answer = client.send(Method::GET, url.to_owned(), headers, None, LARGEST);
+    let answer = tokio::time::timeout(PATIENCE, answer).await;
+    let answer = answer.with_context(|| format!("{url} gave no answer within {PATIENCE:?}"))?;
+    let answer = answer.with_context(|| url.to_owned())?;
+    match answer.status {
+        status if status.is_success() => Ok(answer.body.to_vec()),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            bail!("{url} answered {}: put a token that may read it into {TOKEN}", answer.status)
+        }
+        StatusCode::NOT_FOUND => {
+            bail!("{url} answered 404: does its [[client]] say `openapi = true`?")
+        }
+        status => bail!("{url} answered {status}"),
+    }
+}
