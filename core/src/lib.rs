@@ -23,6 +23,7 @@
 //! | [`traces`] | spans on their way to a collector |
 //! | [`openapi`] | a client's contract as a document |
 //! | [`observe`] | what happens to a request as typed events, and who listens |
+//! | [`typescript`] | typed clients made of a document |
 //! | [`compat`] | whether frontends go on working with another contract: documents of OpenAPI, and one table of rules |
 //! | [`model`], [`protojson`], [`artifact`], [`store`], [`net`], [`settings`], [`telemetry`], [`sync`] | words, files and tools that all may use and that use none of the above |
 #![forbid(unsafe_code)]
@@ -52,4 +53,5 @@ pub mod store;
 pub mod sync;
 pub mod telemetry;
 pub mod traces;
+pub mod typescript;
 pub mod upstream;

@@ -13,6 +13,7 @@ mod openapi;
 mod serve;
 mod systemd;
 mod top;
+mod types;
 
 use crate::settings::Mistake;
 use clap::{Parser, Subcommand};
@@ -34,6 +35,7 @@ To write a plugin:
 
 To write a frontend:
   weft openapi --client web         print what a client may ask and what it gets, as OpenAPI 3.1
+  weft types CONTRACT --out bff.ts  write its types, and a function for each endpoint
   weft diff OLD NEW                 tell what changes for apps that are out, and what breaks (exit code 1)
 
 To run a host:
@@ -51,6 +53,7 @@ enum Command {
     Inspect(inspect::Arguments),
     Openapi(openapi::Arguments),
     Diff(diff::Arguments),
+    Types(types::Arguments),
     Top(top::Arguments),
     Health(health::Arguments),
     CompileArtifact(compile::Arguments),
@@ -88,6 +91,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Openapi(arguments) => openapi::run(&arguments),
         Command::Diff(arguments) => diff::run(&arguments),
+        Command::Types(arguments) => types::run(&arguments),
         Command::Top(arguments) => top::run(&arguments),
         Command::Health(arguments) => health::run(&arguments),
         Command::CompileArtifact(arguments) => compile::run(arguments),

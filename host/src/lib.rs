@@ -25,6 +25,7 @@
 //! | [`start`] | joins the host and its sandbox |
 //! | [`cli`], [`admin`] * | what the operator says and sees |
 //! | [`config`] * | `weft.toml` as a whole |
+//! | [`typescript`] * | typed clients made of a document |
 //! | [`compat`] * | whether frontends go on working with another contract: documents of OpenAPI, and one table of rules |
 //! | [`model`], [`protojson`], [`artifact`], [`store`], [`net`], [`settings`], [`telemetry`], [`sync`] * | words, files and tools that all may use and that use none of the above |
 //!
@@ -50,7 +51,6 @@ pub mod cli;
 pub mod start;
 
 pub use weft_core::{
-    admin, app, artifact, compat, config, edge, events, fanout, gateway, identity, model, net, observe, openapi,
-    plugin, protojson, register, release, responses, routing, settings, store, sync, telemetry, traces, upstream,
+    admin, app, artifact, compat, config, edge, events, fanout, gateway, identity, model, net, observe, openapi, plugin, protojson, register, release, responses, routing, settings, store, sync, telemetry, traces, typescript, upstream,
 };
 pub use weft_sandbox as sandbox;

@@ -28,6 +28,8 @@ const LAYERS: [&[&str]; 18] = [
     &["upstream", "traces"],
     &["openapi"],
     // For all; of these, `artifact` and `observe` know words of the model, `artifact` how they are written as JSON, and all read their settings.
+    // Made of the documents that `compat` reads.
+    &["typescript"],
     &["artifact", "compat", "observe"],
     &["protojson"],
     &["model", "net", "store"],

@@ -24,7 +24,8 @@ pub fn grouped(changes: &[Change]) -> String {
             let at = [change.place.as_str(), &change.path, &change.detail];
             let at: Vec<&str> = at.into_iter().filter(|text| !text.is_empty()).collect();
             let weight = if change.rule.breaks() { "BREAKS" } else { "safe  " };
-            let _ = writeln!(out, "  {weight} {}", printable(&format!("{}  {}", change.rule.id(), at.join("  "))));
+            let _ =
+                writeln!(out, "  {weight} {}", printable(&[&[change.rule.id()], at.as_slice()].concat().join("  ")));
             if change.rule.breaks() {
                 let _ = writeln!(out, "         {}: {}", change.rule.why(), change.rule.advice());
             }

@@ -8,6 +8,9 @@ use std::time::Duration;
 const READABLE: &str = "accept, age, allow, cache-status, deprecation, etag, idempotent-replayed, link, ratelimit, ratelimit-policy, \
                         retry-after, server-timing, sunset, www-authenticate, x-request-id, x-weft-degraded";
 
+/// What docs/frontends/calling.md tells clients to send, but for what every page may.
+const SENDABLE: [&str; 5] = ["authorization", "content-type", "idempotency-key", "if-none-match", "last-event-id"];
+
 /// `cors = { origins = ["https://www.example.com"], headers = ["content-type"], credentials = false, max-age = "10m" }`.
 #[derive(Debug, Clone)]
 pub struct Cors {
@@ -25,7 +28,7 @@ impl Cors {
         if !table.exists() {
             return None;
         }
-        let names: Vec<String> = table.or("headers", vec!["authorization".into(), "content-type".into()]);
+        let names = table.or("headers", SENDABLE.map(str::to_owned).to_vec());
         let headers = HeaderValue::try_from(names.join(", ")).unwrap_or_else(|_| {
             table.mistake("headers", "expected names of headers");
             HeaderValue::from_static("")

@@ -38,6 +38,12 @@ pub(super) fn read(source: &str) -> anyhow::Result<Document> {
     Document::read(&bytes).with_context(|| source.to_owned())
 }
 
+/// Where a host's admin interface has the document of a client.
+pub(super) fn on_admin(admin: &str, client: &str) -> String {
+    let base = if admin.contains("://") { admin.to_owned() } else { format!("http://{admin}") };
+    format!("{}/openapi.json?client={client}", base.trim_end_matches('/'))
+}
+
 fn from_file(file: &Path) -> anyhow::Result<Vec<u8>> {
     let at = file.display();
     std::fs::read(file).with_context(|| format!("{at} can't be read"))
