@@ -17,12 +17,12 @@ const DEEPEST: usize = 500;
 /// Bytes of a path that are told.
 const PATH: usize = 300;
 /// Pairs of schemas that are compared for two documents.
-const LONGEST: usize = 1_000_000;
+const LONGEST: usize = 5_000_000;
 /// Changes that are worth telling.
 const MOST: usize = 20_000;
 
 /// Who sends what is compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Direction {
     Request,
     Response,
@@ -57,6 +57,8 @@ pub(super) struct Comparison<'a> {
     left: VecDeque<Pending<'a>>,
     /// Pairs of this body that were compared: what comes again is told once.
     seen: HashSet<Pair>,
+    /// Pairs of other bodies in which there was no change: most endpoints share most of their types.
+    same: HashSet<(Direction, bool, Pair)>,
     steps: usize,
 }
 
@@ -74,6 +76,7 @@ impl<'a> Comparison<'a> {
             depth: 0,
             left: VecDeque::new(),
             seen: HashSet::new(),
+            same: HashSet::new(),
             steps: 0,
         }
     }
@@ -95,12 +98,16 @@ impl<'a> Comparison<'a> {
         self.seen.clear();
         self.left.clear();
         (self.path, self.depth) = (root.to_owned(), 0);
+        let told = self.changes.len();
         self.nodes(old, new, false);
         while let Some(next) = self.left.pop_front() {
             (self.path, self.depth) = (next.path, next.depth);
             self.pair(&next.old, &next.new, next.aside)?;
         }
         self.path.clear();
+        if self.changes.len() == told {
+            self.same.extend(self.seen.drain().map(|pair| (direction, self.is_problem, pair)));
+        }
         Ok(())
     }
 
@@ -141,9 +148,11 @@ impl<'a> Comparison<'a> {
         }
         let (was, is) = (View::of(self.old, old)?, View::of(self.new, new)?);
         self.step(was.made_of.len() + is.made_of.len())?;
-        if !self.seen.insert((was.made_of.clone(), is.made_of.clone(), aside)) {
+        let pair = (was.made_of.clone(), is.made_of.clone(), aside);
+        if self.seen.contains(&pair) || self.same.contains(&(self.direction, self.is_problem, pair.clone())) {
             return Ok(());
         }
+        self.seen.insert(pair);
         if !aside {
             self.null(&was, &is);
         }

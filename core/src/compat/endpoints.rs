@@ -25,8 +25,7 @@ struct Operation<'a> {
 
 pub(super) fn compare(old: &Document, new: &Document) -> Result<Vec<Change>, Unreadable> {
     let mut comparison = Comparison::new(old, new);
-    let (was, is) = (base(old), base(new));
-    if was != is {
+    if let Some((was, is)) = base(old).zip(base(new)).filter(|(was, is)| was != is) {
         comparison.note(Rule::BasePathChanged, format!("was {was:?}, is {is:?}"));
     }
     let (was, is) = (operations(old)?, operations(new)?);
@@ -48,14 +47,14 @@ pub(super) fn compare(old: &Document, new: &Document) -> Result<Vec<Change>, Unr
     Ok(comparison.changes)
 }
 
-/// What all paths begin with.
-fn base(document: &Document) -> String {
-    let url = document.root().pointer("/servers/0/url").and_then(Value::as_str).unwrap_or_default();
+/// What all paths begin with; none where the document does not know.
+fn base(document: &Document) -> Option<String> {
+    let url = document.root().pointer("/servers/0/url").and_then(Value::as_str)?;
     let path = match url.split_once("://") {
         Some((_, rest)) => rest.find('/').and_then(|at| rest.get(at..)).unwrap_or_default(),
         None => url,
     };
-    path.trim_end_matches('/').to_owned()
+    Some(path.trim_end_matches('/').to_owned())
 }
 
 fn operations(document: &Document) -> Result<Vec<Operation<'_>>, Unreadable> {

@@ -8,6 +8,24 @@ use super::{
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Headers by which a host tells how it has served: they come and go with an operator's settings, and no app may count on them.
+const OF_THE_HOST: [&str; 14] = [
+    "age",
+    "cache-control",
+    "cache-status",
+    "deprecation",
+    "etag",
+    "idempotent-replayed",
+    "link",
+    "ratelimit",
+    "ratelimit-policy",
+    "retry-after",
+    "server-timing",
+    "sunset",
+    "x-request-id",
+    "x-weft-degraded",
+];
+
 impl<'a> Comparison<'a> {
     pub(super) fn bodies(&mut self, old: &'a Value, new: &'a Value) -> Result<(), Unreadable> {
         let body = |document: &'a Document, operation: &'a Value| {
@@ -73,14 +91,19 @@ impl<'a> Comparison<'a> {
         let (old, new) = (object(old, "responses"), object(new, "responses"));
         for (status, was) in old {
             self.place = format!("response {}", super::text::cut(status));
-            match new.get(status) {
+            match new.get(status).or_else(|| of_class(new, status)) {
                 Some(is) => self.response(was, is)?,
+                None if old_class_is_left(status, new) => {}
                 None if is_failure(status) => self.note(Rule::ProblemStatusRemoved, ""),
                 None => self.note(Rule::StatusRemoved, ""),
             }
         }
-        for status in new.keys().filter(|status| !old.contains_key(*status)) {
+        for (status, is) in new.iter().filter(|(status, _)| !old.contains_key(*status)) {
             self.place = format!("response {}", super::text::cut(status));
+            if let Some(was) = of_class(old, status) {
+                self.response(was, is)?;
+                continue;
+            }
             self.note(if is_failure(status) { Rule::ProblemStatusAdded } else { Rule::StatusAdded }, "");
         }
         self.place.clear();
@@ -108,7 +131,8 @@ impl<'a> Comparison<'a> {
         let (old, new) = (by_name(self.old, old)?, by_name(self.new, new)?);
         let place = self.place.clone();
         let is_required = |header: &Value| header.get("required") == Some(&Value::Bool(true));
-        for name in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
+        let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+        for name in names.into_iter().filter(|name| !OF_THE_HOST.contains(&name.as_str())) {
             self.place = format!("{place} header {}", super::text::cut(name));
             match (old.get(name), new.get(name)) {
                 (Some(was), Some(is)) => {
@@ -125,6 +149,16 @@ impl<'a> Comparison<'a> {
         self.place = place;
         Ok(())
     }
+}
+
+/// What stands for all statuses of its class: `2XX`.
+fn of_class<'a>(responses: &'a Map<String, Value>, status: &str) -> Option<&'a Value> {
+    responses.get(&format!("{}XX", status.get(..1)?))
+}
+
+/// Whether what stood for a class has become statuses of it.
+fn old_class_is_left(status: &str, new: &Map<String, Value>) -> bool {
+    status.ends_with("XX") && new.keys().any(|other| other.get(..1) == status.get(..1))
 }
 
 /// Whether a status tells of a failure; `default` is for all that are not named.

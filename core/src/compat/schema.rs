@@ -42,7 +42,7 @@ impl<'a> Comparison<'a> {
         self.values(old, new);
         for name in bounds::names() {
             let (was, is) = (old.bounds.get(name).copied(), new.bounds.get(name).copied());
-            let text = |value: Option<&Value>| value.map_or("none".to_owned(), |value| super::text::short(value));
+            let text = |value: Option<&Value>| value.map_or("none".to_owned(), super::text::short);
             self.turned(
                 Aspect::Bound,
                 bounds::turn(name, was, is),
@@ -202,6 +202,11 @@ impl<'a> Comparison<'a> {
             // Both; it is told as what breaks.
             Turn::Other => self.direction == Direction::Request,
         };
+        // Nobody goes by them: apps go by the type, and the status is that of the answer.
+        let is_told_elsewhere = self.path.ends_with(".title") || self.path.ends_with(".status");
+        if self.is_problem && is_told_elsewhere && matches!(aspect, Aspect::Value) {
+            return;
+        }
         let is_type = matches!(aspect, Aspect::Variant) || (matches!(aspect, Aspect::Value) && self.path == "$.type");
         let rule = match (self.is_problem && is_type, is_tighter) {
             (true, true) => Rule::ProblemTypeRemoved,

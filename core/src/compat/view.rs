@@ -134,7 +134,10 @@ impl<'a> View<'a> {
             if !seen.insert((place, or_null)) {
                 continue;
             }
-            view.made_of.push(place);
+            // What does nothing but to refer is what it refers to.
+            if !schema.as_object().is_some_and(|schema| schema.len() == 1 && schema.contains_key("$ref")) {
+                view.made_of.push(place);
+            }
             match schema {
                 Value::Bool(true) => {}
                 Value::Bool(false) => view.types = Types::NONE,

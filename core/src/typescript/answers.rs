@@ -6,7 +6,7 @@ use super::{
     types::Types,
 };
 use crate::compat::{Document, Unreadable};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 const EVENTS: &str = "text/event-stream";
 
@@ -27,26 +27,44 @@ pub(super) fn answers(
     endpoint: &Endpoint<'_>,
 ) -> Result<Vec<Answer>, Unreadable> {
     let mut found = Vec::new();
-    for (status, response) in object(endpoint.operation, "responses") {
-        let Ok(status) = status.parse::<u16>() else { continue };
+    let responses = object(endpoint.operation, "responses");
+    for (key, response) in responses {
         let content = object(document.resolved(response)?, "content");
-        if content.is_empty() || endpoint.method == "HEAD" {
-            let (text, reading) = ("undefined".to_owned(), "\"none\"".to_owned());
-            found.push(Answer { status, text, reading, media: None, is_stream: false });
-        }
-        if let Some((media, body)) = content.iter().find(|(media, _)| essence(media) != EVENTS) {
-            found.push(whole(document, types, status, media, body)?);
-        }
-        if let Some((media, body)) = content.iter().find(|(media, _)| essence(media) == EVENTS) {
-            let schema = body.get("itemSchema").or_else(|| body.get("schema"));
-            let data = schema.map_or(Ok("string".to_owned()), |schema| types.text(schema, 0))?;
-            let reading = if data == "string" { "\"textEvents\"" } else { "\"events\"" }.to_owned();
-            let text = format!("AsyncIterable<StreamEvent<{data}>>");
-            found.push(Answer { status, text, reading, media: Some(media.clone()), is_stream: true });
+        for status in statuses(key, responses) {
+            let has_none = content.is_empty() || endpoint.method == "HEAD" || matches!(status, 204 | 205);
+            if has_none {
+                let (text, reading) = ("undefined".to_owned(), "\"none\"".to_owned());
+                found.push(Answer { status, text, reading, media: None, is_stream: false });
+                continue;
+            }
+            if let Some((media, body)) = content.iter().find(|(media, _)| essence(media) != EVENTS) {
+                found.push(whole(document, types, status, media, body)?);
+            }
+            if let Some((media, body)) = content.iter().find(|(media, _)| essence(media) == EVENTS) {
+                found.push(stream(types, status, media, body)?);
+            }
         }
     }
     found.sort_by_key(|answer| answer.status);
     Ok(found)
+}
+
+/// The statuses that a key stands for. Those of a class are the good ones that have a meaning for callers; what failed otherwise than is
+/// said is `Unexpected`. A 304 is the runtime's to handle.
+fn statuses(key: &str, responses: &Map<String, Value>) -> Vec<u16> {
+    match key {
+        "304" => Vec::new(),
+        "2XX" => (200..=206).filter(|status| !responses.contains_key(&status.to_string())).collect(),
+        _ => key.parse().into_iter().collect(),
+    }
+}
+
+fn stream(types: &Types<'_>, status: u16, media: &str, body: &Value) -> Result<Answer, Unreadable> {
+    let schema = body.get("itemSchema").or_else(|| body.get("schema"));
+    let data = schema.map_or(Ok("string".to_owned()), |schema| types.text(schema, 0))?;
+    let reading = if data == "string" { "\"textEvents\"" } else { "\"events\"" }.to_owned();
+    let text = format!("AsyncIterable<StreamEvent<{data}>>");
+    Ok(Answer { status, text, reading, media: Some(media.to_owned()), is_stream: true })
 }
 
 fn whole(document: &Document, types: &Types<'_>, status: u16, media: &str, body: &Value) -> Result<Answer, Unreadable> {

@@ -17,11 +17,13 @@ pub(super) struct Given {
     pub(super) is_needed: bool,
     pub(super) content: Option<String>,
     pub(super) is_repeatable: bool,
+    /// With a `*` before the name of what may have several segments.
+    pub(super) template: String,
 }
 
 impl Given {
     pub(super) fn of(document: &Document, types: &Types<'_>, endpoint: &Endpoint<'_>) -> Result<Self, Unreadable> {
-        let mut given = Self::default();
+        let mut given = Self { template: endpoint.template.to_owned(), ..Self::default() };
         for (place, key) in [("path", "path"), ("query", "query"), ("header", "headers")] {
             given.add_parameters(types, &parameters(document, endpoint, place)?, key)?;
         }
@@ -58,6 +60,9 @@ impl Given {
                     continue;
                 }
                 _ => {}
+            }
+            if parameter.get("x-weft-rest") == Some(&Value::Bool(true)) {
+                self.template = self.template.replace(&format!("{{{name}}}"), &format!("{{*{name}}}"));
             }
             let is_needed = key == "path" || parameter.get("required") == Some(&Value::Bool(true));
             let (mark, or) = if is_needed { ("", "") } else { ("?", " | undefined") };

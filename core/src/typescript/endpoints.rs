@@ -60,9 +60,7 @@ fn function(
     let (args, result) = (format!("{}Args", names::capital(name)), format!("{}Result", names::capital(name)));
     let (args, result) = (names.take(&args), names.take(&result));
     let given = Given::of(document, types, endpoint)?;
-    let mut members: Vec<String> = answers.iter().map(member).collect();
-    members.push("Unexpected".to_owned());
-    let _ = writeln!(out, "\nexport type {result} =\n  | {};", members.join("\n  | "));
+    let _ = writeln!(out, "\nexport type {result} =\n  | {};", members(answers).join("\n  | "));
     if !given.members.is_empty() {
         let _ = writeln!(out, "\nexport interface {args} {{\n{}}}", given.members);
     }
@@ -83,9 +81,18 @@ fn function(
     Ok(())
 }
 
-fn member(answer: &Answer) -> String {
-    let kind = if answer.status < 400 { "Answered" } else { "Refused" };
-    format!("{kind}<{}, {}>", answer.status, answer.text)
+/// What may come, each with its statuses.
+fn members(answers: &[Answer]) -> Vec<String> {
+    let mut found: Vec<(&str, &str, Vec<String>)> = Vec::new();
+    for answer in answers {
+        let kind = if answer.status < 400 { "Answered" } else { "Refused" };
+        match found.iter_mut().find(|(other, text, _)| (*other, *text) == (kind, &answer.text)) {
+            Some((_, _, statuses)) if kind == "Answered" => statuses.push(answer.status.to_string()),
+            _ => found.push((kind, &answer.text, vec![answer.status.to_string()])),
+        }
+    }
+    let text = |(kind, text, statuses): (&str, &str, Vec<String>)| format!("{kind}<{}, {text}>", statuses.join(" | "));
+    found.into_iter().map(text).chain(["Unexpected".to_owned()]).collect()
 }
 
 /// What the runtime is told of an endpoint.
@@ -101,7 +108,7 @@ fn spec(document: &Document, endpoint: &Endpoint<'_>, given: &Given, answers: &[
     let mut out = format!(
         "{{\n    method: {}, path: {}, auth: {}, accept: {},\n    answers: {{ {} }},\n",
         names::literal(&endpoint.method),
-        names::literal(endpoint.template),
+        names::literal(&given.template),
         looks_at_callers(document, endpoint.operation),
         names::literal(&accept),
         readings.join(", "),

@@ -94,16 +94,19 @@ fn of_messages() -> Vec<Example> {
     ));
     let both_media = content(json!({ "application/json": {}, "text/csv": {} }));
     all.extend(both(Rule::ResponseMediaAdded, Rule::ResponseMediaRemoved, json_only, both_media));
-    let (bare, tagged) = (header(json!({})), header(json!({ "ETag": { "schema": { "type": "string" } } })));
+    let (bare, tagged) = (header(json!({})), header(json!({ "X-Total": { "schema": { "type": "string" } } })));
     all.extend(both(Rule::ResponseHeaderAdded, Rule::ResponseHeaderRemoved, bare, tagged));
     all
 }
 
 /// What is one thing sent, and another one answered: old and new, there and back, in a request and in an answer.
 fn mirrored() -> Vec<(Value, Value, [Rule; 4])> {
+    [of_types(), of_bounds_and_shapes()].concat()
+}
+
+fn of_types() -> Vec<(Value, Value, [Rule; 4])> {
     use Rule::*;
     let text = || json!({ "type": "string" });
-    let film = |kind: &str| object(json!({ "kind": { "const": kind } }), json!(["kind"]));
     vec![
         (
             text(),
@@ -130,6 +133,14 @@ fn mirrored() -> Vec<(Value, Value, [Rule; 4])> {
             json!({ "oneOf": [{ "const": "a" }, { "const": "b", "description": "B" }] }),
             [RequestValueAdded, RequestValueRemoved, ResponseValueAdded, ResponseValueRemoved],
         ),
+    ]
+}
+
+fn of_bounds_and_shapes() -> Vec<(Value, Value, [Rule; 4])> {
+    use Rule::*;
+    let text = || json!({ "type": "string" });
+    let film = |kind: &str| object(json!({ "kind": { "const": kind } }), json!(["kind"]));
+    vec![
         (
             json!({ "type": "string", "maxLength": 5 }),
             json!({ "type": "string", "maxLength": 6 }),
