@@ -157,6 +157,7 @@ async function call<R>(client: Client, endpoint: Endpoint, given: Arguments = {}
 function addressOf(base: string, template: string, given: Arguments): string {
   const values = (given.path ?? {}) as Record<string, unknown>;
   const path = template.replace(/\{(\*?)([^}]*)\}/g, (_, rest: string, name: string) => {
+    if (values[name] === undefined || values[name] === null) throw new TypeError(`path.${name} is missing`);
     const parts = rest ? String(values[name]).split("/") : [String(values[name])];
     for (const part of parts) {
       // URLs take such segments away, and another endpoint would be asked.

@@ -36,7 +36,7 @@ const tests = {
     answered(() => ({ json: { id: "1" } }));
     await bff.getFilm(client(), { path: { id: "a/b?c#d %" }, query: { tag: ["x y", "&="] } });
     assert.equal(seen[0].url, "/web/films/a%2Fb%3Fc%23d%20%25?tag=x+y&tag=%26%3D");
-    for (const id of ["..", ".", ""]) await assert.rejects(bff.getFilm(client(), film(id)), TypeError);
+    for (const id of ["..", ".", "", undefined]) await assert.rejects(bff.getFilm(client(), film(id)), TypeError);
     answered(() => ({ headers: { "content-type": "text/plain" }, text: "here" }));
     const file = await bff.getFile(client(), { path: { path: "a b/c" } });
     assert.deepEqual([file.data, seen[0].url], ["here", "/web/files/a%20b/c"]);
