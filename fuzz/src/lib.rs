@@ -15,6 +15,7 @@
 mod artifact;
 mod backend;
 mod configuration;
+mod contract;
 mod forwarded;
 mod input;
 mod json;
@@ -32,6 +33,7 @@ mod wire;
 pub use artifact::artifact;
 pub use backend::backend;
 pub use configuration::configuration;
+pub use contract::contract;
 pub use forwarded::forwarded;
 pub use json::json;
 pub use manifest::manifest;
@@ -49,13 +51,14 @@ pub use wire::{answers, batch, fields};
 pub type Target = (&'static str, fn(&[u8]) -> bool);
 
 /// All of them.
-pub const TARGETS: [Target; 18] = [
+pub const TARGETS: [Target; 19] = [
     ("batch", batch),
     ("answers", answers),
     ("fields", fields),
     ("manifest", manifest),
     ("artifact", artifact),
     ("configuration", configuration),
+    ("contract", contract),
     ("template", template),
     ("query", query),
     ("token", token),

@@ -155,6 +155,7 @@ mutations_break_no_promise_of!(
     manifest,
     artifact,
     configuration,
+    contract,
     template,
     query,
     token,

@@ -51,6 +51,8 @@ pub mod cli;
 pub mod start;
 
 pub use weft_core::{
-    admin, app, artifact, compat, config, edge, events, fanout, gateway, identity, model, net, observe, openapi, plugin, protojson, register, release, responses, routing, settings, store, sync, telemetry, traces, typescript, upstream,
+    admin, app, artifact, compat, config, edge, events, fanout, gateway, identity, model, net, observe, openapi,
+    plugin, protojson, register, release, responses, routing, settings, store, sync, telemetry, traces, typescript,
+    upstream,
 };
 pub use weft_sandbox as sandbox;

@@ -26,11 +26,16 @@ fn fixture(name: &str) -> String {
     repository().join("tests/all/clients").join(name).to_str().unwrap().to_owned()
 }
 
+/// The demo's plugin for `web`, as its artifact.
+const WEB: &str = "home-web.wasm";
+
 /// A folder with the client of this document, and more files beside it.
 async fn written(document: &str, more: &[&str]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("bff.ts");
-    let made = run(weft(), &["types", &fixture(document), "--out", file.to_str().unwrap()]).await;
+    let (file, artifact) = (folder.path().join("bff.ts"), folder.path().join(WEB));
+    std::fs::write(&artifact, weft_tests::artifacts::built(weft(), "plugins/home-web")).unwrap();
+    let document = if document == WEB { artifact.to_str().unwrap().to_owned() } else { fixture(document) };
+    let made = run(weft(), &["types", &document, "--out", file.to_str().unwrap()]).await;
     assert_eq!((made.code, made.out.as_str()), (0, ""), "{}", made.err);
     assert!(made.err.contains("bff.ts written"), "{}", made.err);
     for name in more {
@@ -58,7 +63,7 @@ async fn in_node(script: &str, arguments: &[&Path]) -> Option<Ended> {
 
 #[tokio::test]
 async fn the_client_and_what_uses_it_compile_under_strict_rules() {
-    let folder = written("web.json", &["usage.ts"]).await;
+    let folder = written(WEB, &["usage.ts"]).await;
     compiled(folder.path()).await;
 }
 
@@ -94,7 +99,7 @@ async fn the_client_does_what_it_promises() {
 /// Built as the page of a site of its own, it calls the demo across origins.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_in_a_browser_calls_the_demo_by_its_typed_client() {
-    let folder = written("web.json", &["page.ts"]).await;
+    let folder = written(WEB, &["page.ts"]).await;
     if compiled(folder.path()).await.is_none() {
         return;
     }
@@ -111,10 +116,7 @@ async fn a_page_in_a_browser_calls_the_demo_by_its_typed_client() {
     let origin = format!("http://{}", site.address());
     let cors = format!("[[client]]\nname = \"web\"\nprefix = \"/web\"\ncors = {{ origins = [{origin:?}] }}\n");
     let setup = demo.shown().clients(&cors);
-    let host = ["home-web"].iter().fold(setup, |setup, name| {
-        setup.plugin(&format!("{name}.wasm"), &weft_tests::artifacts::built(weft(), &format!("plugins/{name}")))
-    });
-    let host = host.start().await;
+    let host = setup.plugin(WEB, &weft_tests::artifacts::built(weft(), "plugins/home-web")).start().await;
     let base = format!("http://{}/web", host.address());
     let url = site.url(&format!("/?base={base}"));
     let input = json!({ "url": url, "token": tokens::token("ann") });
@@ -141,19 +143,36 @@ async fn a_page_in_a_browser_calls_the_demo_by_its_typed_client() {
 
 #[tokio::test]
 async fn the_same_contract_makes_the_same_file_and_a_pipeline_can_tell() {
-    let folder = written("web.json", &[]).await;
+    let folder = written(WEB, &[]).await;
     let file = folder.path().join("bff.ts");
+    let web = folder.path().join(WEB).to_str().unwrap().to_owned();
     let types = async |document: &str, more: &[&str]| {
-        run(weft(), &[&["types", &fixture(document), "--out", file.to_str().unwrap()], more].concat()).await
+        run(weft(), &[&["types", document, "--out", file.to_str().unwrap()], more].concat()).await
     };
-    let printed = run(weft(), &["types", &fixture("web.json"), "--lang", "ts"]).await;
+    let printed = run(weft(), &["types", &web, "--lang", "ts"]).await;
     assert_eq!(printed.out, std::fs::read_to_string(&file).unwrap());
-    let same = types("web.json", &["--check"]).await;
+    let same = types(&web, &["--check"]).await;
     assert!(same.code == 0 && same.err.contains("is as it should be"), "{same:?}");
-    let other = types("behaviour.json", &["--check"]).await;
+    let other = types(&fixture("behaviour.json"), &["--check"]).await;
     assert_eq!((other.code, other.out.as_str()), (1, ""));
     assert!(other.err.contains("is not what") && other.err.contains("run `weft types"), "{}", other.err);
     assert_eq!(printed.out, std::fs::read_to_string(&file).unwrap(), "nothing was written");
+}
+
+/// A host's admin interface is asked for the document of one client.
+#[tokio::test]
+async fn a_running_host_is_asked_for_a_clients_contract() {
+    let site = Site::start().await;
+    site.on("/v1/openapi", |asked| match asked.target.as_str() {
+        "GET /v1/openapi?client=web" => Page::json(std::fs::read(fixture("behaviour.json")).unwrap()),
+        _ => Page::status(404, ""),
+    });
+    let address = site.address().to_string();
+    let from = async |client: &str| run(weft(), &["types", "--client", client, "--admin", &address]).await;
+    let made = from("web").await;
+    assert!(made.code == 0 && made.out.contains("export function getFilm("), "{made:?}");
+    assert!(from("ios").await.err.contains("answered 404"));
+    assert_eq!(from("web&client=ios").await.code, 2);
 }
 
 #[tokio::test]
@@ -184,7 +203,7 @@ async fn the_code_of_the_page_compiles() {
     let blocks = page.split("```").skip(1).step_by(2).filter_map(|block| block.strip_prefix("ts\n"));
     let code = blocks.collect::<Vec<_>>().join("\n") + "\nexport { title };\n";
     assert!(code.contains("forget(client)"), "{code}");
-    let folder = written("web.json", &[]).await;
+    let folder = written(WEB, &[]).await;
     std::fs::write(folder.path().join("page.ts"), code).unwrap();
     compiled(folder.path()).await;
     for command in ["--out src/bff.ts\n", "--out src/bff.ts --check\n"] {

@@ -3,6 +3,7 @@
 use crate::support::weft;
 use serde_json::{Value, json};
 use weft_tests::{
+    artifacts,
     process::{Ended, run, run_in},
     repository,
     site::{Page, Site},
@@ -73,7 +74,7 @@ async fn what_cannot_be_read_is_named_and_is_another_exit_code() {
         ("nowhere.json".to_owned(), vec!["nowhere.json can't be read", "No such file"]),
         (old, vec!["2.json", "it is of OpenAPI 2.0, and only 3.1 is read"]),
         (yaml, vec!["a.yaml", "it is no JSON"]),
-        (wasm, vec!["a.wasm is no artifact"]),
+        (wasm, vec!["a.wasm: it is no artifact"]),
         ("ftp://a/b".to_owned(), vec!["ftp is not spoken"]),
         (site.url("/here"), vec!["/here answered 401", "WEFT_TOKEN"]),
         (site.url("/nowhere"), vec!["/nowhere answered 404", "openapi = true"]),
@@ -100,4 +101,38 @@ async fn the_help_teaches() {
         let flat = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(flat(&help).contains(&flat(text)), "no {text:?} in\n{help}");
     }
+}
+
+/// What a host serves beside what is to be deployed: the plugin's endpoints, and what its manifest says of them.
+#[tokio::test]
+async fn an_artifact_is_compared_with_its_own_plugins_endpoints() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, bytes).unwrap();
+        file.to_str().unwrap().to_owned()
+    };
+    let plugin = artifacts::built(weft(), "plugins/home-web");
+    let stricter = artifacts::with_manifest(&plugin, |manifest| {
+        manifest["endpoint"]["GET /search"].as_table_mut().unwrap().insert("auth".to_owned(), "required".into());
+    });
+    let other = artifacts::renamed(&artifacts::built(weft(), "plugins/home-ios"), "other-web", "web");
+    let (served, next) = (write("web.wasm", &plugin), write("next.wasm", &stricter));
+    let document = run(weft(), &["openapi", "--artifact", &served]).await.out;
+    let mut document: Value = serde_json::from_str(&document).unwrap();
+    // Another plugin of the client, and where the host has it.
+    document["servers"] = json!([{ "url": "/web" }]);
+    document["paths"]["/other"] = json!({ "get": { "tags": ["other-web"], "responses": {} } });
+    let all = write("all.json", document.to_string().as_bytes());
+    let same = diff(&[&all, &served]).await;
+    assert_eq!((same.code, same.out.as_str()), (0, "no changes for frontends\n"), "{}", same.err);
+    assert!(same.err.contains("the endpoints of its plugin, `home-web`, alone"), "{}", same.err);
+    let told = diff(&["--json", "--breaking", &all, &next]).await;
+    let told: Value = serde_json::from_str(&told.out).unwrap();
+    let changes = told["changes"].as_array().unwrap();
+    assert_eq!((&told["breaking"], changes.len()), (&json!(1), 1), "{told:#}");
+    assert_eq!((&changes[0]["rule"], &changes[0]["endpoint"]), (&json!("auth-tightened"), &json!("GET /search")));
+    // Of two artifacts each is what it is.
+    let two = diff(&["--json", &served, &write("other.wasm", &other)]).await;
+    assert_eq!(two.code, 1, "{}", two.out);
 }

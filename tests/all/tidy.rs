@@ -26,10 +26,8 @@ const LAYERS: [&[&str]; 18] = [
     &["identity", "register", "responses", "routing", "events"],
     &["fanout"],
     &["upstream", "traces"],
-    &["openapi"],
+    &["openapi", "typescript"],
     // For all; of these, `artifact` and `observe` know words of the model, `artifact` how they are written as JSON, and all read their settings.
-    // Made of the documents that `compat` reads.
-    &["typescript"],
     &["artifact", "compat", "observe"],
     &["protojson"],
     &["model", "net", "store"],

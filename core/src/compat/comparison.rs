@@ -147,7 +147,7 @@ impl<'a> Comparison<'a> {
             return Err(Unreadable::Deep(format!("{} {} {path}…", self.endpoint, self.place), DEEPEST));
         }
         let (was, is) = (View::of(self.old, old)?, View::of(self.new, new)?);
-        self.step(was.made_of.len() + is.made_of.len())?;
+        self.step(was.weight() + is.weight())?;
         let pair = (was.made_of.clone(), is.made_of.clone(), aside);
         if self.seen.contains(&pair) || self.same.contains(&(self.direction, self.is_problem, pair.clone())) {
             return Ok(());

@@ -70,6 +70,20 @@ impl Document {
         Ok(Self(value))
     }
 
+    /// With those operations only that have this tag.
+    #[must_use]
+    pub fn tagged(&self, tag: &str) -> Self {
+        let mut root = self.0.clone();
+        let items = root.get_mut("paths").and_then(Value::as_object_mut).into_iter().flatten();
+        for item in items.filter_map(|(_, item)| item.as_object_mut()) {
+            item.retain(|_, operation| {
+                let tags = operation.get("tags").and_then(Value::as_array);
+                !operation.is_object() || tags.is_some_and(|tags| tags.iter().any(|other| other == tag))
+            });
+        }
+        Self(root)
+    }
+
     pub fn root(&self) -> &Value {
         &self.0
     }

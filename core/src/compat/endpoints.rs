@@ -9,6 +9,7 @@ use super::{
     security, text,
 };
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
@@ -29,9 +30,14 @@ pub(super) fn compare(old: &Document, new: &Document) -> Result<Vec<Change>, Unr
         comparison.note(Rule::BasePathChanged, format!("was {was:?}, is {is:?}"));
     }
     let (was, is) = (operations(old)?, operations(new)?);
+    let by_place = |side: &'_ [Operation<'_>]| -> BTreeMap<String, usize> {
+        side.iter().enumerate().map(|(at, operation)| (operation.place.clone(), at)).collect()
+    };
+    let (olds, news) = (by_place(&was), by_place(&is));
     for operation in &was {
+        comparison.step(1)?;
         comparison.endpoint.clone_from(&operation.name);
-        match is.iter().find(|other| other.place == operation.place) {
+        match news.get(&operation.place).and_then(|at| is.get(*at)) {
             Some(other) => comparison.operations(operation, other)?,
             None => {
                 let told = text::deprecation(&[operation.operation]);
@@ -40,7 +46,8 @@ pub(super) fn compare(old: &Document, new: &Document) -> Result<Vec<Change>, Unr
             }
         }
     }
-    for operation in is.iter().filter(|operation| !was.iter().any(|other| other.place == operation.place)) {
+    for operation in is.iter().filter(|operation| !olds.contains_key(&operation.place)) {
+        comparison.step(1)?;
         comparison.endpoint.clone_from(&operation.name);
         comparison.note(Rule::EndpointAdded, "");
     }

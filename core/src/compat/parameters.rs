@@ -22,6 +22,7 @@ pub(super) fn of<'a>(
     operation: &'a Value,
 ) -> Result<Parameters<'a>, Unreadable> {
     let mut found = Parameters::new();
+    let places: BTreeMap<&str, usize> = names(template).into_iter().enumerate().map(|(at, name)| (name, at)).collect();
     let lists = [item, operation].map(|part| part.get("parameters").and_then(Value::as_array));
     for parameter in lists.into_iter().flatten().flatten() {
         let parameter = document.resolved(parameter)?;
@@ -29,9 +30,7 @@ pub(super) fn of<'a>(
         let (place, name) = (text("in"), text("name"));
         let name = match place {
             // URLs don't have their names.
-            "path" => {
-                names(template).iter().position(|known| *known == name).map_or(name.to_owned(), |at| at.to_string())
-            }
+            "path" => places.get(name).map_or(name.to_owned(), usize::to_string),
             "header" => name.to_ascii_lowercase(),
             _ => name.to_owned(),
         };

@@ -2,7 +2,7 @@
 
 use super::{Change, rules::Rule};
 use serde_json::Value;
-use std::fmt::Write;
+use std::{collections::BTreeMap, fmt::Write};
 
 /// Characters of a value or name that are shown.
 const SHOWN: usize = 60;
@@ -10,15 +10,18 @@ const SHOWN: usize = 60;
 /// For people: by endpoint, what breaks first, each with its rule and, where it breaks, what to do.
 pub fn grouped(changes: &[Change]) -> String {
     let mut out = String::new();
+    let mut by_endpoint: BTreeMap<&str, Vec<&Change>> = BTreeMap::new();
     let mut endpoints: Vec<&str> = Vec::new();
     for change in changes {
-        if !endpoints.contains(&change.endpoint.as_str()) {
+        let of_it = by_endpoint.entry(&change.endpoint).or_default();
+        if of_it.is_empty() {
             endpoints.push(&change.endpoint);
         }
+        of_it.push(change);
     }
     for endpoint in endpoints {
-        let _ = writeln!(out, "{}", if endpoint.is_empty() { "all endpoints" } else { endpoint });
-        let mut of_it: Vec<&Change> = changes.iter().filter(|change| change.endpoint == endpoint).collect();
+        let _ = writeln!(out, "{}", if endpoint.is_empty() { "all endpoints".to_owned() } else { printable(endpoint) });
+        let mut of_it = by_endpoint.remove(endpoint).unwrap_or_default();
         of_it.sort_by_key(|change| !change.rule.breaks());
         for change in of_it {
             let at = [change.place.as_str(), &change.path, &change.detail];

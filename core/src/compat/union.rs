@@ -85,7 +85,7 @@ impl<'a> Comparison<'a> {
     fn variant(&mut self, node: Node<'a>, is_old: bool) -> Result<Variant<'a>, Unreadable> {
         let document = if is_old { self.old } else { self.new };
         let view = View::of(document, &node)?;
-        self.step(view.made_of.len() + view.fields.len())?;
+        self.step(view.weight())?;
         let mut tags = tags(document, &view);
         if self.is_problem {
             tags.retain(|tag| tag.starts_with("type="));

@@ -258,6 +258,13 @@ impl<'a> View<'a> {
         });
     }
 
+    /// How much work it was to make.
+    pub(super) fn weight(&self) -> usize {
+        let values = self.values.as_ref().map_or(0, BTreeSet::len);
+        let lists = self.unions.iter().map(Vec::len).sum::<usize>() + self.first.len() + self.patterns.len();
+        self.made_of.len() + self.fields.len() + self.required.len() + values + lists
+    }
+
     /// Whether everything is let through.
     pub(super) fn is_anything(&self) -> bool {
         self.types == Types::ANY

@@ -55,7 +55,7 @@ fn statuses(key: &str, responses: &Map<String, Value>) -> Vec<u16> {
     match key {
         "304" => Vec::new(),
         "2XX" => (200..=206).filter(|status| !responses.contains_key(&status.to_string())).collect(),
-        _ => key.parse().into_iter().collect(),
+        _ => key.parse().into_iter().filter(|status| (200..=599).contains(status)).collect(),
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::compat::{Document, Unreadable};
 use serde_json::Value;
-use std::fmt::Write;
+use std::{collections::BTreeMap, fmt::Write};
 
 /// What a function is given.
 #[derive(Debug, Default)]
@@ -80,17 +80,17 @@ impl Given {
     }
 }
 
-/// Those at this place; the operation's own stand for those of its path.
+/// Those at this place by their names; the operation's own stand for those of its path.
 fn parameters<'a>(document: &'a Document, endpoint: &Endpoint<'a>, place: &str) -> Result<Vec<&'a Value>, Unreadable> {
-    let mut found: Vec<&Value> = Vec::new();
+    let mut found: BTreeMap<&str, &Value> = BTreeMap::new();
     for part in [endpoint.item, endpoint.operation] {
         for parameter in part.get("parameters").and_then(Value::as_array).into_iter().flatten() {
             let parameter = document.resolved(parameter)?;
-            if parameter.get("in").and_then(Value::as_str) == Some(place) {
-                found.retain(|other| other.get("name") != parameter.get("name"));
-                found.push(parameter);
+            let name = parameter.get("name").and_then(Value::as_str);
+            if let Some(name) = name.filter(|_| parameter.get("in").and_then(Value::as_str) == Some(place)) {
+                found.insert(name, parameter);
             }
         }
     }
-    Ok(found)
+    Ok(found.into_values().collect())
 }

@@ -1,6 +1,9 @@
 //! Names of a document as identifiers, texts as literals and comments. What stands in a document never becomes code.
 
-use std::{collections::BTreeSet, fmt::Write};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+};
 
 /// Words that can't be the name of a type or a function, or mean something else where this file is read.
 const TAKEN: &str = " abstract any arguments as asserts assert async await bigint boolean break case catch class const continue debugger \
@@ -20,17 +23,21 @@ const LONGEST: usize = 100;
 
 /// All identifiers of a file: no two are the same.
 #[derive(Debug, Default)]
-pub(super) struct Names(BTreeSet<String>);
+pub(super) struct Names {
+    taken: BTreeSet<String>,
+    /// What comes behind a name that is wanted once more.
+    next: BTreeMap<String, usize>,
+}
 
 impl Names {
     /// The identifier that is nearest to this, and nobody's yet.
     pub(super) fn take(&mut self, wanted: &str) -> String {
         let wanted = if is_taken(wanted) { format!("{wanted}_") } else { wanted.to_owned() };
         let mut name = wanted.clone();
-        let mut number = 2;
-        while !self.0.insert(name.clone()) {
+        let number = self.next.entry(wanted.clone()).or_insert(2);
+        while !self.taken.insert(name.clone()) {
             name = format!("{wanted}_{number}");
-            number += 1;
+            *number += 1;
         }
         name
     }

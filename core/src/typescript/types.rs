@@ -13,6 +13,7 @@ use std::{
 const COMPONENTS: &str = "#/components/schemas/";
 /// Parts without names that are written out where something refers to them: how many in all, and how deep in one another.
 const MOST_WRITTEN_OUT: usize = 10_000;
+const MOST_BYTES: usize = 32 << 20;
 const DEEPEST: usize = 20;
 
 /// The components of a document, by the names that they have as types.
@@ -21,6 +22,7 @@ pub(super) struct Types<'a> {
     document: &'a Document,
     named: BTreeMap<&'a str, String>,
     written_out: Cell<usize>,
+    bytes: Cell<usize>,
     depth: Cell<usize>,
 }
 
@@ -62,7 +64,7 @@ impl<'a> Types<'a> {
                 named.insert(name.as_str(), names.take(&names::type_name(name)));
             }
         }
-        let types = Self { document, named, written_out: Cell::new(0), depth: Cell::new(0) };
+        let types = Self { document, named, written_out: Cell::new(0), bytes: Cell::new(0), depth: Cell::new(0) };
         types.refuse_rings()?;
         Ok(types)
     }
@@ -162,7 +164,9 @@ impl<'a> Types<'a> {
         self.depth.set(self.depth.get() + 1);
         let found = self.of(target, indent);
         self.depth.set(self.depth.get() - 1);
-        found
+        let found = found?;
+        self.bytes.set(self.bytes.get() + found.text.len());
+        if self.bytes.get() > MOST_BYTES { Err(Unreadable::Long(MOST_BYTES)) } else { Ok(found) }
     }
 
     /// By the schema's own words; none if they say nothing.

@@ -1,7 +1,7 @@
 //! `weft diff`.
 
-use super::{Failure, Result, document, print};
-use crate::compat::{self, Change};
+use super::{Failure, Result, document, print, tell};
+use crate::compat::{self, Change, Document};
 use anyhow::Context;
 use serde_json::json;
 
@@ -39,6 +39,17 @@ pub(super) fn run(arguments: &Arguments) -> Result {
 }
 
 fn compared(old: &str, new: &str) -> anyhow::Result<Vec<Change>> {
-    let (was, is) = (document::read(old)?, document::read(new)?);
-    compat::diff(&was, &is).with_context(|| format!("{old} and {new} can't be compared"))
+    let (mut was, mut is) = (document::read(old)?, document::read(new)?);
+    // A host's document has all plugins of the client.
+    match (&was.plugin, &is.plugin) {
+        (Some(plugin), None) => is.document = of_plugin(&is.document, plugin),
+        (None, Some(plugin)) => was.document = of_plugin(&was.document, plugin),
+        _ => {}
+    }
+    compat::diff(&was.document, &is.document).with_context(|| format!("{old} and {new} can't be compared"))
+}
+
+fn of_plugin(document: &Document, plugin: &str) -> Document {
+    tell(&format!("note: an artifact is compared with the endpoints of its plugin, `{plugin}`, alone"));
+    document.tagged(plugin)
 }

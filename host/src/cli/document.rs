@@ -5,6 +5,7 @@ use crate::{
     artifact::Artifact,
     compat::{Document, LARGEST},
     net::HttpClient,
+    openapi::{self, Surface},
 };
 use anyhow::{Context, anyhow, bail};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -20,28 +21,45 @@ pub(super) const SOURCES: &str = "\
 A document is OpenAPI 3.1, as JSON. It may be:
   a file            what `weft openapi` wrote, e.g. out of git
   an artifact       a .wasm file of `weft build`
-  a URL             http(s)://…/openapi.json of a client, or of the admin interface (with ?client=NAME)
+  a URL             http(s)://…/openapi.json of a client, or …/v1/openapi?client=NAME of the admin interface
 
 WEFT_TOKEN in the environment is sent to URLs as the bearer token.";
 
+/// A document, and the one plugin whose artifact it was made of.
+#[derive(Debug)]
+pub(super) struct Contract {
+    pub(super) document: Document,
+    pub(super) plugin: Option<String>,
+}
+
 /// The document at `source`.
-pub(super) fn read(source: &str) -> anyhow::Result<Document> {
+pub(super) fn read(source: &str) -> anyhow::Result<Contract> {
     let bytes = match source.split_once("://") {
         Some(("http" | "https", _)) => runtime()?.block_on(fetched(source))?,
         Some((scheme, _)) => bail!("{source}: {scheme} is not spoken; give a file, or a URL with http or https"),
         None => from_file(Path::new(source))?,
     };
     if bytes.starts_with(b"\0asm") {
-        Artifact::parse(bytes.into()).with_context(|| format!("{source} is no artifact"))?;
-        bail!("{source} is an artifact, of which no document is made yet");
+        return of_artifact(bytes).with_context(|| source.to_owned());
     }
-    Document::read(&bytes).with_context(|| source.to_owned())
+    let document = Document::read(&bytes).with_context(|| source.to_owned())?;
+    Ok(Contract { document, plugin: None })
+}
+
+/// An artifact knows nothing of the host that serves it: neither what its paths begin with, nor the client's other plugins.
+fn of_artifact(bytes: Vec<u8>) -> anyhow::Result<Contract> {
+    let artifact = Artifact::parse(bytes.into()).context("it is no artifact")?;
+    let mut document = openapi::of_artifacts(&Surface::named(&artifact.manifest.client), &[&artifact])?;
+    if let Some(members) = document.as_object_mut() {
+        members.remove("servers");
+    }
+    Ok(Contract { document: Document::of(document)?, plugin: Some(artifact.manifest.name) })
 }
 
 /// Where a host's admin interface has the document of a client.
 pub(super) fn on_admin(admin: &str, client: &str) -> String {
     let base = if admin.contains("://") { admin.to_owned() } else { format!("http://{admin}") };
-    format!("{}/openapi.json?client={client}", base.trim_end_matches('/'))
+    format!("{}/v1/openapi?client={client}", base.trim_end_matches('/'))
 }
 
 fn from_file(file: &Path) -> anyhow::Result<Vec<u8>> {

@@ -54,8 +54,8 @@ pub(super) fn run(arguments: &Arguments) -> Result {
         (Some(contract), _) => contract.clone(),
         (None, client) => document::on_admin(&arguments.admin, client.as_deref().unwrap_or_default()),
     };
-    let text = document::read(source).and_then(|document| {
-        typescript::file(&document).with_context(|| format!("{source}: no client can be made of it"))
+    let text = document::read(source).and_then(|contract| {
+        typescript::file(&contract.document).with_context(|| format!("{source}: no client can be made of it"))
     });
     let text = text.map_err(|error| Failure::Usage(format!("{error:#}")))?;
     let Some(out) = &arguments.out else {

@@ -1,5 +1,5 @@
-// A small page on the client that is made of web.json, as somebody would write it.
-import { createClient, getFilm, getHome, rateFilm } from "./bff.js";
+// A small page on the client that is made of the demo's plugin for `web`, as somebody would write it.
+import { createClient, getFilmsById, getHome, postFilmsByIdRating } from "./bff.js";
 
 const settings = new URLSearchParams(location.search);
 let token: string | undefined;
@@ -17,7 +17,7 @@ async function showHome(): Promise<void> {
 }
 
 async function showFilm(id: number, signal?: AbortSignal): Promise<string> {
-  const found = await getFilm(client, { path: { id } }, { signal });
+  const found = await getFilmsById(client, { path: { id } }, { signal });
   switch (found.status) {
     case 200:
       show("title", found.data.title);
@@ -32,7 +32,7 @@ async function showFilm(id: number, signal?: AbortSignal): Promise<string> {
 }
 
 async function rate(id: number, stars: number): Promise<string> {
-  const rated = await rateFilm(client, { path: { id }, body: { stars } });
+  const rated = await postFilmsByIdRating(client, { path: { id }, body: { stars } });
   return rated.ok ? `rated ${rated.data.stars}` : `${rated.status}: ${rated.problem?.type}`;
 }
 

@@ -1,11 +1,11 @@
-// How a page uses the client that is made of web.json. The compiler is the test: what should not compile says so.
-import { createClient, getFilm, getHome, rateFilm, search } from "./bff.js";
-import type { FilmPage, GetFilmResult, Problem, Unexpected } from "./bff.js";
+// How a page uses the client that is made of the demo's plugin for `web`. The compiler is the test: what should not compile says so.
+import { createClient, getFilmsById, getHome, postFilmsByIdRating, getSearch } from "./bff.js";
+import type { FilmPage, GetFilmsByIdResult } from "./bff.js";
 
 const client = createClient({ baseUrl: "http://127.0.0.1/web", token: async () => "a token" });
 
 export async function title(id: number, signal: AbortSignal): Promise<string> {
-  const found = await getFilm(client, { path: { id } }, { signal });
+  const found = await getFilmsById(client, { path: { id } }, { signal });
   switch (found.status) {
     case 200: {
       const film: FilmPage = found.data;
@@ -17,21 +17,18 @@ export async function title(id: number, signal: AbortSignal): Promise<string> {
     case 404:
       switch (found.problem.type) {
         case "about:blank":
-          return `no film: ${found.problem.field ?? found.problem.title}`;
-        case "urn:weft:problem:no-client":
-        case "urn:weft:problem:no-endpoint":
-          return found.problem.title;
+          return `no film: ${found.problem.field ?? found.problem.detail}`;
+        case "urn:weft:problem:not-found": {
+          const title: "No such endpoint" = found.problem.title;
+          return title;
+        }
         default:
           return all(found.problem);
       }
-    case 400:
-    case 429:
-    case 503:
-      return found.problem.type;
     case "unexpected":
       return `${found.code} ${found.problem?.["type"]}`;
     default:
-      return all(found);
+      return found.problem.type;
   }
 }
 
@@ -40,21 +37,20 @@ function all(nothing: never): never {
   throw nothing;
 }
 
-export function isGood(result: GetFilmResult): string {
+export function isGood(result: GetFilmsByIdResult): string {
   if (result.ok) return result.data.title;
-  const refused: Problem | Unexpected["problem"] = result.problem;
-  return refused?.title ?? "";
+  return result.problem?.title ?? "";
 }
 
 export async function others(): Promise<void> {
   await getHome(client);
   await getHome(client, { token: null, retries: 0 });
-  await search(client, { query: { q: "god" } });
-  await rateFilm(client, { path: { id: 1 }, body: { stars: 5 } }, { idempotencyKey: "k" });
+  await getSearch(client, { query: { q: "god" } });
+  await postFilmsByIdRating(client, { path: { id: 1 }, body: { stars: 5 } }, { idempotencyKey: "k" });
   // @ts-expect-error: the query has to be there.
-  await search(client, {});
+  await getSearch(client, {});
   // @ts-expect-error: a number.
-  await rateFilm(client, { path: { id: 1 }, body: { stars: "5" } });
+  await postFilmsByIdRating(client, { path: { id: 1 }, body: { stars: "5" } });
   // @ts-expect-error: no such parameter.
-  await getFilm(client, { path: { id: 1, page: 2 } });
+  await getFilmsById(client, { path: { id: 1, page: 2 } });
 }
