@@ -1,17 +1,26 @@
 //! The operator's side of the host: health, metrics, and what is in service.
 
+mod access;
 mod answers;
 mod config;
 mod grpc;
+mod guard;
+mod guesses;
 mod readiness;
+mod refusal;
+mod role;
+mod sessions;
 
+pub use access::Access;
 pub use answers::{
     BackendsAnswer, KeysAnswer, PluginAnswer, PluginState, PluginsAnswer, ReadyAnswer, ReloadAnswer, TierState, Wait,
     WaitsFor,
 };
-pub use config::Config;
+pub use config::{Config, Token};
 pub use readiness::{Readiness, Stage};
+pub use role::Role;
 
+use access::Caller;
 use grpc::Statuses;
 
 use crate::{
@@ -19,7 +28,7 @@ use crate::{
     fanout::Engine,
     gateway::Gateway,
     identity::Verifier,
-    model::{Digest, ServingStatus},
+    model::ServingStatus,
     plugin::Runtime,
     release::{Loader, Releases},
     routing,
@@ -29,9 +38,10 @@ use crate::{
     upstream::Backend,
 };
 use axum::{
-    Json, Router,
+    Extension, Json, Router,
     body::Body,
     extract::State,
+    middleware::from_fn_with_state,
     response::IntoResponse,
     routing::{get, post},
 };
@@ -47,8 +57,7 @@ use tokio::sync::watch;
 pub struct Admin {
     pub readiness: Arc<Readiness>,
     pub metrics: Metrics,
-    /// The bearer token for everything that changes state.
-    pub token: Option<String>,
+    pub access: Arc<Access>,
     pub host: Arc<dyn Host>,
 }
 
@@ -76,9 +85,11 @@ pub struct View {
 
 const OPENMETRICS: &str = "application/openmetrics-text";
 
-/// The admin router.
+/// The admin router: what each request needs is said in one place, `role.rs`, and looked for before anything else.
 pub fn router(admin: Admin) -> Router {
     let admin = Arc::new(admin);
+    let access = admin.access.clone();
+    let session = get(guard::session).merge(post(guard::sign_in).delete(guard::sign_out).with_state(access.clone()));
     Router::new()
         .route("/livez", get(|| async { "alive\n" }))
         .route("/readyz", get(ready))
@@ -91,7 +102,9 @@ pub fn router(admin: Admin) -> Router {
         .route("/v1/config/reload", post(reload))
         .fallback(unknown)
         .with_state(admin.clone())
+        .route("/v1/session", session)
         .merge(grpc::routes(admin))
+        .layer(from_fn_with_state(access, guard::guard))
 }
 
 /// Whether requests are to be sent here.
@@ -174,17 +187,19 @@ struct InvalidationRequest {
 }
 
 /// Makes cached entities untrue: for consumers of messages, and for people.
-async fn invalidate(State(admin): State<Arc<Admin>>, headers: HeaderMap, body: Bytes) -> (StatusCode, String) {
-    if let Err(refusal) = admin.check_token(&headers) {
-        return refusal;
-    }
+async fn invalidate(
+    State(admin): State<Arc<Admin>>,
+    Extension(caller): Extension<Caller>,
+    body: Bytes,
+) -> (StatusCode, String) {
     let wanted: InvalidationRequest = match serde_json::from_slice(&body) {
         Ok(wanted) => wanted,
         Err(error) => {
             return (StatusCode::BAD_REQUEST, format!("expected {{\"tags\": [..]}} or {{\"all\": true}}: {error}\n"));
         }
     };
-    tracing::info!(tags = %Listed(&wanted.tags), all = wanted.all, "invalidated by the admin interface");
+    let by = &caller.name;
+    tracing::info!(by, tags = %Listed(&wanted.tags), all = wanted.all, "invalidated by the admin interface");
     let text = if wanted.all { "everything".to_owned() } else { wanted.tags.join(", ") };
     let what = if wanted.all { Invalidation::All } else { Invalidation::Tags(wanted.tags) };
     admin.host.view().engine.invalidate_everywhere(&what).await;
@@ -192,10 +207,8 @@ async fn invalidate(State(admin): State<Arc<Admin>>, headers: HeaderMap, body: B
 }
 
 /// Reads the configuration again.
-async fn reload(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response<Body> {
-    if let Err(refusal) = admin.check_token(&headers) {
-        return refusal.into_response();
-    }
+async fn reload(State(admin): State<Arc<Admin>>, Extension(caller): Extension<Caller>) -> Response<Body> {
+    tracing::info!(by = caller.name, "a reload was asked for by the admin interface");
     match admin.host.reload().await {
         Ok(changes) => Json(ReloadAnswer { changes }).into_response(),
         Err(reason) => (StatusCode::CONFLICT, format!("nothing has changed: {reason}\n")).into_response(),
@@ -239,26 +252,12 @@ impl Admin {
         let notes = keyless.chain(without).collect();
         readiness::answer(self.readiness.stage(), view.loader.trouble().map(|trouble| trouble.to_string()), notes)
     }
-
-    /// Compares in constant time, by digest.
-    fn check_token(&self, headers: &HeaderMap) -> Result<(), (StatusCode, String)> {
-        let Some(token) = &self.token else {
-            let text = "nothing can be changed here: set `token` in [admin] of the configuration\n";
-            return Err((StatusCode::FORBIDDEN, text.to_owned()));
-        };
-        let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-        match given {
-            Some(given) if Digest::of(given.as_bytes()) == Digest::of(token.as_bytes()) => Ok(()),
-            _ => {
-                Err((StatusCode::UNAUTHORIZED, "this needs the admin token: authorization: Bearer TOKEN\n".to_owned()))
-            }
-        }
-    }
 }
 
 async fn unknown() -> (StatusCode, &'static str) {
     (
         StatusCode::NOT_FOUND,
-        "here are: /livez /readyz /metrics /v1/plugins /v1/backends /v1/identity /v1/openapi?client=NAME /v1/invalidate /v1/config/reload\n",
+        "here are: /livez /readyz /metrics /sign-in /v1/session /v1/plugins /v1/backends /v1/identity /v1/openapi?client=NAME /v1/invalidate /v1/config/reload
+",
     )
 }

@@ -9,10 +9,10 @@ use reload::Reloader;
 use setup::Setup;
 
 use crate::{
-    admin::{self, Admin, Readiness, Stage},
+    admin::{self, Access, Admin, Readiness, Stage},
     config::Config,
     edge::{self, Bounds, Door, Edge, Phase},
-    net::{Peers, ServerTls},
+    net::{Certificates, Peers, ServerTls, TlsFiles},
     plugin::{Runtime, Sandbox},
     register::Registration,
     settings::Change,
@@ -57,7 +57,7 @@ pub struct Running {
     admin_phase: watch::Sender<Phase>,
     http_task: JoinHandle<()>,
     admin_task: JoinHandle<()>,
-    tls_task: Option<JoinHandle<()>>,
+    tls_tasks: Vec<JoinHandle<()>>,
     reloader: Arc<Reloader>,
     exporter: Option<Exporter>,
     orderly: Orderly,
@@ -105,21 +105,26 @@ pub async fn start(config: Config, sandbox: Arc<dyn Sandbox>, passed: Listening)
     let reloader = Arc::new(Reloader::new(&config, runtime, metrics.clone(), edge.clone(), setup.clone()));
 
     // Health is answered while the plugins are loaded.
-    let token = config.admin.token.as_ref().and_then(|token| token.read().ok());
-    let operator = Admin { readiness: readiness.clone(), metrics: metrics.clone(), token, host: reloader.clone() };
+    let access = Arc::new(Access::new(&config.admin, &metrics));
+    let operator = Admin { readiness: readiness.clone(), metrics: metrics.clone(), access, host: reloader.clone() };
     let bounds = Bounds::from(&config.http);
-    let admin_door =
-        Door { listener: admin, is_shared: admin_passed, tls: None, peers: Peers::default(), proxy_protocol: false };
-    let admin_task =
-        tokio::spawn(edge::serve(admin_door, admin::router(operator), admin_bounds(bounds), metrics.clone(), of_admin));
+    let (admin_tls, admin_tls_task) = tls(config.admin.tls.clone()).unzip();
+    let admin_door = Door {
+        listener: admin,
+        is_shared: admin_passed,
+        tls: admin_tls,
+        peers: Peers::default(),
+        proxy_protocol: false,
+    };
+    let operators = edge::telling(admin::router(operator));
+    let admin_task = tokio::spawn(edge::serve(admin_door, operators, admin_bounds(bounds), metrics.clone(), of_admin));
     let first = setup.load_full();
     first.load().await?;
     readiness.reach(Stage::Keys);
     first.settle_keys().await;
     reloader.spawn_tasks(&config);
 
-    let tls = config.http.tls.clone().map(|(files, first)| Arc::new(ServerTls::new(files, first)));
-    let tls_task = tls.clone().map(|tls| tokio::spawn(async move { tls.watch().await }));
+    let (tls, tls_task) = tls(config.http.tls.clone()).unzip();
     let (peers, proxy_protocol) = (config.http.peers.clone(), config.http.proxy_protocol);
     let door = Door { listener: http, is_shared: http_passed, tls, peers, proxy_protocol };
     let public = edge::public(edge, &config.http);
@@ -143,12 +148,20 @@ pub async fn start(config: Config, sandbox: Arc<dyn Sandbox>, passed: Listening)
         admin_phase,
         http_task,
         admin_task,
-        tls_task,
+        tls_tasks: tls_task.into_iter().chain(admin_tls_task).collect(),
         reloader,
         exporter,
         orderly,
         registration,
     })
+}
+
+/// A listener's TLS, and the task that keeps its certificates fresh.
+fn tls(given: Option<(TlsFiles, Certificates)>) -> Option<(Arc<ServerTls>, JoinHandle<()>)> {
+    let (files, first) = given?;
+    let tls = Arc::new(ServerTls::new(files, first));
+    let watched = tls.clone();
+    Some((tls, tokio::spawn(async move { watched.watch().await })))
 }
 
 async fn listen(passed: Option<Passed>, address: SocketAddr, key: &'static str) -> Result<TcpListener, StartError> {
@@ -184,9 +197,7 @@ impl Running {
         let _ = self.http_phase.send(Phase::Leaving);
         tokio::time::sleep(self.drain_delay).await;
         self.reloader.stop_watching();
-        if let Some(task) = &self.tls_task {
-            task.abort();
-        }
+        self.tls_tasks.iter().for_each(JoinHandle::abort);
         let _ = self.http_phase.send(Phase::Stopping);
         let _ = self.http_task.await;
         // Requests may invalidate to their end, so who tells others of it goes after them.

@@ -93,7 +93,7 @@ impl Config {
             file: PathBuf::new(),
             text: String::new(),
             http,
-            admin: admin::Config::read(&admin),
+            admin: admin::Config::read(&admin, folder),
             identity: identity::Config::read(&identity),
             forward: fanout::Forward::read(&identity.table("forward")),
             clients: Clients::read(root),

@@ -34,7 +34,7 @@ use request::Head;
 use crate::{
     gateway::{self, Gateway},
     model::{Fault, ProblemType},
-    net::Peers,
+    net::{Connected, Peers},
     telemetry::{Gauge, LogNames, Metrics},
 };
 use answer::Over;
@@ -43,7 +43,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{Method, Request, Response, header};
-use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc};
+use std::{convert::Infallible, future::poll_fn, panic::AssertUnwindSafe, sync::Arc};
 use tokio::{sync::Semaphore, time::Instant};
 use tower::service_fn;
 use traced::Open;
@@ -114,6 +114,20 @@ pub fn public(edge: Arc<Edge>, config: &Config) -> impl Inner + use<> {
         let edge = edge.clone();
         // On the heap: a connection that rests does not hold the room for a request.
         Box::pin(async move { Ok::<_, Infallible>(answered(&edge, request, packs).await) })
+    })
+}
+
+/// As `service`, whose requests say who is [`Connected`].
+pub fn telling(service: impl Inner) -> impl Inner {
+    service_fn(move |mut request: Request<Body>| {
+        let mut service = service.clone();
+        if let Some(peer) = request.extensions().get::<accept::Peer>().map(|peer| Connected(peer.address)) {
+            request.extensions_mut().insert(peer);
+        }
+        async move {
+            poll_fn(|cx| service.poll_ready(cx)).await?;
+            service.call(request).await
+        }
     })
 }
 

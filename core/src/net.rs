@@ -3,6 +3,7 @@
 
 mod backoff;
 mod client;
+mod connected;
 mod framed;
 mod peers;
 mod places;
@@ -12,6 +13,7 @@ mod tls;
 
 pub use backoff::Backoff;
 pub use client::{HttpClient, HttpError, Response, Streamed, Tls, Trust};
+pub use connected::Connected;
 pub use framed::framed;
 pub use peers::Peers;
 pub use places::is_this_machine;

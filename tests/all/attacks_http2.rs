@@ -51,13 +51,13 @@ async fn warm(process: &HostProcess) {
 }
 
 async fn cut(process: &HostProcess, reason: &str) -> f64 {
-    let scrape = Scrape::parse(&Web::new(process.admin).get("/metrics").send().await.ok().text());
+    let scrape = Scrape::parse(&Web::admin(process.admin).get("/metrics").send().await.ok().text());
     scrape.sum("weft_connections_cut_total", &[("reason", reason)])
 }
 
 /// Requests and answers cut for this reason, and not their connections.
 async fn ended(process: &HostProcess, reason: &str) -> f64 {
-    let scrape = Scrape::parse(&Web::new(process.admin).get("/metrics").send().await.ok().text());
+    let scrape = Scrape::parse(&Web::admin(process.admin).get("/metrics").send().await.ok().text());
     scrape.sum("weft_requests_cut_total", &[("reason", reason)])
 }
 
@@ -135,7 +135,7 @@ async fn floods_of_frames_end_their_own_connection_or_nothing() {
     }
     // What was abandoned does not go on.
     let idle = async || {
-        let plugins = Web::new(process.admin).get("/v1/plugins").send().await.ok().json();
+        let plugins = Web::admin(process.admin).get("/v1/plugins").send().await.ok().json();
         (plugins["requests_under_way"] == 0).then_some(())
     };
     until("all guests to end", idle).await;

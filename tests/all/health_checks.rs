@@ -157,7 +157,7 @@ async fn a_real_service_is_out_before_it_ends_and_in_when_it_is_back() {
         .plugin("probe.wasm", &probe())
         .write();
     let host = HostProcess::start(weft(), &folder).await;
-    let admin = weft_tests::web::Web::new(host.admin);
+    let admin = weft_tests::web::Web::admin(host.admin);
     let state = async || {
         let backends = admin.get("/v1/backends").send().await.ok().json();
         backends["backends"][0]["endpoints"][0]["state"].as_str().unwrap().to_owned()

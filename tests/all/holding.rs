@@ -45,7 +45,7 @@ async fn start(http: &str) -> (HostProcess, Folder) {
 }
 
 async fn ended(process: &HostProcess, reason: &str) -> f64 {
-    let scrape = Scrape::parse(&Web::new(process.admin).get("/metrics").send().await.ok().text());
+    let scrape = Scrape::parse(&Web::admin(process.admin).get("/metrics").send().await.ok().text());
     scrape.sum("weft_requests_cut_total", &[("reason", reason)])
 }
 
@@ -217,7 +217,7 @@ async fn requests_under_way_are_bounded_for_each_caller_and_keep_nobody_away() {
     let ask = |number| gateway.at(HOSTILE, number, "GET", "/waits?times=1&millis=3000").send();
     let hostile = tokio::spawn(join_all((0..100).map(ask).collect::<Vec<_>>()));
     let many = async || {
-        let scrape = Scrape::parse(&Web::new(process.admin).get("/metrics").send().await.ok().text());
+        let scrape = Scrape::parse(&Web::admin(process.admin).get("/metrics").send().await.ok().text());
         (scrape.sum("weft_requests_active", &[]) >= 16.0).then_some(())
     };
     until("its share to be under way", many).await;

@@ -114,7 +114,7 @@ async fn only_who_has_the_token_makes_entities_untrue() {
         assert_eq!(fetched().await, more, "{body}");
     }
 
-    let without = setup.start().await;
+    let without = setup.admin("tokens = []").start().await;
     let refused =
         Web::new(without.admin_address()).post("/v1/invalidate").header("authorization", "Bearer ").send().await;
     assert_eq!(refused.status, 403, "{refused:?}");
@@ -160,7 +160,7 @@ async fn until_not_ready(admin: &Web) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_sigterm_requests_under_way_finish_and_the_process_ends_well() {
     let host = process("drain = \"300s\"").await;
-    let (http, admin) = (host.process.http, Web::new(host.process.admin));
+    let (http, admin) = (host.process.http, Web::admin(host.process.admin));
     // Nor do connections that are idle, or have said nothing yet, keep it.
     let (mut idle, mut silent) = (Connection::open(http).await, Connection::open(http).await);
     idle.send(b"GET /raw/version HTTP/1.1\r\nhost: h\r\n\r\n").await;
@@ -199,7 +199,7 @@ async fn it_goes_on_accepting_for_the_drain_delay_and_a_second_signal_ends_at_on
     let host = process("drain-delay = \"300s\"\ndrain = \"300s\"").await;
     let stalled = host.under_way().await;
     host.process.terminate();
-    until_not_ready(&Web::new(host.process.admin)).await;
+    until_not_ready(&Web::admin(host.process.admin)).await;
     let version = host.process.web().get("/raw/version").send().await.ok().text();
     assert_eq!(version, "1.0.0", "balancers may not know yet");
     host.process.terminate();

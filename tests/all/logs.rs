@@ -91,7 +91,7 @@ async fn what_elastic_reads_has_its_names_and_nothing_that_is_secret() {
         request.send().await;
     }
     host.web().post("/s3cr3t-of-ann/none").bearer(&good).body("s3cr3t-of-ann").send().await;
-    Web::new(host.admin).post("/v1/invalidate").bearer(secret).send().await;
+    Web::admin(host.admin).post("/v1/invalidate").bearer(secret).send().await;
     host.until_line("/films/{id}").await;
     host.terminate();
     let (code, lines) = host.end().await;
@@ -125,7 +125,7 @@ async fn an_error_that_comes_again_and_again_is_counted_and_each_request_has_its
     let (folder, token) = (setup.admin("token = \"env:WEFT_TEST_TOKEN\"").write(), "of-the-operator");
     let host = HostProcess::start_with(weft(), &folder, &[("WEFT_TEST_TOKEN", Path::new(token))]).await;
     folder.change(|text| text + "[bakend.films]\nservices = 7\n");
-    let admin = Web::new(host.admin);
+    let admin = Web::admin(host.admin);
     for _ in 0..5 {
         assert_eq!(admin.post("/v1/config/reload").bearer(token).send().await.status, 409);
         host.web().get("/trap").send().await.problem(502);

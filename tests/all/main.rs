@@ -49,6 +49,7 @@ mod logs;
 mod misnamed;
 mod mutual;
 mod openness;
+mod operators;
 mod packed_replies;
 mod pages;
 mod readiness;

@@ -251,7 +251,7 @@ async fn an_outage_is_told_with_its_reason_and_old_replies_do_not_wait_for_its_e
     let lines = format!("timeout = \"1m\"\nretry = {{ attempts = 1 }}\n{films}");
     let folder = setup(&[upstream.address()], &lines).write();
     let host = HostProcess::start(weft(), &folder).await;
-    let (web, admin) = (host.web(), Web::new(host.admin));
+    let (web, admin) = (host.web(), Web::admin(host.admin));
     let origin = async |path: &str| web.get(path).send().await.ok().json()["origin"].as_str().unwrap().to_owned();
     assert_eq!(origin("/film/1").await, "Upstream");
     let backend = async || admin.get("/v1/backends").send().await.ok().json()["backends"][0].clone();

@@ -307,7 +307,7 @@ async fn sighup_reloads_the_file_and_says_what_came_of_it() {
     process.signal(Signal::HUP);
     process.until_line("SIGHUP: nothing was changed: the file has mistakes").await;
     assert_eq!(status("/b/version").await, 200);
-    let plugins: Value = Web::new(process.admin).get("/v1/plugins").send().await.ok().json();
+    let plugins: Value = Web::admin(process.admin).get("/v1/plugins").send().await.ok().json();
     assert_eq!(plugins["plugins"][0]["name"], "probe");
     process.terminate();
     assert_eq!(process.end().await.0, 0);

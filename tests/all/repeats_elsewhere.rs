@@ -38,7 +38,7 @@ struct Two {
 }
 
 async fn metrics(host: &HostProcess) -> Scrape {
-    Scrape::parse(&Web::new(host.admin).get("/metrics").send().await.ok().text())
+    Scrape::parse(&Web::admin(host.admin).get("/metrics").send().await.ok().text())
 }
 
 async fn until_up(host: &HostProcess, wanted: bool) {

@@ -41,7 +41,7 @@ async fn connections_are_told_by_goaway_and_connection_close_and_finish_what_the
     upstream.arrived(GET_PERSON, 1).await;
     // Both: the second one waits for the first one's call.
     let both = async || {
-        let plugins = weft_tests::web::Web::new(process.admin).get("/v1/plugins").send().await.ok().json();
+        let plugins = weft_tests::web::Web::admin(process.admin).get("/v1/plugins").send().await.ok().json();
         (plugins["requests_under_way"] == 2).then_some(())
     };
     weft_tests::wait::until("both to be under way", both).await;
@@ -113,7 +113,7 @@ async fn a_busy_connection_gets_one_last_answer_however_far_the_host_is_with_its
         served(&mut half).await;
         half.send(&ASK[..20]).await;
         process.terminate();
-        let admin = weft_tests::web::Web::new(process.admin);
+        let admin = weft_tests::web::Web::admin(process.admin);
         let unready = async || (admin.get("/readyz").send().await.status == 503).then_some(());
         weft_tests::wait::until("the host to say that it is not ready", unready).await;
         if delay != "0s" {

@@ -62,7 +62,7 @@ fn assert_within(process: &HostProcess, most: u64) {
 }
 
 async fn counted(process: &HostProcess, name: &str, labels: &[(&str, &str)]) -> f64 {
-    Scrape::parse(&Web::new(process.admin).get("/metrics").send().await.ok().text()).sum(name, labels)
+    Scrape::parse(&Web::admin(process.admin).get("/metrics").send().await.ok().text()).sum(name, labels)
 }
 
 /// Asks for many large answers on one connection, and reads none; with how many of them were given and refused.
@@ -190,7 +190,7 @@ async fn all_attacks_together_take_no_more_than_the_sum_and_others_are_served() 
     };
     let loading = async {
         folder.install("a-many.wasm", &many);
-        let admin = Web::new(process.admin);
+        let admin = Web::admin(process.admin);
         let refused = async || refusal(&admin.get("/v1/plugins").send().await.ok().json(), "a-many.wasm");
         until("the artifact to be refused", refused).await
     };

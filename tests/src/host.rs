@@ -41,7 +41,7 @@ impl TestHost {
         // This process is no `weft`; the command under test lies beside it.
         config.plugins.compiling.worker = Some(worker());
         let running = start(config, environment).await.unwrap();
-        let (web, admin) = (Web::new(running.http), Web::new(running.admin));
+        let (web, admin) = (Web::new(running.http), Web::admin(running.admin));
         Self { running, web, admin, folder }
     }
 

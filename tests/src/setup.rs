@@ -9,6 +9,10 @@ use std::{
 use tempfile::TempDir;
 use weft::sandbox::Environment;
 
+/// The token with which the testkit asks the admin interface of its hosts, and where it lies in their folders.
+pub const ADMIN_TOKEN: &str = "of-the-testkit-e5d1f0c2a7";
+const TOKEN_FILE: &str = "admin-token";
+
 /// What a test wants of its host. Everything that is not said is as in a plain host with one client, `test`, and few slots.
 #[derive(Debug, Clone, Default)]
 pub struct Setup {
@@ -50,7 +54,7 @@ impl Setup {
         self
     }
 
-    /// Lines of `[admin]`.
+    /// Lines of `[admin]`. Where they don't say which `tokens` there are, the testkit's own is one.
     #[must_use]
     pub fn admin(mut self, lines: &str) -> Self {
         self.admin = lines.to_owned();
@@ -157,8 +161,13 @@ impl Setup {
         let clients = if self.clients.is_empty() { "[[client]]\nname = \"test\"\n" } else { &self.clients };
         let compiled = target().join("compiled");
         let plugins = folder.join("plugins");
+        let own = format!(
+            "tokens = [{{ name = \"testkit\", role = \"admin\", token = \"file:{}\" }}]",
+            folder.join(TOKEN_FILE).display()
+        );
+        let own = if self.admin.contains("tokens = ") { "" } else { &own };
         format!(
-            "[http]\nlisten = \"127.0.0.1:0\"\n{}\n\n[admin]\nlisten = \"127.0.0.1:0\"\n{}\n\n{clients}\n\
+            "[http]\nlisten = \"127.0.0.1:0\"\n{}\n\n[admin]\nlisten = \"127.0.0.1:0\"\n{}\n{own}\n\n{clients}\n\
              [plugins]\nfolder = {plugins:?}\ncompiled = {compiled:?}\n{}\n\n[limits]\n{}\n\n{}\n{}\n{}",
             self.http,
             self.admin,
@@ -175,6 +184,7 @@ impl Setup {
         let root = tempfile::tempdir().unwrap();
         let text = self.text(root.path());
         std::fs::write(root.path().join("weft.toml"), &text).unwrap();
+        std::fs::write(root.path().join(TOKEN_FILE), ADMIN_TOKEN).unwrap();
         std::fs::create_dir(root.path().join("plugins")).unwrap();
         let folder = Folder { root, text };
         for (file, artifact) in &self.artifacts {
@@ -185,6 +195,11 @@ impl Setup {
 }
 
 impl Folder {
+    /// Where the testkit's own admin token is.
+    pub fn admin_token(&self) -> std::path::PathBuf {
+        self.root.path().join(TOKEN_FILE)
+    }
+
     pub fn config(&self) -> std::path::PathBuf {
         self.root.path().join("weft.toml")
     }

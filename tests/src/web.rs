@@ -37,6 +37,13 @@ impl Web {
         Self::with(address, reqwest::Client::builder())
     }
 
+    /// Of the admin interface of a host that the testkit has set up, with the testkit's token.
+    pub fn admin(address: SocketAddr) -> Self {
+        let bearer = format!("Bearer {}", crate::setup::ADMIN_TOKEN).try_into().unwrap();
+        let headers = http::HeaderMap::from_iter([(http::header::AUTHORIZATION, bearer)]);
+        Self::with(address, reqwest::Client::builder().default_headers(headers))
+    }
+
     /// Over HTTP/2 without TLS.
     pub fn h2c(address: SocketAddr) -> Self {
         Self::with(address, reqwest::Client::builder().http2_prior_knowledge())

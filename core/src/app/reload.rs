@@ -31,7 +31,7 @@ const FIXED: [&str; 5] = ["admin.", "limits.", "telemetry.", "plugins.compiled",
 const FREE: [&str; 4] = ["http.timeout", "http.max-body", "http.explain-scope", "http.trusted-peers"];
 
 /// Keys of files that are watched, whatever a reload does.
-const WATCHED: &str = "http.tls.";
+const WATCHED: [&str; 2] = ["http.tls.", "admin.tls."];
 
 /// Why nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -225,7 +225,7 @@ fn is_fixed(key: &str) -> bool {
 
 /// A file with other content is read by who watches it, by this reload, or not before the next start.
 fn in_time(mut change: Change) -> Change {
-    if is_fixed(&change.key) && !change.key.starts_with(WATCHED) {
+    if is_fixed(&change.key) && !WATCHED.iter().any(|watched| change.key.starts_with(watched)) {
         change.after = change.after.map(|after| format!("{after}, in force after a restart"));
     }
     change

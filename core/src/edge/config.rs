@@ -107,7 +107,7 @@ impl Config {
             write: table.within("write-timeout", seconds(20), millis(10), seconds(300)),
             peers: Self::peers(table),
             proxy_protocol: table.or("proxy-protocol", false),
-            tls: Self::tls(&table.table("tls"), folder),
+            tls: TlsFiles::from_table(&table.table("tls"), folder, true),
             compress: table.or("compress", true),
             timeout: table.within("timeout", seconds(30), millis(1), seconds(300)),
             explain: table.optional("explain-scope"),
@@ -150,22 +150,5 @@ impl Config {
             table.mistake("trusted-peers", reason);
             Peers::default()
         })
-    }
-
-    fn tls(table: &Table<'_>, folder: &Path) -> Option<(TlsFiles, Certificates)> {
-        if !table.exists() {
-            return None;
-        }
-        let path = |key: &str| Some(folder.join(table.required::<String>(key)?));
-        let (certificate, key) = (path("certificate"), path("key"));
-        let client_ca = table.optional::<String>("client-ca").map(|path| folder.join(path));
-        let files = TlsFiles { certificate: certificate?, key: key?, client_ca };
-        match files.read() {
-            Ok(certificates) => Some((files, certificates)),
-            Err(reason) => {
-                table.mistake("", reason);
-                None
-            }
-        }
     }
 }

@@ -1,5 +1,6 @@
 //! TLS of the host's own listeners: certificate and key from PEM files, read again when they change.
 
+use crate::settings::Table;
 use arc_swap::ArcSwap;
 use rustls::{
     RootCertStore, ServerConfig,
@@ -52,6 +53,24 @@ pub enum Incoming {
 }
 
 impl TlsFiles {
+    /// What a listener's `tls` table names, relative to `folder`, and what these files hold. `client_ca`: whether it may name one.
+    pub fn from_table(table: &Table<'_>, folder: &Path, client_ca: bool) -> Option<(Self, Certificates)> {
+        if !table.exists() {
+            return None;
+        }
+        let path = |key: &str| Some(folder.join(table.required::<String>(key)?));
+        let (certificate, key) = (path("certificate"), path("key"));
+        let client_ca = if client_ca { table.optional::<String>("client-ca") } else { None };
+        let files = Self { certificate: certificate?, key: key?, client_ca: client_ca.map(|path| folder.join(path)) };
+        match files.read() {
+            Ok(certificates) => Some((files, certificates)),
+            Err(reason) => {
+                table.mistake("", reason);
+                None
+            }
+        }
+    }
+
     /// Reads all files; the message names the one that is wrong.
     pub fn read(&self) -> Result<Certificates, String> {
         let at = |path: &Path, error: &dyn std::fmt::Display| format!("{}: {error}", path.display());

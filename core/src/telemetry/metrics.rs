@@ -44,6 +44,7 @@ pub struct Metrics {
     pub connections_limit: Gauge,
     pub connections_cut: Family<CutLabels, Counter>,
     pub requests_cut: Family<CutLabels, Counter>,
+    pub admin_refused: Family<CutLabels, Counter>,
     pub guest_cpu: Histograms<PluginLabels>,
     pub guest_traps: Family<PluginLabels, Counter>,
     /// The most linear memory that one instance has held.
@@ -116,6 +117,7 @@ impl Metrics {
             connections_limit: Gauge::default(),
             connections_cut: Family::default(),
             requests_cut: Family::default(),
+            admin_refused: Family::default(),
             guest_cpu: Family::new_with_constructor(|| Histogram::new(CPU_SECONDS)),
             guest_traps: Family::default(),
             guest_memory: Family::default(),
@@ -170,6 +172,11 @@ impl Metrics {
         r.register("connections_limit", "Connections that there may be on the public listener", limit);
         r.register("connections_cut", "Connections cut or refused, by reason", self.connections_cut.clone());
         r.register("requests_cut", "Requests and answers cut while under way, by reason", self.requests_cut.clone());
+        r.register(
+            "admin_refused",
+            "Requests to the admin interface that were refused, by reason",
+            self.admin_refused.clone(),
+        );
         r.register_with_unit("guest_cpu", "CPU time of the guest, a request", Unit::Seconds, self.guest_cpu.clone());
         r.register("guest_traps", "Requests that ended in a trap", self.guest_traps.clone());
         r.register(

@@ -49,6 +49,13 @@ pub fn derive(text: &str, folder: &Path, addresses: &Addresses) -> anyhow::Resul
     Ok(format!("# Made by `cargo demo` from examples/weft.toml, and made anew each time.\n\n{root}"))
 }
 
+/// `text` with the place of the token for the host's admin side.
+pub fn with_admin_token(text: &str, token: &Path) -> anyhow::Result<String> {
+    let place = format!("file:{}", token.display());
+    let (before, after) = text.split_once("[admin]\n").context("the demo's configuration has no `[admin]`")?;
+    Ok(format!("{before}[admin]\ntoken = {place:?}\n{after}"))
+}
+
 /// Where the neighbours of a host are.
 #[derive(Debug, Clone, Copy)]
 pub struct Neighbours {

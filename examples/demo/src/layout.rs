@@ -3,6 +3,8 @@
 use anyhow::{Context, bail};
 use std::{
     env, fs,
+    io::{Read, Write},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 use tokio::process::Command;
@@ -53,6 +55,24 @@ impl Layout {
     /// For what the demo itself makes.
     pub(crate) fn own(&self) -> PathBuf {
         self.root.join("target/demo")
+    }
+
+    /// Where the token for the hosts' admin side lies. It is made once, and only its maker can read it.
+    pub(crate) fn admin_token(&self) -> anyhow::Result<PathBuf> {
+        let file = self.own().join("admin-token");
+        if fs::read(&file).is_ok_and(|token| !token.is_empty()) {
+            return Ok(file);
+        }
+        let made = || {
+            fs::create_dir_all(self.own())?;
+            let mut random = [0; 32];
+            fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
+            let token: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+            let mut options = fs::OpenOptions::new();
+            options.write(true).create(true).truncate(true).mode(0o600).open(&file)?.write_all(token.as_bytes())
+        };
+        made().with_context(|| format!("{} can't be written", file.display()))?;
+        Ok(file)
     }
 
     /// All folders of `plugins/` that hold a plugin.

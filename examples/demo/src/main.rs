@@ -117,7 +117,7 @@ async fn play(arguments: &Arguments, crew: &mut Crew, signals: &mut Signals) -> 
         };
         return unless_stopped(signals, watched).await;
     }
-    tips::print(&layout, &addresses);
+    tips::print(&layout, &addresses)?;
     until_stopped(crew, signals).await
 }
 

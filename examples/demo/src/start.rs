@@ -6,7 +6,7 @@ use crate::{
     say, web,
 };
 use anyhow::{Context, anyhow, bail};
-use demo::configuration::{Addresses, derive};
+use demo::configuration::{Addresses, derive, with_admin_token};
 use serde_json::Value;
 use std::{
     fs,
@@ -123,14 +123,12 @@ async fn host(layout: &Layout, addresses: &Addresses, crew: &mut Crew, echo: boo
     Ok(())
 }
 
-/// The demo's own configuration, or one derived from it for other addresses.
+/// Derived from the demo's own configuration, for these addresses and with a token for its admin side.
 fn configuration(layout: &Layout, addresses: &Addresses) -> anyhow::Result<PathBuf> {
     let example = layout.root.join("examples/weft.toml");
-    if *addresses == Addresses::default() {
-        return Ok(example);
-    }
     let text = fs::read_to_string(&example).with_context(|| format!("{} can't be read", example.display()))?;
     let derived = derive(&text, &layout.root.join("examples"), addresses)?;
+    let derived = with_admin_token(&derived, &layout.admin_token()?)?;
     let file = layout.own().join("weft.toml");
     let written = fs::create_dir_all(layout.own()).and_then(|()| fs::write(&file, derived));
     written.with_context(|| format!("{} can't be written", file.display()))?;
@@ -139,7 +137,7 @@ fn configuration(layout: &Layout, addresses: &Addresses) -> anyhow::Result<PathB
 
 /// Says which plugins serve, and refuses to go on without one that was built.
 pub(crate) async fn show_plugins(layout: &Layout, admin: SocketAddr) -> anyhow::Result<()> {
-    let answer = web::get(admin, "/v1/plugins").await?;
+    let answer = web::get_admin(layout, admin, "/v1/plugins").await?;
     let state: Value = serde_json::from_slice(&answer.body).context("/v1/plugins of the host is no JSON")?;
     let list = |name: &str| state.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
     let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or("?").to_owned();

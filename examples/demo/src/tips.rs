@@ -3,7 +3,7 @@
 use crate::{build, layout::Layout, say, web::reachable};
 use demo::{SUBJECT, configuration::Addresses, token};
 
-pub(crate) fn print(layout: &Layout, addresses: &Addresses) {
+pub(crate) fn print(layout: &Layout, addresses: &Addresses) -> anyhow::Result<()> {
     let http = format!("http://{}", reachable(addresses.http));
     let admin = format!("http://{}", reachable(addresses.admin));
     let build = build::build_line(layout, &layout.root.join("plugins/home-ios"));
@@ -28,7 +28,8 @@ pub(crate) fn print(layout: &Layout, addresses: &Addresses) {
   curl {http}/ios/home
 
   {d}
-  curl {admin}/v1/plugins
+  curl {admin}/v1/plugins -H \"authorization: Bearer $(cat {file})\"
+  {top}
   curl {admin}/metrics
 
 Ctrl-C stops everything.",
@@ -37,5 +38,12 @@ Ctrl-C stops everything.",
         b = title(&format!("A rating, signed in as {SUBJECT} (for another token: cargo demo -- --token bob)")),
         c = title("Change a plugin while it serves: edit, build, and the host swaps it in"),
         d = title("The operator's side"),
+        file = layout.shown(&layout.admin_token()?),
+        top = format_args!(
+            "{} top --admin {admin} --token-file {}",
+            layout.shown(&layout.program("weft")),
+            layout.shown(&layout.admin_token()?)
+        ),
     ));
+    Ok(())
 }

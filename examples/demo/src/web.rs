@@ -1,7 +1,8 @@
 //! Requests over HTTP, one at a time.
 
+use crate::layout::Layout;
 use anyhow::Context;
-use std::{net::SocketAddr, time::Duration};
+use std::{fs, net::SocketAddr, time::Duration};
 use ureq::{
     Agent,
     http::{HeaderMap, Request},
@@ -47,6 +48,12 @@ pub(crate) async fn ask(
 
 pub(crate) async fn get(address: SocketAddr, path: &str) -> anyhow::Result<Answer> {
     ask(address, "GET", path, &[], None).await
+}
+
+/// As [`get`], of a host's admin side and with its token.
+pub(crate) async fn get_admin(layout: &Layout, address: SocketAddr, path: &str) -> anyhow::Result<Answer> {
+    let token = fs::read_to_string(layout.admin_token()?)?;
+    ask(address, "GET", path, &[("authorization", format!("Bearer {token}"))], None).await
 }
 
 fn send(request: Request<&'static [u8]>) -> anyhow::Result<Answer> {

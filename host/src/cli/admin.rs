@@ -1,33 +1,56 @@
 //! Questions to the admin interface of a running host.
 
-use crate::net::{HttpClient, Response};
+use crate::{
+    net::{HttpClient, Response, Tls},
+    settings::Secret,
+};
 use anyhow::{Context, anyhow};
-use http::{HeaderMap, Method};
-use std::time::Duration;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use std::{path::PathBuf, time::Duration};
 
 /// Bytes of an answer that are read: a thousand plugins fit.
 const LARGEST: usize = 64 << 20;
+
+/// Where a token is, if no option says so.
+const TOKEN: &str = "WEFT_ADMIN_TOKEN";
+
+/// How the host is asked, and as whom.
+#[derive(Debug, clap::Args)]
+pub(super) struct Access {
+    /// The admin interface of the host
+    #[arg(long, default_value = "127.0.0.1:9090")]
+    admin: String,
+    /// A file with a token of its [admin]; without it the environment's WEFT_ADMIN_TOKEN
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// PEM file of the authority that has signed its certificate, where it is none of the system's
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+}
 
 /// A host by its address or its URL.
 #[derive(Debug)]
 pub(super) struct AdminClient {
     client: HttpClient,
     base: String,
+    headers: HeaderMap,
 }
 
 impl AdminClient {
-    pub(super) fn new(admin: &str) -> anyhow::Result<Self> {
-        let base = if admin.contains("://") { admin.to_owned() } else { format!("http://{admin}") };
+    pub(super) fn new(access: &Access) -> anyhow::Result<Self> {
+        let admin = &access.admin;
+        let base = if admin.contains("://") { admin.clone() } else { format!("http://{admin}") };
         let time = Duration::from_secs(2);
-        let client = if base.starts_with("https:") { HttpClient::new(time, None) } else { HttpClient::plain(time) };
+        let tls = access.ca.as_deref().map(|ca| Tls { ca, identity: None });
+        let client = if base.starts_with("https:") { HttpClient::new(time, tls) } else { HttpClient::plain(time) };
         let client = client.map_err(|error| anyhow!(error))?;
-        Ok(Self { client, base: base.trim_end_matches('/').to_owned() })
+        Ok(Self { client, base: base.trim_end_matches('/').to_owned(), headers: access.headers()? })
     }
 
     /// Whatever it answers within `time`.
     pub(super) async fn get(&self, path: &str, time: Duration) -> anyhow::Result<Response> {
         let url = format!("{}{path}", self.base);
-        let answer = self.client.send(Method::GET, url.clone(), HeaderMap::new(), None, LARGEST);
+        let answer = self.client.send(Method::GET, url.clone(), self.headers.clone(), None, LARGEST);
         let answer = tokio::time::timeout(time, answer).await;
         let answer = answer.with_context(|| format!("{url} gave no answer within {time:?}"))?;
         answer.with_context(|| format!("{url}: is a host running, and is --admin its admin address?"))
@@ -40,6 +63,30 @@ impl AdminClient {
             return Ok(answer.body.to_vec());
         }
         let (base, status) = (&self.base, answer.status);
+        if [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::MISDIRECTED_REQUEST].contains(&status) {
+            let problem: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+            let detail = problem.get("detail").and_then(serde_json::Value::as_str).unwrap_or_default();
+            return Err(anyhow!(
+                "{base}{path} answered {status}: {detail}; tokens are given by --token-file, or by {TOKEN} in the environment"
+            ));
+        }
         Err(anyhow!("{base}{path} answered {status}: is --admin the admin address, and not the public one?"))
+    }
+}
+
+impl Access {
+    /// Those of every request.
+    fn headers(&self) -> anyhow::Result<HeaderMap> {
+        let secret = match &self.token_file {
+            Some(file) => Some(Secret::File(file.clone())),
+            None => std::env::var_os(TOKEN).map(|_| Secret::Env(TOKEN.to_owned())),
+        };
+        let Some(token) = secret.map(|secret| secret.read()).transpose().map_err(|error| anyhow!(error))? else {
+            return Ok(HeaderMap::new());
+        };
+        let mut line =
+            HeaderValue::from_str(&format!("Bearer {token}")).context("the token has what no header may have")?;
+        line.set_sensitive(true);
+        Ok(HeaderMap::from_iter([(header::AUTHORIZATION, line)]))
     }
 }

@@ -118,7 +118,8 @@ fn check(config: &Config, connect: bool) -> Result<Found> {
         .map_err(anyhow::Error::msg)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let memory = memory::rows(config, cores).into_iter().map(|row| (row.what, row.bytes)).collect();
-    let warnings = config.register.iter().filter_map(|register| register.warning()).collect();
+    let warnings = config.register.iter().filter_map(|register| register.warning());
+    let warnings = warnings.chain(config.admin.warnings()).collect();
     let mut found = Found { memory, warnings, ..Found::default() };
     look_for_folder(&config.plugins.folder, &mut found);
     if let Err(error) = plugin::check_compiled_folder(&config.plugins.compiling.folder) {

@@ -1,6 +1,10 @@
 //! `weft health`.
 
-use super::{Failure, Result, admin::AdminClient, print, runtime, tell};
+use super::{
+    Failure, Result,
+    admin::{Access, AdminClient},
+    print, runtime, tell,
+};
 use crate::admin::ReadyAnswer;
 use anyhow::{Context, ensure};
 use std::time::Duration;
@@ -14,9 +18,8 @@ const ALIVE: &str = "alive";
 /// as HEALTHCHECK of an image: a host that loads its plugins, or finishes its requests before it stops, is alive and takes none.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// The admin interface of the host
-    #[arg(long, default_value = "127.0.0.1:9090")]
-    admin: String,
+    #[command(flatten)]
+    access: Access,
     /// Seconds that the answer may take
     #[arg(long, default_value_t = 2.0)]
     timeout: f64,
@@ -34,7 +37,7 @@ pub(super) fn run(arguments: &Arguments) -> Result {
     }
     let time = Duration::from_secs_f64(arguments.timeout);
     let said = runtime()?.block_on(async {
-        let client = AdminClient::new(&arguments.admin)?;
+        let client = AdminClient::new(&arguments.access)?;
         if arguments.live { is_alive(&client, time).await } else { is_ready(&client, time).await }
     });
     match said {

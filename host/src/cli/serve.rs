@@ -47,7 +47,8 @@ fn serve(arguments: &Arguments, voice: Voice) -> Result {
     config.plugins.compiling.worker = Some(ITSELF.into());
     let passed = systemd::passed()?;
     let manager = Manager::from_env();
-    let scheme = if config.http.tls.is_some() { "https" } else { "http" };
+    let scheme = |is_tls: bool| if is_tls { "https" } else { "http" };
+    let (scheme, of_admin) = (scheme(config.http.tls.is_some()), scheme(config.admin.tls.is_some()));
     let runtime = runtime()?;
     let outcome = runtime.block_on(async {
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -57,7 +58,7 @@ fn serve(arguments: &Arguments, voice: Voice) -> Result {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
         };
-        voice.say(&format!("weft serves on {scheme}://{} (admin on http://{})", running.http, running.admin));
+        voice.say(&format!("weft serves on {scheme}://{} (admin on {of_admin}://{})", running.http, running.admin));
         manager.tell(Word::Ready);
         manager.feed_watchdog();
         let name = loop {

@@ -2,7 +2,11 @@
 
 mod backends;
 
-use super::{Failure, Result, admin::AdminClient, print, runtime};
+use super::{
+    Failure, Result,
+    admin::{Access, AdminClient},
+    print, runtime,
+};
 use crate::{
     admin::{BackendsAnswer, PluginAnswer, PluginsAnswer},
     release::Sums,
@@ -18,9 +22,8 @@ use tokio::time::Instant;
 /// `ms` from head to answer, `cpu` in the guest, `queue` waiting for a turn. `mem` is the most that one instance has held.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// The admin interface of the host
-    #[arg(long, default_value = "127.0.0.1:9090")]
-    admin: String,
+    #[command(flatten)]
+    access: Access,
     /// Seconds between two looks
     #[arg(long, default_value_t = 1.0)]
     every: f64,
@@ -44,7 +47,7 @@ pub(super) fn run(arguments: &Arguments) -> Result {
         return Err(Failure::Usage("--every: expected seconds from 0.1 to 3600".to_owned()));
     }
     runtime()?.block_on(async {
-        let client = AdminClient::new(&arguments.admin)?;
+        let client = AdminClient::new(&arguments.access)?;
         if arguments.json {
             let plugins: Value = serde_json::from_slice(&client.ask("/v1/plugins").await?)?;
             print(&serde_json::to_string_pretty(&plugins)?);

@@ -339,7 +339,7 @@ async fn guests_that_ask_too_much_of_backends_are_stopped_and_harm_nobody() {
 /// Installs a file beside a neighbour under load; returns why it is refused, and the host.
 async fn refused(folder: &Folder, file: &str, artifact: &[u8]) -> (String, HostProcess) {
     let host = HostProcess::start(weft(), folder).await;
-    let (web, admin, stop) = (host.web(), Web::new(host.admin), AtomicBool::new(false));
+    let (web, admin, stop) = (host.web(), Web::admin(host.admin), AtomicBool::new(false));
     folder.install(file, artifact);
     let reason = async {
         let plugins = async || admin.get("/v1/plugins").send().await.ok().json();

@@ -65,7 +65,7 @@ async fn neither_a_roll_back_nor_a_removal_waits_for_a_compiler() {
     let upstream = knows_all().await;
     let folder = setup(&upstream).plugin("next.wasm", &with_version(&probe(), "1.1.0")).write();
     let host = HostProcess::start(weft(), &folder).await;
-    let (web, admin) = (host.web(), Web::new(host.admin));
+    let (web, admin) = (host.web(), Web::admin(host.admin));
     assert_eq!(web.get("/test/version").send().await.ok().text(), "1.1.0");
     let plugins = async || admin.get("/v1/plugins").send().await.ok().json();
     let live = async |version: &str| {
@@ -103,7 +103,7 @@ async fn a_folder_full_of_new_artifacts_leaves_a_core_to_those_who_serve() {
     setup(&upstream).start().await.stop().await;
     let folder = setup(&upstream).plugins("compile-timeout = \"1s\"").write();
     let host = HostProcess::start(weft(), &folder).await;
-    let (web, admin) = (host.web(), Web::new(host.admin));
+    let (web, admin) = (host.web(), Web::admin(host.admin));
     for number in 0..ARTIFACTS {
         let name = format!("many-{number}");
         let bomb = artifact(&manifest(&name, "1s", ""), &of_functions(900_100 + number));

@@ -35,7 +35,7 @@ async fn a_path_of_ten_thousand_segments_is_refused_and_the_host_goes_on() {
     let folder = setup(&upstream).plugin("probe.wasm", &probe()).plugin("deep.wasm", &deep).write();
     for _ in 0..2 {
         let host = HostProcess::start(weft(), &folder).await;
-        let plugins = Web::new(host.admin).get("/v1/plugins").send().await.ok().json();
+        let plugins = Web::admin(host.admin).get("/v1/plugins").send().await.ok().json();
         let reason = refusal(&plugins, "deep.wasm").unwrap();
         assert!(reason.contains("more than 32 segments"), "{reason}");
         // And at a swap.
@@ -180,7 +180,7 @@ async fn an_artifact_that_two_hosts_have_died_of_is_refused_until_somebody_remov
     std::fs::create_dir_all(target().join("compiled")).unwrap();
     std::fs::write(marker(&bad), "2\n").unwrap();
     let host = HostProcess::start(weft(), &folder).await;
-    let admin = Web::new(host.admin);
+    let admin = Web::admin(host.admin);
     let plugins = async || admin.get("/v1/plugins").send().await.ok().json();
     let reason = refusal(&plugins().await, "a-bad.wasm").unwrap();
     assert!(reason.contains("died twice in a row") && reason.contains(".loading"), "{reason}");
@@ -201,7 +201,7 @@ async fn a_host_whose_folder_of_compiled_code_is_of_no_use_is_not_ready_and_trie
     folder.change(|text| text.replace(target().join("compiled").to_str().unwrap(), compiled.to_str().unwrap()));
     std::fs::write(&compiled, "a file").unwrap();
     let host = HostProcess::start(weft(), &folder).await;
-    let admin = Web::new(host.admin);
+    let admin = Web::admin(host.admin);
     let ready = async || admin.get("/readyz").send().await;
     let said = ready().await;
     assert_eq!((said.status, said.text().contains("is not a folder")), (503, true), "{said:?}");
@@ -229,6 +229,6 @@ async fn a_plugin_folder_that_is_replaced_takes_nothing_with_it_and_one_that_is_
     let checked = run(weft(), &["check", "--config", config.to_str().unwrap()]).await;
     assert!(checked.code == 2 && checked.err.contains("the plugin folder can't be read"), "{checked:?}");
     let host = HostProcess::start(weft(), &folder).await;
-    let said = Web::new(host.admin).get("/readyz").send().await;
+    let said = Web::admin(host.admin).get("/readyz").send().await;
     assert_eq!((said.status, said.text().contains("the plugin folder can't be read")), (503, true), "{said:?}");
 }

@@ -44,7 +44,7 @@ pub(crate) async fn service(layout: &Layout, crew: &mut Crew, site: &mut Site, l
     let (from, to) = (*site.service(MOVED)?, site.port()?);
     let since = Instant::now();
     start::service(layout, crew, site, MOVED, to).await?;
-    hosts_know(crew, site, load, &[from, to]).await?;
+    hosts_know(layout, crew, (site, load), &[from, to]).await?;
     let found = since.elapsed();
     say::detail(&format!("{MOVED} also at {to}"));
     let since = Instant::now();
@@ -54,14 +54,19 @@ pub(crate) async fn service(layout: &Layout, crew: &mut Crew, site: &mut Site, l
             .context("the old service has not said what it was called for")
     };
     let writes = end.await?;
-    hosts_know(crew, site, load, &[to]).await?;
+    hosts_know(layout, crew, (site, load), &[to]).await?;
     *site.service(MOVED)? = to;
     say::detail(&format!("{MOVED} at {from} is gone"));
     Ok(Moved { from, to, writes, found, left: since.elapsed() })
 }
 
 /// Until both hosts have found the service there, and nowhere else.
-async fn hosts_know(crew: &mut Crew, site: &Site, load: &Load, addresses: &[SocketAddr]) -> anyhow::Result<()> {
+async fn hosts_know(
+    layout: &Layout,
+    crew: &mut Crew,
+    (site, load): (&Site, &Load),
+    addresses: &[SocketAddr],
+) -> anyhow::Result<()> {
     let mut wanted: Vec<_> = addresses.iter().map(ToString::to_string).collect();
     wanted.sort();
     let hosts = site.hosts;
@@ -70,7 +75,7 @@ async fn hosts_know(crew: &mut Crew, site: &Site, load: &Load, addresses: &[Sock
         || load.told(&format!("{MOVED} moves")),
         async || {
             for (_, admin) in hosts {
-                let mut found = known(admin, Some(MOVED)).await;
+                let mut found = known(layout, admin, Some(MOVED)).await;
                 found.sort();
                 if found != wanted {
                     return None;

@@ -80,7 +80,7 @@ impl Site {
 
   curl -i http://{gateway}/web/films/51
   curl -i http://{gateway}/ios/films/51 -H '{recorded}: 1'      # recorded: the trace is named in `traceparent`
-  curl http://{one}/v1/backends                           # what a host knows of its services; the other: {other}
+  curl http://{one}/v1/backends -H \"authorization: Bearer $(cat target/demo/admin-token)\"  # what a host knows of its services; the other: {other}
   curl 'http://{admin}/clusters'                              # what Envoy knows of its hosts
   ETCDCTL_API=3 etcdctl --endpoints={etcd} get --prefix /microservices
 

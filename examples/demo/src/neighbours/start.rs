@@ -8,7 +8,7 @@ use crate::{
 };
 use anyhow::Context;
 use demo::{
-    configuration::{Addresses, Neighbours, SERVICES, among},
+    configuration::{Addresses, Neighbours, SERVICES, among, with_admin_token},
     envoy::{self, Envoy},
 };
 use serde_json::Value;
@@ -102,6 +102,7 @@ pub(crate) fn configuration(layout: &Layout, crew: &mut Crew, site: &Site, place
     let addresses = Addresses { http, admin, ..Addresses::default() };
     let neighbours = Neighbours { etcd: site.etcd, receiver: site.receiver };
     let text = among(&text, &layout.root.join("examples"), &addresses, &neighbours)?;
+    let text = with_admin_token(&text, &layout.admin_token()?)?;
     written(crew.folder()?.join(format!("weft-{}.toml", place + 1)), &text)
 }
 
@@ -127,7 +128,7 @@ pub(crate) async fn host(
         || format!("waiting for {name}"),
         async || {
             let is_ready = web::get(admin, "/readyz").await.is_ok_and(|answer| answer.status == 200);
-            (is_ready && known(admin, None).await.len() == SERVICES.len()).then_some(())
+            (is_ready && known(layout, admin, None).await.len() == SERVICES.len()).then_some(())
         },
     )
     .await?;
@@ -136,8 +137,8 @@ pub(crate) async fn host(
 }
 
 /// Where a host has found services, or this one: what `/v1/backends` says.
-pub(crate) async fn known(admin: SocketAddr, service: Option<&str>) -> Vec<String> {
-    let Ok(answer) = web::get(admin, "/v1/backends").await else { return Vec::new() };
+pub(crate) async fn known(layout: &Layout, admin: SocketAddr, service: Option<&str>) -> Vec<String> {
+    let Ok(answer) = web::get_admin(layout, admin, "/v1/backends").await else { return Vec::new() };
     let state: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     let list = |value: &Value, name: &str| value.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
     let backends = list(&state, "backends").into_iter();

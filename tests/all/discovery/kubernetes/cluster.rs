@@ -93,7 +93,7 @@ pub(super) struct Host {
 
 impl Host {
     pub(super) async fn backend(&self) -> Value {
-        let answer = Web::new(self.process.admin).get("/v1/backends").send().await.ok().json();
+        let answer = Web::admin(self.process.admin).get("/v1/backends").send().await.ok().json();
         answer["backends"][0].clone()
     }
 
@@ -120,7 +120,7 @@ impl Host {
     }
 
     pub(super) async fn metrics(&self) -> Scrape {
-        Scrape::parse(&Web::new(self.process.admin).get("/metrics").send().await.ok().text())
+        Scrape::parse(&Web::admin(self.process.admin).get("/metrics").send().await.ok().text())
     }
 
     pub(super) fn load(&self) -> Load {
