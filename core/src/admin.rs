@@ -2,7 +2,9 @@
 
 mod access;
 mod answers;
+mod attempt;
 mod config;
+mod console;
 mod grpc;
 mod guard;
 mod guesses;
@@ -13,9 +15,10 @@ mod sessions;
 
 pub use access::Access;
 pub use answers::{
-    BackendsAnswer, KeysAnswer, PluginAnswer, PluginState, PluginsAnswer, ReadyAnswer, ReloadAnswer, TierState, Wait,
-    WaitsFor,
+    BackendsAnswer, ClientAnswer, ClientsAnswer, KeysAnswer, PluginAnswer, PluginState, PluginsAnswer, ReadyAnswer,
+    ReloadAnswer, SettingsAnswer, TierState, Wait, WaitsFor,
 };
+pub use attempt::Attempts;
 pub use config::{Config, Token};
 pub use readiness::{Readiness, Stage};
 pub use role::Role;
@@ -29,9 +32,10 @@ use crate::{
     gateway::Gateway,
     identity::Verifier,
     model::ServingStatus,
+    observe::{Recent, RecentRequests},
     plugin::Runtime,
     release::{Loader, Releases},
-    routing,
+    routing::{self, Client},
     settings::Change,
     store::Invalidation,
     telemetry::{Listed, Metrics},
@@ -59,6 +63,10 @@ pub struct Admin {
     pub metrics: Metrics,
     pub access: Arc<Access>,
     pub host: Arc<dyn Host>,
+    pub attempts: Arc<Attempts>,
+    pub recent: Arc<Recent>,
+    /// Where clients ask, as a URL.
+    pub public: String,
 }
 
 /// The host behind the admin interface. A reload replaces what is in a view.
@@ -66,6 +74,8 @@ pub trait Host: Send + Sync + std::fmt::Debug {
     fn view(&self) -> View;
     /// Puts the configuration's file in force, whole or not at all: the changes, or why there are none.
     fn reload(&self) -> BoxFuture<'_, Result<Vec<Change>, String>>;
+    /// What is in force, without its secrets.
+    fn settings(&self) -> BoxFuture<'_, Vec<(String, String)>>;
 }
 
 /// The parts of a host.
@@ -98,11 +108,16 @@ pub fn router(admin: Admin) -> Router {
         .route("/v1/backends", get(backends))
         .route("/v1/identity", get(identity))
         .route("/v1/openapi", get(openapi))
+        .route("/v1/clients", get(clients))
+        .route("/v1/requests", get(requests))
+        .route("/v1/config", get(settings))
+        .route("/v1/try", post(attempt))
         .route("/v1/invalidate", post(invalidate))
         .route("/v1/config/reload", post(reload))
         .fallback(unknown)
         .with_state(admin.clone())
         .route("/v1/session", session)
+        .merge(console::pages())
         .merge(grpc::routes(admin))
         .layer(from_fn_with_state(access, guard::guard))
 }
@@ -175,6 +190,39 @@ async fn openapi(State(admin): State<Arc<Admin>>, uri: http::Uri) -> Response<Bo
         Err(reason) => {
             (StatusCode::CONFLICT, format!("there is no document of `{}`: {reason}\n", client.name)).into_response()
         }
+    }
+}
+
+/// By what each client is told, and what it may ask.
+async fn clients(State(admin): State<Arc<Admin>>) -> Json<ClientsAnswer> {
+    let view = admin.host.view();
+    let table = view.releases.current();
+    let answer = |client: &Client| ClientAnswer::of(client, table.releases());
+    Json(ClientsAnswer {
+        public: admin.public.clone(),
+        clients: view.gateway.clients.all().iter().map(answer).collect(),
+    })
+}
+
+async fn requests(State(admin): State<Arc<Admin>>) -> Json<RecentRequests> {
+    Json(admin.recent.requests())
+}
+
+async fn settings(State(admin): State<Arc<Admin>>) -> Json<SettingsAnswer> {
+    Json(SettingsAnswer { settings: admin.host.settings().await })
+}
+
+/// Tries a request, as a stranger would send it.
+async fn attempt(State(admin): State<Arc<Admin>>, Extension(caller): Extension<Caller>, body: Bytes) -> Response<Body> {
+    // A message of the parser could quote the token.
+    let Ok(asked) = serde_json::from_slice::<attempt::Asked>(&body) else {
+        return (StatusCode::BAD_REQUEST, "expected client, method, path, and perhaps headers, token and body\n")
+            .into_response();
+    };
+    let gateway = admin.host.view().gateway;
+    match gateway.clients.all().iter().find(|client| client.name == asked.client) {
+        Some(client) => admin.attempts.attempt(&caller, asked, client).await,
+        None => (StatusCode::BAD_REQUEST, "there is no such client\n").into_response(),
     }
 }
 
@@ -257,7 +305,7 @@ impl Admin {
 async fn unknown() -> (StatusCode, &'static str) {
     (
         StatusCode::NOT_FOUND,
-        "here are: /livez /readyz /metrics /sign-in /v1/session /v1/plugins /v1/backends /v1/identity /v1/openapi?client=NAME /v1/invalidate /v1/config/reload
-",
+        "here are: /livez /readyz /metrics /sign-in /v1/session /v1/plugins /v1/backends /v1/identity /v1/clients /v1/openapi?client=NAME /v1/requests /v1/config \
+         /v1/try /v1/invalidate /v1/config/reload\n",
     )
 }

@@ -1,18 +1,19 @@
 //! The composition root: from configuration to a running host, and its end.
 
+mod operators;
 mod reload;
 mod setup;
 
 pub use reload::ReloadError;
 
+use operators::{Operators, Seen};
 use reload::Reloader;
 use setup::Setup;
 
 use crate::{
-    admin::{self, Access, Admin, Readiness, Stage},
+    admin::{Readiness, Stage},
     config::Config,
     edge::{self, Bounds, Door, Edge, Phase},
-    net::{Certificates, Peers, ServerTls, TlsFiles},
     plugin::{Runtime, Sandbox},
     register::Registration,
     settings::Change,
@@ -86,7 +87,7 @@ pub async fn start(config: Config, sandbox: Arc<dyn Sandbox>, passed: Listening)
     let [http_passed, admin_passed] = [passed.http.is_some(), passed.admin.is_some()];
     let http = listen(passed.http, config.http.listen, "http.listen").await?;
     let admin = listen(passed.admin, config.admin.listen, "admin.listen").await?;
-    let addresses = [(&http, config.http.listen), (&admin, config.admin.listen)]
+    let addresses @ [public, _] = [(&http, config.http.listen), (&admin, config.admin.listen)]
         .map(|(listener, asked)| listener.local_addr().unwrap_or(asked));
     let metrics = Metrics::new(config.telemetry.exemplars);
     metrics.connections_limit.set(i64::try_from(config.http.connections).unwrap_or(i64::MAX));
@@ -105,28 +106,19 @@ pub async fn start(config: Config, sandbox: Arc<dyn Sandbox>, passed: Listening)
     let reloader = Arc::new(Reloader::new(&config, runtime, metrics.clone(), edge.clone(), setup.clone()));
 
     // Health is answered while the plugins are loaded.
-    let access = Arc::new(Access::new(&config.admin, &metrics));
-    let operator = Admin { readiness: readiness.clone(), metrics: metrics.clone(), access, host: reloader.clone() };
-    let bounds = Bounds::from(&config.http);
-    let (admin_tls, admin_tls_task) = tls(config.admin.tls.clone()).unzip();
-    let admin_door = Door {
-        listener: admin,
-        is_shared: admin_passed,
-        tls: admin_tls,
-        peers: Peers::default(),
-        proxy_protocol: false,
-    };
-    let operators = edge::telling(admin::router(operator));
-    let admin_task = tokio::spawn(edge::serve(admin_door, operators, admin_bounds(bounds), metrics.clone(), of_admin));
+    let seen = Seen { readiness: &readiness, metrics: &metrics, reloader: &reloader, edge: &edge, public };
+    let Operators { task: admin_task, tls_task: admin_tls_task, own } =
+        Operators::listen(&config, (admin, admin_passed), seen, of_admin)?;
     let first = setup.load_full();
     first.load().await?;
     readiness.reach(Stage::Keys);
     first.settle_keys().await;
     reloader.spawn_tasks(&config);
 
-    let (tls, tls_task) = tls(config.http.tls.clone()).unzip();
+    let (tls, tls_task) = operators::tls(config.http.tls.clone()).unzip();
+    let bounds = Bounds::from(&config.http);
     let (peers, proxy_protocol) = (config.http.peers.clone(), config.http.proxy_protocol);
-    let door = Door { listener: http, is_shared: http_passed, tls, peers, proxy_protocol };
+    let door = Door { listener: http, is_shared: http_passed, tls, peers, proxy_protocol, own: Some(own) };
     let public = edge::public(edge, &config.http);
     let http_task = tokio::spawn(edge::serve(door, public, bounds, metrics.clone(), of_http));
     readiness.reach(Stage::Serving);
@@ -156,26 +148,12 @@ pub async fn start(config: Config, sandbox: Arc<dyn Sandbox>, passed: Listening)
     })
 }
 
-/// A listener's TLS, and the task that keeps its certificates fresh.
-fn tls(given: Option<(TlsFiles, Certificates)>) -> Option<(Arc<ServerTls>, JoinHandle<()>)> {
-    let (files, first) = given?;
-    let tls = Arc::new(ServerTls::new(files, first));
-    let watched = tls.clone();
-    Some((tls, tokio::spawn(async move { watched.watch().await })))
-}
-
 async fn listen(passed: Option<Passed>, address: SocketAddr, key: &'static str) -> Result<TcpListener, StartError> {
     let listener = match passed {
         Some(listener) => listener.set_nonblocking(true).and_then(|()| TcpListener::from_std(listener)),
         None => TcpListener::bind(address).await,
     };
     listener.map_err(|source| StartError::Listen { address, key, source })
-}
-
-/// Few connections, which end at once; and streams of health, on which a second may pass between two words.
-fn admin_bounds(bounds: Bounds) -> Bounds {
-    let second = Duration::from_secs(1);
-    Bounds { last: Duration::ZERO, drain: second, connections: 100, write: bounds.write.max(5 * second), ..bounds }
 }
 
 impl Running {

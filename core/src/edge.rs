@@ -35,6 +35,7 @@ use crate::{
     gateway::{self, Gateway},
     model::{Fault, ProblemType},
     net::{Connected, Peers},
+    observe::Recent,
     telemetry::{Gauge, LogNames, Metrics},
 };
 use answer::Over;
@@ -59,6 +60,8 @@ pub struct Edge {
     metrics: Metrics,
     /// How the access log names callers and paths.
     names: LogNames,
+    /// Requests that somebody may want to look at.
+    recent: Arc<Recent>,
 }
 
 /// The part that a reload replaces. A request keeps the one that it began with.
@@ -86,7 +89,12 @@ impl Edge {
             packers: Semaphore::new(PACKERS * cores),
             metrics: metrics.clone(),
             names,
+            recent: Arc::default(),
         })
+    }
+
+    pub fn recent(&self) -> Arc<Recent> {
+        self.recent.clone()
     }
 
     /// From here on requests go this way.
@@ -191,6 +199,7 @@ async fn entry(edge: &Edge, request: Request<Body>, form: Form) -> Response<Body
     let (fault, cache) = (fault.as_ref(), response.headers().get("cache-status"));
     let over = Over { status, fault, took: since.elapsed(), cache };
     answer::record(head, trail, edge.names, &over);
+    answer::note(&edge.recent, trail, edge.names, &over);
     // Until here it counted as under way, and from here on its answer does.
     open.served(&over);
     response

@@ -13,6 +13,7 @@
 mod audience;
 mod event;
 mod explain;
+mod recent;
 mod request;
 mod stats;
 mod trace;
@@ -22,6 +23,7 @@ pub use event::{
     Attempt, AttemptKind, Cost, Degraded, End, Ended, Event, Found, Leaving, Listener, OddReply, Oddity, Origin,
     RefusedBy, Spoken, TakenBy, Taker, Traced, Trip,
 };
+pub use recent::{Noted, Recent, RecentRequests, unix_millis};
 pub use request::RequestObserver;
 pub use stats::Stats;
 pub use trace::{

@@ -7,7 +7,7 @@ mod cors;
 mod query;
 mod routes;
 
-pub use client::{Client, Clients};
+pub use client::{Client, ClientRule, Clients};
 pub use contract::{Contract, Page};
 pub use cors::Cors;
 pub use query::{Pairs, decode_params, encode_path, not_utf8, query};

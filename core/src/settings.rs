@@ -10,6 +10,7 @@ mod mistakes;
 mod parts;
 mod rate;
 mod secret;
+mod shown;
 mod table;
 mod value;
 
@@ -18,6 +19,7 @@ pub use mistakes::{Mistake, Mistakes, brief, visible};
 pub use parts::Parts;
 pub use rate::Rate;
 pub use secret::Secret;
+pub use shown::shown;
 pub use table::{Document, Place, Table, nearest};
 pub use value::{ByteSize, FromValue, Percent};
 

@@ -21,6 +21,7 @@ mod callers;
 mod clients;
 mod compatibility;
 mod configuration;
+mod console;
 mod contract;
 mod degraded;
 mod deploying;

@@ -1,14 +1,16 @@
 //! What the admin interface answers, as types: it writes them, and `weft top` reads them.
 
 use crate::{
+    artifact::EndpointPolicy,
     events::EventsState,
     identity::KeyState,
     release::{Release, Report, Sums},
+    routing::{Client, ClientRule},
     settings::Change,
     upstream::BackendState,
 };
 use serde::{Deserialize, Serialize};
-use std::time::SystemTime;
+use std::{sync::Arc, time::SystemTime};
 
 /// `/readyz`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,6 +116,39 @@ pub struct KeysAnswer {
     pub keys: Vec<KeyState>,
 }
 
+/// `/v1/clients`.
+#[derive(Debug, Serialize)]
+pub struct ClientsAnswer {
+    /// Where they ask, as a URL.
+    pub public: String,
+    pub clients: Vec<ClientAnswer>,
+}
+
+/// A client, and what it may ask.
+#[derive(Debug, Serialize)]
+pub struct ClientAnswer {
+    pub name: String,
+    #[serde(flatten)]
+    pub rule: ClientRule,
+    pub endpoints: Vec<EndpointAnswer>,
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct EndpointAnswer {
+    /// Its template.
+    pub path: String,
+    pub method: String,
+    pub plugin: String,
+    pub auth: &'static str,
+}
+
+/// `/v1/config`.
+#[derive(Debug, Serialize)]
+pub struct SettingsAnswer {
+    /// Keys with their values as TOML, without secrets.
+    pub settings: Vec<(String, String)>,
+}
+
 /// `/v1/config/reload`.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ReloadAnswer {
@@ -137,6 +172,22 @@ impl From<&Release> for PluginAnswer {
             loaded_at: loaded_at.as_secs(),
             sums: release.sums(),
         }
+    }
+}
+
+impl ClientAnswer {
+    pub(super) fn of(client: &Client, releases: &[Arc<Release>]) -> Self {
+        let own = releases.iter().filter(|release| release.client == client.name);
+        let endpoint = |release: &Release, policy: &EndpointPolicy| EndpointAnswer {
+            path: policy.name.template().to_owned(),
+            method: policy.name.method.to_string(),
+            plugin: format!("{} {}", release.name, release.version),
+            auth: policy.auth.as_str(),
+        };
+        let mut endpoints: Vec<_> =
+            own.flat_map(|release| release.endpoints.iter().map(move |policy| endpoint(release, policy))).collect();
+        endpoints.sort();
+        Self { name: client.name.clone(), rule: client.rule(), endpoints }
     }
 }
 

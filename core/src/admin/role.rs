@@ -32,9 +32,11 @@ pub(super) fn need(method: &Method, path: &str) -> Need {
     match path {
         "/livez" | "/readyz" | "/metrics" if reads => Need::Nothing,
         _ if path.starts_with("/grpc.health.v1.Health/") => Need::Nothing,
-        "/sign-in" | "/sign-in.js" | "/console.css" if reads => Need::Host,
+        "/sign-in" | "/sign-in.js" | "/console.css" | "/icon.svg" if reads => Need::Host,
         "/v1/session" if *method == Method::POST => Need::Host,
         "/v1/session" if *method == Method::DELETE => Need::Role(Role::Viewer),
+        // Of one that may change something, an operator; that is known once it is read.
+        "/v1/try" if *method == Method::POST => Need::Role(Role::Viewer),
         "/v1/invalidate" if *method == Method::POST => Need::Role(Role::Operator),
         _ if reads => Need::Role(Role::Viewer),
         _ => Need::Role(Role::Admin),

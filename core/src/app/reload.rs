@@ -13,7 +13,7 @@ use crate::{
     edge::Edge,
     events::Events,
     plugin::Runtime,
-    settings::{Change, Mistake, Parts, diff},
+    settings::{Change, Mistake, Parts, diff, shown},
     sync::lock,
     telemetry::{Listed, Metrics},
 };
@@ -215,6 +215,10 @@ impl Host for Reloader {
 
     fn reload(&self) -> BoxFuture<'_, Result<Vec<Change>, String>> {
         Box::pin(async { Self::reload(self).await.map_err(|error| error.to_string()) })
+    }
+
+    fn settings(&self) -> BoxFuture<'_, Vec<(String, String)>> {
+        Box::pin(async { shown(&self.in_force.lock().await.text) })
     }
 }
 

@@ -21,10 +21,16 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::conn::auto::Builder,
 };
-use std::{convert::Infallible, future::poll_fn, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::{pending, poll_fn},
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch},
     task::JoinSet,
 };
 use tower::Service;
@@ -62,6 +68,8 @@ pub struct Door {
     /// Networks whose connections begin with a PROXY header, if `proxy_protocol`; and that are not counted by address.
     pub peers: Peers,
     pub proxy_protocol: bool,
+    /// Connections of this process with itself. They are nobody's: without TLS, without a PROXY header, and from no address.
+    pub own: Option<mpsc::Receiver<TcpStream>>,
 }
 
 /// What every connection of one door shares.
@@ -100,7 +108,7 @@ pub async fn serve(
     mut phase: watch::Receiver<Phase>,
 ) {
     let slots = Arc::new(Semaphore::new(bounds.connections));
-    let Door { listener, is_shared, tls, peers, proxy_protocol } = door;
+    let Door { listener, is_shared, tls, peers, proxy_protocol, mut own } = door;
     let dog = Watchdog::new(bounds, metrics);
     let house = Arc::new(House { server: server(bounds), service, bounds, dog, tls, peers, proxy_protocol });
     let mut connections = JoinSet::new();
@@ -117,6 +125,7 @@ pub async fn serve(
         while connections.try_join_next().is_some() {}
         let accepted = tokio::select! {
             accepted = accept(&listener, &slots) => accepted,
+            own = accept_own(&mut own, &slots) => own,
             () = stopped(&mut phase) => break,
         };
         let Some(accepted) = accepted else { continue };
@@ -173,6 +182,19 @@ async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> Option<Accept
     }
 }
 
+/// From no address, which nobody else can have.
+async fn accept_own(own: &mut Option<mpsc::Receiver<TcpStream>>, slots: &Arc<Semaphore>) -> Option<Accepted> {
+    let stream = match own {
+        Some(own) => own.recv().await,
+        None => None,
+    };
+    // Nobody is there any more who could send one.
+    let Some(stream) = stream else { return pending().await };
+    let port = stream.peer_addr().map_or(0, |peer| peer.port());
+    let slot = slots.clone().try_acquire_owned().ok()?;
+    Some((stream, SocketAddr::from(([0, 0, 0, 0], port)), slot))
+}
+
 fn server(bounds: Bounds) -> Builder<Streams> {
     let mut builder = Builder::new(Streams);
     // No timeout for headers here: it would also end connections that rest between two requests. The watchdog tells these apart.
@@ -216,6 +238,7 @@ impl<S: Inner> House<S> {
 
     /// Who is there, and are they let in. Ends when the first byte of HTTP is there to be read.
     async fn open(&self, mut stream: TcpStream, connected: SocketAddr) -> Option<(Incoming, Peer, Place)> {
+        let is_own = connected.ip().is_unspecified();
         let is_listed = self.peers.contains(connected.ip());
         let address = if is_listed && self.proxy_protocol {
             match read_proxy_header(&mut stream).await {
@@ -230,7 +253,7 @@ impl<S: Inner> House<S> {
             connected
         };
         let place = self.dog.enter((!self.peers.contains(address.ip())).then(|| address.ip()))?;
-        let stream = match &self.tls {
+        let stream = match self.tls.as_ref().filter(|_| !is_own) {
             None => {
                 // Being told that it is readable would not do: that may be said too early.
                 stream.peek(&mut [0]).await.ok().filter(|count| *count > 0)?;

@@ -4,14 +4,17 @@ use super::request::Head;
 use crate::{
     gateway::{self, Reply, Trail},
     model::{Blame, Digest, Fault, HostProblem, LogOnly, Party, Scope, ShareKey},
-    observe::Stats,
+    observe::{Noted, Recent, Stats, unix_millis},
     release::Observed,
     telemetry::{LogCaller, LogNames, LogPath},
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use serde_json::{Map, Value, json};
-use std::{fmt::Write, time::Duration};
+use std::{
+    fmt::Write,
+    time::{Duration, SystemTime},
+};
 use tracing::field::display;
 
 const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
@@ -217,6 +220,29 @@ pub(super) fn record(head: &Head, trail: &Trail, names: LogNames, over: &Over<'_
     if is_ours || tracing::enabled!(target: "access", tracing::Level::INFO) {
         write_line(head, trail, names, over);
     }
+}
+
+/// Keeps it for whom it may concern: by its route, with nothing that it said.
+pub(super) fn note(recent: &Recent, trail: &Trail, names: LogNames, over: &Over<'_>) {
+    let Some(found) = &trail.endpoint else { return };
+    let stats = trail.stats();
+    let names = if names.caller == LogCaller::None { LogCaller::None } else { LogCaller::Hashed };
+    recent.note(over.took, stats.map_or(0, Stats::upstream), over.status.is_server_error(), || Noted {
+        at: unix_millis(SystemTime::now()),
+        client: found.release.client.clone(),
+        endpoint: found.name.clone(),
+        plugin: format!("{} {}", found.release.name, found.release.version),
+        status: over.status.as_u16(),
+        problem: over.fault.map(|fault| fault.problem.kind.as_str()),
+        took_ms: over.took.as_secs_f64() * 1e3,
+        guest_cpu_ms: stats.map_or(0.0, |stats| stats.guest_cpu().as_secs_f64() * 1e3),
+        calls: stats.map_or(0, Stats::calls),
+        upstream: stats.map_or(0, Stats::upstream),
+        retries: stats.map_or(0, Stats::retries),
+        depth: stats.map_or(0, Stats::depth),
+        degraded: stats.map_or(0, |stats| stats.degraded().len()),
+        caller: caller(trail, names),
+    });
 }
 
 fn write_line(head: &Head, trail: &Trail, names: LogNames, over: &Over<'_>) {

@@ -21,9 +21,10 @@ impl Peers {
         list.iter().map(parse).collect::<Result<_, _>>().map(Self)
     }
 
+    /// No list has nobody's address: what this host asks itself for comes from there.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        self.0.iter().any(|network| network.contains(&address))
+        !address.is_unspecified() && self.0.iter().any(|network| network.contains(&address))
     }
 
     /// Who is behind a request: what `X-Forwarded-For` says, read from its end for as long as the speaker is listed. The left part of

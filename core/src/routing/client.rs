@@ -36,6 +36,14 @@ pub struct Client {
     version_header: Option<HeaderName>,
 }
 
+/// By what a client is told, for who asks in its name.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct ClientRule {
+    pub prefix: Option<String>,
+    pub host: Option<String>,
+    pub header: Option<(String, String)>,
+}
+
 /// All clients.
 #[derive(Debug, Clone, Default)]
 pub struct Clients(Vec<Client>);
@@ -79,6 +87,10 @@ impl Clients {
 
     pub fn names(&self) -> Vec<String> {
         self.0.iter().map(|client| client.name.clone()).collect()
+    }
+
+    pub fn all(&self) -> &[Client] {
+        &self.0
     }
 
     /// Headers by which clients are told apart: the same URL has another answer for another value.
@@ -185,6 +197,11 @@ impl Client {
             principal_rate: self.principal_rate,
             same_origin: self.same_origin,
         }
+    }
+
+    pub fn rule(&self) -> ClientRule {
+        let header = self.header.as_ref().map(|(name, value)| (name.to_string(), value.clone()));
+        ClientRule { prefix: self.prefix.clone(), host: self.host.clone(), header }
     }
 
     fn has_rule(&self) -> bool {

@@ -8,9 +8,14 @@ pub(crate) fn print(layout: &Layout, addresses: &Addresses) -> anyhow::Result<()
     let admin = format!("http://{}", reachable(addresses.admin));
     let build = build::build_line(layout, &layout.root.join("plugins/home-ios"));
     let (token, title) = (token(SUBJECT), say::bold);
+    let operator = std::fs::read_to_string(layout.admin_token()?)?;
     say::line(&format!(
         "
-{everything} Try, in another terminal:
+{everything} The playground, signed in (open it in a browser):
+
+  {admin}/sign-in#token={operator}
+
+Try, in another terminal:
 
   {a}
   curl -i {http}/web/films/51
