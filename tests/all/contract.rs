@@ -37,8 +37,11 @@ async fn the_document_is_served_printed_and_asked_for_with_the_same_bytes() {
     assert_eq!(asked.text(), served.text());
     let folder = host.folder.config();
     let admin = host.admin_address().to_string();
-    for source in [["--config", folder.to_str().unwrap()], ["--admin", &admin]] {
-        let printed = weft_tests::process::run(weft(), &["openapi", "--client", "test", source[0], source[1]]).await;
+    let token = host.folder.admin_token();
+    let sources: [&[&str]; 2] =
+        [&["--config", folder.to_str().unwrap()], &["--admin", &admin, "--token-file", token.to_str().unwrap()]];
+    for source in sources {
+        let printed = weft_tests::process::run(weft(), &[&["openapi", "--client", "test"], source].concat()).await;
         assert_eq!((printed.code, printed.out), (0, served.text()), "{}", printed.err);
     }
 

@@ -12,7 +12,7 @@ use std::{path::PathBuf, time::Duration};
 const LARGEST: usize = 64 << 20;
 
 /// Where a token is, if no option says so.
-const TOKEN: &str = "WEFT_ADMIN_TOKEN";
+pub(super) const TOKEN: &str = "WEFT_ADMIN_TOKEN";
 
 /// How the host is asked, and as whom.
 #[derive(Debug, clap::Args)]
@@ -75,6 +75,11 @@ impl AdminClient {
 }
 
 impl Access {
+    /// For commands that ask a host only if they are told to.
+    pub(super) fn of(admin: &str, token_file: Option<PathBuf>, ca: Option<PathBuf>) -> Self {
+        Self { admin: admin.to_owned(), token_file, ca }
+    }
+
     /// Those of every request.
     fn headers(&self) -> anyhow::Result<HeaderMap> {
         let secret = match &self.token_file {

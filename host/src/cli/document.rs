@@ -16,6 +16,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The environment's token for documents behind one.
 const TOKEN: &str = "WEFT_TOKEN";
 
+/// Where the admin interface has the documents of clients.
+const ON_ADMIN: &str = "/v1/openapi?client=";
+
 /// What every command that reads documents says of them.
 pub(super) const SOURCES: &str = "\
 A document is OpenAPI 3.1, as JSON. It may be:
@@ -23,7 +26,7 @@ A document is OpenAPI 3.1, as JSON. It may be:
   an artifact       a .wasm file of `weft build`
   a URL             http(s)://…/openapi.json of a client, or …/v1/openapi?client=NAME of the admin interface
 
-WEFT_TOKEN in the environment is sent to URLs as the bearer token.";
+WEFT_TOKEN in the environment is sent to URLs as the bearer token, WEFT_ADMIN_TOKEN to those of the admin interface.";
 
 /// A document, and the one plugin whose artifact it was made of.
 #[derive(Debug)]
@@ -59,7 +62,7 @@ fn of_artifact(bytes: Vec<u8>) -> anyhow::Result<Contract> {
 /// Where a host's admin interface has the document of a client.
 pub(super) fn on_admin(admin: &str, client: &str) -> String {
     let base = if admin.contains("://") { admin.to_owned() } else { format!("http://{admin}") };
-    format!("{}/v1/openapi?client={client}", base.trim_end_matches('/'))
+    format!("{}{ON_ADMIN}{client}", base.trim_end_matches('/'))
 }
 
 fn from_file(file: &Path) -> anyhow::Result<Vec<u8>> {
@@ -70,14 +73,16 @@ fn from_file(file: &Path) -> anyhow::Result<Vec<u8>> {
 async fn fetched(url: &str) -> anyhow::Result<Vec<u8>> {
     let client = if url.starts_with("https:") { HttpClient::new(PATIENCE, None) } else { HttpClient::plain(PATIENCE) };
     let client = client.map_err(|error| anyhow!(error))?;
+    let variable = if url.contains(ON_ADMIN) { super::admin::TOKEN } else { TOKEN };
     let mut headers = HeaderMap::new();
     headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
     #[allow(
         clippy::disallowed_methods,
         reason = "a token on the command line would be seen by everybody on the machine"
     )]
-    if let Ok(token) = std::env::var(TOKEN) {
-        let value = HeaderValue::from_str(&format!("Bearer {token}")).context("WEFT_TOKEN is no token")?;
+    if let Ok(token) = std::env::var(variable) {
+        let value =
+            HeaderValue::from_str(&format!("Bearer {token}")).with_context(|| format!("{variable} is no token"))?;
         headers.insert(header::AUTHORIZATION, value);
     }
     let answer = client.send(Method::GET, url.to_owned(), headers, None, LARGEST);
@@ -87,7 +92,7 @@ async fn fetched(url: &str) -> anyhow::Result<Vec<u8>> {
     match answer.status {
         status if status.is_success() => Ok(answer.body.to_vec()),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-            bail!("{url} answered {}: put a token that may read it into {TOKEN}", answer.status)
+            bail!("{url} answered {}: put a token that may read it into {variable}", answer.status)
         }
         StatusCode::NOT_FOUND => {
             bail!("{url} answered 404: does its [[client]] say `openapi = true`?")

@@ -1,6 +1,10 @@
 //! `weft openapi`.
 
-use super::{Failure, Result, admin::AdminClient, print, runtime, tell};
+use super::{
+    Failure, Result,
+    admin::{Access, AdminClient},
+    print, runtime, tell,
+};
 use crate::{
     artifact::Artifact,
     config::Config,
@@ -28,11 +32,18 @@ pub(super) struct Arguments {
     /// Ask a running host, by the address of its admin interface
     #[arg(long, value_name = "ADDRESS")]
     admin: Option<String>,
+    /// A file with a token of its [admin]; without it the environment's WEFT_ADMIN_TOKEN
+    #[arg(long, value_name = "FILE", requires = "admin")]
+    token_file: Option<PathBuf>,
+    /// PEM file of the authority that has signed its certificate, where it is none of the system's
+    #[arg(long, value_name = "FILE", requires = "admin")]
+    ca: Option<PathBuf>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result {
     if let Some(admin) = &arguments.admin {
-        let text = runtime()?.block_on(asked(admin, arguments.client.as_deref()))?;
+        let access = Access::of(admin, arguments.token_file.clone(), arguments.ca.clone());
+        let text = runtime()?.block_on(asked(&access, arguments.client.as_deref()))?;
         print(text.trim_end());
         return Ok(());
     }
@@ -114,13 +125,17 @@ fn which(named: Option<&str>, artifacts: &[Artifact], config: Option<&Config>) -
     }
 }
 
-async fn asked(admin: &str, client: Option<&str>) -> anyhow::Result<String> {
+async fn asked(access: &Access, client: Option<&str>) -> anyhow::Result<String> {
     let client = client.map(|name| format!("?client={name}")).unwrap_or_default();
-    let answer =
-        AdminClient::new(admin)?.get(&format!("/v1/openapi{client}"), std::time::Duration::from_secs(10)).await?;
+    let path = format!("/v1/openapi{client}");
+    let answer = AdminClient::new(access)?.get(&path, std::time::Duration::from_secs(10)).await?;
     let body = String::from_utf8_lossy(&answer.body).into_owned();
     if answer.status.is_success() {
         return Ok(body);
     }
-    bail!("{admin} answered {}: {}", answer.status, body.trim_end())
+    let hint = match answer.status.as_u16() {
+        401 | 403 => "; tokens are given by --token-file, or by WEFT_ADMIN_TOKEN in the environment",
+        _ => "",
+    };
+    bail!("{path} answered {}: {}{hint}", answer.status, body.trim_end())
 }
