@@ -112,6 +112,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/v1/requests", get(requests))
         .route("/v1/config", get(settings))
         .route("/v1/try", post(attempt))
+        .route("/openapi.json", get(openapi))
         .route("/v1/invalidate", post(invalidate))
         .route("/v1/config/reload", post(reload))
         .fallback(unknown)

@@ -202,7 +202,7 @@ impl Manifest {
                 continue;
             };
             for (path, _) in &policy.deprecated_fields {
-                if !declared.response.as_ref().is_some_and(|response| member(response, path).is_some()) {
+                if declared.response.as_ref().is_none_or(|response| member(response, path).is_none()) {
                     let text = format!("deprecated-fields: what the code answers with has no `{path}`");
                     mistakes.add(policy.place.mistake(text));
                 }

@@ -65,8 +65,11 @@ fn query(operation: &Operation<'_>, schemas: &Schemas) -> Result<Vec<Value>, Str
     properties.into_iter().map(parameter).collect()
 }
 
+/// Names and schemas.
+type Members<'a> = Vec<(&'a String, &'a Value)>;
+
 /// The members of a type, its flattened ones too, and which of them have to be there.
-fn members(root: &Value) -> Result<(Vec<(&String, &Value)>, Vec<&str>), String> {
+fn members(root: &Value) -> Result<(Members<'_>, Vec<&str>), String> {
     let mut schema = root;
     for _ in 0..MOST_STEPS {
         let Some(to) = schema.get("$ref").and_then(Value::as_str) else { break };

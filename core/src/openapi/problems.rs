@@ -91,7 +91,7 @@ pub(super) fn by_status(operation: &Operation<'_>) -> BTreeMap<u16, BTreeSet<Str
     for problem in problems.declared.iter().flatten() {
         found.entry(problem.status).or_default().insert(of_plugin(operation, problem));
     }
-    for status in problems.blank().filter(|status| *status != 401 || operation.policy.auth != Auth::None) {
+    for status in problems.blank() {
         found.entry(status).or_default().insert("problem.blank".to_owned());
     }
     found

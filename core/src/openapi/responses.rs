@@ -48,14 +48,17 @@ fn good(operation: &Operation<'_>, schemas: &Schemas, status: Option<u64>) -> Re
         .map(|name| (name.as_str().to_owned(), json!({ "schema": { "type": "string" } })));
     headers.extend(own);
     let phrase = status.and_then(|status| StatusCode::from_u16(u16::try_from(status).ok()?).ok()?.canonical_reason());
-    let mut response = json!({ "description": phrase.unwrap_or("A good answer."), "headers": headers });
+    let mut response = Map::new();
+    response.insert("description".to_owned(), phrase.unwrap_or("A good answer.").into());
+    response.insert("headers".to_owned(), Value::Object(headers));
     let is_empty = matches!(status, Some(204 | 205 | 304));
     let root = operation.schema.and_then(|schema| schema.response.as_ref()).filter(|_| !is_empty);
     let schema = root.map(|root| schemas.of_root(&(operation.id.clone(), Use::Response), root)).transpose()?;
     if !is_empty && (schema.is_some() || operation.is_read()) {
-        response["content"] = Value::Object(content(operation, schema.as_ref()));
+        let content = Value::Object(content(operation, schema.as_ref()));
+        response.extend([("content".to_owned(), content)]);
     }
-    Ok(response)
+    Ok(Value::Object(response))
 }
 
 /// By media type, with the examples of the plugin's mocks where that is JSON.

@@ -180,35 +180,40 @@ type Found = (Option<String>, String, Value, String);
 fn types(root: &Value, of: Use, left: &mut usize) -> Result<Vec<Found>, String> {
     let empty = Map::new();
     let defs = root.get("$defs").and_then(Value::as_object).unwrap_or(&empty);
+    let written = |schema: &Value| Digest::of(schema.to_string().as_bytes()).to_string();
     let mut direct: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut digests: BTreeMap<&str, String> = BTreeMap::new();
     for (name, schema) in defs {
         direct.insert(name, references(schema)?);
+        digests.insert(name, written(schema));
     }
     let mut bare = root.clone();
     if let Some(members) = bare.as_object_mut() {
         members.remove("$defs");
         members.remove("$schema");
     }
-    let of_root = references(&bare)?;
+    let (of_root, root_digest) = (references(&bare)?, written(&bare));
     let mut text = |own: Option<&str>| {
         let mut held: BTreeSet<&str> = BTreeSet::new();
-        let mut ahead: Vec<&str> = own.into_iter().collect();
+        let from_root = || of_root.iter().filter_map(|to| to.strip_prefix(DEFS));
         let mut with_root = own.is_none();
-        if with_root {
-            ahead.extend(of_root.iter().filter_map(|to| to.strip_prefix(DEFS)));
-        }
+        let mut ahead: Vec<&str> = own.map_or_else(|| from_root().collect(), |own| vec![own]);
         while let Some(name) = ahead.pop() {
             let Some((name, _)) = defs.get_key_value(name.split('/').next().unwrap_or(name)) else { continue };
             if !held.insert(name) {
                 continue;
             }
             let next = direct.get(name.as_str()).into_iter().flatten();
-            with_root |= next.clone().any(|to| !to.starts_with(DEFS));
+            if !with_root && next.clone().any(|to| !to.starts_with(DEFS)) {
+                with_root = true;
+                ahead.extend(from_root());
+            }
             ahead.extend(next.filter_map(|to| to.strip_prefix(DEFS)));
         }
-        let held: BTreeMap<&str, &Value> = held.into_iter().filter_map(|name| Some((name, defs.get(name)?))).collect();
+        let held: BTreeMap<&str, &String> =
+            held.into_iter().filter_map(|name| Some((name, digests.get(name)?))).collect();
         // What leads back to the root is told apart by all of it.
-        let text = json!([own, held, with_root.then_some(&bare)]).to_string();
+        let text = json!([own, held, with_root.then_some(&root_digest)]).to_string();
         let too_much =
             || format!("its types, each with all that it leads to, have more than {} MiB", MOST_COMPARED >> 20);
         *left = left.checked_sub(text.len()).ok_or_else(too_much)?;

@@ -66,3 +66,38 @@ impl<'a> Page<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Document, Mistakes};
+    use std::path::Path;
+
+    fn read(value: &str) -> Result<Contract, String> {
+        let (mistakes, text) = (Mistakes::new(), format!("openapi = {value}"));
+        let read = {
+            let document = Document::parse(Path::new("weft.toml"), &text, &mistakes);
+            document.table(&mistakes).optional("openapi")
+        };
+        read.ok_or_else(|| mistakes.into_sorted().first().map(ToString::to_string).unwrap_or_default())
+    }
+
+    #[test]
+    fn who_sees_a_document_is_read_and_nonsense_refused() {
+        assert_eq!(read("true"), Ok(Contract::Everybody));
+        assert_eq!(read("false"), Ok(Contract::Nobody));
+        assert_eq!(read("{ scope = \"contract\" }"), Ok(Contract::Scope("contract".to_owned())));
+        for bad in [
+            "\"yes\"",
+            "{}",
+            "{ scope = \"\" }",
+            "{ scope = \"a b\" }",
+            "{ scope = \"a\", more = 1 }",
+            "{ scope = 1 }",
+            "1",
+        ] {
+            let mistake = read(bad).unwrap_err();
+            assert!(mistake.contains("openapi") && mistake.contains("{ scope = \"contract\" }"), "{bad}: {mistake}");
+        }
+    }
+}

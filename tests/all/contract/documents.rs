@@ -52,7 +52,7 @@ async fn somebody_elses_validator_takes_them() {
     // It can say no.
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("broken.json");
-    let broken = std::fs::read_to_string(golden("web")).unwrap().replace("\"operationId\"", "\"parameters\"");
+    let broken = std::fs::read_to_string(golden("web")).unwrap().replace("\"in\": \"path\"", "\"in\": \"nowhere\"");
     std::fs::write(&file, broken).unwrap();
     assert_ne!(judged(&validator, &file).await.code, 0);
 }
@@ -99,6 +99,37 @@ async fn the_commands_of_the_page_print_the_document() {
         count += 1;
     }
     assert_eq!(count, 4);
+}
+
+#[tokio::test]
+async fn what_has_no_document_says_why() {
+    let config = repository().join("examples/weft.toml");
+    let config = config.to_str().unwrap();
+    for (arguments, code, why) in [
+        (&["openapi", "--config", config, "--artifact", "/nowhere.wasm"][..], 1, "/nowhere.wasm can't be read"),
+        (&["openapi", "--config", config, "--artifact", config], 1, "is no artifact"),
+        (&["openapi", "--config", "/nowhere.toml"], 2, "/nowhere.toml"),
+        (&["openapi", "--admin", "127.0.0.1:1"], 1, "is a host running"),
+        (&["openapi", "--admin", "127.0.0.1:1", "--config", config], 2, "cannot be used with"),
+    ] {
+        let ended = process::run(weft(), arguments).await;
+        assert_eq!((ended.code, ended.err.contains(why)), (code, true), "{arguments:?}: {}", ended.err);
+        assert_eq!(ended.out, "");
+    }
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("plugin.wasm");
+    std::fs::write(&file, artifacts::built(weft(), "plugins/home-web")).unwrap();
+    let file = file.to_str().unwrap();
+    for (client, why) in [
+        (None, "which client? --client NAME, one of: ios, tv, web"),
+        (Some("car"), "no client `car`; it has: web, ios, tv"),
+    ] {
+        let arguments = ["openapi", "--config", config, "--artifact", file].into_iter();
+        let arguments: Vec<&str> =
+            arguments.chain(client.into_iter().flat_map(|client| ["--client", client])).collect();
+        let ended = process::run(weft(), &arguments).await;
+        assert_eq!((ended.code, ended.err.contains(why)), (2, true), "{}", ended.err);
+    }
 }
 
 async fn judged(validator: &Path, file: &Path) -> process::Ended {
