@@ -142,15 +142,14 @@ impl Trail {
         self.observer.as_ref().map(|observer| observer.stats())
     }
 
-    /// What is known of the answer with its endpoint. `version`: what the app says it is.
-    fn found<'a>(&mut self, endpoint: &Arc<Endpoint>, version: impl FnOnce() -> Option<&'a str>) {
+    /// What is known of the answer with its endpoint.
+    fn found(&mut self, endpoint: &Arc<Endpoint>) {
         let policy = &endpoint.policy;
         self.endpoint = Some(endpoint.clone());
         self.is_private = policy.auth != Auth::None;
         self.vary_by(policy.cache.iter().flat_map(|rule| &rule.vary));
         if let Some(deprecated) = &policy.deprecated {
             self.headers.extend(deprecated.headers.iter().cloned());
-            endpoint.called_although_deprecated(version());
         }
     }
 
@@ -203,7 +202,7 @@ impl Gateway {
             Ok((endpoint, params)) => (endpoint, routing::decode_params(params)?),
             Err(methods) => return Ok(cors::options(client.cors.as_ref(), &request.headers, &methods)),
         };
-        trail.found(&endpoint, || client.version_of(&request.headers));
+        trail.found(&endpoint);
         let policy = &endpoint.policy;
         let deadline = self.deadline(&endpoint);
 
@@ -217,6 +216,7 @@ impl Gateway {
         trail.caller.clone_from(&identity);
         let payer = presented.payer(identity.as_ref());
         trail.left = self.rates.check(client, Some(&endpoint), payer.clone())?;
+        endpoint.called(|| client.version_of(&request.headers));
         let explains = self.may_explain(&request.headers, identity.as_deref());
         // By the body, once it is there:
         let body = tokio::time::timeout_at(deadline.instant(), request.body).await;

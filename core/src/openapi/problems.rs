@@ -1,6 +1,6 @@
 //! Which problems an endpoint may answer with: the host's own by what can happen to it, and those of its code.
 
-use super::operation::Operation;
+use super::{NoDocument, operation::Operation};
 use crate::{
     artifact::{Auth, DeclaredProblem, EndpointSchema},
     model::ProblemType,
@@ -120,7 +120,7 @@ fn of_plugin(operation: &Operation<'_>, problem: &DeclaredProblem) -> String {
 }
 
 /// The components that [`by_status`] names, of all operations.
-pub(super) fn components(operations: &[Operation<'_>]) -> Map<String, Value> {
+pub(super) fn components(operations: &[Operation<'_>]) -> Result<Map<String, Value>, NoDocument> {
     let named: BTreeSet<String> =
         operations.iter().flat_map(|operation| by_status(operation).into_values().flatten()).collect();
     let mut components = Map::new();
@@ -133,21 +133,33 @@ pub(super) fn components(operations: &[Operation<'_>]) -> Map<String, Value> {
         let text = "What happened stands in `detail`; it means no more than its status does.";
         components.insert("problem.blank".to_owned(), component(BLANK, None, &[], text));
     }
-    let mut declared: BTreeMap<String, (DeclaredProblem, BTreeSet<u16>)> = BTreeMap::new();
-    for operation in operations {
-        for problem in DeclaredProblem::of(operation.schema).into_iter().flatten() {
-            let name = of_plugin(operation, &problem);
-            let status = problem.status;
-            declared.entry(name).or_insert_with(|| (problem, BTreeSet::new())).1.insert(status);
-        }
-    }
-    declared.remove("problem.blank");
-    for (name, (problem, statuses)) in declared {
+    for (name, (problem, statuses)) in declared(operations)? {
         let (statuses, title) =
             (statuses.into_iter().collect::<Vec<_>>(), Some(&*problem.title).filter(|title| !title.is_empty()));
         components.insert(name, component(&problem.kind, title, &statuses, &problem.description));
     }
-    components
+    Ok(components)
+}
+
+/// Those of the plugins' code that have a type, by name, each with all its statuses.
+type Declared = BTreeMap<String, (DeclaredProblem, BTreeSet<u16>)>;
+
+fn declared(operations: &[Operation<'_>]) -> Result<Declared, NoDocument> {
+    let mut declared = Declared::new();
+    for operation in operations {
+        let problems = DeclaredProblem::of(operation.schema).into_iter().flatten();
+        for problem in problems.filter(|problem| !is_blank(&problem.kind)) {
+            let (name, status, kind) = (of_plugin(operation, &problem), problem.status, problem.kind.clone());
+            let (first, statuses) = declared.entry(name).or_insert_with(|| (problem, BTreeSet::new()));
+            statuses.insert(status);
+            if first.kind != kind {
+                let kinds = format!("`{}` and `{kind}`", first.kind);
+                return Err(operation
+                    .bad(format!("the problems {kinds} end alike, and are named by their ends: rename one of them")));
+            }
+        }
+    }
+    Ok(declared)
 }
 
 fn component(kind: &str, title: Option<&str>, statuses: &[u16], description: &str) -> Value {

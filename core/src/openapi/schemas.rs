@@ -146,7 +146,7 @@ impl Schemas {
                 property.insert("x-weft-deprecated".to_owned(), about.clone());
             }
         }
-        components.extend(problems::components(operations));
+        components.extend(problems::components(operations)?);
         Ok(components)
     }
 }
@@ -174,10 +174,10 @@ fn unescaped(step: &str) -> String {
 }
 
 /// The types in a schema: its own name for it (none for the root), the name in the document, the schema, and what tells shapes apart.
-type Found = (Option<String>, String, Value, String);
+pub(super) type Found = (Option<String>, String, Value, String);
 
 /// `left`: bytes that may still be compared.
-fn types(root: &Value, of: Use, left: &mut usize) -> Result<Vec<Found>, String> {
+pub(super) fn types(root: &Value, of: Use, left: &mut usize) -> Result<Vec<Found>, String> {
     let empty = Map::new();
     let defs = root.get("$defs").and_then(Value::as_object).unwrap_or(&empty);
     let written = |schema: &Value| Digest::of(schema.to_string().as_bytes()).to_string();

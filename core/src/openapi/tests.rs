@@ -134,15 +134,15 @@ fn a_document_has_a_size() {
     let mut artifact = answering("a", json!(null));
     let text = "x".repeat(1 << 20);
     let fields: Map<String, Value> =
-        (0..20).map(|n| (format!("f{n}"), json!({ "type": "string", "description": text }))).collect();
+        (0..17).map(|n| (format!("f{n}"), json!({ "type": "string", "description": text }))).collect();
     artifact.schema[0].response = Some(json!({ "title": "Large", "type": "object", "properties": fields }));
     let refused = of_artifacts(&Surface::named("web"), &[&artifact]).unwrap_err().to_string();
     assert!(refused.contains("more than 16 MiB"), "{refused}");
-    // Types that all contain each other are compared by all of them.
-    let next = |n: usize| json!({ "$ref": format!("#/$defs/T{}", (n + 1) % 2_000) });
-    let knot: Map<String, Value> = (0..2_000).map(|n| (format!("T{n}"), json!({ "items": next(n) }))).collect();
-    artifact.schema[0].response = Some(json!({ "$ref": "#/$defs/T0", "$defs": knot }));
-    let refused = of_artifacts(&Surface::named("web"), &[&artifact]).unwrap_err().to_string();
+    // Types that all lead to each other are compared by all of them.
+    let next = |n: usize| json!({ "$ref": format!("#/$defs/T{}", (n + 1) % 500) });
+    let knot: Map<String, Value> = (0..500).map(|n| (format!("T{n}"), json!({ "items": next(n) }))).collect();
+    let knot = json!({ "$ref": "#/$defs/T0", "$defs": knot });
+    let refused = schemas::types(&knot, place::Use::Response, &mut (1 << 20)).unwrap_err();
     assert!(refused.contains("MiB"), "{refused}");
 }
 
@@ -196,6 +196,22 @@ fn policy_is_told() {
     assert_eq!(
         (&gone["properties"]["type"]["const"], &gone["properties"]["status"]["enum"]),
         (&json!("https://example.com/gone"), &json!([410]))
+    );
+}
+
+#[test]
+fn problems_that_would_have_one_name_are_refused() {
+    let problem = |kind: &str| json!({ "status": 404, "type": format!("https://example.com/{kind}") });
+    let of = |kinds: [&str; 2]| {
+        let problems = kinds.map(problem);
+        let schema = json!([{ "method": "GET", "path": "/a", "problems": problems }]);
+        of_artifacts(&Surface::named("web"), &[&artifact("a", "[endpoint.\"GET /a\"]\n", &schema)])
+    };
+    assert!(of(["films/gone", "films/lost"]).is_ok());
+    let refused = of(["films/gone", "people/gone"]).unwrap_err().to_string();
+    assert!(
+        refused.contains("`https://example.com/films/gone` and `https://example.com/people/gone` end alike"),
+        "{refused}"
     );
 }
 

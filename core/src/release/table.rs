@@ -199,9 +199,11 @@ impl Endpoint {
         by_status.entry(status.as_u16()).or_insert_with(|| self.counter(status)).inc();
     }
 
-    /// Counts a request that comes although it is deprecated.
-    pub fn called_although_deprecated(&self, version: Option<&str>) {
-        self.metrics.contracts.called(&self.release.client, &self.name, version);
+    /// Counts a request of somebody who may ask, where it is deprecated. `version`: what the app says it is.
+    pub fn called<'a>(&self, version: impl FnOnce() -> Option<&'a str>) {
+        if self.policy.deprecated.is_some() {
+            self.metrics.contracts.called(&self.release.client, &self.name, version());
+        }
     }
 
     /// Counts a problem of its code that its code has not declared.

@@ -68,6 +68,10 @@ pub(super) fn run(arguments: &Arguments) -> Result {
         None => Surface::named(&client),
     };
     let mine: Vec<_> = artifacts.iter().filter(|artifact| artifact.manifest.client == client).collect();
+    if let Some(other) = artifacts.iter().find(|artifact| artifact.manifest.client != client && config.is_none()) {
+        let (name, its) = (&other.manifest.name, &other.manifest.client);
+        tell(&format!("note: left out: plugin `{name}` is for client `{its}`"));
+    }
     if mine.is_empty() {
         tell(&format!("note: no plugin is for client `{client}`: the document has no endpoints"));
     }
