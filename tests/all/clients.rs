@@ -34,7 +34,11 @@ async fn written(document: &str, more: &[&str]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let (file, artifact) = (folder.path().join("bff.ts"), folder.path().join(WEB));
     std::fs::write(&artifact, weft_tests::artifacts::built(weft(), "plugins/home-web")).unwrap();
-    let document = if document == WEB { artifact.to_str().unwrap().to_owned() } else { fixture(document) };
+    let document = match document {
+        WEB => artifact.to_str().unwrap().to_owned(),
+        url if url.starts_with("http:") => url.to_owned(),
+        name => fixture(name),
+    };
     let made = run(weft(), &["types", &document, "--out", file.to_str().unwrap()]).await;
     assert_eq!((made.code, made.out.as_str()), (0, ""), "{}", made.err);
     assert!(made.err.contains("bff.ts written"), "{}", made.err);
@@ -79,7 +83,8 @@ async fn what_stands_in_a_document_never_becomes_code() {
     let script = folder.path().join("names.mjs");
     std::fs::write(&script, "console.log(Object.keys(await import('./bff.js')).sort().join(' '))").unwrap();
     let Some(told) = in_node(script.to_str().unwrap(), &[]).await else { return };
-    let names = "U65e5U672c _1St createClient createClient_ constructor delete_ delete__2 documentedBase forget postB";
+    let names =
+        "U65e5U672c _1St createClient createClient_ constructor delete_ delete__2 documentedBase eventsOf forget postB";
     let mut expected: Vec<&str> = names.split(' ').collect();
     expected.sort_unstable();
     assert_eq!(told.out.split_whitespace().collect::<Vec<_>>(), expected, "{}", told.err);
@@ -99,24 +104,28 @@ async fn the_client_does_what_it_promises() {
 /// Built as the page of a site of its own, it calls the demo across origins.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_in_a_browser_calls_the_demo_by_its_typed_client() {
-    let folder = written(WEB, &["page.ts"]).await;
+    let (demo, site) = (Demo::start().await, Site::start().await);
+    let origin = format!("http://{}", site.address());
+    let web =
+        format!("[[client]]\nname = \"web\"\nprefix = \"/web\"\nopenapi = true\ncors = {{ origins = [{origin:?}] }}\n");
+    let plugin = weft_tests::artifacts::built(weft(), "plugins/home-web");
+    let host = demo.shown().clients(&web).plugin(WEB, &plugin).start().await;
+    let folder = written(&format!("http://{}/web/openapi.json", host.address()), &["page.ts"]).await;
+    let admin = host.admin_address().to_string();
+    let again = run(weft(), &["types", "--client", "web", "--admin", &admin]).await;
+    assert_eq!(again.out, std::fs::read_to_string(folder.path().join("bff.ts")).unwrap(), "{}", again.err);
     if compiled(folder.path()).await.is_none() {
         return;
     }
-    let (demo, site) = (Demo::start().await, Site::start().await);
-    for (path, file, kind) in [("/page.js", "page.js", "text/javascript"), ("/bff.js", "bff.js", "text/javascript")] {
+    for (path, file) in [("/page.js", "page.js"), ("/bff.js", "bff.js")] {
         let text = std::fs::read(folder.path().join(file)).unwrap();
-        site.on(path, move |_| Page::status(200, text.clone()).header("content-type", kind));
+        site.on(path, move |_| Page::status(200, text.clone()).header("content-type", "text/javascript"));
     }
     let html = std::fs::read(fixture("page.html")).unwrap();
     site.on("/", move |_| {
         let page = Page::status(200, html.clone()).header("content-type", "text/html");
         page.header("content-security-policy", "default-src 'none'; script-src 'self'; img-src data:; connect-src *")
     });
-    let origin = format!("http://{}", site.address());
-    let cors = format!("[[client]]\nname = \"web\"\nprefix = \"/web\"\ncors = {{ origins = [{origin:?}] }}\n");
-    let setup = demo.shown().clients(&cors);
-    let host = setup.plugin(WEB, &weft_tests::artifacts::built(weft(), "plugins/home-web")).start().await;
     let base = format!("http://{}/web", host.address());
     let url = site.url(&format!("/?base={base}"));
     let input = json!({ "url": url, "token": tokens::token("ann") });

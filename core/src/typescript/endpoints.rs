@@ -116,6 +116,9 @@ fn spec(document: &Document, endpoint: &Endpoint<'_>, given: &Given, answers: &[
     if let Some(content) = &given.content {
         let _ = writeln!(out, "    content: {},", names::literal(content));
     }
+    if answers.iter().any(|answer| answer.is_stream) {
+        out.push_str("    events: eventsOf,\n");
+    }
     if given.is_repeatable {
         out.push_str("    repeatable: true,\n");
     }

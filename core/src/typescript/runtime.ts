@@ -121,6 +121,8 @@ interface Endpoint {
   /** The media type of the body; an empty one is the caller's to say. */
   readonly content?: string;
   readonly repeatable?: boolean;
+  /** What reads its streams: named by those endpoints only that have some, so that others are bundled without it. */
+  readonly events?: typeof eventsOf;
 }
 
 interface Arguments {
@@ -201,8 +203,7 @@ async function requestOf(client: Client, endpoint: Endpoint, given: Arguments, m
 /** What is kept is found by all that an answer may differ by: the token among it, so nobody gets another one's. */
 function keptFor(client: Client, endpoint: Endpoint, url: string, request: { headers: Headers; credentials?: RequestCredentials }) {
   const most = client.options.kept ?? 100;
-  const isStream = Object.values(endpoint.answers).some((reading) => reading === "events" || reading === "textEvents");
-  if (endpoint.method !== "GET" || most <= 0 || isStream || request.headers.has("if-none-match")) return {};
+  if (endpoint.method !== "GET" || most <= 0 || endpoint.events || request.headers.has("if-none-match")) return {};
   const key = JSON.stringify([url, request.credentials ?? "", [...request.headers].sort()]);
   const answer = client.kept.get(key);
   return answer ? { key, answer } : { key };
@@ -234,8 +235,8 @@ async function resultOf(
   };
   const status = notModified ? 200 : response.status;
   const reading = endpoint.answers[status];
-  if (reading === "events" || reading === "textEvents") {
-    return { ok: true, status, data: eventsOf(response, reading === "events"), meta };
+  if (endpoint.events && (reading === "events" || reading === "textEvents")) {
+    return { ok: true, status, data: endpoint.events(response, reading === "events"), meta };
   }
   const type = (notModified ? known.answer?.type : response.headers.get("content-type")) ?? "";
   const body = notModified && known.answer ? known.answer.body : await response.blob();
@@ -298,7 +299,7 @@ function newKey(): string {
 const LONGEST_EVENT = 16 * 1024 * 1024;
 
 /** Events as they come, by the rules of the HTML standard; an event that breaks off is none. Leaving the loop ends the request. */
-async function* eventsOf(response: Response, isJson: boolean): AsyncGenerator<StreamEvent<unknown>, void, undefined> {
+export async function* eventsOf(response: Response, isJson: boolean): AsyncGenerator<StreamEvent<unknown>, void, undefined> {
   const reader = response.body?.getReader();
   if (!reader) return;
   const decoder = new TextDecoder();
