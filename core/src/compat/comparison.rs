@@ -17,7 +17,7 @@ const DEEPEST: usize = 500;
 /// Bytes of a path that are told.
 const PATH: usize = 300;
 /// Pairs of schemas that are compared for two documents.
-const LONGEST: usize = 5_000_000;
+const LONGEST: usize = 20_000_000;
 /// Changes that are worth telling.
 const MOST: usize = 20_000;
 
