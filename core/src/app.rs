@@ -108,7 +108,7 @@ pub async fn start(config: Config, sandbox: Arc<dyn Sandbox>, passed: Listening)
     // Health is answered while the plugins are loaded.
     let seen = Seen { readiness: &readiness, metrics: &metrics, reloader: &reloader, edge: &edge, public };
     let Operators { task: admin_task, tls_task: admin_tls_task, own } =
-        Operators::listen(&config, (admin, admin_passed), seen, of_admin)?;
+        Operators::listen(&config, (admin, admin_passed), seen, of_admin);
     let first = setup.load_full();
     first.load().await?;
     readiness.reach(Stage::Keys);

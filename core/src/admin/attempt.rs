@@ -17,7 +17,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Semaphore, mpsc},
@@ -26,6 +26,7 @@ use tokio::{
 
 /// At the same time.
 const AT_ONCE: usize = 4;
+const CONNECT: Duration = Duration::from_secs(2);
 /// Bytes of an answer that are shown.
 const LARGEST: usize = 2 << 20;
 /// Lines of headers that one may give.
@@ -48,8 +49,7 @@ const NOT_GIVEN: [HeaderName; 8] = [
 #[derive(Debug)]
 pub struct Attempts {
     door: mpsc::Sender<TcpStream>,
-    client: HttpClient,
-    places: Arc<Semaphore>,
+    places: Semaphore,
 }
 
 /// What is asked for.
@@ -82,9 +82,8 @@ struct Answered {
 
 impl Attempts {
     /// `door`: where the public side takes them in.
-    pub fn new(door: mpsc::Sender<TcpStream>) -> Result<Self, String> {
-        let client = HttpClient::plain(Duration::from_secs(2))?;
-        Ok(Self { door, client, places: Arc::new(Semaphore::new(AT_ONCE)) })
+    pub fn new(door: mpsc::Sender<TcpStream>) -> Self {
+        Self { door, places: Semaphore::new(AT_ONCE) }
     }
 
     /// Its answer, or why there is none.
@@ -121,6 +120,8 @@ impl Attempts {
         headers: HeaderMap,
         body: Option<Bytes>,
     ) -> Result<Answered, String> {
+        // One for each, so that no connection is kept when it is over.
+        let client = HttpClient::plain(CONNECT)?;
         // Whoever else connects to it is taken for a stranger too.
         let listener =
             TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await.map_err(|error| error.to_string())?;
@@ -135,7 +136,7 @@ impl Attempts {
             }
         };
         let since = Instant::now();
-        let sent = self.client.send(method, format!("http://{address}{path}"), headers, body, LARGEST);
+        let sent = client.send(method, format!("http://{address}{path}"), headers, body, LARGEST);
         let answer = tokio::select! {
             answer = sent => answer.map_err(|error| match error {
                 HttpError::TooLarge(most) => format!("the answer is larger than the {most} bytes that are shown here: ask for it by curl"),

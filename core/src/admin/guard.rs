@@ -15,7 +15,8 @@ use axum::{
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, header, request::Parts};
 use percent_encoding::percent_decode_str;
 use serde_json::json;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+use tokio::time::timeout;
 
 /// Scripts and styles are files of this host; nothing stands in a page, nothing comes from elsewhere, and no page is framed.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; \
@@ -29,8 +30,9 @@ const TOLD: [(HeaderName, HeaderValue); 7] = [
     (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
     (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
 ];
-/// Bytes of a sign-in.
+/// Bytes of a sign-in, and how long it may take to come.
 const LARGEST: usize = 4 << 10;
+const LONGEST: Duration = Duration::from_secs(5);
 
 /// Lets through whom [`Access`] admits.
 pub(super) async fn guard(State(access): State<Arc<Access>>, request: Request<Body>, next: Next) -> Response {
@@ -68,7 +70,7 @@ fn is_a_visit(request: &Parts) -> bool {
 /// `token=…` as a form: a session for it.
 pub(super) async fn sign_in(State(access): State<Arc<Access>>, request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
-    let body = to_bytes(body, LARGEST).await.unwrap_or_default();
+    let body = timeout(LONGEST, to_bytes(body, LARGEST)).await.ok().and_then(Result::ok).unwrap_or_default();
     let begun = match token(&parts, &body) {
         Some(token) => access.sign_in(&parts, &token),
         None => Err(Refusal::Form),

@@ -1,6 +1,6 @@
 //! The admin listener: it answers from the first moment of a host's life to the last one.
 
-use super::{StartError, reload::Reloader};
+use super::reload::Reloader;
 use crate::{
     admin::{self, Access, Admin, Attempts, Readiness},
     config::Config,
@@ -41,7 +41,7 @@ impl Operators {
         (listener, is_shared): (TcpListener, bool),
         seen: Seen<'_>,
         phase: watch::Receiver<Phase>,
-    ) -> Result<Self, StartError> {
+    ) -> Self {
         let (own_door, own) = mpsc::channel(1);
         let Seen { readiness, metrics, reloader, edge, public } = seen;
         let operator = Admin {
@@ -49,7 +49,7 @@ impl Operators {
             metrics: metrics.clone(),
             access: Arc::new(Access::new(&config.admin, metrics)),
             host: reloader.clone(),
-            attempts: Arc::new(Attempts::new(own_door).map_err(StartError::Runtime)?),
+            attempts: Arc::new(Attempts::new(own_door)),
             recent: edge.recent(),
             public: public_url(public, config.http.tls.is_some()),
         };
@@ -58,7 +58,7 @@ impl Operators {
         let service = edge::telling(admin::router(operator));
         let bounds = admin_bounds(Bounds::from(&config.http));
         let task = tokio::spawn(edge::serve(door, service, bounds, metrics.clone(), phase));
-        Ok(Self { task, tls_task, own })
+        Self { task, tls_task, own }
     }
 }
 

@@ -4,7 +4,7 @@ use super::diff::values;
 use toml::Value;
 
 /// Words in a key whose value is a secret, unless it names the place of one.
-const SECRET: [&str; 6] = ["secret", "password", "passwd", "token", "credential", "authorization"];
+const SECRET: [&str; 8] = ["secret", "password", "passwd", "token", "credential", "authorization", "api-key", "apikey"];
 const HIDDEN: &str = "(hidden)";
 
 /// Each key with its value, in TOML. Secrets belong in places of their own and are named by these; one that stands there all the same, and

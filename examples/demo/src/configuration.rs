@@ -117,6 +117,14 @@ mod tests {
     }
 
     #[test]
+    fn the_admin_side_gets_its_token() {
+        let text = derive(EXAMPLE, Path::new("/w/examples"), &Addresses::default()).unwrap();
+        let table: Table = with_admin_token(&text, Path::new("/w/target/demo/token")).unwrap().parse().unwrap();
+        assert_eq!(table["admin"]["token"].as_str(), Some("file:/w/target/demo/token"));
+        assert_eq!(table["admin"]["listen"].as_str(), Some("127.0.0.1:9090"));
+    }
+
+    #[test]
     fn the_default_addresses_are_those_of_the_example() {
         let before: Table = EXAMPLE.parse().unwrap();
         let after: Table = derive(EXAMPLE, Path::new(""), &Addresses::default()).unwrap().parse().unwrap();

@@ -9,7 +9,7 @@ export default async ({ page, input, screenshot, axe }) => {
       if (found.length) told.axe[`${name} ${colorScheme}`] = found;
       await screenshot(`console-${name}-${colorScheme}`);
     }
-    await page.setViewportSize({ width: 375, height: 740 });
+    await page.setViewportSize({ width: 375, height: 2000 });
     const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     if (wide > 0) told.wide.push(`${name}: ${wide}`);
     await screenshot(`console-${name}-phone`);

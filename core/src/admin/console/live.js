@@ -41,6 +41,8 @@ export const plugins = (place) => {
 
 const STATES = { ready: "good", connecting: "fair", checking: "fair", idle: "" };
 
+const wrong = (error) => (error ? `${error.code}: ${error.message} (${ago(error.at * 1000)})` : "");
+
 export const backends = (place) => ({
   every: EVERY,
   look: async () => {
@@ -48,7 +50,7 @@ export const backends = (place) => ({
     const heads = ["Endpoint", "State", number("Under way"), number("Calls"), number("Failures"), "Last error"];
     const parts = backends.flatMap((backend) => {
       const rows = backend.endpoints.map((endpoint) => [h("code", null, endpoint.address), badge(endpoint.state, STATES[endpoint.state] ?? "bad"),
-        endpoint.under_way, endpoint.calls, endpoint.failures, endpoint.last_error ?? ""]);
+        endpoint.under_way, endpoint.calls, endpoint.failures, wrong(endpoint.last_error)]);
       const found = backend.discovery ? ` Found by ${backend.discovery.source ?? backend.discovery.kind ?? "discovery"}.` : "";
       return [h("h2", null, backend.name, " ", backend.away && badge("away", "bad")),
         h("p", { class: "dim" }, `At most ${backend.concurrency} calls at once; ${backend.refused} were refused.${found}`),
@@ -67,8 +69,8 @@ export const requests = (place) => ({
   every: EVERY,
   look: async () => {
     const told = await get("/v1/requests");
-    const heads = ["When", "Endpoint", "Client", number("Status"), number("ms"), number("CPU ms"), number("Calls"), number("Upstream"), number("Depth"),
-      number("Retries"), "Degraded", "Caller"];
+    const heads = ["When", "Endpoint", "Client", "Status", number("ms"), number("CPU ms"), number("Calls"), number("Upstream"), number("Depth"),
+      number("Retries"), number("Degraded"), "Caller"];
     const row = (noted) => [ago(noted.at), h("code", null, noted.endpoint), noted.client,
       h("span", null, badge(noted.status, kind(noted.status)), noted.problem && ` ${noted.problem}`), ms(noted.took_ms), ms(noted.guest_cpu_ms),
       noted.calls, noted.upstream, noted.depth, noted.retries, noted.degraded || "", noted.caller ? h("code", null, noted.caller) : ""];
