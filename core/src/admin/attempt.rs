@@ -24,11 +24,11 @@ use tokio::{
     time::Instant,
 };
 
-/// At the same time.
-const AT_ONCE: usize = 4;
+/// At the same time: what they take has room in what a host has at rest.
+const AT_ONCE: usize = 2;
 const CONNECT: Duration = Duration::from_secs(2);
 /// Bytes of an answer that are shown.
-const LARGEST: usize = 2 << 20;
+const LARGEST: usize = 1 << 20;
 /// Lines of headers that one may give.
 const HEADERS: usize = 50;
 /// Above what any endpoint may take.
