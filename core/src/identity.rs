@@ -7,6 +7,7 @@
 //! [`remote`] how keys are kept. jsonwebtoken is named here only.
 
 mod algorithm;
+mod anybody;
 mod base64url;
 mod claims;
 mod config;
@@ -210,7 +211,11 @@ impl Verifier {
     pub async fn prove(&self, claimed: Claimed) -> Result<Verified, Refusal> {
         let Claimed { digest, header } = claimed;
         let token = bearer(&header).ok_or(Refusal::Form)?;
-        let identity = Arc::new(token::verify(&self.config, &self.sources, token).await?);
+        let identity = match self.config.anybody {
+            true => anybody::identity(&self.config, token),
+            false => token::verify(&self.config, &self.sources, token).await,
+        };
+        let identity = Arc::new(identity?);
         let left = identity.expires_at.duration_since(SystemTime::now()).unwrap_or_default();
         self.known.insert(digest, identity.clone(), token.len() * 2 + 500, left.min(REMEMBERED));
         Ok((identity, Some(header)))

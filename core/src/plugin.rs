@@ -3,7 +3,7 @@
 //! In the order of a plugin's life: [`Runtime`] has all that plugins share, and a [`Sandbox`] that loads them; an artifact's code is
 //! compiled in a process beside and kept ([`compile`]); [`Plugin::handle`] gives a request its turn, and runs it in a [`Guest`] until it
 //! is done or its time is over. What guests are made of only the sandbox knows; [`Natives`] is one whose guests are functions of this
-//! process.
+//! process, [`MockSandbox`] one whose guests answer by examples.
 //!
 //! Invariants:
 //! - what a request ran in is put back only after `handle` returned well: whatever trapped, overran, or was given up by its caller is
@@ -21,6 +21,7 @@ mod error;
 mod guest;
 mod message;
 mod meter;
+mod mock;
 mod native;
 mod runner;
 mod runtime;
@@ -37,6 +38,7 @@ pub use error::PluginError;
 pub use guest::{Answer, Guest, Invocation, Ran, Reusable, Run, Sandbox, Terms, Turn};
 pub use message::{Fields, Identity, Problem, Request, Response};
 pub use meter::Meter;
+pub use mock::MockSandbox;
 pub use native::Natives;
 pub use runner::Plugin;
 pub use runtime::Runtime;

@@ -119,7 +119,7 @@ fn said(bytes: &[u8]) -> Result<Response, Problem> {
         return Ok(Response { status, headers: fields, body: body.to_vec(), extensions: Vec::new() });
     }
     let detail = String::from_utf8_lossy(body).into_owned();
-    Err(Problem { status, kind: String::new(), title: String::new(), detail, extensions: fields })
+    Err(Problem { status, kind: String::new(), title: String::new(), detail, extensions: fields, retry_after: None })
 }
 
 /// How long whoever has sent all waits for the first byte of an answer. To a client who has closed its side the host owes none.

@@ -8,10 +8,12 @@ mod diff;
 mod document;
 mod health;
 mod inspect;
+mod mock;
 mod new;
 mod openapi;
 mod serve;
 mod systemd;
+mod toolchain;
 mod top;
 mod types;
 
@@ -37,6 +39,9 @@ To write a frontend:
   weft openapi --client web         print what a client may ask and what it gets, as OpenAPI 3.1
   weft types CONTRACT --out bff.ts  write its types, and a function for each endpoint
   weft diff OLD NEW                 tell what changes for apps that are out, and what breaks (exit code 1)
+  weft new greeter --client web --mock-only
+                                    make a contract with examples, before there is code
+  weft mock --client web            answer for plugins by their examples: no code runs, no backend is needed
 
 To run a host:
   weft check --config weft.toml     find every mistake, and see what could be batched
@@ -54,6 +59,7 @@ enum Command {
     Openapi(openapi::Arguments),
     Diff(diff::Arguments),
     Types(types::Arguments),
+    Mock(mock::Arguments),
     Top(top::Arguments),
     Health(health::Arguments),
     CompileArtifact(compile::Arguments),
@@ -92,6 +98,7 @@ pub fn main() -> ExitCode {
         Command::Openapi(arguments) => openapi::run(&arguments),
         Command::Diff(arguments) => diff::run(&arguments),
         Command::Types(arguments) => types::run(&arguments),
+        Command::Mock(arguments) => mock::run(&arguments),
         Command::Top(arguments) => top::run(&arguments),
         Command::Health(arguments) => health::run(&arguments),
         Command::CompileArtifact(arguments) => compile::run(arguments),

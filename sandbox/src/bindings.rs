@@ -51,7 +51,7 @@ impl From<Response> for plugin::Response {
 impl From<Problem> for plugin::Problem {
     fn from(problem: Problem) -> Self {
         let Problem { status, kind, title, detail, extensions } = problem;
-        Self { status, kind, title, detail, extensions }
+        Self { status, kind, title, detail, extensions, retry_after: None }
     }
 }
 

@@ -48,6 +48,7 @@ mod lifecycle;
 mod linked;
 mod logs;
 mod misnamed;
+mod mocking;
 mod mutual;
 mod openness;
 mod operators;

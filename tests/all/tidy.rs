@@ -26,7 +26,8 @@ const LAYERS: [&[&str]; 18] = [
     &["identity", "register", "responses", "routing", "events"],
     &["fanout"],
     &["upstream", "traces"],
-    &["openapi", "typescript"],
+    // What is known of endpoints before, and without, their code; and what is made of it for others.
+    &["mocks", "openapi", "typescript"],
     // For all; of these, `artifact` and `observe` know words of the model, `artifact` how they are written as JSON, and all read their settings.
     &["artifact", "compat", "observe"],
     &["protojson"],

@@ -44,6 +44,7 @@ pub mod h2;
 pub mod haproxy;
 pub mod host;
 pub mod metrics;
+pub mod mock;
 pub mod nacos;
 pub mod nats;
 pub mod neighbour;

@@ -56,7 +56,7 @@ pub async fn ended(command: &mut Command) -> Ended {
     Ended { code: code(output.status), out: text(&output.stdout), err: text(&output.stderr) }
 }
 
-fn code(status: ExitStatus) -> i32 {
+pub(crate) fn code(status: ExitStatus) -> i32 {
     status.code().unwrap_or(-1)
 }
 

@@ -98,6 +98,7 @@ fn given(outcome: Outcome) -> Result<Response, Problem> {
             title: problem.title().to_owned(),
             detail: problem.detail().to_owned(),
             extensions: problem.extensions().to_vec(),
+            retry_after: None,
         }),
     }
 }

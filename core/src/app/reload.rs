@@ -12,6 +12,7 @@ use crate::{
     config::Config,
     edge::Edge,
     events::Events,
+    identity,
     plugin::Runtime,
     settings::{Change, Mistake, Parts, diff, shown},
     sync::lock,
@@ -61,6 +62,8 @@ pub(super) struct Reloader {
     file: PathBuf,
     /// The command that compiles artifacts, which no file says.
     worker: Option<PathBuf>,
+    /// That every caller is believed, which no file says either.
+    anybody: Option<identity::Config>,
     runtime: Runtime,
     metrics: Metrics,
     edge: Arc<Edge>,
@@ -96,8 +99,9 @@ impl Reloader {
     ) -> Self {
         let (file, in_force) = (config.file.clone(), tokio::sync::Mutex::new(InForce::of(config)));
         let worker = config.plugins.compiling.worker.clone();
+        let anybody = config.identity.clone().filter(|identity| identity.anybody);
         let events = Events::new(metrics.clone());
-        Self { file, worker, runtime, metrics, edge, setup, events, tasks: Mutex::default(), in_force }
+        Self { file, worker, anybody, runtime, metrics, edge, setup, events, tasks: Mutex::default(), in_force }
     }
 
     /// Reads the file again and puts it in force; with what has changed.
@@ -121,6 +125,9 @@ impl Reloader {
     async fn try_reload(&self, in_force: &InForce) -> Result<(Vec<Change>, InForce), ReloadError> {
         let mut config = Config::load(&self.file).map_err(ReloadError::Mistakes)?;
         config.plugins.compiling.worker.clone_from(&self.worker);
+        if self.anybody.is_some() {
+            config.identity.clone_from(&self.anybody);
+        }
         let mut changes = diff(&in_force.text, &config.text);
         let fixed: Vec<_> = changes.iter().filter(|change| is_fixed(&change.key)).cloned().collect();
         if !fixed.is_empty() {

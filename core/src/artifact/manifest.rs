@@ -85,6 +85,8 @@ pub struct Manifest {
     /// `[fallback."pkg.Service/Method"]`: the reply, serialized, that stands in when the call fails.
     pub fallbacks: BTreeMap<String, Bytes>,
     fallback_texts: Vec<(String, String, Place)>,
+    /// `[mock."GET /home"]`: by the endpoint's name, JSON of what it answers where nothing of it runs.
+    pub mocks: Vec<(String, String, Place)>,
     calls_place: Place,
     plugin_place: Place,
 }
@@ -168,6 +170,7 @@ impl Manifest {
             Some((method.clone(), table.required::<Reply>("value")?.0, place))
         });
         let fallback_texts = fallback_texts.collect();
+        let mocks = read_mocks(&root.table("mock"));
         let limits = Limits::read(&root.table("limits"));
         let (calls_place, plugin_place) = (calls.place(""), plugin.place(""));
         Some(Self {
@@ -181,6 +184,7 @@ impl Manifest {
             invalidates,
             fallbacks: BTreeMap::new(),
             fallback_texts,
+            mocks,
             calls_place,
             plugin_place,
         })
@@ -332,6 +336,12 @@ impl ResponseCache {
     }
 }
 
+/// As they stand there; who holds them against the schema knows more of it.
+fn read_mocks(table: &Table<'_>) -> Vec<(String, String, Place)> {
+    let names = table.names().into_iter();
+    names.filter_map(|name| Some((name.clone(), table.optional::<Reply>(&name)?.0, table.place(&name)))).collect()
+}
+
 /// Whether there is no more of anything than is worth reading. Each of them is checked against what the code and the protos have.
 fn is_in_bounds(root: &Table<'_>) -> bool {
     let calls = root.table("calls");
@@ -339,6 +349,7 @@ fn is_in_bounds(root: &Table<'_>) -> bool {
     let counts = [
         ("endpoint", root.table("endpoint").names().len(), MOST_ENDPOINTS),
         ("fallback", root.table("fallback").names().len(), MOST_ENDPOINTS),
+        ("mock", root.table("mock").names().len(), MOST_ENDPOINTS),
         ("calls", methods, MOST_METHODS),
     ];
     let over = counts.into_iter().filter(|(_, count, most)| count > most);

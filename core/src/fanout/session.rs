@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     model::{Code, Deadline, Failure},
-    observe::{Recorder, RequestObserver},
+    observe::{Degraded, Event, Listener, Recorder, RequestObserver},
     store::Invalidation,
 };
 use bytes::Bytes;
@@ -144,6 +144,11 @@ impl Session {
     /// How many calls the request may make.
     pub fn most_calls(&self) -> u32 {
         self.limits.calls.most()
+    }
+
+    /// A part of the response is less than it should be, though no call of the request was: so it is shown in front of a mock.
+    pub fn tell_degraded(&self, method: &str, how: Degraded) {
+        self.observer.on(&Event::Degraded { method: &method.into(), how });
     }
 
     /// Cached replies with this tag are true no more.

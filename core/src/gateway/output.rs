@@ -170,11 +170,12 @@ fn tag(value: HeaderValue) -> Option<HeaderValue> {
 
 /// The guest's problem. A status that is no error is the guest's mistake.
 pub(super) fn problem(problem: plugin::Problem) -> Reply {
-    let plugin::Problem { status, kind, title, detail, extensions: members } = problem;
+    let plugin::Problem { status, kind, title, detail, extensions: members, retry_after } = problem;
     let status =
         StatusCode::from_u16(status).ok().filter(|status| status.is_client_error() || status.is_server_error());
     let status = status.unwrap_or(StatusCode::BAD_GATEWAY);
-    Reply { status, headers: HeaderMap::new(), body: Body::problem(status, (kind, title), detail, members) }
+    let headers = retry_after.map(|seconds| (header::RETRY_AFTER, HeaderValue::from(seconds))).into_iter().collect();
+    Reply { status, headers, body: Body::problem(status, (kind, title), detail, members) }
 }
 
 /// What a problem is that names no type: it means no more than its status does (RFC 9457, section 4.2.1).
@@ -247,7 +248,7 @@ mod tests {
 
     fn told(status: u16, kind: &str, title: &str) -> (u16, String, String) {
         let [kind, title, detail] = [kind, title, "d"].map(str::to_owned);
-        let reply = problem(plugin::Problem { status, kind, title, detail, extensions: vec![] });
+        let reply = problem(plugin::Problem { status, kind, title, detail, ..plugin::Problem::default() });
         let Body::Problem { kind, title, .. } = reply.body else { panic!("a problem") };
         (reply.status.as_u16(), kind, title)
     }

@@ -45,6 +45,7 @@ fn config() -> Config {
         failure_rate: config::FAILURE_RATE,
         payload: None,
         exchange: None,
+        anybody: false,
     }
 }
 
@@ -67,7 +68,7 @@ fn sign(header: &Header, claims: &Value) -> String {
 async fn verify(token: &str) -> Result<Option<Arc<Identity>>, String> {
     let headers =
         HeaderMap::from_iter([(header::AUTHORIZATION, HeaderValue::try_from(format!("Bearer {token}")).unwrap())]);
-    let found = verifier().verify(&headers, Peer::default()).await;
+    let found = verifier().verify(&headers, Peer { address: None, certified: false }).await;
     found.map(|found| found.map(|(identity, _)| identity)).map_err(|refusal| refusal.to_string())
 }
 
@@ -229,7 +230,7 @@ async fn the_gateways_word_counts_from_the_gateway_only() {
     for gateway in [at("10.9.8.7"), at("::ffff:10.1.1.1"), Peer { certified: true, ..at("203.0.113.5") }] {
         assert_eq!(&*by_payload(&[&good], gateway).await.unwrap().unwrap().subject, "ann");
     }
-    for other in [at("11.0.0.1"), at("::1"), Peer::default()] {
+    for other in [at("11.0.0.1"), at("::1"), Peer { address: None, certified: false }] {
         assert_eq!(by_payload(&[&good], other).await, Err(Refusal::NotTheGateway));
         assert_eq!(by_payload(&[], other).await, Ok(None));
     }
@@ -284,4 +285,34 @@ async fn keys_that_are_too_old_are_none() {
     assert_eq!(old.keyless_beside(&good), [told]);
     assert_eq!((good.keyless_beside(&good).len(), old.keyless_beside(&old).len()), (0, 0), "nothing is lost");
     assert_eq!((good.without_keys().len(), old.without_keys().len()), (0, 1));
+}
+
+#[tokio::test]
+async fn whoever_is_believed_is_whom_the_token_names() {
+    let verifier = Verifier::with_sources(Config::anybody(), Vec::new());
+    let named = async |token: &str| {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::AUTHORIZATION, format!("Bearer {token}").parse().unwrap());
+        let (identity, _) = verifier.verify(&headers, Peer { address: None, certified: false }).await.unwrap().unwrap();
+        (identity.issuer.to_string(), identity.subject.to_string(), identity.scopes.clone())
+    };
+    assert_eq!(named("ada").await, ("mock".into(), "ada".into(), vec![]));
+    // {"iss":"i","sub":"carol","scope":"a b","exp":1}
+    let token = "e30.eyJpc3MiOiJpIiwic3ViIjoiY2Fyb2wiLCJzY29wZSI6ImEgYiIsImV4cCI6MX0.x";
+    assert_eq!(named(token).await, ("i".into(), "carol".into(), vec!["a".into(), "b".into()]));
+    assert!(verifier.verify(&HeaderMap::new(), Peer { address: None, certified: false }).await.unwrap().is_none());
+}
+
+#[test]
+fn no_file_makes_a_host_believe_everybody() {
+    use crate::settings::{Document, Mistakes};
+    let text = "[identity]\nanybody = true\nissuers = [\"i\"]\naudience = [\"a\"]\njwks = \"https://i/keys\"\n";
+    let mistakes = Mistakes::new();
+    {
+        let document = Document::parse(std::path::Path::new("weft.toml"), text, &mistakes);
+        let read = Config::read(&document.table(&mistakes).table("identity"));
+        assert!(!read.unwrap().anybody);
+    }
+    let told: Vec<String> = mistakes.into_sorted().iter().map(ToString::to_string).collect();
+    assert!(told.iter().any(|mistake| mistake.contains("identity.anybody: unknown key")), "{told:?}");
 }

@@ -49,6 +49,8 @@ pub struct Problem {
     pub title: String,
     pub detail: String,
     pub extensions: Fields,
+    /// After how many seconds it is worth trying again. No guest can say so as yet: it shows what the host itself would say.
+    pub retry_after: Option<u32>,
 }
 
 impl Response {

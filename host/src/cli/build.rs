@@ -1,39 +1,22 @@
 //! `weft build`: from a plugin's folder to one file.
 
-use super::{Failure, Result, print, runtime, tell};
+use super::{
+    Failure, Result, print, tell,
+    toolchain::{self, Description},
+};
 use crate::{
     artifact::{Artifact, CONTRACT, EndpointPolicy, EndpointSchema, Sections, read_descriptors, read_manifest},
+    mocks::{self, CONTRACT_FOLDER, Source},
     model::Scope,
-    sandbox,
-    settings::{Document, Mistake, Mistakes},
+    settings::{Mistake, Mistakes},
 };
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow};
 use base64::{Engine, prelude::BASE64_STANDARD};
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
 };
-
-const TARGET: &str = "wasm32-wasip2";
-
-/// Plugins are small and run hot: optimised as a whole, with the names that make a trap's backtrace readable.
-///
-/// The describer is made under this profile too, so that all that a plugin depends on is compiled once and not twice.
-const PROFILE: [&str; 10] = [
-    "--profile",
-    "plugin",
-    "--config",
-    "profile.plugin.inherits=\"release\"",
-    "--config",
-    "profile.plugin.lto=true",
-    "--config",
-    "profile.plugin.codegen-units=1",
-    "--config",
-    "profile.plugin.strip=\"debuginfo\"",
-];
 
 /// Compile the plugin in this folder into one artifact
 ///
@@ -52,20 +35,6 @@ pub(super) struct Arguments {
     quiet: bool,
 }
 
-/// What the `describe` export returns.
-#[derive(Debug, Deserialize)]
-struct Description {
-    contract: String,
-    endpoints: Vec<EndpointSchema>,
-    methods: Vec<String>,
-    /// Base64 of a FileDescriptorSet.
-    #[serde(default)]
-    descriptors: String,
-    /// What the SDK found to disagree within the code.
-    #[serde(default)]
-    faults: Vec<String>,
-}
-
 pub(super) fn run(arguments: &Arguments) -> Result {
     let say = |line: &str| {
         if !arguments.quiet {
@@ -77,29 +46,33 @@ pub(super) fn run(arguments: &Arguments) -> Result {
         format!("{} can't be read; is {} a plugin's folder?", manifest_file.display(), arguments.folder.display())
     })?;
     let manifest = read_manifest(&manifest_file, &text, None, None).map_err(Failure::Mistakes)?;
-    add_target()?;
-    let _turn = turn(&manifest_file);
+    if Source::has_contract(&arguments.folder) && !Source::has_code(&arguments.folder) {
+        return Err(anyhow!(
+            "{} has a contract and no code yet, so there is nothing to build: `weft mock` serves it",
+            arguments.folder.display()
+        )
+        .into());
+    }
+    toolchain::add_target()?;
+    let _turn = toolchain::turn(&manifest_file);
 
     say(&format!("describing {} {}", manifest.name, manifest.version));
-    let describer = compile(arguments, &as_describer(&arguments.folder))?;
-    let described = runtime()?
-        .block_on(sandbox::describe(&describer))
-        .map_err(|error| anyhow!("the plugin can't describe itself: {error}"))?;
-    let description: Description =
-        serde_json::from_str(&described).context("the plugin's description can't be read; is its SDK too old?")?;
+    let description = toolchain::describe(&arguments.folder, arguments.quiet)?;
     let descriptors =
         BASE64_STANDARD.decode(&description.descriptors).context("the plugin's descriptors can't be read")?;
     check(&manifest_file, &text, &description, &descriptors)?;
+    check_contract(&arguments.folder, &description)?;
+    let source = Source::read(&arguments.folder, Some(description.endpoints.clone())).map_err(Failure::Mistakes)?;
 
     say(&format!("compiling {} {}", manifest.name, manifest.version));
-    let component = compile(arguments, &[])?;
+    let component = toolchain::compile(&arguments.folder, arguments.quiet, &[])?;
     let code = fs::read(&component).with_context(|| format!("{} can't be read", component.display()))?;
     let sections = Sections {
         manifest: text,
         methods: description.methods,
         descriptors,
         schema: serde_json::to_vec(&description.endpoints)?,
-        mocks: serde_json::to_vec(&mocks(&arguments.folder.join("mocks"))?)?,
+        mocks: serde_json::to_vec(&source.files)?,
         contract: description.contract,
     };
     let bytes = sections.append_to(&code);
@@ -116,30 +89,6 @@ pub(super) fn run(arguments: &Arguments) -> Result {
         print(&file.display().to_string());
     }
     Ok(())
-}
-
-/// Held while a plugin is built: cargo puts describer and component at the same place, one after the other, and of two builds at once
-/// one would read what the other has made. Where files can't be locked it is done without.
-fn turn(manifest: &Path) -> Option<fs::File> {
-    let file = fs::File::open(manifest).ok()?;
-    file.lock().ok()?;
-    Some(file)
-}
-
-/// What makes a describer of it. It runs once, so the plugin's own code is not optimised; all else is, and is compiled already or will be
-/// used again.
-fn as_describer(folder: &Path) -> Vec<String> {
-    let mut more = vec!["--features".to_owned(), "weft-sdk/describe".to_owned()];
-    let file = folder.join("Cargo.toml");
-    // What is wrong with it is cargo's to say.
-    let mistakes = Mistakes::new();
-    let text = fs::read_to_string(&file).unwrap_or_default();
-    let name: String =
-        Document::parse(&file, &text, &mistakes).table(&mistakes).table("package").or("name", String::new());
-    if !name.is_empty() {
-        more.extend(["--config".to_owned(), format!("profile.plugin.package.\"{name}\".opt-level=0")]);
-    }
-    more
 }
 
 /// The path as a person in this folder would write it.
@@ -164,6 +113,30 @@ fn check(file: &Path, text: &str, description: &Description, descriptors: &[u8])
     let manifest = read_manifest(file, text, Some(&description.endpoints), Some(&pool)).map_err(Failure::Mistakes)?;
     let mistakes = never_told(&manifest.endpoints, &description.endpoints);
     if mistakes.is_empty() { Ok(()) } else { Err(Failure::Mistakes(mistakes)) }
+}
+
+/// A contract that stood there before the code is held against it, and has then done its duty: two that say the same would differ one day.
+fn check_contract(folder: &Path, description: &Description) -> Result {
+    if !Source::has_contract(folder) {
+        return Ok(());
+    }
+    let (contract, mistakes) = (folder.join(CONTRACT_FOLDER), Mistakes::new());
+    let wanted = mocks::contract::read(&contract, &mistakes);
+    if !mistakes.is_empty() {
+        return Err(Failure::Mistakes(mistakes.into_sorted()));
+    }
+    let shown = contract.display();
+    let differences = mocks::difference::differences(&wanted, &description.endpoints);
+    if !differences.is_empty() {
+        let lines = differences.join("\n  ");
+        return Err(
+            anyhow!("the code differs from the contract in {shown}; mend the one or the other:\n  {lines}").into()
+        );
+    }
+    Err(anyhow!(
+        "the code says all that the contract in {shown} says: delete that folder, the code stands for it from now on"
+    )
+    .into())
 }
 
 /// What the code or the manifest asks of the caller, and a response that is kept for others as well can't be made of.
@@ -191,74 +164,6 @@ fn never_told(policies: &[EndpointPolicy], schema: &[EndpointSchema]) -> Vec<Mis
         }
     }
     mistakes
-}
-
-fn add_target() -> anyhow::Result<()> {
-    let listed = Command::new("rustc").args(["--print", "target-libdir", "--target", TARGET]).output();
-    let there = listed.is_ok_and(|out| Path::new(String::from_utf8_lossy(&out.stdout).trim()).exists());
-    if there {
-        return Ok(());
-    }
-    tell(&format!("adding the Rust target {TARGET}"));
-    let added = Command::new("rustup").args(["target", "add", TARGET]).stdout(Stdio::null()).status();
-    match added {
-        Ok(status) if status.success() => Ok(()),
-        _ => bail!("the Rust target {TARGET} is missing and could not be added: run `rustup target add {TARGET}`"),
-    }
-}
-
-/// Compiles the plugin's library for wasm and returns the component's path.
-fn compile(arguments: &Arguments, more: &[String]) -> anyhow::Result<PathBuf> {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command
-        .current_dir(&arguments.folder)
-        .args(["build", "--lib", "--target", TARGET, "--message-format", "json-render-diagnostics"])
-        .args(PROFILE)
-        .args(more)
-        // Gives the file in cargo's cache a name of its own for each set of features: else describer and component take each other's
-        // place there, and both are linked again each time. Without it (it is cargo's own affair) only time is lost.
-        .env("__CARGO_DEFAULT_LIB_METADATA", "weft")
-        .stdout(Stdio::piped());
-    if arguments.quiet {
-        command.arg("--quiet");
-    }
-    let output = command.spawn().context("cargo can't be run; is Rust installed?")?.wait_with_output()?;
-    if !output.status.success() {
-        bail!("the plugin does not compile; see above");
-    }
-    let own = fs::canonicalize(arguments.folder.join("Cargo.toml")).context("the plugin's folder has no Cargo.toml")?;
-    let messages = String::from_utf8_lossy(&output.stdout);
-    let mut files = messages.lines().rev().filter_map(|line| component_of(line, &own));
-    files.next().ok_or_else(|| anyhow!("the plugin's crate makes no component: set crate-type = [\"cdylib\", \"rlib\"] under [lib] in its Cargo.toml"))
-}
-
-/// The `.wasm` file, if this line of cargo's output tells of the plugin's own library.
-fn component_of(line: &str, manifest: &Path) -> Option<PathBuf> {
-    let message: Value = serde_json::from_str(line).ok()?;
-    let path = message.get("manifest_path")?.as_str()?;
-    if message.get("reason")? != "compiler-artifact" || fs::canonicalize(path).ok()? != manifest {
-        return None;
-    }
-    let files = message.get("filenames")?.as_array()?;
-    files.iter().filter_map(Value::as_str).find(|file| file.ends_with(".wasm")).map(PathBuf::from)
-}
-
-/// All JSON files of the mocks folder, by name.
-fn mocks(folder: &Path) -> anyhow::Result<Map<String, Value>> {
-    let mut mocks = Map::new();
-    if !folder.exists() {
-        return Ok(mocks);
-    }
-    for entry in fs::read_dir(folder).with_context(|| format!("{} can't be read", folder.display()))? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "json") {
-            let text = fs::read_to_string(&path).with_context(|| format!("{} can't be read", path.display()))?;
-            let value = serde_json::from_str(&text).with_context(|| format!("{} is no JSON", path.display()))?;
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            mocks.insert(name, value);
-        }
-    }
-    Ok(mocks)
 }
 
 /// Written under another name and renamed, so that a host that watches the folder never sees half of it.

@@ -27,6 +27,9 @@ pub(super) struct Arguments {
     /// The Weft repository to take the SDK from, where it is not the one that this program was built in
     #[arg(long, value_name = "FOLDER")]
     weft: Option<PathBuf>,
+    /// No code yet: a contract of the endpoints and examples of what they answer, for `weft mock`
+    #[arg(long, conflicts_with_all = ["protos", "weft"])]
+    mock_only: bool,
 }
 
 const REPOSITORY: &str = env!("CARGO_PKG_REPOSITORY");
@@ -39,6 +42,16 @@ const TEMPLATES: [(&str, &str); 6] = [
     ("src/lib.rs", include_str!("../../templates/plugin/src/lib.rs")),
     ("tests/greet.rs", include_str!("../../templates/plugin/tests/greet.rs")),
     (".gitignore", include_str!("../../templates/plugin/gitignore")),
+];
+
+/// With `--mock-only`.
+const MOCK_TEMPLATES: [(&str, &str); 6] = [
+    ("plugin.toml", include_str!("../../templates/mock/plugin.toml")),
+    ("contract/types.json", include_str!("../../templates/mock/contract/types.json")),
+    ("contract/get-greetings.json", include_str!("../../templates/mock/contract/get-greetings.json")),
+    ("contract/get-greeting.json", include_str!("../../templates/mock/contract/get-greeting.json")),
+    ("contract/post-greetings.json", include_str!("../../templates/mock/contract/post-greetings.json")),
+    ("mocks/get-greeting.json", include_str!("../../templates/mock/mocks/get-greeting.json")),
 ];
 
 pub(super) fn run(arguments: &Arguments) -> Result {
@@ -66,6 +79,9 @@ pub(super) fn run(arguments: &Arguments) -> Result {
     }
     let parent = fs::canonicalize(&arguments.parent)
         .with_context(|| format!("{} can't be found", arguments.parent.display()))?;
+    if arguments.mock_only {
+        return mock_only(arguments, &folder);
+    }
     let standing = workspace::standing(&parent, name);
     // All that can be wrong is found before anything is written.
     let files = files(arguments, &standing)?;
@@ -86,6 +102,20 @@ pub(super) fn run(arguments: &Arguments) -> Result {
              `[workspace]` from its own Cargo.toml."
         ));
     }
+    Ok(())
+}
+
+/// What frontends can begin with: where there is no crate, cargo has no say.
+fn mock_only(arguments: &Arguments, folder: &Path) -> Result {
+    let words = [("@NAME@", arguments.name.clone()), ("@CLIENT@", arguments.client.clone())];
+    for (file, template) in MOCK_TEMPLATES {
+        write(&folder.join(file), &filled(template, &words))?;
+    }
+    let shown = folder.display();
+    print(&format!(
+        "{shown} is ready:\n  weft mock {shown}      # answers at http://127.0.0.1:8080, and again when a file is saved\n\
+         What endpoints take and give stands in {shown}/contract, what they answer in {shown}/mocks."
+    ));
     Ok(())
 }
 

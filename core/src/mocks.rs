@@ -1,0 +1,33 @@
+//! What endpoints answer where nothing of them runs: examples that their authors wrote, and values made from their schemas.
+//!
+//! Pure but for reading a plugin's folder. [`Source::read`] reads one, with or without code; [`Mocks::read`] holds its examples against
+//! the schemas; [`Mocks::answer`] says what a request gets. [`schema::check`] and [`generate::value`] are the two sides of one promise:
+//! what is made fits what it is made from. The contract of an endpoint that has no code yet stands in `contract/`
+//! ([`contract`]), and [`difference`] tells how it differs from the code's. [`stand_in`] makes of it all an artifact that a host
+//! loads as any other.
+
+mod answer;
+mod calendar;
+pub mod contract;
+pub mod difference;
+mod example;
+mod files;
+pub mod generate;
+mod injection;
+mod names;
+mod openapi;
+mod pattern;
+mod plain;
+mod request;
+pub mod schema;
+mod source;
+mod stand_in;
+
+pub use answer::{Answer, Asked, Outcome, Problem};
+pub use example::{Example, Mocks};
+pub use injection::{HEADERS, How};
+pub use source::{CONTRACT_FOLDER, MOCKS_FOLDER, Source};
+pub use stand_in::stand_in;
+
+#[cfg(test)]
+mod tests;
