@@ -7,12 +7,16 @@
 //! loads as any other.
 
 mod answer;
+mod asked;
 mod calendar;
 pub mod contract;
+mod dice;
 pub mod difference;
 mod example;
+mod file;
 mod files;
 pub mod generate;
+mod how;
 mod injection;
 mod names;
 mod openapi;
@@ -23,9 +27,11 @@ pub mod schema;
 mod source;
 mod stand_in;
 
-pub use answer::{Answer, Asked, Outcome, Problem};
+pub use answer::{Answer, Outcome};
+pub use asked::{Asked, Problem};
 pub use example::{Example, Mocks};
-pub use injection::{HEADERS, How};
+pub use how::How;
+pub use injection::HEADERS;
 pub use source::{CONTRACT_FOLDER, MOCKS_FOLDER, Source};
 pub use stand_in::stand_in;
 

@@ -1,24 +1,17 @@
 //! What a request gets: an example, a value made from the schema, or what it asked for by its headers.
 
 use super::{
+    asked::{Asked, Problem},
+    dice::mixed,
     example::{EndpointMocks, Example, Mocks},
-    generate::{self, mixed},
-    injection::{How, Misunderstood, Wishes},
+    generate,
+    how::How,
+    injection::{Misunderstood, Wishes},
     request, schema,
 };
 use crate::model::ProblemType;
 use serde_json::{Map, Value};
 use std::time::Duration;
-
-/// A request, as a guest is given it.
-#[derive(Debug, Clone, Copy)]
-pub struct Asked<'a> {
-    pub endpoint: &'a str,
-    pub params: &'a [(String, String)],
-    pub query: &'a [(String, String)],
-    pub headers: &'a [(String, String)],
-    pub body: &'a [u8],
-}
 
 /// What is to be done about it.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,41 +27,6 @@ pub struct Answer {
 pub enum Outcome {
     Response { status: u16, headers: Vec<(String, String)>, body: Vec<u8> },
     Problem(Problem),
-}
-
-/// An error, as a guest gives one; with when to come again, where the host would say that.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Problem {
-    pub status: u16,
-    pub kind: String,
-    pub title: String,
-    pub detail: String,
-    pub members: Vec<(String, String)>,
-    pub retry_after: Option<u32>,
-}
-
-impl Problem {
-    pub(super) fn invalid(field: &str, why: &str) -> Self {
-        let members = vec![("field".to_owned(), field.to_owned())];
-        Self { status: 400, detail: format!("{field}: {why}"), members, ..Self::default() }
-    }
-
-    fn of_host(kind: ProblemType) -> Self {
-        let status = kind.status().as_u16();
-        let (kind, title) = (kind.uri(), kind.title().to_owned());
-        let detail = "asked for by x-mock-problem".to_owned();
-        let retry_after = matches!(status, 429 | 503).then_some(1);
-        Self { status, kind, title, detail, retry_after, ..Self::default() }
-    }
-
-    fn of_example(status: u16, members: &Map<String, Value>) -> Self {
-        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let own = |name: &str| members.get(name).map(text).unwrap_or_default();
-        let standard = ["type", "title", "detail", "status", "instance", "request_id", "trace_id"];
-        let more = members.iter().filter(|(name, _)| !standard.contains(&name.as_str()));
-        let members = more.map(|(name, value)| (name.clone(), text(value))).collect();
-        Self { status, kind: own("type"), title: own("title"), detail: own("detail"), members, retry_after: None }
-    }
 }
 
 impl From<Misunderstood> for Problem {
@@ -203,7 +161,10 @@ impl EndpointMocks {
         let declared = declared.filter_map(|problem| {
             let members = problem.as_object()?;
             let status = members.get("status").and_then(Value::as_u64).and_then(|status| u16::try_from(status).ok());
-            Some((members.get("type")?.as_str()?, Problem::of_example(status.unwrap_or(400), members)))
+            let detail = members.get("description").and_then(Value::as_str).unwrap_or("asked for by x-mock-problem");
+            let problem = Problem::of_example(status.unwrap_or(400), members);
+            let problem = Problem { detail: detail.to_owned(), members: Vec::new(), ..problem };
+            Some((members.get("type")?.as_str()?, problem))
         });
         let mut own: Vec<(&str, Problem)> = of_examples.chain(declared).collect();
         if let Some(at) = own.iter().position(|(kind, _)| is_named(kind)) {

@@ -3,13 +3,10 @@
 //! One file for each endpoint: its name, and JSON Schemas of its parts. Types that several of them have stand as `$defs` in a file
 //! without an endpoint. A fragment of OpenAPI does as well ([`super::openapi`]).
 
-use super::{
-    openapi,
-    schema::{Fault, understood},
-};
+use super::{file::File, openapi};
 use crate::{
     artifact::{EndpointName, EndpointSchema},
-    settings::{Mistake, Mistakes, nearest},
+    settings::{Mistakes, nearest},
 };
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -40,7 +37,7 @@ pub fn read(folder: &Path, mistakes: &Mistakes) -> Vec<EndpointSchema> {
         .collect();
     let mut endpoints: Vec<EndpointSchema> = Vec::new();
     for (name, value) in &files {
-        let file = File { path: folder.join(name).display().to_string(), mistakes };
+        let file = File::new(folder.join(name).display().to_string(), mistakes);
         let Some(members) = value.as_object() else {
             file.mistake("", "expected an object");
             continue;
@@ -66,29 +63,6 @@ pub fn read(folder: &Path, mistakes: &Mistakes) -> Vec<EndpointSchema> {
         }
     }
     endpoints
-}
-
-/// A file that is read.
-pub(super) struct File<'a> {
-    path: String,
-    mistakes: &'a Mistakes,
-}
-
-impl File<'_> {
-    pub(super) fn mistake(&self, key: &str, message: impl Into<String>) {
-        let (file, key) = (self.path.as_str().into(), key.to_owned());
-        self.mistakes.add(Mistake { file, line: 0, key, message: message.into() });
-    }
-
-    /// The schema with the types that it names; what can't be understood of it is noted.
-    pub(super) fn schema(&self, key: &str, schema: &Value, types: &Map<String, Value>) -> Value {
-        let whole = with_types(schema, types);
-        for Fault { path, message } in understood(&whole) {
-            let place = if path.is_empty() { key.to_owned() } else { format!("{key}.{path}") };
-            self.mistake(&place, message);
-        }
-        whole
-    }
 }
 
 fn endpoint(members: &Map<String, Value>, shared: &Map<String, Value>, file: &File<'_>) -> Option<EndpointSchema> {
@@ -143,36 +117,4 @@ fn endpoint(members: &Map<String, Value>, shared: &Map<String, Value>, file: &Fi
         query: part("query"),
         more,
     })
-}
-
-/// The schema with all `$defs` that it leads to.
-fn with_types(schema: &Value, types: &Map<String, Value>) -> Value {
-    let mut whole = schema.clone();
-    let mut needed = Map::new();
-    let mut open = vec![schema];
-    while let Some(value) = open.pop() {
-        match value {
-            Value::Object(members) => {
-                let name = members.get("$ref").and_then(Value::as_str).and_then(|to| to.strip_prefix("#/$defs/"));
-                let found = name.and_then(|name| Some((name, types.get(name)?)));
-                if let Some((name, found)) = found
-                    && needed.insert(name.to_owned(), found.clone()).is_none()
-                {
-                    open.push(found);
-                }
-                open.extend(members.values());
-            }
-            Value::Array(items) => open.extend(items),
-            _ => {}
-        }
-    }
-    if let (Value::Object(members), false) = (&mut whole, needed.is_empty()) {
-        let own = members.entry("$defs").or_insert_with(|| Value::Object(Map::new()));
-        if let Value::Object(own) = own {
-            for (name, schema) in needed {
-                own.entry(name).or_insert(schema);
-            }
-        }
-    }
-    whole
 }

@@ -1,7 +1,7 @@
 //! Examples as their authors wrote them, held against what the endpoint gives.
 
 use super::{
-    injection::How,
+    how::How,
     schema::{self, Fault},
 };
 use crate::{

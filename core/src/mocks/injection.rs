@@ -1,6 +1,9 @@
 //! Headers by which a request says what it wants to see: what goes well, what doesn't, and how slowly.
 
-use super::example::{Example, Mocks};
+use super::{
+    example::{Example, Mocks},
+    how::How,
+};
 use crate::observe::Degraded;
 use std::{collections::BTreeSet, time::Duration};
 
@@ -17,26 +20,6 @@ pub const HEADERS: [&str; 7] = [
 
 /// The longest delay; an endpoint's own `timeout` is mostly over before.
 const LONGEST: Duration = Duration::from_mins(5);
-
-/// In which way a part is less than it should be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct How(pub Degraded);
-
-impl How {
-    const ALL: [Self; 4] =
-        [Self(Degraded::Fallback), Self(Degraded::Stale), Self(Degraded::Failed), Self(Degraded::Cut)];
-
-    /// `pkg.Service/Method`, or with `;how=stale` behind it.
-    pub(super) fn parse(text: &str) -> Option<(String, Self)> {
-        let (name, how) = match text.split_once(";how=") {
-            Some((name, how)) => (name, Self::ALL.into_iter().find(|known| known.0.as_str() == how.trim())?),
-            None => (text, Self(Degraded::Fallback)),
-        };
-        let name = name.trim();
-        let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "._/-".contains(c));
-        is_name.then(|| (name.to_owned(), how))
-    }
-}
 
 /// What a request asks for.
 #[derive(Debug, Default, PartialEq)]

@@ -1,6 +1,6 @@
 //! What things look like, by what they are called: enough for a page to look like one.
 
-use super::{calendar, generate::Dice};
+use super::{calendar, dice::Dice};
 
 const FIRST: [&str; 12] =
     ["Ada", "Grace", "Alan", "Edsger", "Barbara", "Ken", "Margaret", "Dennis", "Radia", "Tim", "Frances", "Linus"];

@@ -1,6 +1,6 @@
 //! A fragment of OpenAPI 3.1 as a contract: `paths`, and `components.schemas` that they name.
 
-use super::contract::File;
+use super::file::File;
 use crate::artifact::{BadEndpoint, EndpointName, EndpointSchema};
 use serde_json::{Map, Value, json};
 

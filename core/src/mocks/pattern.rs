@@ -1,6 +1,6 @@
 //! Regular expressions of schemas: which texts match, and one that does.
 
-use super::generate::Dice;
+use super::dice::Dice;
 use regex::{Regex, RegexBuilder};
 use regex_syntax::hir::{Class, Hir, HirKind};
 

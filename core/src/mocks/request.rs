@@ -1,7 +1,7 @@
 //! Whether a request is one that the endpoint takes: what the code would refuse is refused in front of a mock as well.
 
 use super::{
-    answer::{Asked, Problem},
+    asked::{Asked, Problem},
     plain::named_types,
     schema::{Fault, check as check_value},
 };
