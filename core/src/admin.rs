@@ -27,6 +27,7 @@ use access::Caller;
 use grpc::Statuses;
 
 use crate::{
+    compat,
     events::EventsState,
     fanout::Engine,
     gateway::Gateway,
@@ -39,6 +40,7 @@ use crate::{
     settings::Change,
     store::Invalidation,
     telemetry::{Listed, Metrics},
+    typescript,
     upstream::Backend,
 };
 use axum::{
@@ -53,7 +55,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, Response, StatusCode, header};
 use serde::Deserialize;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::watch;
 
 /// What the operator may look at and do.
@@ -108,6 +110,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/v1/backends", get(backends))
         .route("/v1/identity", get(identity))
         .route("/v1/openapi", get(openapi))
+        .route("/v1/functions", get(functions))
         .route("/v1/clients", get(clients))
         .route("/v1/requests", get(requests))
         .route("/v1/config", get(settings))
@@ -174,6 +177,31 @@ async fn identity(State(admin): State<Arc<Admin>>) -> Json<KeysAnswer> {
 
 /// The OpenAPI document of a client, whether it shows it itself or not.
 async fn openapi(State(admin): State<Arc<Admin>>, uri: http::Uri) -> Response<Body> {
+    match document(&admin, &uri).await {
+        Ok(document) => ([(header::CONTENT_TYPE, "application/json")], document).into_response(),
+        Err(refused) => refused.into_response(),
+    }
+}
+
+/// What the functions of its typed client are called, by endpoint.
+async fn functions(State(admin): State<Arc<Admin>>, uri: http::Uri) -> Response<Body> {
+    let document = match document(&admin, &uri).await {
+        Ok(document) => document,
+        Err(refused) => return refused.into_response(),
+    };
+    // Of a thousand endpoints it takes a while.
+    let names = tokio::task::spawn_blocking(move || {
+        let document = compat::Document::read(&document)?;
+        Ok::<_, compat::Unreadable>(typescript::function_names(&document)?.into_iter().collect::<BTreeMap<_, _>>())
+    });
+    match names.await {
+        Ok(Ok(names)) => Json(names).into_response(),
+        Ok(Err(reason)) => (StatusCode::CONFLICT, format!("no client can be made of it: {reason}\n")).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+async fn document(admin: &Admin, uri: &http::Uri) -> Result<Bytes, (StatusCode, String)> {
     let gateway = admin.host.view().gateway;
     let names = gateway.clients.names();
     let asked = routing::query(uri.query()).unwrap_or_default().into_iter().find(|(name, _)| name == "client");
@@ -183,15 +211,11 @@ async fn openapi(State(admin): State<Arc<Admin>>, uri: http::Uri) -> Response<Bo
         (None, _) => None,
     };
     let Some(client) = client else {
-        let text = format!("which client? /v1/openapi?client=NAME, one of: {}\n", names.join(", "));
-        return (StatusCode::NOT_FOUND, text).into_response();
+        let text = format!("which client? {}?client=NAME, one of: {}\n", uri.path(), names.join(", "));
+        return Err((StatusCode::NOT_FOUND, text));
     };
-    match gateway.document(client).await {
-        Ok(document) => ([(header::CONTENT_TYPE, "application/json")], document).into_response(),
-        Err(reason) => {
-            (StatusCode::CONFLICT, format!("there is no document of `{}`: {reason}\n", client.name)).into_response()
-        }
-    }
+    let document = gateway.document(client).await;
+    document.map_err(|reason| (StatusCode::CONFLICT, format!("there is no document of `{}`: {reason}\n", client.name)))
 }
 
 /// By what each client is told, and what it may ask.
@@ -306,7 +330,7 @@ impl Admin {
 async fn unknown() -> (StatusCode, &'static str) {
     (
         StatusCode::NOT_FOUND,
-        "here are: /livez /readyz /metrics /sign-in /v1/session /v1/plugins /v1/backends /v1/identity /v1/clients /v1/openapi?client=NAME /v1/requests /v1/config \
+        "here are: /livez /readyz /metrics /sign-in /v1/session /v1/plugins /v1/backends /v1/identity /v1/clients /v1/openapi?client=NAME /v1/functions?client=NAME /v1/requests /v1/config \
          /v1/try /v1/invalidate /v1/config/reload\n",
     )
 }

@@ -111,8 +111,9 @@ async fn a_page_in_a_browser_calls_the_demo_by_its_typed_client() {
     let plugin = weft_tests::artifacts::built(weft(), "plugins/home-web");
     let host = demo.shown().clients(&web).plugin(WEB, &plugin).start().await;
     let folder = written(&format!("http://{}/web/openapi.json", host.address()), &["page.ts"]).await;
-    let admin = host.admin_address().to_string();
-    let again = run(weft(), &["types", "--client", "web", "--admin", &admin]).await;
+    let (admin, token) = (host.admin_address().to_string(), host.folder.admin_token());
+    let token = token.to_str().unwrap();
+    let again = run(weft(), &["types", "--client", "web", "--admin", &admin, "--token-file", token]).await;
     assert_eq!(again.out, std::fs::read_to_string(folder.path().join("bff.ts")).unwrap(), "{}", again.err);
     if compiled(folder.path()).await.is_none() {
         return;

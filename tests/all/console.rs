@@ -180,6 +180,7 @@ async fn a_browser_signs_in_tries_and_looks_and_takes_nothing_for_more_than_text
     assert!(told["waterfall"].as_str().unwrap().contains("catalog.v1.Films/GetFilm"), "{told}");
     let curl = told["curl"].as_str().unwrap();
     assert!(curl.contains("Bearer $TOKEN") && !curl.contains(&token("ann")), "{curl}");
+    assert_eq!(told["call"], "const answer = await getFilmsById(client, { path: { id: 1 } });");
     assert!(told["plugins"].as_str().unwrap().contains("<img src=x onerror=alert(1)>.wasm"), "{told}");
     assert!(told["backends"].as_str().unwrap().contains("<script>"), "{told}");
     assert!(told["requests"].as_str().unwrap().contains("GET /trap"), "{told}");

@@ -1,6 +1,9 @@
 //! Where commands for frontends find a document: a file, an artifact, a URL.
 
-use super::runtime;
+use super::{
+    admin::{Access, AdminClient, TOKEN as ADMIN_TOKEN},
+    runtime,
+};
 use crate::{
     artifact::Artifact,
     compat::{Document, LARGEST},
@@ -59,10 +62,25 @@ fn of_artifact(bytes: Vec<u8>) -> anyhow::Result<Contract> {
     Ok(Contract { document: Document::of(document)?, plugin: Some(artifact.manifest.name) })
 }
 
-/// Where a host's admin interface has the document of a client.
-pub(super) fn on_admin(admin: &str, client: &str) -> String {
-    let base = if admin.contains("://") { admin.to_owned() } else { format!("http://{admin}") };
-    format!("{}{ON_ADMIN}{client}", base.trim_end_matches('/'))
+/// What a host's admin interface has of a client, or of its only one.
+pub(super) fn asked(access: &Access, client: Option<&str>) -> anyhow::Result<Vec<u8>> {
+    let path = client.map_or("/v1/openapi".to_owned(), |name| format!("{ON_ADMIN}{name}"));
+    let answer = runtime()?.block_on(async { AdminClient::new(access)?.get(&path, PATIENCE).await })?;
+    if answer.status.is_success() {
+        return Ok(answer.body.to_vec());
+    }
+    let hint = match answer.status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            "; tokens are given by --token-file, or by WEFT_ADMIN_TOKEN in the environment"
+        }
+        _ => "",
+    };
+    bail!("{path} answered {}: {}{hint}", answer.status, String::from_utf8_lossy(&answer.body).trim_end())
+}
+
+/// The document of a client of a running host.
+pub(super) fn of_host(access: &Access, client: &str) -> anyhow::Result<Contract> {
+    Ok(Contract { document: Document::read(&asked(access, Some(client))?)?, plugin: None })
 }
 
 fn from_file(file: &Path) -> anyhow::Result<Vec<u8>> {
@@ -73,7 +91,7 @@ fn from_file(file: &Path) -> anyhow::Result<Vec<u8>> {
 async fn fetched(url: &str) -> anyhow::Result<Vec<u8>> {
     let client = if url.starts_with("https:") { HttpClient::new(PATIENCE, None) } else { HttpClient::plain(PATIENCE) };
     let client = client.map_err(|error| anyhow!(error))?;
-    let variable = if url.contains(ON_ADMIN) { super::admin::TOKEN } else { TOKEN };
+    let variable = if url.contains(ON_ADMIN) { ADMIN_TOKEN } else { TOKEN };
     let mut headers = HeaderMap::new();
     headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
     #[allow(

@@ -1,17 +1,13 @@
 //! `weft openapi`.
 
-use super::{
-    Failure, Result,
-    admin::{Access, AdminClient},
-    print, runtime, tell,
-};
+use super::{Failure, Result, admin::Access, document, print, tell};
 use crate::{
     artifact::Artifact,
     config::Config,
     openapi::{self, Surface},
     release::{Claimant, Contender, Held, arrange},
 };
-use anyhow::{Context, bail};
+use anyhow::Context;
 use std::path::{Path, PathBuf};
 
 /// Print what a client may ask and what it gets: an OpenAPI 3.1 document
@@ -43,8 +39,8 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result {
     if let Some(admin) = &arguments.admin {
         let access = Access::of(admin, arguments.token_file.clone(), arguments.ca.clone());
-        let text = runtime()?.block_on(asked(&access, arguments.client.as_deref()))?;
-        print(text.trim_end());
+        let text = document::asked(&access, arguments.client.as_deref())?;
+        print(String::from_utf8_lossy(&text).trim_end());
         return Ok(());
     }
     let config = match (&arguments.config, arguments.artifact.is_empty()) {
@@ -127,19 +123,4 @@ fn which(named: Option<&str>, artifacts: &[Artifact], config: Option<&Config>) -
         (None, [only]) => Ok(only.clone()),
         _ => Err(Failure::Usage(format!("which client? --client NAME, one of: {}", known.join(", ")))),
     }
-}
-
-async fn asked(access: &Access, client: Option<&str>) -> anyhow::Result<String> {
-    let client = client.map(|name| format!("?client={name}")).unwrap_or_default();
-    let path = format!("/v1/openapi{client}");
-    let answer = AdminClient::new(access)?.get(&path, std::time::Duration::from_secs(10)).await?;
-    let body = String::from_utf8_lossy(&answer.body).into_owned();
-    if answer.status.is_success() {
-        return Ok(body);
-    }
-    let hint = match answer.status.as_u16() {
-        401 | 403 => "; tokens are given by --token-file, or by WEFT_ADMIN_TOKEN in the environment",
-        _ => "",
-    };
-    bail!("{path} answered {}: {}{hint}", answer.status, body.trim_end())
 }

@@ -1,6 +1,6 @@
 //! `weft types`.
 
-use super::{Failure, Result, document, print, tell};
+use super::{Failure, Result, admin::Access, document, print, tell};
 use crate::typescript;
 use anyhow::Context;
 use std::path::{Path, PathBuf};
@@ -18,9 +18,8 @@ pub(super) struct Arguments {
     /// Instead: the contract of this client, as a running host tells it on its admin interface
     #[arg(long, value_name = "NAME")]
     client: Option<String>,
-    /// The admin interface of that host; a token for it is taken from WEFT_TOKEN
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9090", requires = "client")]
-    admin: String,
+    #[command(flatten)]
+    access: Access,
     /// The language to write
     #[arg(long, value_parser = ["ts"], default_value = "ts")]
     lang: String,
@@ -50,11 +49,14 @@ pub(super) fn run(arguments: &Arguments) -> Result {
     {
         return Err(Failure::Usage(format!("`{client}` is no client: expected the name of a [[client]]")));
     }
-    let source = &match (&arguments.contract, &arguments.client) {
-        (Some(contract), _) => contract.clone(),
-        (None, client) => document::on_admin(&arguments.admin, client.as_deref().unwrap_or_default()),
+    let (source, contract) = match (&arguments.contract, &arguments.client) {
+        (Some(contract), _) => (contract.clone(), document::read(contract)),
+        (None, client) => {
+            let client = client.as_deref().unwrap_or_default();
+            (format!("--client {client}"), document::of_host(&arguments.access, client))
+        }
     };
-    let text = document::read(source).and_then(|contract| {
+    let text = contract.and_then(|contract| {
         typescript::file(&contract.document).with_context(|| format!("{source}: no client can be made of it"))
     });
     let text = text.map_err(|error| Failure::Usage(format!("{error:#}")))?;

@@ -39,6 +39,7 @@ export default async ({ page, input, screenshot, axe }) => {
   await page.getByRole("button", { name: "Try it" }).click();
   await page.locator(".waterfall").waitFor();
   told.body = await page.locator(".outcome .body").textContent();
+  told.call = await page.locator("pre[aria-label='As a call']").textContent();
   told.waterfall = await page.locator(".waterfall").textContent();
   for (const summary of await page.locator(".chosen details > summary").all()) await summary.click();
   await look("play");

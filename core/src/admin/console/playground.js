@@ -82,6 +82,25 @@ const curl = (base, client, request, withToken) => {
   return parts.join(" \\\n     ");
 };
 
+/** As the typed client's call, whose function the host names. */
+const called = (functions, contract, endpoint, fields, body, withToken) => {
+  const name = functions?.[`${endpoint.method} ${endpoint.path.replaceAll("{*", "{")}`];
+  if (!name) return "";
+  const places = { path: [], query: [], header: [] };
+  for (const { parameter, input } of fields) {
+    if (input.value === "" && parameter.in !== "path") continue;
+    const { type } = resolved(contract, parameter.schema);
+    const isBare = (["integer", "number"].includes(type) && input.value.trim() !== "" && Number.isFinite(Number(input.value))) || (type === "boolean" && ["true", "false"].includes(input.value));
+    places[parameter.in]?.push(`${JSON.stringify(parameter.name)}: ${isBare ? input.value.trim() : JSON.stringify(input.value)}`);
+  }
+  const parts = Object.entries(places).filter(([, values]) => values.length > 0).map(([place, values]) => `${place === "header" ? "headers" : place}: { ${values.join(", ")} }`);
+  if (body?.value) parts.push(`body: ${pretty(body.value)}`);
+  const takes = fields.length > 0 || body;
+  const inputs = parts.length > 0 ? [`{ ${parts.join(", ")} }`] : takes ? ["{}"] : [];
+  const options = withToken ? ["{ token: TOKEN }"] : [];
+  return `const answer = await ${name}(${["client", ...inputs, ...options].join(", ")});`;
+};
+
 const shown = (answer) => {
   const find = (name) => answer.headers.filter(([own]) => own === name).map(([, value]) => value).join(", ");
   const degraded = find("x-weft-degraded");
@@ -133,7 +152,7 @@ const details = (contract, operation) => {
 };
 
 /** One endpoint, ready to be tried. */
-const opened = (base, client, contract, endpoint) => {
+const opened = (base, client, { contract, functions }, endpoint) => {
   const { operation, inputs, takesBody, example: sample } = contracted(contract, endpoint);
   const fields = inputs.map((parameter) => ({ parameter, input: h("input", { value: example(parameter, contract), required: parameter.in === "path", spellcheck: "false", autocomplete: "off" }) }));
   const body = takesBody ? h("textarea", { rows: 5, spellcheck: "false" }, sample === undefined ? "" : JSON.stringify(sample, null, 2)) : null;
@@ -146,8 +165,12 @@ const opened = (base, client, contract, endpoint) => {
   const command = h("pre", { tabindex: 0, "aria-label": "As a command" });
   const copied = h("span", { role: "status" });
   const request = () => typed(endpoint, fields, body, headers);
-  const write = () => { command.textContent = curl(base, client, request(), token !== ""); };
-  const copy = () => navigator.clipboard.writeText(command.textContent).then(() => { copied.textContent = "Copied."; }, () => { copied.textContent = "Select and copy it."; });
+  const call = h("pre", { tabindex: 0, "aria-label": "As a call" });
+  const write = () => {
+    command.textContent = curl(base, client, request(), token !== "");
+    call.textContent = called(functions, contract, endpoint, fields, body, token !== "");
+  };
+  const copy = (what) => navigator.clipboard.writeText(what.textContent).then(() => { copied.textContent = "Copied."; }, () => { copied.textContent = "Select and copy it."; });
   const form = h("form", { submit: (event) => { event.preventDefault(); tried(client, request(), outcome, wants.checked, button); }, input: write },
     fields.map(({ parameter, input }) => field(parameter.name, input, `${parameter.in}${parameter.required ? "" : ", optional"}`)),
     body && field("Body", body, "JSON"),
@@ -160,7 +183,9 @@ const opened = (base, client, contract, endpoint) => {
     h("p", null, operation?.summary ?? endpoint.summary ?? "", " ", h("span", { class: "dim" }, `by ${endpoint.plugin}`), " ", endpoint.auth === "required" && badge("needs a token")),
     operation?.description && operation.description !== operation.summary && h("p", { class: "dim" }, operation.description),
     form,
-    h("details", null, h("summary", null, "As a command"), command, h("p", null, h("button", { type: "button", class: "quiet", click: copy }, "Copy as curl"), " ", copied)),
+    h("details", null, h("summary", null, "As a command, as a call"), command, h("p", null, h("button", { type: "button", class: "quiet", click: () => copy(command) }, "Copy as curl"), " ", copied),
+      call.textContent !== "" && [call, h("p", null, h("button", { type: "button", class: "quiet", click: () => copy(call) }, "Copy as the typed client's call"), " ",
+        h("span", { class: "dim" }, `made by: weft types --client ${client.name} --out bff.ts`))]),
     details(contract, operation), outcome);
 };
 
@@ -177,10 +202,11 @@ export const playground = (place) => {
       if (!client) return;
       entries.replaceChildren();
       const contract = await maybe(`/v1/openapi?client=${encodeURIComponent(client.name)}`).catch(() => null);
+      const functions = await maybe(`/v1/functions?client=${encodeURIComponent(client.name)}`).catch(() => null);
       const open = (endpoint, event) => {
         entries.querySelectorAll("[aria-current]").forEach((other) => other.removeAttribute("aria-current"));
         event.currentTarget.setAttribute("aria-current", "true");
-        chosen.replaceChildren(opened(base, client, contract, endpoint));
+        chosen.replaceChildren(opened(base, client, { contract, functions }, endpoint));
       };
       const entry = (endpoint) => h("li", null, h("button", { type: "button", class: "entry", click: (event) => open(endpoint, event) },
         h("span", { class: `method ${endpoint.method}` }, endpoint.method), " ", h("code", null, endpoint.path)));
