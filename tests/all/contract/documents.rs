@@ -82,6 +82,7 @@ async fn the_commands_of_the_page_print_the_document() {
     for command in commands {
         let command = command.replace("127.0.0.1:9090", &host.admin_address().to_string());
         let command = command.replace("127.0.0.1:8080", &host.address().to_string());
+        let command = command.replace("target/demo/admin-token", host.folder.admin_token().to_str().unwrap());
         let words: Vec<&str> = command.split(' ').collect();
         let program = if words[0] == "weft" { weft() } else { Path::new(words[0]) };
         let ended = process::run_in(program, folder.path(), &words[1..]).await;
