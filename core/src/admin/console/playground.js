@@ -82,6 +82,8 @@ const curl = (base, client, request, withToken) => {
   return parts.join(" \\\n     ");
 };
 
+const plain = (name) => (/^[A-Za-z_$][\w$]*$/.test(name) ? name : JSON.stringify(name));
+
 /** As the typed client's call, whose function the host names. */
 const called = (functions, contract, endpoint, fields, body, withToken) => {
   const name = functions?.[`${endpoint.method} ${endpoint.path.replaceAll("{*", "{")}`];
@@ -91,7 +93,7 @@ const called = (functions, contract, endpoint, fields, body, withToken) => {
     if (input.value === "" && parameter.in !== "path") continue;
     const { type } = resolved(contract, parameter.schema);
     const isBare = (["integer", "number"].includes(type) && input.value.trim() !== "" && Number.isFinite(Number(input.value))) || (type === "boolean" && ["true", "false"].includes(input.value));
-    places[parameter.in]?.push(`${JSON.stringify(parameter.name)}: ${isBare ? input.value.trim() : JSON.stringify(input.value)}`);
+    places[parameter.in]?.push(`${plain(parameter.name)}: ${isBare ? input.value.trim() : JSON.stringify(input.value)}`);
   }
   const parts = Object.entries(places).filter(([, values]) => values.length > 0).map(([place, values]) => `${place === "header" ? "headers" : place}: { ${values.join(", ")} }`);
   if (body?.value) parts.push(`body: ${pretty(body.value)}`);
