@@ -130,6 +130,23 @@ async fn the_page_for_frontends_works_as_it_is_written() {
 }
 
 #[tokio::test]
+async fn a_contract_without_code_is_a_document_and_code_is_asked_for_its_own() {
+    let begun = Begun::new().await;
+    let document = async || run_in(weft(), begun.0.path(), &["openapi", "--artifact", "greeter"]).await;
+    let made = document().await;
+    assert_eq!(made.code, 0, "{made:?}");
+    let told: Value = serde_json::from_str(&made.out).unwrap();
+    let greeting = &told["paths"]["/greetings/{name}"]["get"]["responses"]["200"]["content"]["application/json"];
+    assert!(greeting["examples"].is_object() && greeting["schema"].is_object(), "{greeting}");
+    begun.replace("plugin.toml", "client = \"web\"", "client = 7");
+    let wrong = document().await;
+    assert!(wrong.code == 2 && wrong.err.contains("plugin.toml") && wrong.err.contains("client"), "{wrong:?}");
+    begun.write("Cargo.toml", "");
+    let code = document().await;
+    assert!(code.code == 2 && code.err.contains("`weft build greeter`, and give the artifact"), "{code:?}");
+}
+
+#[tokio::test]
 async fn what_is_saved_answers_and_what_is_saved_wrong_does_not() {
     let begun = Begun::new().await;
     let mock = begun.mock().await;

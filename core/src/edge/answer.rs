@@ -227,8 +227,9 @@ pub(super) fn note(recent: &Recent, trail: &Trail, names: LogNames, over: &Over<
     let Some(found) = &trail.endpoint else { return };
     let stats = trail.stats();
     let names = if names.caller == LogCaller::None { LogCaller::None } else { LogCaller::Hashed };
-    recent.note(over.took, stats.map_or(0, Stats::upstream), over.status.is_server_error(), || Noted {
-        at: unix_millis(SystemTime::now()),
+    let what = (over.took, stats.map_or(0, Stats::upstream), over.status.is_server_error());
+    recent.note(unix_millis(SystemTime::now()), what, |at| Noted {
+        at,
         client: found.release.client.clone(),
         endpoint: found.name.clone(),
         plugin: format!("{} {}", found.release.name, found.release.version),

@@ -1,6 +1,6 @@
 //! How a contract that was written before the code differs from what the code says: by each endpoint, with the place and both sides.
 
-use super::schema::resolve;
+use super::schema::{WORDS, resolve};
 use crate::artifact::EndpointSchema;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -8,20 +8,6 @@ use std::collections::BTreeSet;
 /// Differences that are told.
 const MOST_TOLD: usize = 50;
 
-/// What says nothing about values.
-const WORDS: [&str; 11] = [
-    "$schema",
-    "$id",
-    "$comment",
-    "$defs",
-    "definitions",
-    "title",
-    "description",
-    "default",
-    "examples",
-    "example",
-    "deprecated",
-];
 /// Lists whose order says nothing.
 const SETS: [&str; 5] = ["required", "enum", "type", "anyOf", "allOf"];
 

@@ -14,8 +14,8 @@ const MOST_STEPS: usize = 200_000;
 /// Faults that are told of one value.
 const MOST_TOLD: usize = 20;
 
-/// Keywords that only say something to people and programs.
-const ANNOTATIONS: [&str; 14] = [
+/// Keywords that only say something to people.
+pub(super) const WORDS: [&str; 11] = [
     "$schema",
     "$id",
     "$comment",
@@ -27,10 +27,9 @@ const ANNOTATIONS: [&str; 14] = [
     "examples",
     "example",
     "deprecated",
-    "readOnly",
-    "writeOnly",
-    "contentMediaType",
 ];
+/// Those that say something to programs as well, and nothing about a value.
+const HINTS: [&str; 3] = ["readOnly", "writeOnly", "contentMediaType"];
 
 /// Keywords that say what a value may be.
 const KNOWN: [&str; 31] = [
@@ -157,7 +156,12 @@ fn look(root: &Value, schema: &Value, path: &Path<'_>, depth: usize, faults: &mu
     };
     for (key, value) in members {
         let key = key.as_str();
-        if !KNOWN.contains(&key) && !ANNOTATIONS.contains(&key) && !key.starts_with("x-") && key != "discriminator" {
+        if !KNOWN.contains(&key)
+            && !WORDS.contains(&key)
+            && !HINTS.contains(&key)
+            && !key.starts_with("x-")
+            && key != "discriminator"
+        {
             faults.push(Fault::new(path, format!("the keyword `{key}` is not understood")));
         }
         let fault = match (key, value) {

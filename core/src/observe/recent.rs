@@ -52,8 +52,10 @@ pub struct Recent {
 /// The highest of late, by one figure.
 #[derive(Debug, Default)]
 struct Board {
-    /// What a request has to be above.
+    /// What a request has to be above, until the first of them is old.
     least: AtomicU64,
+    /// When that is, in milliseconds since 1970.
+    until: AtomicU64,
     kept: Mutex<Vec<(u64, Noted)>>,
 }
 
@@ -66,14 +68,14 @@ pub struct RecentRequests {
 }
 
 impl Recent {
-    /// Keeps the request if it is one to look at. `failed`: by a fault that is not its caller's.
-    pub fn note(&self, took: Duration, upstream: u32, failed: bool, noted: impl FnOnce() -> Noted) {
+    /// Keeps the request if it is one to look at. `at`: milliseconds since 1970; `failed`: by a fault that is not its caller's.
+    pub fn note(&self, at: u64, (took, upstream, failed): (Duration, u32, bool), noted: impl FnOnce(u64) -> Noted) {
         let (slow, many) = (u64::try_from(took.as_micros()).unwrap_or(u64::MAX), u64::from(upstream));
-        let (is_slow, is_many) = (slow > self.slow.least.load(Relaxed), many > self.amplified.least.load(Relaxed));
+        let (is_slow, is_many) = (self.slow.is_above(slow, at), self.amplified.is_above(many, at));
         if !(is_slow || is_many || failed) {
             return;
         }
-        let noted = noted();
+        let noted = noted(at);
         if is_slow {
             self.slow.keep(slow, &noted);
         }
@@ -98,6 +100,10 @@ impl Recent {
 }
 
 impl Board {
+    fn is_above(&self, figure: u64, at: u64) -> bool {
+        figure > self.least.load(Relaxed) || (figure > 0 && at > self.until.load(Relaxed))
+    }
+
     fn keep(&self, figure: u64, noted: &Noted) {
         let mut kept = lock(&self.kept);
         kept.retain(|(_, other)| is_fresh(other, noted.at));
@@ -118,11 +124,17 @@ impl Board {
     fn raise(&self, kept: &[(u64, Noted)]) {
         let least = kept.last().filter(|_| kept.len() == MOST).map_or(0, |(figure, _)| *figure);
         self.least.store(least, Relaxed);
+        let oldest = kept.iter().map(|(_, noted)| noted.at).min();
+        self.until.store(oldest.map_or(u64::MAX, |at| at.saturating_add(fresh())), Relaxed);
     }
 }
 
+fn fresh() -> u64 {
+    u64::try_from(FRESH.as_millis()).unwrap_or(u64::MAX)
+}
+
 fn is_fresh(noted: &Noted, now: u64) -> bool {
-    now.saturating_sub(noted.at) <= u64::try_from(FRESH.as_millis()).unwrap_or(u64::MAX)
+    now.saturating_sub(noted.at) <= fresh()
 }
 
 /// Since 1970.
@@ -154,36 +166,39 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_highest_are_kept_and_the_rest_is_not_even_put_together() {
-        let (recent, now) = (Recent::default(), unix_millis(SystemTime::now()));
-        for number in 0..1000_u32 {
-            let took = Duration::from_micros((u64::from(number) * 7919) % 1000 + 1);
-            recent.note(took, 0, false, || noted(now, 200));
-        }
-        let told = recent.requests();
-        assert_eq!((told.slow.len(), told.amplified.len(), told.failed.len()), (MOST, 0, 0));
-        let least = Duration::from_micros(recent.slow.least.load(Relaxed));
-        assert_eq!(least, Duration::from_micros(1000 - MOST as u64 + 1));
-        recent.note(least, 0, false, || panic!("it is no slower than any of them"));
-        recent.note(Duration::ZERO, 3, false, || noted(now, 204));
-        assert_eq!(recent.requests().amplified, [noted(now, 204)]);
+    /// A request of so many microseconds and calls upstream.
+    fn note(recent: &Recent, at: u64, took: u64, upstream: u32) {
+        recent.note(at, (Duration::from_micros(took), upstream, false), |at| noted(at, 200));
     }
 
     #[test]
-    fn what_failed_goes_by_age_and_old_news_makes_room() {
+    fn the_highest_are_kept_and_the_rest_is_not_even_put_together() {
+        let (recent, now) = (Recent::default(), unix_millis(SystemTime::now()));
+        for number in 0..1000 {
+            note(&recent, now, (number * 7919) % 1000 + 1, 0);
+        }
+        let told = recent.requests();
+        assert_eq!((told.slow.len(), told.amplified.len(), told.failed.len()), (MOST, 0, 0));
+        let least = recent.slow.least.load(Relaxed);
+        assert_eq!(least, 1000 - MOST as u64 + 1);
+        recent.note(now, (Duration::from_micros(least), 0, false), |_| panic!("it is no slower than any of them"));
+        note(&recent, now, 0, 3);
+        assert_eq!(recent.requests().amplified, [noted(now, 200)]);
+    }
+
+    #[test]
+    fn what_failed_goes_by_age_and_old_news_makes_room_whether_anybody_looks_or_not() {
         let (recent, now) = (Recent::default(), unix_millis(SystemTime::now()));
         for number in 0..100 {
-            recent.note(Duration::ZERO, 0, true, || noted(now, 500 + number % 2));
+            recent.note(now, (Duration::ZERO, 0, true), |at| noted(at, 500 + number % 2));
         }
         assert_eq!((recent.requests().failed.len(), recent.requests().failed[0].status), (MOST, 501));
         let old = now - 31 * 60 * 1000;
         for _ in 0..MOST {
-            recent.note(Duration::from_secs(9), 9, false, || noted(old, 200));
+            note(&recent, old, 9_000_000, 9);
         }
-        assert!(recent.slow.least.load(Relaxed) > 0);
-        assert_eq!(recent.requests().slow, []);
-        recent.note(Duration::from_millis(1), 1, false, || noted(now, 200));
+        note(&recent, now, 1000, 1);
         assert_eq!(recent.requests().slow, [noted(now, 200)]);
+        assert_eq!(recent.requests().amplified, [noted(now, 200)]);
     }
 }

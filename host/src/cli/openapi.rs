@@ -2,9 +2,10 @@
 
 use super::{Failure, Result, admin::Access, document, print, tell};
 use crate::{
-    artifact::Artifact,
+    artifact::{Artifact, Manifest},
     config::Config,
-    openapi::{self, Surface},
+    mocks::Source,
+    openapi::{self, Part, Surface, Told},
     release::{Claimant, Contender, Held, arrange},
 };
 use anyhow::Context;
@@ -19,7 +20,7 @@ pub(super) struct Arguments {
     /// The client; may be left out where there is one only
     #[arg(long)]
     client: Option<String>,
-    /// Artifacts of the client, instead of a configuration's folder
+    /// Artifacts of the client, or folders with a contract and no code yet, instead of a configuration's folder
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "admin")]
     artifact: Vec<PathBuf>,
     /// The configuration, whose prefixes, hosts and rates the document names [default: weft.toml, unless --artifact is given]
@@ -51,11 +52,11 @@ pub(super) fn run(arguments: &Arguments) -> Result {
             Some(Config::check(file).0.map_err(Failure::Mistakes)?)
         }
     };
-    let artifacts = match (&config, arguments.artifact.is_empty()) {
-        (Some(config), true) => served(config)?,
-        _ => arguments.artifact.iter().map(|file| read(file)).collect::<anyhow::Result<Vec<_>>>()?,
+    let plugins = match (&config, arguments.artifact.is_empty()) {
+        (Some(config), true) => served(config)?.into_iter().map(Described::from).collect(),
+        _ => arguments.artifact.iter().map(|place| described(place)).collect::<Result<Vec<_>>>()?,
     };
-    let client = which(arguments.client.as_deref(), &artifacts, config.as_ref())?;
+    let client = which(arguments.client.as_deref(), &plugins, config.as_ref())?;
     let surface = match &config {
         Some(config) => config.clients.named(&client).map(crate::routing::Client::surface).ok_or_else(|| {
             let known = config.clients.names().join(", ");
@@ -63,17 +64,55 @@ pub(super) fn run(arguments: &Arguments) -> Result {
         })?,
         None => Surface::named(&client),
     };
-    let mine: Vec<_> = artifacts.iter().filter(|artifact| artifact.manifest.client == client).collect();
-    if let Some(other) = artifacts.iter().find(|artifact| artifact.manifest.client != client && config.is_none()) {
+    let mine: Vec<_> = plugins.iter().filter(|plugin| plugin.manifest.client == client).map(Described::part).collect();
+    if let Some(other) = plugins.iter().find(|plugin| plugin.manifest.client != client && config.is_none()) {
         let (name, its) = (&other.manifest.name, &other.manifest.client);
         tell(&format!("note: left out: plugin `{name}` is for client `{its}`"));
     }
     if mine.is_empty() {
         tell(&format!("note: no plugin is for client `{client}`: the document has no endpoints"));
     }
-    let document = openapi::of_artifacts(&surface, &mine).with_context(|| format!("client `{client}`"))?;
+    let document = openapi::document(&surface, mine).with_context(|| format!("client `{client}`"))?;
     print(openapi::text(&document).trim_end());
     Ok(())
+}
+
+/// What a document is made of: of a plugin, or of what stands for one before there is code.
+struct Described {
+    manifest: Manifest,
+    told: Told,
+}
+
+impl From<Artifact> for Described {
+    fn from(artifact: Artifact) -> Self {
+        let told = Told::of(&artifact);
+        Self { manifest: artifact.manifest, told }
+    }
+}
+
+impl Described {
+    fn part(&self) -> Part<'_> {
+        let Manifest { name, version, endpoints, .. } = &self.manifest;
+        Part { plugin: name, version, endpoints, told: &self.told }
+    }
+}
+
+fn described(place: &Path) -> Result<Described> {
+    if !place.is_dir() {
+        return Ok(read(place)?.into());
+    }
+    if Source::has_code(place) {
+        let at = place.display();
+        let text =
+            format!("{at} has code, which says what its endpoints are: `weft build {at}`, and give the artifact");
+        return Err(Failure::Usage(text));
+    }
+    let Source { manifest, schema, files: mocks, .. } = Source::read(place, None).map_err(Failure::Mistakes)?;
+    let of_service = |(service, methods): (&String, &Vec<String>)| {
+        methods.iter().map(|method| (format!("{service}/{method}"), false)).collect::<Vec<_>>()
+    };
+    let methods = manifest.calls.iter().flat_map(of_service).collect();
+    Ok(Described { manifest, told: Told { schema, mocks, methods } })
 }
 
 fn read(file: &Path) -> anyhow::Result<Artifact> {
@@ -111,10 +150,10 @@ fn served(config: &Config) -> anyhow::Result<Vec<Artifact>> {
 }
 
 /// The client that is named; or the only one that there is.
-fn which(named: Option<&str>, artifacts: &[Artifact], config: Option<&Config>) -> Result<String> {
+fn which(named: Option<&str>, plugins: &[Described], config: Option<&Config>) -> Result<String> {
     let mut known: Vec<String> = match config {
         Some(config) => config.clients.names(),
-        None => artifacts.iter().map(|artifact| artifact.manifest.client.clone()).collect(),
+        None => plugins.iter().map(|plugin| plugin.manifest.client.clone()).collect(),
     };
     known.sort();
     known.dedup();
