@@ -31,7 +31,7 @@ pub use bound::Bound;
 pub use compile::{
     CompileError, Compiling, check_folder as check_compiled_folder, compiled_file, is_compiled,
     marker::Marker,
-    worker::{ITSELF, Order, WORKER_COMMANDS, WorkerAnswer, read as read_artifact, work as compile_artifact},
+    worker::{Bounds, ITSELF, Order, WORKER_COMMANDS, WorkerAnswer, read as read_artifact, work as compile_artifact},
 };
 pub use config::Config;
 pub use error::PluginError;

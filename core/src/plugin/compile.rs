@@ -23,8 +23,10 @@ pub enum CompileError {
     Invalid(String),
     #[error("no guest of this process is its own; there are: {0}")]
     NoNative(String),
-    #[error("compiling it took more than {0:?} (`compile-timeout` in [plugins])")]
+    #[error("compiling it took more than {0:?} of CPU time (`compile-timeout` in [plugins])")]
     TooSlow(Duration),
+    #[error("compiling it took more than {0:?} by the clock, ten times `compile-timeout` in [plugins]")]
+    Stuck(Duration),
     #[error("compiling it needed more than {} MiB of memory (`compile-memory` in [plugins])", .0.0 >> 20)]
     TooHungry(ByteSize),
     #[error("the compiler failed ({0}): {1}")]

@@ -2,7 +2,7 @@
 
 use super::{Failure, Result, print};
 use crate::{
-    plugin::{self, Order, WorkerAnswer},
+    plugin::{self, Bounds, Order, WorkerAnswer},
     sandbox,
 };
 use std::path::PathBuf;
@@ -17,27 +17,41 @@ pub(super) struct Arguments {
     /// The file to write
     #[arg(long)]
     out: PathBuf,
+    #[command(flatten)]
+    within: Within,
+}
+
+#[derive(Debug, clap::Args)]
+struct Within {
     /// Bytes of memory that may be used
     #[arg(long)]
     memory: u64,
+    /// Seconds of CPU time that may be used
+    #[arg(long)]
+    cpu: u64,
 }
 
 pub(super) fn run(arguments: Arguments) -> Result {
-    let Arguments { name, out, memory } = arguments;
-    answer(&sandbox::compile_artifact(&Order { name, out, memory }))
+    let Arguments { name, out, within } = arguments;
+    answer(&sandbox::compile_artifact(&Order { name, out, bounds: within.bounds() }))
 }
 
 /// Read one artifact within bounds; hosts start it by themselves
 #[derive(Debug, clap::Args)]
 #[command(hide = true)]
 pub(super) struct Reading {
-    /// Bytes of memory that may be used
-    #[arg(long)]
-    memory: u64,
+    #[command(flatten)]
+    within: Within,
 }
 
 pub(super) fn read(arguments: &Reading) -> Result {
-    answer(&plugin::read_artifact(arguments.memory))
+    answer(&plugin::read_artifact(arguments.within.bounds()))
+}
+
+impl Within {
+    fn bounds(&self) -> Bounds {
+        Bounds { memory: self.memory, cpu: self.cpu }
+    }
 }
 
 /// One line for the host.

@@ -1,12 +1,13 @@
 //! Compiling is bounded, private, and in nobody's way.
 
-use super::component::{artifact, manifest, of_functions};
+use super::component::{artifact, manifest, of_functions, plugin};
 use crate::support::{knows_all, probe, weft};
 use bytes::Bytes;
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use std::{
     path::{Path, PathBuf},
     sync::atomic::{AtomicUsize, Ordering::SeqCst},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use weft::model::Digest;
 use weft_tests::{
@@ -26,11 +27,12 @@ fn endless(functions: u32) -> Bytes {
 }
 
 /// Processes that compile this artifact.
-fn workers(artifact: &Bytes) -> usize {
+fn workers(artifact: &Bytes) -> Vec<Pid> {
     let digest = Digest::of(artifact).hex();
-    let processes = std::fs::read_dir("/proc").unwrap().flatten();
-    let commands = processes.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
-    commands.filter(|command| String::from_utf8_lossy(command).contains(&digest)).count()
+    let processes = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    let command = |process: &Path| std::fs::read(process.join("cmdline")).unwrap_or_default();
+    let workers = processes.filter(|process| String::from_utf8_lossy(&command(process)).contains(&digest));
+    workers.filter_map(|process| Pid::from_raw(process.file_name()?.to_str()?.parse().ok()?)).collect()
 }
 
 /// Files of compiled code of this artifact.
@@ -53,10 +55,10 @@ async fn a_host_that_is_killed_takes_its_compiler_along_and_leaves_nothing_to_lo
     let host = HostProcess::start(weft(), &folder).await;
     let bomb = endless(900_001);
     folder.install("many.wasm", &bomb);
-    until("the compiler to run", async || (workers(&bomb) > 0).then_some(())).await;
+    until("the compiler to run", async || (!workers(&bomb).is_empty()).then_some(())).await;
     host.signal(Signal::KILL);
     host.end().await;
-    until("the compiler to be gone", async || (workers(&bomb) == 0).then_some(())).await;
+    until("the compiler to be gone", async || workers(&bomb).is_empty().then_some(())).await;
     assert_eq!(compiled(&bomb), Vec::<PathBuf>::new());
 }
 
@@ -73,14 +75,39 @@ async fn neither_a_roll_back_nor_a_removal_waits_for_a_compiler() {
     };
     let bomb = endless(900_002);
     folder.install("many.wasm", &bomb);
-    until("the compiler to run", async || (workers(&bomb) > 0).then_some(())).await;
+    until("the compiler to run", async || (!workers(&bomb).is_empty()).then_some(())).await;
     folder.remove("next.wasm");
     live("1.0.0").await;
     // Compiled before, and so at once in service.
     folder.install("again.wasm", &with_version(&probe(), "1.1.0"));
     live("1.1.0").await;
     assert_eq!(refusal(&plugins().await, "many.wasm"), None, "it is still compiled");
-    assert_eq!(workers(&bomb), 1);
+    assert_eq!(workers(&bomb).len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_compiler_that_is_kept_waiting_by_others_is_not_slow() {
+    const TIMEOUT: Duration = Duration::from_secs(6);
+    let upstream = knows_all().await;
+    let folder = setup(&upstream).plugins("compile-timeout = \"6s\"").write();
+    let host = HostProcess::start(weft(), &folder).await;
+    let admin = Web::admin(host.admin);
+    // One that no run before has compiled.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
+    let many = "(func (result i32) (i32.const 1))\n".repeat(8_000);
+    let large = plugin(&format!("{}\n# {now}\n", manifest("large", "1s", "")), &many, "");
+    folder.install("large.wasm", &large);
+    let worker = until("the compiler to run", async || workers(&large).first().copied()).await;
+    // As on a host whose cores are all busy.
+    kill_process(worker, Signal::STOP).unwrap();
+    tokio::time::sleep(TIMEOUT + Duration::from_secs(1)).await;
+    kill_process(worker, Signal::CONT).unwrap();
+    let loaded = async || {
+        let plugins = admin.get("/v1/plugins").send().await.ok().json();
+        assert_eq!(refusal(&plugins, "large.wasm"), None);
+        version_of(&plugins, "large")
+    };
+    until("the artifact to be served", loaded).await;
 }
 
 /// Compilers that this process runs now.

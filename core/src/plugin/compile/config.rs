@@ -13,7 +13,7 @@ pub struct Compiling {
     pub worker: Option<PathBuf>,
     /// Of one worker.
     pub memory: ByteSize,
-    /// Of one worker, by the clock.
+    /// CPU time of one worker, of each core that it may use.
     pub timeout: Duration,
 }
 

@@ -28,6 +28,8 @@ pub const ITSELF: &str = "/proc/self/exe";
 /// What is kept of what the worker says.
 const MOST_SAID: u64 = 64 << 10;
 const LOW_PRIORITY: i32 = 15;
+/// How many times its time a worker may take by the clock.
+const PATIENCE: u32 = 10;
 
 /// What a worker has to do.
 #[derive(Debug, Clone)]
@@ -36,8 +38,16 @@ pub struct Order {
     pub name: String,
     /// The file to write.
     pub out: PathBuf,
-    /// Bytes of memory that may be used.
+    pub bounds: Bounds,
+}
+
+/// What a worker may use. It bounds itself before it reads anything.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Bytes of memory.
     pub memory: u64,
+    /// Seconds of CPU time, of all its threads together.
+    pub cpu: u64,
 }
 
 /// What a worker tells its host, if it lives to tell it.
@@ -59,16 +69,16 @@ pub enum WorkerAnswer {
 /// The worker's own side: has what comes on standard input compiled.
 pub fn work(order: &Order, compile: impl FnOnce(&[u8]) -> Result<Vec<u8>, CompileError>) -> WorkerAnswer {
     let here = |source: io::Error| CompileError::Io { path: order.out.clone(), source };
-    let component = receive(order.memory).map_err(here);
+    let component = receive(order.bounds).map_err(here);
     let code = component.and_then(|component| compile(&component));
     WorkerAnswer::of(code.and_then(|code| write(&order.out, &order.name, &code)))
 }
 
 /// The worker's own side: reads what comes on standard input, as the host will. What is wrong with it is the host's to say; here it matters
 /// only that somebody has come through it.
-pub fn read(memory: u64) -> WorkerAnswer {
+pub fn read(bounds: Bounds) -> WorkerAnswer {
     let here = |source: io::Error| CompileError::Io { path: "standard input".into(), source };
-    WorkerAnswer::of(receive(memory).map_err(here).map(|artifact| drop(Artifact::parse(artifact.into()))))
+    WorkerAnswer::of(receive(bounds).map_err(here).map(|artifact| drop(Artifact::parse(artifact.into()))))
 }
 
 impl WorkerAnswer {
@@ -99,11 +109,13 @@ fn is_out_of_memory(error: &CompileError) -> bool {
 }
 
 /// All that comes on standard input, by a process that is bounded from here on.
-fn receive(memory: u64) -> io::Result<Vec<u8>> {
+fn receive(bounds: Bounds) -> io::Result<Vec<u8>> {
     let limit = |resource, most| setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) });
     set_parent_process_death_signal(Some(Signal::KILL))?;
     limit(Resource::Core, 0)?;
-    limit(Resource::Data, memory)?;
+    limit(Resource::Data, bounds.memory)?;
+    // At the first of these the system says why it ends the process, at the second it does not.
+    setrlimit(Resource::Cpu, Rlimit { current: Some(bounds.cpu), maximum: Some(bounds.cpu + 5) })?;
     // Where this is not allowed, the worker competes as others do.
     let _ = nice(LOW_PRIORITY);
     let mut received = Vec::new();
@@ -135,16 +147,20 @@ pub(in super::super) fn read_apart(compiling: &Compiling, artifact: &[u8]) -> Re
 
 fn run(mut command: Command, compiling: &Compiling, timeout: Duration, input: &[u8]) -> Result<(), CompileError> {
     command.arg("--memory").arg(compiling.memory.0.to_string());
+    // The time of a worker is what it computes: at its low priority a busy host lets it wait for long, which is not the artifact's fault.
+    command.arg("--cpu").arg((timeout.as_millis().div_ceil(1000) * compiling.at_once() as u128).to_string());
     // The host's secrets are in its environment; the worker needs nothing of it.
     command.env_clear().env("RAYON_NUM_THREADS", compiling.at_once().to_string());
     // The allocator reserves a gigabyte ahead. What is only reserved must not count as used, and its complaints are no reasons.
     command.env("MIMALLOC_ARENA_EAGER_COMMIT", "0").env("MIMALLOC_SHOW_ERRORS", "0");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(CompileError::NoWorker)?;
-    let said = attend(&mut child, input, timeout);
+    let patience = timeout * PATIENCE;
+    let said = attend(&mut child, input, patience);
     let status = child.wait().map_err(CompileError::NoWorker)?;
     match said {
-        None => Err(CompileError::TooSlow(timeout)),
+        None => Err(CompileError::Stuck(patience)),
+        Some(_) if status.signal() == Some(Signal::XCPU.as_raw()) => Err(CompileError::TooSlow(timeout)),
         Some(said) => said.outcome(status, compiling.memory),
     }
 }
@@ -223,7 +239,7 @@ mod tests {
             folder: folder.path().to_owned(),
             worker: Some(worker.clone()),
             memory: ByteSize(64 << 20),
-            timeout: Duration::from_secs(2),
+            timeout: Duration::from_millis(200),
         };
         let component = vec![0; 1 << 20];
         compile_apart(&worker, &compiling, "name", Path::new("out"), &component)
@@ -248,7 +264,10 @@ mod tests {
         );
         let failed = answer(WorkerAnswer::Failed { reason: reason() }, 1);
         assert_eq!(failed, "the compiler failed (exit status: 1): no such thing");
-        assert_eq!(said_of("exec sleep 1000"), "compiling it took more than 2s (`compile-timeout` in [plugins])");
+        let stuck = "compiling it took more than 2s by the clock, ten times `compile-timeout` in [plugins]";
+        assert_eq!(said_of("exec sleep 1000"), stuck);
+        let slow = "compiling it took more than 200ms of CPU time (`compile-timeout` in [plugins])";
+        assert_eq!(said_of("kill -XCPU $$"), slow);
         assert_eq!(said_of("kill -ABRT $$"), hungry);
         assert_eq!(said_of("kill -KILL $$"), hungry);
         let crash = said_of("echo first >&2; echo boom >&2; exit 101");
