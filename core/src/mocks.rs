@@ -10,6 +10,7 @@ mod answer;
 mod asked;
 mod calendar;
 pub mod contract;
+pub mod contradiction;
 mod dice;
 pub mod difference;
 mod example;

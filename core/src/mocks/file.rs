@@ -1,6 +1,9 @@
 //! One file of a contract: what is wrong with it is told with its place, and its schemas get the types that they name.
 
-use super::schema::{Fault, understood};
+use super::{
+    contradiction::contradictions,
+    schema::{Fault, understood},
+};
 use crate::settings::{Mistake, Mistakes};
 use serde_json::{Map, Value};
 
@@ -23,7 +26,7 @@ impl<'a> File<'a> {
     /// The schema with the types that it names; what can't be understood of it is noted.
     pub(super) fn schema(&self, key: &str, schema: &Value, types: &Map<String, Value>) -> Value {
         let whole = with_types(schema, types);
-        for Fault { path, message } in understood(&whole) {
+        for Fault { path, message } in understood(&whole).into_iter().chain(contradictions(&whole)) {
             let place = if path.is_empty() { key.to_owned() } else { format!("{key}.{path}") };
             self.mistake(&place, message);
         }

@@ -127,7 +127,7 @@ pub(super) fn resolve<'a>(root: &'a Value, reference: &str) -> Option<&'a Value>
 }
 
 /// The schemas right inside this one, with their places.
-fn inside(schema: &Map<String, Value>) -> Vec<(&str, Option<&str>, &Value)> {
+pub(super) fn inside(schema: &Map<String, Value>) -> Vec<(&str, Option<&str>, &Value)> {
     let mut found = Vec::new();
     for (key, value) in schema {
         match (key.as_str(), value) {

@@ -111,7 +111,8 @@ fn check(file: &Path, text: &str, description: &Description, descriptors: &[u8])
     let pool = read_descriptors(descriptors)
         .map_err(|error| anyhow!("the plugin's protos are nothing that a host would read: {error}"))?;
     let manifest = read_manifest(file, text, Some(&description.endpoints), Some(&pool)).map_err(Failure::Mistakes)?;
-    let mistakes = never_told(&manifest.endpoints, &description.endpoints);
+    let mut mistakes = never_told(&manifest.endpoints, &description.endpoints);
+    mistakes.extend(contradictory(&manifest.endpoints, &description.endpoints));
     if mistakes.is_empty() { Ok(()) } else { Err(Failure::Mistakes(mistakes)) }
 }
 
@@ -164,6 +165,18 @@ fn never_told(policies: &[EndpointPolicy], schema: &[EndpointSchema]) -> Vec<Mis
         }
     }
     mistakes
+}
+
+/// What the code says that no value can be: a range that ends before it begins, a list of no values.
+fn contradictory(policies: &[EndpointPolicy], schema: &[EndpointSchema]) -> Vec<Mistake> {
+    let of = |policy: &EndpointPolicy| {
+        let found = schema.iter().find(|endpoint| endpoint.is(&policy.name)).map(mocks::contradiction::of_endpoint);
+        let told = |fault: mocks::schema::Fault| {
+            policy.place.mistake(format!("what the code says of itself contradicts itself: {fault}; mend the type"))
+        };
+        found.unwrap_or_default().into_iter().map(told).collect::<Vec<_>>()
+    };
+    policies.iter().flat_map(of).collect()
 }
 
 /// Written under another name and renamed, so that a host that watches the folder never sees half of it.

@@ -2,6 +2,8 @@
 
 use super::{Event, Job, Kind, Loader, Refusal, Release, Verified};
 use crate::{
+    artifact::Artifact,
+    mocks::contradiction,
     model::Digest,
     plugin::Plugin,
     sync::{read, write},
@@ -96,6 +98,7 @@ impl Loader {
     fn load(&self, path: &Path, (artifact, plans): Verified) -> Result<Arc<Release>, Refusal> {
         let overrides = self.config.overrides.get(&artifact.manifest.name).cloned().unwrap_or_default();
         let plugin = Plugin::load(&self.runtime, &artifact, &overrides)?;
+        tell_of_contradictions(&artifact);
         Ok(Arc::new(Release::new(&artifact, path.to_owned(), plugin, plans, &self.metrics)))
     }
 
@@ -111,6 +114,16 @@ impl Loader {
         let _marker = self.runtime.mark(digest)?;
         load()
     }
+}
+
+/// `weft build` refuses schemas that no value fits; of what was built otherwise the document says what nobody can keep.
+fn tell_of_contradictions(artifact: &Artifact) {
+    let of_endpoint = |endpoint| contradiction::of_endpoint(endpoint).into_iter().map(move |fault| (endpoint, fault));
+    let mut all = artifact.schema.iter().flat_map(of_endpoint);
+    let Some((endpoint, first)) = all.next() else { return };
+    let (more, manifest) = (all.take(1_000).count(), &artifact.manifest);
+    tracing::warn!(plugin = %manifest.name, version = %manifest.version, more,
+        "{} {}: its schema contradicts itself, so its document says what no value is: {first}", endpoint.method, endpoint.path);
 }
 
 /// What others have made must not end the host.
