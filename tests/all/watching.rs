@@ -162,7 +162,8 @@ fn alerts() -> Vec<String> {
 /// All that the host counts, and by which labels.
 fn known() -> (BTreeSet<String>, BTreeSet<String>) {
     let read = |path| fs::read_to_string(repository().join(path)).unwrap();
-    let (metrics, labels) = (read("core/src/telemetry/metrics.rs"), read("core/src/telemetry/labels.rs"));
+    let metrics = read("core/src/telemetry/metrics.rs") + &read("core/src/telemetry/contracts.rs");
+    let labels = read("core/src/telemetry/labels.rs");
     let names = metrics.split("r.register").skip(1).filter_map(|rest| rest.split('"').nth(1));
     let ends = ["", "_total", "_seconds", "_bytes"].into_iter();
     let ends = ends.flat_map(|unit| ["", "_bucket", "_sum", "_count"].map(|end| format!("{unit}{end}")));
