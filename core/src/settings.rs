@@ -6,6 +6,7 @@
 
 mod depth;
 mod diff;
+mod flat;
 mod mistakes;
 mod parts;
 mod rate;

@@ -31,17 +31,23 @@ pub struct MockProcess {
 impl MockProcess {
     /// Waits until it answers; these arguments, in this folder.
     pub async fn start(weft: &Path, folder: &Path, arguments: &[&str]) -> Self {
-        let mut command = Command::new(weft);
-        command.arg("mock").args(arguments).args(["--listen", "127.0.0.1:0"]).current_dir(folder);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
-        let lines = Arc::<Mutex<Vec<String>>>::default();
-        let reading = [read(child.stdout.take().unwrap(), &lines), read(child.stderr.take().unwrap(), &lines)];
-        let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut process = Self { child, lines, reading, http: unknown };
+        let mut process = Self::begin(weft, folder, arguments, &std::env::temp_dir());
         let line = process.until_line("weft mock answers for").await;
         let address = line.split("http://").nth(1).and_then(|rest| rest.split_once(". ")).unwrap().0;
         process.http = address.parse().unwrap();
         process
+    }
+
+    /// Waits for nothing; `temporary` is where temporary files lie.
+    pub fn begin(weft: &Path, folder: &Path, arguments: &[&str], temporary: &Path) -> Self {
+        let mut command = Command::new(weft);
+        command.arg("mock").args(arguments).args(["--listen", "127.0.0.1:0"]).current_dir(folder);
+        command.env("TMPDIR", temporary);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+        let lines = Arc::<Mutex<Vec<String>>>::default();
+        let reading = [read(child.stdout.take().unwrap(), &lines), read(child.stderr.take().unwrap(), &lines)];
+        let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self { child, lines, reading, http: unknown }
     }
 
     pub fn web(&self) -> Web {

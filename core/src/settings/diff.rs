@@ -1,7 +1,7 @@
-//! What differs between two configurations, key by key.
+//! What differs between two configurations, key by key, as it may be told: secrets that stand in them are hidden.
 
-use std::{collections::BTreeMap, fmt};
-use toml::Value;
+use super::{flat::values, shown::hidden};
+use std::fmt;
 
 /// One key whose value is another now.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -26,49 +26,22 @@ impl fmt::Display for Change {
 
 /// The changes, by key. A text that is no TOML counts as empty: it was refused elsewhere.
 pub fn diff(before: &str, after: &str) -> Vec<Change> {
-    let (mut before, after) = (flat(before), flat(after));
+    let (mut before, after) = (values(before), values(after));
+    let told = |key: &str, value| hidden(key, value).to_string();
     let mut changes: Vec<Change> = Vec::new();
     for (key, after) in after {
         let before = before.remove(&key);
         if before.as_ref() != Some(&after) {
-            changes.push(Change { key, before, after: Some(after) });
+            let (before, after) = (before.map(|value| told(&key, value)), Some(told(&key, after)));
+            changes.push(Change { key, before, after });
         }
     }
-    changes.extend(before.into_iter().map(|(key, before)| Change { key, before: Some(before), after: None }));
+    changes.extend(before.into_iter().map(|(key, value)| {
+        let before = Some(told(&key, value));
+        Change { key, before, after: None }
+    }));
     changes.sort_by(|a, b| a.key.cmp(&b.key));
     changes
-}
-
-fn flat(text: &str) -> BTreeMap<String, String> {
-    values(text).into_iter().map(|(key, value)| (key, value.to_string())).collect()
-}
-
-/// All values by their keys.
-pub(super) fn values(text: &str) -> BTreeMap<String, Value> {
-    let mut out = BTreeMap::new();
-    if let Ok(table) = text.parse::<toml::Table>() {
-        flatten("", &Value::Table(table), &mut out);
-    }
-    out
-}
-
-fn flatten(path: &str, value: &Value, out: &mut BTreeMap<String, Value>) {
-    match value {
-        Value::Table(table) => {
-            for (key, value) in table {
-                let plain = key.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
-                let key = if plain { key.clone() } else { format!("{key:?}") };
-                flatten(&if path.is_empty() { key } else { format!("{path}.{key}") }, value, out);
-            }
-        }
-        Value::Array(list) if list.iter().any(Value::is_table) => {
-            for (place, value) in list.iter().enumerate() {
-                let name = value.get("name").and_then(Value::as_str).map_or_else(|| place.to_string(), str::to_owned);
-                flatten(&format!("{path}[{name}]"), value, out);
-            }
-        }
-        value => drop(out.insert(path.to_owned(), value.clone())),
-    }
 }
 
 #[cfg(test)]
@@ -85,5 +58,16 @@ mod tests {
             ["client[tv].name: \"tv\" (new)", "client[web].prefix: \"/web\" → \"/w\"", "http.streams: 5 (gone)"]
         );
         assert!(diff(after, after).is_empty());
+    }
+    #[test]
+    fn no_secret_is_told() {
+        let of = |password: &str| {
+            format!("[cache]\nshared = \"redis://u:{password}@h:1\"\n[admin]\ntoken = \"{password}\"\n")
+        };
+        let lines: Vec<_> = diff(&of("s3cret"), &of("an0ther")).iter().map(ToString::to_string).collect();
+        let url = "\"redis://(hidden)@h:1\"";
+        let expected = ["admin.token: \"(hidden)\" → \"(hidden)\"".to_owned(), format!("cache.shared: {url} → {url}")];
+        assert_eq!(lines, expected);
+        assert!(!format!("{:?}", diff(&of("s3cret"), "")).contains("s3cret"));
     }
 }

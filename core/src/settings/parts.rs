@@ -1,6 +1,6 @@
 //! The parts of a configuration, by which a reload knows what it need not make anew.
 
-use super::{Change, diff::values};
+use super::{Change, flat::values};
 use sha2::{Digest, Sha256};
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,6 +1,6 @@
 //! A configuration as it may be shown: without what nobody but the host should read.
 
-use super::diff::values;
+use super::flat::values;
 use toml::Value;
 
 /// Words in a key whose value is a secret, unless it names the place of one.
@@ -13,7 +13,8 @@ pub fn shown(text: &str) -> Vec<(String, String)> {
     values(text).into_iter().map(|(key, value)| (key.clone(), hidden(&key, value).to_string())).collect()
 }
 
-fn hidden(key: &str, value: Value) -> Value {
+/// The value of a key, without what is secret in it.
+pub(super) fn hidden(key: &str, value: Value) -> Value {
     match value {
         Value::String(text) => Value::String(of_text(key, &text)),
         Value::Array(items) => Value::Array(items.into_iter().map(|item| hidden(key, item)).collect()),

@@ -46,15 +46,20 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result {
     let mut sources = Sources::find(&arguments.paths, arguments.client.clone(), arguments.seed)?;
     let stamps = sources.stamps();
+    // Until here nothing is made that would be left behind, and Ctrl-C ends it at once.
     let plugins = sources.read()?;
-    let desk = Desk::new(arguments.listen)?;
-    let clients = desk.put(&plugins)?;
-    let config = load(&desk)?;
-    telemetry::init_logs(&config.telemetry);
     let runtime = runtime()?;
     let outcome: Result = runtime.block_on(async {
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        let running = Arc::new(app::start(config, Arc::new(MockSandbox), Listening::default()).await?);
+        let desk = Desk::new(arguments.listen)?;
+        let clients = desk.put(&plugins)?;
+        let config = load(&desk)?;
+        telemetry::init_logs(&config.telemetry);
+        let running = tokio::select! {
+            running = app::start(config, Arc::new(MockSandbox), Listening::default()) => Arc::new(running?),
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+        };
         told::what_is_served(&plugins, &clients, running.http);
         let watching = watch(sources, stamps, &desk, &running);
         tokio::select! {

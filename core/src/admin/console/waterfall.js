@@ -1,4 +1,4 @@
-// The calls of one request, drawn: a bar each for those that went together.
+// The calls of one request, drawn: a bar each for those that went together, in the rounds in which the request went on by them.
 import { badge, h, ms } from "/console/dom.js";
 
 /** Calls of one method that started together, by the same way. */
@@ -18,6 +18,13 @@ const grouped = (calls) => {
   return [...groups.values()].sort((a, b) => a.start - b.start || a.end - b.end);
 };
 
+/** Groups by how many calls had to end before they began: one round after the other. */
+const rounds = (groups) => {
+  const found = new Map();
+  for (const group of groups) found.set(group.call.depth, [...(found.get(group.call.depth) ?? []), group]);
+  return [...found].sort(([one], [other]) => one - other);
+};
+
 const ways = (call, trip) => {
   const said = [];
   if (call.refused_by) said.push(`refused by the ${call.refused_by}`);
@@ -32,16 +39,27 @@ const ways = (call, trip) => {
 
 export const waterfall = ({ request, calls, trips }) => {
   const end = Math.max(0.01, ...calls.map((call) => call.end_ms));
-  const row = ({ call, count, start, end: until }) => {
-    const bar = h("span", { class: `bar ${call.code === "OK" ? call.origin : "failed"}` });
+  const track = (kind, start, until) => {
+    const bar = h("span", { class: `bar ${kind}` });
     bar.style.left = `${(start / end) * 100}%`;
     bar.style.width = `${Math.max(0.5, ((until - start) / end) * 100)}%`;
+    return h("td", { class: "track", "aria-hidden": "true" }, bar);
+  };
+  const row = ({ call, count, start, end: until }) => {
     return h("tr", null,
       h("td", null, h("span", { class: "call" }, count > 1 && `${count}× `, h("code", null, call.method)), " ", badge(call.origin), " ",
         h("span", { class: "dim" }, ways(call, trips[call.trip]))),
-      h("td", { class: "track", "aria-hidden": "true" }, bar),
-      h("td", { class: "number" }, `${ms(start)} – ${ms(until)}`),
-      h("td", { class: "number" }, call.depth));
+      track(call.code === "OK" ? call.origin : "failed", start, until),
+      h("td", { class: "number" }, `${ms(start)} – ${ms(until)}`));
+  };
+  const round = ([depth, groups]) => {
+    const start = Math.min(...groups.map((group) => group.start));
+    const until = Math.max(...groups.map((group) => group.end));
+    const count = groups.reduce((sum, group) => sum + group.count, 0);
+    return h("tbody", { class: "round" },
+      h("tr", null, h("th", { scope: "rowgroup" }, `Round ${depth}`, h("span", { class: "dim" }, ` ${count === 1 ? "1 call" : `${count} calls`}`)),
+        track("whole", start, until), h("td", { class: "number dim" }, `${ms(start)} – ${ms(until)}`)),
+      groups.map(row));
   };
   const degraded = request.degraded.map(({ method, how }) => badge(`${method}: ${how}`, "fair"));
   return h("section", { "aria-label": "Waterfall" },
@@ -53,7 +71,7 @@ export const waterfall = ({ request, calls, trips }) => {
       ? h("p", { class: "dim" }, "It has called nobody.")
       : h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Calls" },
         h("table", { class: "waterfall" }, h("caption", { class: "hidden" }, "Calls, by when they began"),
-          h("thead", null, h("tr", null, ["Call", "", "ms", "Depth"].map((title, at) => title
+          h("thead", null, h("tr", null, ["Call", "", "ms"].map((title, at) => title
             ? h("th", { scope: "col", class: at > 1 && "number" }, title) : h("td", { "aria-hidden": "true" })))),
-          h("tbody", null, grouped(calls).map(row)))));
+          rounds(grouped(calls)).map(round))));
 };

@@ -16,11 +16,7 @@ pub(super) fn what_is_served(plugins: &[Plugin], clients: &[String], http: Socke
     let base = format!("http://{http}");
     print(&format!("weft mock answers for {} on {base}. No code runs, and no backend is called.", clients.join(", ")));
     print("Where a token is needed, any bearer token is taken, and what it says is believed.");
-    if !http.ip().is_loopback() {
-        print(
-            "It listens beyond this machine: whoever reaches it is believed. Don't put data there that is nobody's business.",
-        );
-    }
+    warning(http).into_iter().for_each(print);
     for Plugin { place, manifest, mocks, schema, .. } in plugins {
         print(&format!("\n{} {} ({})", manifest.name, manifest.version, place.display()));
         let prefix = if clients.len() > 1 { format!("/{}", manifest.client) } else { String::new() };
@@ -39,6 +35,12 @@ pub(super) fn what_is_served(plugins: &[Plugin], clients: &[String], http: Socke
         "\nAsk for what may happen by headers: x-mock-delay: 800ms, x-mock-status: 503, x-mock-problem: rate-limited, \
          x-mock-degraded: CALL, x-mock-stale: CALL, x-mock-example: NAME, x-mock-seed: 7. Ctrl-C stops it.",
     );
+}
+
+/// Where others can reach it.
+fn warning(http: SocketAddr) -> Option<&'static str> {
+    let text = "It listens beyond this machine: whoever reaches it is believed. Don't put data there that is nobody's business.";
+    (!http.ip().is_loopback()).then_some(text)
 }
 
 /// A line for a shell.
@@ -100,4 +102,23 @@ fn encoded(text: &str) -> String {
         byte => format!("%{byte:02X}"),
     };
     text.bytes().map(byte).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::warning;
+
+    #[test]
+    fn who_listens_beyond_this_machine_is_warned() {
+        for (address, warned) in [
+            ("127.0.0.1:8080", false),
+            ("127.0.0.2:1", false),
+            ("[::1]:8080", false),
+            ("0.0.0.0:8080", true),
+            ("[::]:8080", true),
+            ("192.0.2.1:80", true),
+        ] {
+            assert_eq!(warning(address.parse().unwrap()).is_some(), warned, "{address}");
+        }
+    }
 }
