@@ -10,7 +10,9 @@ mod endpoint;
 mod fallback;
 mod manifest;
 mod member;
+mod response_cache;
 mod sections;
+mod selectable;
 
 /// By which an artifact is known.
 use crate::model::Digest;
@@ -18,9 +20,11 @@ pub use declared::DeclaredProblem;
 pub use deprecated::Deprecated;
 pub use descriptors::{Gathered, LARGEST as LARGEST_DESCRIPTORS, read_descriptors, read_what_is_understood};
 pub use endpoint::{BadEndpoint, EndpointName, normal};
-pub use manifest::{Auth, EndpointPolicy, Idempotency, Isolation, Limits, Manifest, Priority, ResponseCache};
+pub use manifest::{Auth, EndpointPolicy, Idempotency, Isolation, Limits, Manifest, Priority};
 pub use member::member;
+pub use response_cache::ResponseCache;
 pub use sections::{CONTRACT, Sections};
+pub use selectable::{FIELDS, Selectable};
 
 use crate::settings::{Document, Mistake, Mistakes, visible};
 use bytes::Bytes;
@@ -70,6 +74,11 @@ impl EndpointSchema {
     /// Whether the code can't do without the caller's identity.
     pub fn needs_identity(&self) -> bool {
         self.more.get("identity").is_some_and(|need| need == "required")
+    }
+
+    /// Whether the code looks at which members of its answer are chosen.
+    pub fn selects(&self) -> bool {
+        self.more.get("selection").is_some_and(|selects| *selects == true)
     }
 }
 

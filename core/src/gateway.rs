@@ -2,9 +2,9 @@
 //!
 //! Each step is a module or a function that can be read alone: `routing` (whose frontend is it, what do path and query say), `release`
 //! (which endpoint of which plugin), [`negotiation`] (do both speak the same format), [`identification`] (who calls), [`rates`] (and not
-//! too often), [`admission`] (is there room), [`idempotency`] (was this write done before), [`input`] (what the guest is given),
-//! [`sharing`] (is there a response already that was made of the same), `plugin` (the guest runs), [`output`] (what of its answer is let
-//! out). [`cors`] answers browsers.
+//! too often), [`selection`] (which members of the answer it chooses), [`admission`] (is there room), [`idempotency`] (was this write done
+//! before), [`input`] (what the guest is given), [`sharing`] (is there a response already that was made of the same), `plugin` (the guest
+//! runs), [`output`] (what of its answer is let out). [`cors`] answers browsers.
 
 mod admission;
 mod cors;
@@ -19,6 +19,7 @@ mod output;
 mod parts;
 mod problem_pages;
 mod rates;
+mod selection;
 mod sharing;
 
 pub use admission::Admission;
@@ -217,6 +218,7 @@ impl Gateway {
         let payer = presented.payer(identity.as_ref());
         trail.left = self.rates.check(client, Some(&endpoint), payer.clone())?;
         endpoint.called(|| client.version_of(&request.headers));
+        let query = selection::canonical(policy, query)?;
         let explains = self.may_explain(&request.headers, identity.as_deref());
         // By the body, once it is there:
         let body = tokio::time::timeout_at(deadline.instant(), request.body).await;
@@ -309,6 +311,7 @@ impl Gateway {
     fn run(&self, job: Job, deadline: Deadline) -> BoxFuture<'static, Ran> {
         let Job { given, observer, request_id, trace, place } = job;
         let (endpoint, granted) = (given.endpoint.clone(), self.granted_headers.clone());
+        let chosen = selection::chosen(&endpoint.policy, &given.query);
         let (request, caller) = given.split(deadline, trace);
         let (plans, limits) = (endpoint.release.plans.clone(), self.limits(&endpoint.release));
         let (party, request_id) = (caller.party.clone(), request_id.to_str().unwrap_or_default().to_owned());
@@ -326,7 +329,10 @@ impl Gateway {
                     (&**release, &*observer).on(&Event::GuestRan(answer.cost));
                     running.ended(Some(&answer.cost), None);
                     let outcome = match answer.result {
-                        Ok(response) => output::reply(response, &endpoint.policy, &granted),
+                        Ok(response) => match output::reply(response, &endpoint.policy, &granted) {
+                            Ok(reply) => selection::cut(reply, chosen).await,
+                            fault => fault,
+                        },
                         Err(problem) => {
                             endpoint.answered_with(problem.status, &problem.kind);
                             Ok(output::problem(problem))

@@ -12,6 +12,7 @@ mod place;
 mod problems;
 mod responses;
 mod schemas;
+mod selected;
 mod walk;
 mod write;
 
@@ -129,7 +130,7 @@ pub fn document(surface: &Surface, mut parts: Vec<Part<'_>>) -> Result<Value, No
         "tags": parts.iter().map(tag).collect::<Vec<_>>(),
         "paths": paths,
         "components": {
-            "schemas": schemas.into_components(&operations)?,
+            "schemas": selected::with_parts(schemas.into_components(&operations)?, &paths),
             "headers": headers::components(),
             "securitySchemes": { "bearer": {
                 "type": "http", "scheme": "bearer", "bearerFormat": "JWT",

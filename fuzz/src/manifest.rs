@@ -24,7 +24,9 @@ pub fn manifest(bytes: &[u8]) -> bool {
     };
     check_bounds(&manifest);
     let mut schema = schema(&manifest);
-    assert!(read(Some(&schema)).is_ok(), "it agrees with code that has its endpoints");
+    // Members that are listed are those of some code.
+    let chooses = manifest.endpoints.iter().any(|policy| policy.fields.is_some());
+    assert!(chooses || read(Some(&schema)).is_ok(), "it agrees with code that has its endpoints");
     if schema.pop().is_some() {
         check_mistakes(FILE, &text, &read(Some(&schema)).unwrap_err());
     }

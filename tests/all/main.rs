@@ -18,6 +18,7 @@ mod batching;
 mod browsing;
 mod caching;
 mod callers;
+mod choosing;
 mod clients;
 mod compatibility;
 mod configuration;

@@ -62,8 +62,19 @@ const OWNERS: &[(&str, &[&str])] = &[
 ];
 
 /// Packages whose modules have no rings inside them, but those in the list.
-const WITHOUT_RINGS: [&str; 10] =
-    ["host", "core", "sandbox", "wire", "sdk/rust", "sdk/rust/macros", "sdk/rust/build", "tests", "bench", "fuzz"];
+const WITHOUT_RINGS: [&str; 11] = [
+    "host",
+    "core",
+    "sandbox",
+    "wire",
+    "sdk/rust",
+    "sdk/rust/macros",
+    "sdk/rust/build",
+    "sdk/rust/selection",
+    "tests",
+    "bench",
+    "fuzz",
+];
 
 /// Rings that are left. One that is gone or has become smaller is mended here too: this list only shrinks.
 const RINGS: &[(&str, &str)] =

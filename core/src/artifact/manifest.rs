@@ -1,10 +1,11 @@
 //! `plugin.toml`: policy for the endpoints that the code declares, what the plugin may call, and its limits.
 
 use super::{
-    Deprecated, EndpointName, EndpointSchema,
+    Deprecated, EndpointName, EndpointSchema, ResponseCache, Selectable,
     bounds::{MOST_ENDPOINTS, MOST_METHODS},
     fallback::Reply,
     member::member,
+    response_cache::header_names,
 };
 use crate::{
     model::Scope,
@@ -57,17 +58,6 @@ pub struct Idempotency {
     pub strict: bool,
 }
 
-/// `cache = { ttl = "30s", scope = "public", vary = ["accept-language"], stale-while-revalidate = "5m" }`: whole responses are kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ResponseCache {
-    pub ttl: Duration,
-    /// For how long after `ttl` an old response still serves while a new one is made.
-    pub stale: Duration,
-    pub scope: Scope,
-    /// Request headers by which responses differ.
-    pub vary: Vec<HeaderName>,
-}
-
 /// A whole, valid manifest.
 #[derive(Debug, Clone)]
 pub struct Manifest {
@@ -115,6 +105,8 @@ pub struct EndpointPolicy {
     pub consumes: Vec<String>,
     /// Media types of responses; `*/*` for any.
     pub produces: Vec<String>,
+    /// Members that a request may choose of its answers.
+    pub fields: Option<Selectable>,
     pub deprecated: Option<Deprecated>,
     /// Members of its answers, by the way to them: `films.image`.
     pub deprecated_fields: Vec<(String, Deprecated)>,
@@ -197,8 +189,8 @@ impl Manifest {
     }
 
     /// Code says which endpoints exist, the manifest says how they are treated: both have to name the same ones.
-    pub(super) fn check_endpoints(&self, schema: &[EndpointSchema], mistakes: &Mistakes) {
-        for policy in &self.endpoints {
+    pub(super) fn check_endpoints(&mut self, schema: &[EndpointSchema], mistakes: &Mistakes) {
+        for policy in &mut self.endpoints {
             let Some(declared) = schema.iter().find(|e| e.is(&policy.name)) else {
                 let known: Vec<_> = schema.iter().map(|e| format!("\"{} {}\"", e.method, e.path)).collect();
                 mistakes
@@ -210,6 +202,14 @@ impl Manifest {
                     let text = format!("deprecated-fields: what the code answers with has no `{path}`");
                     mistakes.add(policy.place.mistake(text));
                 }
+            }
+            match &mut policy.fields {
+                Some(fields) => fields.resolve(declared, &policy.place, mistakes),
+                None if declared.selects() => {
+                    let text = "the code looks at which members are chosen (`Selection`): set fields = true";
+                    mistakes.add(policy.place.mistake(text));
+                }
+                None => {}
             }
             if declared.needs_identity() && policy.auth != Auth::Required {
                 let text = format!(
@@ -291,6 +291,7 @@ impl EndpointPolicy {
             section.mistake("", "a GET changes nothing, so its answer need not be kept: remove `idempotency`");
         }
         let json = || vec!["application/json".to_owned()];
+        let produces = table.or("produces", json());
         let cache = ResponseCache::read(name, &table.table("cache"), &headers);
         let fields = table.table("deprecated-fields").named_tables();
         let fields = fields.iter().filter_map(|(path, table)| Some((path.clone(), Deprecated::read(table)?)));
@@ -299,7 +300,8 @@ impl EndpointPolicy {
             deprecated: Deprecated::read(&table.table("deprecated")),
             deprecated_fields: fields.collect(),
             consumes: table.or("consumes", json()),
-            produces: table.or("produces", json()),
+            fields: Selectable::read(name, table, &produces),
+            produces,
             name: parsed?,
             auth: table.or("auth", Auth::Required),
             timeout,
@@ -312,27 +314,6 @@ impl EndpointPolicy {
             idempotency,
             place: table.place(""),
         })
-    }
-}
-
-impl ResponseCache {
-    fn read(endpoint: &str, table: &Table<'_>, shown: &[HeaderName]) -> Option<Self> {
-        if !table.exists() {
-            return None;
-        }
-        if !endpoint.starts_with("GET ") {
-            table.mistake("", "only responses to GET can be kept: remove `cache`");
-        }
-        let vary = header_names(table, "vary");
-        for name in shown.iter().filter(|name| !vary.contains(name)) {
-            let text = format!(
-                "the plugin sees the header `{name}`, so responses may differ by it: add it here, or remove it from `headers`"
-            );
-            table.mistake("vary", text);
-        }
-        let ttl = table.within("ttl", Duration::from_secs(30), Duration::from_millis(1), Duration::from_hours(24));
-        let stale = table.within("stale-while-revalidate", Duration::ZERO, Duration::ZERO, Duration::from_hours(24));
-        Some(Self { ttl, stale, scope: table.or("scope", Scope::Principal), vary })
     }
 }
 
@@ -364,15 +345,6 @@ fn check_places(endpoints: &[EndpointPolicy], root: &Table<'_>) {
             root.note(policy.place.mistake(format!("is the same as \"{other}\": remove one of them")));
         }
     }
-}
-
-fn header_names(table: &Table<'_>, key: &str) -> Vec<HeaderName> {
-    let list: Vec<String> = table.or(key, Vec::new());
-    let parse = |name: &String| {
-        let parsed = HeaderName::try_from(name.as_str());
-        parsed.map_err(|_| table.mistake(key, format!("`{name}` is no header name"))).ok()
-    };
-    list.iter().filter_map(parse).collect()
 }
 
 impl Limits {

@@ -205,3 +205,33 @@ fn no_key_of_a_manifest_takes_a_time_a_size_or_a_number_that_nobody_can_mean() {
         assert!(walked.iter().any(|known| known == key), "{key} is not in {walked:#?}");
     }
 }
+
+#[test]
+fn members_that_may_be_chosen_are_those_of_the_code() {
+    let told = |manifest: &str, more: &str| {
+        let mut other = sections();
+        other.manifest.push_str(manifest);
+        let answer = r#"{"type":"object","properties":{"title":{"type":"string"}}}"#;
+        let schema = format!(r#"[{{"method":"GET","path":"/home","request":null,"response":{answer}{more}}}]"#);
+        other.schema = schema.into_bytes();
+        parse(&other).map(|artifact| artifact.manifest.endpoints[0].fields.is_some()).map_err(|error| error.to_string())
+    };
+    assert_eq!(told("", ""), Ok(false));
+    assert_eq!(told("fields = true\n", ""), Ok(true));
+    assert_eq!(told("fields = [\"title\"]\n", r#","selection":true"#), Ok(true));
+    for (manifest, more, why) in [
+        ("fields = [\"titel\"]\n", "", "fields: `titel` can't be chosen; did you mean `title`?"),
+        ("fields = []\n", "", "fields: expected 1 to 100 members, or true"),
+        ("fields = false\n", "", "expected true, or a list of members"),
+        ("fields = true\nproduces = [\"text/html\"]\n", "", "of JSON only, and `produces` has \"text/html\""),
+        ("", r#","selection":true"#, "the code looks at which members are chosen (`Selection`): set fields = true"),
+        (
+            "fields = true\n",
+            r#","query":{"properties":{"fields":{}}}"#,
+            "the code takes `fields` from the query by itself",
+        ),
+    ] {
+        let told = told(manifest, more).unwrap_err();
+        assert!(told.contains(why), "{why}: {told}");
+    }
+}

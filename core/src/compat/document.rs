@@ -113,6 +113,13 @@ impl Document {
         Err(Unreadable::Ring(value.get("$ref").and_then(Value::as_str).unwrap_or_default().to_owned()))
     }
 
+    /// The type of an answer as it is where nobody chooses members of it.
+    pub fn whole(schema: &Value) -> &Value {
+        let is_chosen_of = schema.get("x-weft-fields") == Some(&Value::Bool(true));
+        let whole = schema.get("anyOf").filter(|_| is_chosen_of).and_then(|both| both.get(0));
+        whole.unwrap_or(schema)
+    }
+
     /// What the value of one `$ref` names.
     ///
     /// # Errors

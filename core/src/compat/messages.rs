@@ -75,7 +75,7 @@ impl<'a> Comparison<'a> {
             self.place = format!("{place} {media}");
             self.is_problem = direction == Direction::Response && media.starts_with("application/problem+json");
             for key in ["schema", "itemSchema"] {
-                let node = |body: &'a Value| body.get(key).into_iter().collect::<Vec<_>>();
+                let node = |body: &'a Value| body.get(key).map(Document::whole).into_iter().collect::<Vec<_>>();
                 self.whole(direction, "$", &node(was), &node(is))?;
             }
             self.is_problem = false;

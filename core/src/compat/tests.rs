@@ -31,6 +31,16 @@ fn sent(schema: Value) -> Document {
     endpoint(json!({ "requestBody": { "content": { "application/json": { "schema": schema } } }, "responses": {} }))
 }
 
+#[test]
+fn answers_of_which_members_may_be_chosen_are_compared_as_a_whole() {
+    let whole = json!({ "type": "object", "properties": { "a": { "type": "string" } }, "required": ["a"] });
+    let part = json!({ "type": "object", "properties": { "a": { "type": "string" } } });
+    let chosen = json!({ "anyOf": [whole, part], "x-weft-fields": true });
+    assert_eq!(rules(&answer(whole.clone()), &answer(chosen.clone())), []);
+    assert_eq!(rules(&answer(chosen.clone()), &answer(whole.clone())), []);
+    assert_eq!(rules(&answer(chosen), &answer(part)), [Rule::ResponseFieldOptional]);
+}
+
 fn rules(old: &Document, new: &Document) -> Vec<Rule> {
     diff(old, new).unwrap().into_iter().map(|change| change.rule).collect()
 }

@@ -235,6 +235,7 @@ mod tests {
             cache: None,
             consumes: vec![],
             produces: vec![],
+            fields: None,
             place: document.table(&mistakes).place(""),
         };
         let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();

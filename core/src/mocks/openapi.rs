@@ -1,7 +1,10 @@
 //! A fragment of OpenAPI 3.1 as a contract: `paths`, and `components.schemas` that they name.
 
 use super::file::File;
-use crate::artifact::{BadEndpoint, EndpointName, EndpointSchema};
+use crate::{
+    artifact::{BadEndpoint, EndpointName, EndpointSchema},
+    compat::Document,
+};
 use serde_json::{Map, Value, json};
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
@@ -75,6 +78,10 @@ impl Operation<'_> {
         let (mut path, mut properties, mut required) = (Map::new(), Map::new(), Vec::new());
         for parameter in all {
             let text = |key: &str| parameter.get(key).and_then(Value::as_str).unwrap_or_default();
+            // What may be chosen of answers stands in the manifest.
+            if parameter.get("x-weft-fields") == Some(&Value::Bool(true)) {
+                continue;
+            }
             let key = format!("{}.parameters.{}", self.key, text("name"));
             let schema = moved(parameter.get("schema").unwrap_or(&Value::Bool(true)));
             match text("in") {
@@ -119,7 +126,7 @@ impl Operation<'_> {
             self.file.mistake(&key, format!("expected a schema of {JSON}"));
             return None;
         };
-        Some(self.file.schema(&key, &moved(schema), self.types))
+        Some(self.file.schema(&key, &moved(Document::whole(schema)), self.types))
     }
 }
 

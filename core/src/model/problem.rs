@@ -68,6 +68,8 @@ problem_types! {
         "the body broke off, or can't be unpacked";
     BadEncoding = "bad-encoding" [BAD_REQUEST] Client "Bad encoding":
         "a value of path, query or headers is no UTF-8, or has what no value may have; `field` says which";
+    BadFields = "bad-fields" [BAD_REQUEST] Client "Bad choice of fields":
+        "`fields` names a member that the answer does not have, or that can't be chosen; `detail` says which, and what comes nearest to it";
     BadHost = "bad-host" [BAD_REQUEST] Client "Bad host":
         "a request is for one host, and this one names none that can be read, or two";
     BadIdempotencyKey = "bad-idempotency-key" [BAD_REQUEST] Client "Bad idempotency key":

@@ -1,6 +1,6 @@
 //! What an endpoint takes of path, query and headers.
 
-use super::{operation::Operation, place::Use, schemas::Schemas, walk::bound_numbers};
+use super::{operation::Operation, place::Use, schemas::Schemas, selected, walk::bound_numbers};
 use crate::artifact::EndpointPolicy;
 use serde_json::{Map, Value, json};
 
@@ -12,6 +12,7 @@ const TOLD_ELSEWHERE: [&str; 3] = ["accept", "content-type", "authorization"];
 pub(super) fn write(operation: &Operation<'_>, schemas: &Schemas) -> Result<Vec<Value>, String> {
     let mut parameters = path(operation)?;
     parameters.extend(query(operation, schemas)?);
+    parameters.extend(operation.policy.fields.as_ref().map(selected::parameter));
     parameters.extend(headers(operation.policy));
     Ok(parameters)
 }

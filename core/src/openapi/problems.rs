@@ -59,6 +59,7 @@ fn can_happen(kind: ProblemType, operation: &Operation<'_>) -> bool {
         P::NoClient | P::MethodNotAllowed | P::InsufficientScope => false,
         // One whose value ends a segment is another path.
         P::NotFound => !policy.name.params().is_empty(),
+        P::BadFields => policy.fields.is_some(),
         P::BadEncoding | P::BadHost | P::NotAcceptable => true,
         P::Unauthorized | P::KeysUnavailable | P::NotConfigured => identified,
         P::CrossSite => surface.same_origin && !operation.is_read(),

@@ -6,6 +6,7 @@ use super::{
     place::Use,
     problems,
     schemas::{Schemas, reference},
+    selected,
 };
 use crate::artifact::Auth;
 use http::StatusCode;
@@ -54,6 +55,7 @@ fn good(operation: &Operation<'_>, schemas: &Schemas, status: Option<u64>) -> Re
     let is_empty = matches!(status, Some(204 | 205 | 304));
     let root = operation.schema.and_then(|schema| schema.response.as_ref()).filter(|_| !is_empty);
     let schema = root.map(|root| schemas.of_root(&(operation.id.clone(), Use::Response), root)).transpose()?;
+    let schema = schema.map(|schema| if policy.fields.is_some() { selected::answer(schema) } else { schema });
     if !is_empty && (schema.is_some() || operation.is_read()) {
         let content = Value::Object(content(operation, schema.as_ref()));
         response.extend([("content".to_owned(), content)]);

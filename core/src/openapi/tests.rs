@@ -224,3 +224,33 @@ fn members_that_go_away_are_marked_where_they_stand() {
     assert_eq!(types(&document), ["Cell", "List"], "the same type still");
     assert_eq!(document["components"]["schemas"]["Cell"]["properties"]["x"]["deprecated"], true);
 }
+
+#[test]
+fn answers_of_which_members_may_be_chosen_are_told_whole_and_in_part() {
+    let manifest = "[endpoint.\"GET /a\"]\nfields = true\n";
+    let mut list = list_of_cells("x");
+    list["required"] = json!(["cells"]);
+    list["$defs"]["Cell"]["oneOf"] = json!([{ "required": ["x"] }, { "required": ["y"] }]);
+    let schema = json!([{ "method": "GET", "path": "/a", "status": 200, "response": list }]);
+    let document = made(&[&artifact("a", manifest, &schema)]);
+    let operation = &document["paths"]["/a"]["get"];
+    let parameter = &operation["parameters"][0];
+    assert_eq!((&parameter["name"], &parameter["explode"]), (&json!("fields"), &json!(false)));
+    assert_eq!(parameter["schema"]["items"]["enum"], json!(["cells", "cells.x"]));
+    let answer = &operation["responses"]["200"]["content"]["application/json"]["schema"];
+    let (whole, part) =
+        (json!({ "$ref": "#/components/schemas/List" }), json!({ "$ref": "#/components/schemas/List.Partial" }));
+    assert_eq!(answer["anyOf"], json!([whole, part]));
+    assert_eq!(types(&document), ["Cell", "Cell.Partial", "List", "List.Partial"]);
+    let part = &document["components"]["schemas"]["List.Partial"];
+    assert_eq!(part.get("required"), None);
+    assert_eq!(part["properties"]["cells"]["items"]["$ref"], "#/components/schemas/Cell.Partial");
+    assert_eq!(document["components"]["schemas"]["Cell.Partial"]["anyOf"], json!([{}, {}]));
+    let problems = operation["responses"]["400"]["content"]["application/problem+json"]["schema"].to_string();
+    assert!(problems.contains("problem.bad-fields"), "{problems}");
+
+    let plain = json!([{ "method": "GET", "path": "/a", "status": 200, "response": list_of_cells("x") }]);
+    let plain = made(&[&artifact("a", "[endpoint.\"GET /a\"]\n", &plain)]);
+    assert_eq!(types(&plain), ["Cell", "List"]);
+    assert!(!plain.to_string().contains("bad-fields"));
+}

@@ -15,6 +15,8 @@ const EVENTS: &str = "text/event-stream";
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) text: String,
+    /// Members of it may be chosen.
+    pub(super) is_chosen: bool,
     pub(super) reading: String,
     pub(super) media: Option<String>,
     pub(super) is_stream: bool,
@@ -34,7 +36,7 @@ pub(super) fn answers(
             let has_none = content.is_empty() || endpoint.method == "HEAD" || matches!(status, 204 | 205);
             if has_none {
                 let (text, reading) = ("undefined".to_owned(), "\"none\"".to_owned());
-                found.push(Answer { status, text, reading, media: None, is_stream: false });
+                found.push(Answer { status, text, is_chosen: false, reading, media: None, is_stream: false });
                 continue;
             }
             if let Some((media, body)) = content.iter().find(|(media, _)| essence(media) != EVENTS) {
@@ -64,11 +66,15 @@ fn stream(types: &Types<'_>, status: u16, media: &str, body: &Value) -> Result<A
     let data = schema.map_or(Ok("string".to_owned()), |schema| types.text(schema, 0))?;
     let reading = if data == "string" { "\"textEvents\"" } else { "\"events\"" }.to_owned();
     let text = format!("AsyncIterable<StreamEvent<{data}>>");
-    Ok(Answer { status, text, reading, media: Some(media.to_owned()), is_stream: true })
+    Ok(Answer { status, text, is_chosen: false, reading, media: Some(media.to_owned()), is_stream: true })
 }
 
 fn whole(document: &Document, types: &Types<'_>, status: u16, media: &str, body: &Value) -> Result<Answer, Unreadable> {
     let (schema, media_type) = (body.get("schema"), essence(media));
+    let (schema, is_chosen) = match schema {
+        Some(both) => (Some(Document::whole(both)), !std::ptr::eq(both, Document::whole(both))),
+        None => (None, false),
+    };
     let json = |schema: Option<&Value>| schema.map_or(Ok("unknown".to_owned()), |schema| types.text(schema, 0));
     let (text, reading) = if media_type == "application/problem+json" {
         let kinds = schema.map(|schema| problem_types(document, schema)).unwrap_or_default();
@@ -86,7 +92,7 @@ fn whole(document: &Document, types: &Types<'_>, status: u16, media: &str, body:
     } else {
         ("Blob".to_owned(), "\"blob\"".to_owned())
     };
-    Ok(Answer { status, text, reading, media: Some(media.to_owned()), is_stream: false })
+    Ok(Answer { status, text, is_chosen, reading, media: Some(media.to_owned()), is_stream: false })
 }
 
 /// The types of problems that a schema lets through, if it names them all.

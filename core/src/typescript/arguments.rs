@@ -17,6 +17,8 @@ pub(super) struct Given {
     pub(super) is_needed: bool,
     pub(super) content: Option<String>,
     pub(super) is_repeatable: bool,
+    /// What may be chosen of the answer, as a type.
+    pub(super) fields: Option<String>,
     /// With a `*` before the name of what may have several segments.
     pub(super) template: String,
 }
@@ -68,7 +70,13 @@ impl Given {
             let (mark, or) = if is_needed { ("", "") } else { ("?", " | undefined") };
             let schema = parameter.get("schema").unwrap_or(&Value::Bool(true));
             names::comment(&super::types::note(parameter), 4, &mut fields);
-            let _ = writeln!(fields, "    readonly {}{mark}: {}{or};", names::key(name), types.text(schema, 4)?);
+            let text = if key == "query" && parameter.get("x-weft-fields") == Some(&Value::Bool(true)) {
+                self.fields = Some(paths(schema));
+                "readonly F[]".to_owned()
+            } else {
+                types.text(schema, 4)?
+            };
+            let _ = writeln!(fields, "    readonly {}{mark}: {text}{or};", names::key(name));
             some_needed |= is_needed;
         }
         if !fields.is_empty() {
@@ -78,6 +86,13 @@ impl Given {
         }
         Ok(())
     }
+}
+
+/// What may be chosen of an answer: the paths that are listed, or any text.
+fn paths(schema: &Value) -> String {
+    let listed = schema.pointer("/items/enum").and_then(Value::as_array).into_iter().flatten();
+    let listed: Vec<String> = listed.filter_map(Value::as_str).map(names::literal).collect();
+    if listed.is_empty() { "string".to_owned() } else { listed.join(" | ") }
 }
 
 /// Those at this place by their names; the operation's own stand for those of its path.

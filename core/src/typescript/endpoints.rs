@@ -60,18 +60,35 @@ fn function(
     let (args, result) = (format!("{}Args", names::capital(name)), format!("{}Result", names::capital(name)));
     let (args, result) = (names.take(&args), names.take(&result));
     let given = Given::of(document, types, endpoint)?;
-    let _ = writeln!(out, "\nexport type {result} =\n  | {};", members(answers).join("\n  | "));
+    // What is chosen of the answer is seen in its type.
+    let (declared, used) = match &given.fields {
+        Some(fields) => {
+            let field = names.take(&format!("{}Field", names::capital(name)));
+            let _ = writeln!(out, "\n/** What `fields` may name. */\nexport type {field} = {fields};");
+            (format!("<F extends {field} = never>"), "<F>")
+        }
+        None => (String::new(), ""),
+    };
+    let _ = writeln!(
+        out,
+        "\nexport type {result}{declared} =\n  | {};",
+        members(answers, given.fields.is_some()).join("\n  | ")
+    );
     if !given.members.is_empty() {
-        let _ = writeln!(out, "\nexport interface {args} {{\n{}}}", given.members);
+        let _ = writeln!(out, "\nexport interface {args}{declared} {{\n{}}}", given.members);
     }
     out.push('\n');
     names::comment(&note(endpoint), 0, out);
     let taken = match (given.members.is_empty(), given.is_needed) {
         (true, _) => String::new(),
-        (false, true) => format!("args: {args}, "),
-        (false, false) => format!("args: {args} = {{}}, "),
+        (false, true) => format!("args: {args}{used}, "),
+        (false, false) => format!("args: {args}{used} = {{}}, "),
     };
-    let _ = writeln!(out, "export function {name}(client: Client, {taken}options?: CallOptions): Promise<{result}> {{");
+    let result = format!("{result}{used}");
+    let _ = writeln!(
+        out,
+        "export function {name}{declared}(client: Client, {taken}options?: CallOptions): Promise<{result}> {{"
+    );
     let passed = if given.members.is_empty() { "{}" } else { "args" };
     let _ = writeln!(
         out,
@@ -81,17 +98,20 @@ fn function(
     Ok(())
 }
 
-/// What may come, each with its statuses.
-fn members(answers: &[Answer]) -> Vec<String> {
-    let mut found: Vec<(&str, &str, Vec<String>)> = Vec::new();
+/// What may come, each with its statuses; `chooses`: the function has a type `F` of what is chosen.
+fn members(answers: &[Answer], chooses: bool) -> Vec<String> {
+    let mut found: Vec<(&str, String, Vec<String>)> = Vec::new();
     for answer in answers {
         let kind = if answer.status < 400 { "Answered" } else { "Refused" };
-        match found.iter_mut().find(|(other, text, _)| (*other, *text) == (kind, &answer.text)) {
+        let text = &answer.text;
+        let text = if chooses && answer.is_chosen { format!("Chosen<{text}, F>") } else { text.clone() };
+        match found.iter_mut().find(|(other, known, _)| *other == kind && *known == text) {
             Some((_, _, statuses)) if kind == "Answered" => statuses.push(answer.status.to_string()),
-            _ => found.push((kind, &answer.text, vec![answer.status.to_string()])),
+            _ => found.push((kind, text, vec![answer.status.to_string()])),
         }
     }
-    let text = |(kind, text, statuses): (&str, &str, Vec<String>)| format!("{kind}<{}, {text}>", statuses.join(" | "));
+    let text =
+        |(kind, text, statuses): (&str, String, Vec<String>)| format!("{kind}<{}, {text}>", statuses.join(" | "));
     found.into_iter().map(text).chain(["Unexpected".to_owned()]).collect()
 }
 

@@ -89,6 +89,18 @@ export interface StreamEvent<T> {
   readonly data: T;
 }
 
+/** Of `T` the members that the paths name (`cast.actor`), each with all that is in it; all where none is named. */
+export type Chosen<T, P extends string> = [P] extends [never] ? T : ChosenOf<T, P>;
+
+type ChosenOf<T, P extends string> = T extends readonly (infer I)[]
+  ? ChosenOf<I, P>[]
+  : T extends object
+    ? { [K in keyof T as K extends Head<P> ? K : never]: K extends P ? T[K] : ChosenOf<T[K], Tail<P, K & string>> }
+    : T;
+
+type Head<P extends string> = P extends `${infer H}.${string}` ? H : P;
+type Tail<P extends string, H extends string> = P extends `${H}.${infer R}` ? R : never;
+
 interface Kept {
   readonly etag: string;
   readonly type: string;

@@ -60,7 +60,8 @@ impl<'a> Types<'a> {
         let mut named = BTreeMap::new();
         // Those first that stay as they are, so that no other one takes their names.
         for plain in [true, false] {
-            for name in components.keys().filter(|name| names::is_identifier(name) == plain) {
+            let whole = components.iter().filter(|(_, schema)| !is_partial(schema)).map(|(name, _)| name);
+            for name in whole.filter(|name| names::is_identifier(name) == plain) {
                 named.insert(name.as_str(), names.take(&names::type_name(name)));
             }
         }
@@ -102,6 +103,10 @@ impl<'a> Types<'a> {
 
     pub(super) fn write_components(&self, out: &mut String) -> Result<(), Unreadable> {
         for (name, schema) in self.document.components("schemas") {
+            // What is chosen of another one is worked out from that one.
+            if is_partial(schema) {
+                continue;
+            }
             let Some(name) = self.named.get(name.as_str()) else { continue };
             out.push('\n');
             names::comment(&note(schema), 0, out);
@@ -243,6 +248,11 @@ impl<'a> Types<'a> {
         let _ = write!(out, "{}}}", " ".repeat(indent));
         Ok(out)
     }
+}
+
+/// A component of which members may be missing, because nobody chose them.
+fn is_partial(schema: &Value) -> bool {
+    schema.get("x-weft-partial") == Some(&Value::Bool(true))
 }
 
 /// Components that a schema is made of, as long as it is no list or object that holds them.

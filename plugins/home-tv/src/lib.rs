@@ -54,6 +54,17 @@ struct Thanks {
     text: String,
 }
 
+/// There is no such film.
+#[problem(
+    status = 404,
+    kind = "https://films.example.com/problems/no-such-film",
+    title = "No such film",
+    detail = "there is no film `{film}`"
+)]
+struct NoSuchFilm {
+    film: u32,
+}
+
 /// Rows by genre, as the plugin's configuration lists them; on top, what the caller may like.
 #[get("/home")]
 async fn home() -> Result<Json<Screen>> {
@@ -65,9 +76,9 @@ async fn home() -> Result<Json<Screen>> {
 }
 
 /// A film on the whole screen, and under it the other films of those who made it.
-#[get("/films/{id}")]
+#[get("/films/{id}", problems(NoSuchFilm))]
 async fn film(Path(id): Path<u32>) -> Result<Json<Hero>> {
-    let film = Films::get_film(GetFilmRequest { id }).await.or_not_found("film", id)?;
+    let film = Films::get_film(GetFilmRequest { id }).await.if_found()?.ok_or(NoSuchFilm { film: id })?;
     let rows = try_join_all(film.director_ids.iter().map(|director| async {
         let person = People::get_person(GetPersonRequest { id: *director }).await;
         let name = person.map_or("the director".to_owned(), |person| person.name);
@@ -108,12 +119,13 @@ async fn search(Query(Search { q }): Query<Search>) -> Result<Json<Screen>> {
 }
 
 /// Rates a film with one to five stars.
-#[post("/films/{id}/rating")]
+#[post("/films/{id}/rating", problems(NoSuchFilm))]
 async fn rate(Path(id): Path<u32>, caller: Identity, Json(new): Json<NewRating>) -> Result<Json<Thanks>> {
     if !(1..=5).contains(&new.stars) {
         return Err(Problem::invalid("body.stars", "is not between 1 and 5"));
     }
-    Reviews::rate_film(RateFilmRequest { film_id: id, stars: new.stars }).await.or_not_found("film", id)?;
+    let rated = Reviews::rate_film(RateFilmRequest { film_id: id, stars: new.stars }).await.if_found()?;
+    rated.ok_or(NoSuchFilm { film: id })?;
     Ok(Json(Thanks { text: format!("Thank you, {}.", caller.subject()) }))
 }
 

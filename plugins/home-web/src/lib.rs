@@ -26,14 +26,20 @@ async fn home(caller: Option<Identity>) -> Result<Json<Home>> {
 
 /// One film with its cast, its directors and its latest reviews.
 #[get("/films/{id}")]
-async fn film(Path(id): Path<u32>) -> Result<Json<FilmPage>> {
+async fn film(Path(id): Path<u32>, fields: Selection) -> Result<Json<FilmPage>> {
     let film = Films::get_film(GetFilmRequest { id }).await.or_not_found("film", id)?;
-    let directors = try_join_all(film.director_ids.iter().map(|id| person_named(*id)));
-    let cast = try_join_all(film.cast.iter().map(|role| async {
+    // What nobody asks for is not called for.
+    let directors = film.director_ids.iter().filter(|_| fields.has("directors"));
+    let directors = try_join_all(directors.map(|id| person_named(*id)));
+    let cast = film.cast.iter().filter(|_| fields.has("cast"));
+    let cast = try_join_all(cast.map(|role| async {
         let actor = person_named(role.person_id).await?;
         Ok::<_, Problem>(Role { character: role.character.clone(), actor })
     }));
-    let (directors, cast, reviews, summary) = try_join!(directors, cast, latest_reviews(id), summary(id))?;
+    let reviews = async { if fields.has("reviews") { latest_reviews(id).await } else { Ok(Vec::new()) } };
+    let is_rated = fields.has("ratings") || fields.has("average");
+    let summary = async { if is_rated { summary(id).await } else { Ok(Summary::default()) } };
+    let (directors, cast, reviews, summary) = try_join!(directors, cast, reviews, summary)?;
     Ok(Json(FilmPage { film: page::facts(&film, &summary), synopsis: film.synopsis, directors, cast, reviews }))
 }
 

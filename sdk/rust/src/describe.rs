@@ -21,6 +21,7 @@ pub struct Description {
     status: Option<Status>,
     identity: Option<&'static str>,
     problems: Option<Vec<Value>>,
+    selects: bool,
 }
 
 impl Description {
@@ -55,6 +56,11 @@ impl Description {
     /// Whether it takes the caller's identity: `required` or `optional`.
     pub fn identity(&mut self, need: &'static str) {
         self.identity = Some(need);
+    }
+
+    /// It looks at which members of the answer are chosen.
+    pub fn selection(&mut self) {
+        self.selects = true;
     }
 
     /// It declares all problems of its own; which ones, [`Description::problem`] says.
@@ -186,6 +192,9 @@ fn describe(plugin: &Plugin) -> (Vec<Value>, Vec<String>) {
         // Code that declares none says nothing, rather than that there are none.
         if let (Some(problems), Some(members)) = (description.problems, described.as_object_mut()) {
             members.insert("problems".to_owned(), problems.into());
+        }
+        if let (true, Some(members)) = (description.selects, described.as_object_mut()) {
+            members.insert("selection".to_owned(), true.into());
         }
         described
     });

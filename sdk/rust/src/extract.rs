@@ -23,14 +23,14 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use crate::describe::Description;
-use crate::{Headers, Identity, Json, Problem, Request, Result, Status};
+use crate::{Headers, Identity, Json, Problem, Request, Result, Selection, Status};
 
 /// Something that an endpoint can take as an argument.
 #[diagnostic::on_unimplemented(
     message = "an endpoint can't take `{Self}`",
     label = "not taken from a request",
-    note = "arguments are `Path<T>`, `Query<T>`, `Json<T>` (the last one), `Identity`, `Option<Identity>`, `Headers` or \
-            `Request`"
+    note = "arguments are `Path<T>`, `Query<T>`, `Json<T>` (the last one), `Identity`, `Option<Identity>`, `Headers`, \
+            `Selection` or `Request`"
 )]
 pub trait Extract: Sized {
     /// Whether it takes the body. Only the last argument may.
@@ -166,6 +166,31 @@ impl Extract for Option<Identity> {
 impl Extract for Headers {
     fn extract(request: &mut Request) -> Result<Self> {
         Ok(request.headers.clone())
+    }
+}
+
+/// The members of the answer that the request asks for by `?fields=`, where `plugin.toml` says `fields`. The host cuts the answer by
+/// itself; a handler looks where it can spare a call:
+///
+/// ```
+/// # use weft_sdk::prelude::*;
+/// # #[data]
+/// # struct Film { title: String, reviews: Vec<String> }
+/// # async fn latest_reviews(_: u32) -> Result<Vec<String>> { Ok(vec![]) }
+/// #[get("/films/{id}")]
+/// async fn film(Path(id): Path<u32>, fields: Selection) -> Result<Json<Film>> {
+///     let reviews = if fields.has("reviews") { latest_reviews(id).await? } else { Vec::new() };
+///     Ok(Json(Film { title: "Alien".to_owned(), reviews }))
+/// }
+/// ```
+impl Extract for Selection {
+    fn extract(request: &mut Request) -> Result<Self> {
+        let values = request.query.iter().filter(|(name, _)| name == "fields").map(|(_, value)| value.as_str());
+        Selection::parse(values).map_err(|malformed| Problem::invalid("query.fields", malformed))
+    }
+
+    fn describe(description: &mut Description) {
+        description.selection();
     }
 }
 

@@ -34,7 +34,7 @@
 //! | to | see |
 //! |---|---|
 //! | declare an endpoint | [`get`], [`post`], [`put`], [`patch`], [`delete`], [`plugin!`] |
-//! | take from the request | [`Path`], [`Query`], [`Json`], [`Identity`], [`Headers`], [`Request`] |
+//! | take from the request | [`Path`], [`Query`], [`Json`], [`Identity`], [`Headers`], [`Selection`], [`Request`] |
 //! | answer | [`Json`], [`NoContent`], [`Created`], [`Status`], [`Response`], [`Problem`] |
 //! | describe a type that crosses the wire | [`data`] |
 //! | call a backend | [`clients!`], [`Call`], [`CallError`], [`CallResult`] |
@@ -120,6 +120,7 @@ pub use request::{Fields, Headers, Request};
 pub use response::{Created, IntoResponse, Json, NoContent, Output, Response, WithHeaders};
 pub use status::Status;
 pub use weft_sdk_macros::{clients, data, delete, get, patch, plugin, post, problem, put};
+pub use weft_selection::Selection;
 
 #[cfg(all(target_family = "wasm", feature = "heap"))]
 #[global_allocator]

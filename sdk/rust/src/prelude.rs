@@ -8,6 +8,6 @@ pub use serde::{Deserialize, Serialize};
 pub use crate::futures::{join_all, try_join_all};
 pub use crate::{
     CallError, CallResult, Code, Created, Headers, Identity, IntoResponse, Json, NoContent, Path, Problem, Query,
-    Request, Response, Result, Status, config, config_or, data, delete, get, log, patch, post, problem, put, sleep,
-    span, spawn, timeout,
+    Request, Response, Result, Selection, Status, config, config_or, data, delete, get, log, patch, post, problem, put,
+    sleep, span, spawn, timeout,
 };

@@ -35,8 +35,9 @@
 //! assert_eq!(response.problem().detail(), "there is no film `8`");
 //! ```
 //!
-//! What an [`App`] leaves out is policy: authentication, timeouts of methods, caching, and which headers a plugin sees are
-//! `plugin.toml`'s and the host's business. All of a request's headers reach the handler here.
+//! What an [`App`] leaves out is policy: authentication, timeouts of methods, caching, which headers a plugin sees, and the
+//! cutting of answers by `?fields=` are `plugin.toml`'s and the host's business. All of a request's headers reach the handler here, and
+//! it shows what it has made; [`Selection::cut`](crate::Selection::cut) is what the host would do with it.
 
 mod app;
 mod drive;

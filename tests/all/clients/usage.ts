@@ -54,3 +54,16 @@ export async function others(): Promise<void> {
   // @ts-expect-error: no such parameter.
   await getFilmsById(client, { path: { id: 1, page: 2 } });
 }
+
+export async function chosen(id: number): Promise<string> {
+  const found = await getFilmsById(client, { path: { id }, query: { fields: ["title", "directors.name"] } });
+  if (!found.ok) return found.status === "unexpected" ? "" : found.problem.type;
+  const name: string | undefined = found.data.directors[0]?.name;
+  // @ts-expect-error: it was not chosen.
+  const year: unknown = found.data.year;
+  // @ts-expect-error: of directors the names alone were.
+  const born: unknown = found.data.directors[0]?.born;
+  // @ts-expect-error: there is no such field.
+  await getFilmsById(client, { path: { id }, query: { fields: ["titel"] } });
+  return `${found.data.title} ${name} ${year} ${born}`;
+}

@@ -187,3 +187,15 @@ fn problems_that_are_declared_are_described() {
     let problem = Problem::from(Gone);
     assert_eq!((problem.status().number(), problem.kind(), problem.title()), (410, "", "Gone"));
 }
+
+#[get("/page/{id}")]
+async fn page(Path(id): Path<u32>, fields: Selection) -> String {
+    format!("{id} {fields}")
+}
+
+#[test]
+fn code_that_looks_at_what_is_chosen_says_so() {
+    let description = description(Plugin::new(&[weft_endpoint_page::ENDPOINT, weft_endpoint_calm::ENDPOINT], &[], b""));
+    let selects = |at: usize| description["endpoints"][at].get("selection").cloned();
+    assert_eq!((selects(0), selects(1)), (Some(json!(true)), None));
+}

@@ -278,3 +278,16 @@ fn identity_headers_and_the_rest() {
     assert_eq!(response.text(), "Some(\"ann\") Some(\"de\")");
     assert_eq!(app.put("/raw/7").body("hi").send().text(), "7 PUT /raw/{id} /raw/7 hi");
 }
+
+#[get("/page")]
+async fn page(fields: Selection) -> String {
+    format!("{fields} {} {}", fields.has("title"), fields.has("reviews"))
+}
+
+#[test]
+fn what_is_chosen_of_the_answer() {
+    let app = app(const { &[weft_endpoint_page::ENDPOINT] });
+    assert_eq!(app.get("/page").send().text(), " true true");
+    assert_eq!(app.get("/page?fields=title,cast.actor&fields=cast.actor").send().text(), "cast.actor,title true false");
+    assert_eq!(fault(app.get("/page?fields=a,,b")).0, 400);
+}
