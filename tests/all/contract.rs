@@ -140,6 +140,24 @@ async fn answers_say_what_is_left_of_a_rate_unless_others_get_them_too() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_answers_say_beside_their_body_can_be_read_by_other_origins() {
+    let host = host(
+        "[client.cors]\norigins = [\"https://www.example.com\"]\n",
+        "principal-rate = \"9/h\"\ncache = { ttl = \"1m\" }\nauth = \"required\"",
+    )
+    .await;
+    let get = |path: &str| host.get(path).header("origin", "https://www.example.com").bearer(&token("ann")).send();
+    let reply = get("/t/version").await.ok();
+    let exposed = reply.header("access-control-expose-headers").unwrap();
+    for name in ["cache-status", "ratelimit", "ratelimit-policy", "etag", "x-request-id"] {
+        assert!(reply.header(name).is_some() && exposed.split(", ").any(|other| other == name), "{name}: {reply:?}");
+    }
+    for name in ["idempotent-replayed", "x-weft-degraded", "deprecation", "retry-after"] {
+        assert!(exposed.split(", ").any(|other| other == name), "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn problems_that_no_document_tells_of_are_counted() {
     let host = host("", "").await;
     assert_eq!(host.get("/t/problem").send().await.problem(409)["type"], "https://example.org/not-out");

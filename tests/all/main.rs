@@ -69,6 +69,7 @@ mod sandbox;
 mod shared_cache;
 mod sharing;
 mod showing;
+mod starting;
 mod stopping;
 mod streams;
 mod supervised;

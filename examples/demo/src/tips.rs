@@ -22,6 +22,8 @@ Try, in another terminal:
   curl -i {http}/ios/films/51
   curl -i {http}/tv/films/51
   curl -i {http}/home -H 'x-client: tv'      # told by a header instead of the path
+  curl '{http}/web/films/51?fields=title,directors.name'
+  curl {http}/web/openapi.json               # what there is to ask: docs/frontends/start.md
 
   {b}
   curl -i {http}/web/films/51/rating -H 'content-type: application/json' -d '{{\"stars\": 5}}' \\
