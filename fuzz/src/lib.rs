@@ -20,10 +20,12 @@ mod forwarded;
 mod input;
 mod json;
 mod manifest;
+mod mocks;
 mod query;
 mod record;
 mod registry;
 mod release;
+mod selection;
 mod served;
 mod slices;
 mod template;
@@ -37,10 +39,12 @@ pub use contract::contract;
 pub use forwarded::forwarded;
 pub use json::json;
 pub use manifest::manifest;
+pub use mocks::mocks;
 pub use query::query;
 pub use record::record;
 pub use registry::registry;
 pub use release::release;
+pub use selection::selection;
 pub use served::{edge, gateway};
 pub use slices::slices;
 pub use template::template;
@@ -51,7 +55,7 @@ pub use wire::{answers, batch, fields};
 pub type Target = (&'static str, fn(&[u8]) -> bool);
 
 /// All of them.
-pub const TARGETS: [Target; 19] = [
+pub const TARGETS: [Target; 21] = [
     ("batch", batch),
     ("answers", answers),
     ("fields", fields),
@@ -59,8 +63,10 @@ pub const TARGETS: [Target; 19] = [
     ("artifact", artifact),
     ("configuration", configuration),
     ("contract", contract),
+    ("mocks", mocks),
     ("template", template),
     ("query", query),
+    ("selection", selection),
     ("token", token),
     ("json", json),
     ("forwarded", forwarded),

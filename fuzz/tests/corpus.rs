@@ -12,7 +12,7 @@ use weft_fuzz::{TARGETS, Target};
 /// Mutations of one round. Those that sign, read a text twice and more, or go through a host, take their time in a build for debugging.
 fn mutations(target: &str) -> usize {
     match target {
-        "token" | "artifact" | "configuration" | "manifest" | "edge" | "gateway" => 1_000,
+        "token" | "artifact" | "configuration" | "manifest" | "edge" | "gateway" | "mocks" => 1_000,
         _ => 4_000,
     }
 }
@@ -156,8 +156,10 @@ mutations_break_no_promise_of!(
     artifact,
     configuration,
     contract,
+    mocks,
     template,
     query,
+    selection,
     token,
     json,
     forwarded,
