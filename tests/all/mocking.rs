@@ -307,7 +307,11 @@ async fn code_takes_the_place_of_its_contract() {
     let artifact = author.target().join("weft/greeter-0.1.0.wasm");
     let of_code: &Path = &folder;
     for path in [of_code, &artifact] {
-        let mock = MockProcess::start(weft(), &author.folder, &[path.to_str().unwrap()]).await;
+        // What the author has compiled need not be compiled again.
+        let (path, target) = (path.to_str().unwrap(), author.target());
+        let environment: [(&str, &Path); 2] =
+            [("CARGO_TARGET_DIR", &target), ("CARGO_PROFILE_DEV_DEBUG", "none".as_ref())];
+        let mock = MockProcess::start_with(weft(), &author.folder, &[path], &environment).await;
         assert_eq!(mock.web().get("/greetings/ann").send().await.ok().json(), json!({"text": "Hi"}));
     }
 }

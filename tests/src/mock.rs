@@ -31,18 +31,23 @@ pub struct MockProcess {
 impl MockProcess {
     /// Waits until it answers; these arguments, in this folder.
     pub async fn start(weft: &Path, folder: &Path, arguments: &[&str]) -> Self {
-        let mut process = Self::begin(weft, folder, arguments, &std::env::temp_dir());
+        Self::start_with(weft, folder, arguments, &[]).await
+    }
+
+    /// The same, with more of an environment.
+    pub async fn start_with(weft: &Path, folder: &Path, arguments: &[&str], environment: &[(&str, &Path)]) -> Self {
+        let mut process = Self::begin(weft, folder, arguments, environment);
         let line = process.until_line("weft mock answers for").await;
         let address = line.split("http://").nth(1).and_then(|rest| rest.split_once(". ")).unwrap().0;
         process.http = address.parse().unwrap();
         process
     }
 
-    /// Waits for nothing; `temporary` is where temporary files lie.
-    pub fn begin(weft: &Path, folder: &Path, arguments: &[&str], temporary: &Path) -> Self {
+    /// Waits for nothing.
+    pub fn begin(weft: &Path, folder: &Path, arguments: &[&str], environment: &[(&str, &Path)]) -> Self {
         let mut command = Command::new(weft);
         command.arg("mock").args(arguments).args(["--listen", "127.0.0.1:0"]).current_dir(folder);
-        command.env("TMPDIR", temporary);
+        command.envs(environment.iter().copied());
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
         let lines = Arc::<Mutex<Vec<String>>>::default();
         let reading = [read(child.stdout.take().unwrap(), &lines), read(child.stderr.take().unwrap(), &lines)];

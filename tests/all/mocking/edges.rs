@@ -13,7 +13,7 @@ async fn a_start_that_is_broken_off_leaves_nothing_behind() {
     let temporary = tempfile::tempdir().unwrap();
     let is_empty = || fs::read_dir(temporary.path()).unwrap().next().is_none();
     for _ in 0..5 {
-        let mock = MockProcess::begin(weft(), begun.0.path(), &["greeter"], temporary.path());
+        let mock = MockProcess::begin(weft(), begun.0.path(), &["greeter"], &[("TMPDIR", temporary.path())]);
         until("its folder", async || (!is_empty()).then_some(())).await;
         let (code, lines) = mock.interrupt().await;
         assert_eq!((code, is_empty()), (0, true), "{lines:#?}");
