@@ -1,5 +1,7 @@
 //! `weft types`: what it writes compiles under the strictest rules, does what it promises, and serves a page in a real browser.
 
+mod generated;
+
 use crate::support::weft;
 use serde_json::{Value, json};
 use std::path::Path;
