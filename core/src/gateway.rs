@@ -7,6 +7,7 @@
 //! runs), [`output`] (what of its answer is let out). [`cors`] answers browsers.
 
 mod admission;
+mod agents;
 mod cors;
 mod documents;
 mod explained;
@@ -21,12 +22,15 @@ mod problem_pages;
 mod rates;
 mod selection;
 mod sharing;
+mod trail;
 
 pub use admission::Admission;
+pub use agents::Toolboxes;
 pub use documents::Documents;
 pub use explained::explained;
 pub use idempotency::Answers;
 pub use sharing::Shared;
+pub use trail::Trail;
 
 pub use output::{Body, Reply, weak_tag};
 pub use rates::{Left, Rates};
@@ -38,19 +42,18 @@ use input::Given;
 use sharing::{Duty, Origin, Outcome, Way};
 
 use crate::{
-    artifact::Auth,
     fanout::{Engine, Limits, MostCalls, Session},
-    identity::{Peer, Verifier},
+    identity::{Audience, Peer, Verified, Verifier},
     model::{Deadline, Fault, Identity, Party, Trace},
     net::Subnet,
-    observe::{Event, GuestRun, Listener, Recorder, RequestObserver, Stats, Tracer},
+    observe::{Event, GuestRun, Listener, Recorder, RequestObserver, Tracer},
     plugin::Invocation,
     release::{Endpoint, Release, Releases},
     routing::{self, Client, Clients, Found},
 };
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header::VARY};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
@@ -85,7 +88,7 @@ impl std::fmt::Debug for Request {
 impl Request {
     fn presented(&self) -> Presented<'_> {
         let peer = Peer { address: self.peer.map(|peer| peer.ip()), certified: self.certified };
-        Presented { headers: &self.headers, peer, caller: self.caller }
+        Presented { headers: &self.headers, peer, audience: Audience::Host, caller: self.caller }
     }
 }
 
@@ -118,51 +121,14 @@ pub struct Gateway {
     pub tracer: Arc<Tracer>,
     /// What clients that show it may ask and what they get.
     pub documents: Arc<Documents>,
+    /// The same as tools, for agents.
+    pub tools: Arc<Toolboxes>,
 }
 
-/// What is told about a request that found its endpoint, whether it went well or not.
-#[derive(Debug, Default)]
-pub struct Trail {
-    pub client: Option<String>,
-    pub endpoint: Option<Arc<Endpoint>>,
-    /// Who called, once that is known.
-    pub caller: Option<Arc<Identity>>,
-    /// Who hears of its guest and its calls, where it has some of its own.
-    pub observer: Option<Arc<RequestObserver>>,
-    /// What the answer carries whatever it is.
-    pub headers: HeaderMap,
-    /// What is left of its rates, where it has some.
-    pub left: Option<Left>,
-    /// It may differ by who calls: no other cache may keep it for others, unless the plugin says so.
-    pub is_private: bool,
-}
-
-impl Trail {
-    /// The sums of its guest and its calls.
-    pub fn stats(&self) -> Option<&Stats> {
-        self.observer.as_ref().map(|observer| observer.stats())
-    }
-
-    /// What is known of the answer with its endpoint.
-    fn found(&mut self, endpoint: &Arc<Endpoint>) {
-        let policy = &endpoint.policy;
-        self.endpoint = Some(endpoint.clone());
-        self.is_private = policy.auth != Auth::None;
-        self.vary_by(policy.cache.iter().flat_map(|rule| &rule.vary));
-        if let Some(deprecated) = &policy.deprecated {
-            self.headers.extend(deprecated.headers.iter().cloned());
-        }
-    }
-
-    /// Each header by which the answer differs, once.
-    fn vary_by<'a>(&mut self, names: impl Iterator<Item = &'a HeaderName>) {
-        for name in names {
-            let value = HeaderValue::from(name.clone());
-            if !self.headers.get_all(VARY).iter().any(|other| *other == value) {
-                self.headers.append(VARY, value);
-            }
-        }
-    }
+/// What is known of a request that another one makes for its caller, who has been counted for the client already.
+struct Known<'a> {
+    client: &'a Client,
+    verified: Option<Verified>,
 }
 
 /// What a guest is to do.
@@ -189,15 +155,28 @@ type Match = (Arc<Endpoint>, Vec<(String, String)>);
 
 impl Gateway {
     /// From client to answer. What happened on the way is left in `trail`, also when it ends in a fault.
-    pub async fn handle(&self, request: Request, trail: &mut Trail) -> Outcome {
+    pub fn handle<'a>(
+        &'a self,
+        request: Request,
+        trail: &'a mut Trail,
+    ) -> impl Future<Output = Outcome> + Send + use<'a> {
+        self.serve(request, None, trail)
+    }
+
+    async fn serve(&self, request: Request, known: Option<Known<'_>>, trail: &mut Trail) -> Outcome {
         // Whose frontend, which endpoint, of which release. The request keeps this release to its end.
-        let (client, path) = self.clients.recognise(&request.headers, &request.uri)?;
-        trail.headers = client.cors.as_ref().map(|cors| cors.headers(&request.headers)).unwrap_or_default();
-        trail.client = Some(client.name.clone());
-        trail.vary_by(self.clients.telling_headers());
-        client.check_origin(&request.method, &request.headers)?;
-        if let Some(page) = client.page(path) {
-            return self.show(client, page, (&request.method, path), request.presented(), trail).await;
+        let (client, path) = match &known {
+            Some(known) => (known.client, request.uri.path()),
+            None => self.arrive(&request.headers, &request.uri, trail)?,
+        };
+        if known.is_none() {
+            if let Some(agents) = client.agents_at(path) {
+                return self.converse((client, agents), request, trail).await;
+            }
+            client.check_origin(&request.method, &request.headers)?;
+            if let Some(page) = client.page(path) {
+                return self.show(client, page, (&request.method, path), request.presented(), trail).await;
+            }
         }
         let (endpoint, params) = match self.find(client, &request.method, path)? {
             Ok((endpoint, params)) => (endpoint, routing::decode_params(params)?),
@@ -208,22 +187,20 @@ impl Gateway {
         let deadline = self.deadline(&endpoint);
 
         // What is refused for itself alone comes first, and what is shared with others is taken as late as may be. By the head:
-        negotiation::check_accept(policy, &request.headers)?;
+        negotiation::check_accept(&policy.produces, &request.headers)?;
         let query = routing::query(request.uri.query())?;
         let headers = input::headers(policy, &request.headers)?;
         self.admission.look(policy.priority)?;
         let presented = request.presented();
-        let (identity, token) = self.identify(policy.auth, presented, deadline).await?.unzip();
-        trail.caller.clone_from(&identity);
-        let payer = presented.payer(identity.as_ref());
-        trail.left = self.rates.check(client, Some(&endpoint), payer.clone())?;
+        let (verified, payer) = self.let_in(known, (client, &endpoint), presented, deadline, trail).await?;
+        let (identity, token) = verified.unzip();
         endpoint.called(|| client.version_of(&request.headers));
         let query = selection::canonical(policy, query)?;
         let explains = self.may_explain(&request.headers, identity.as_deref());
         // By the body, once it is there:
         let body = tokio::time::timeout_at(deadline.instant(), request.body).await;
         let body = body.map_err(|_| faults::body_too_slow())??;
-        negotiation::check_content_type(policy, &request.headers, &body)?;
+        negotiation::check_content_type(&policy.consumes, &request.headers, &body)?;
         let place = self.admission.enter(policy.priority)?;
 
         // A repeated write gets the first one's answer.
@@ -262,6 +239,20 @@ impl Gateway {
         trail.observer = Some(observer.clone());
         let job = Job { given, observer, request_id: request.request_id, trace, place };
         self.answer(job, begun, way, deadline, trail).await
+    }
+
+    /// Whose frontend it is, and the path behind its prefix.
+    fn arrive<'a, 'u>(
+        &'a self,
+        headers: &HeaderMap,
+        uri: &'u Uri,
+        trail: &mut Trail,
+    ) -> Result<(&'a Client, &'u str), Fault> {
+        let (client, path) = self.clients.recognise(headers, uri)?;
+        trail.headers = client.cors.as_ref().map(|cors| cors.headers(headers)).unwrap_or_default();
+        trail.client = Some(client.name.clone());
+        trail.vary_by(self.clients.telling_headers());
+        Ok((client, path))
     }
 
     /// The guest runs, for this request or for all who wait for the same; its calls fan out through the session.

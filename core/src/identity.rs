@@ -21,6 +21,7 @@ mod places;
 mod remote;
 mod token;
 
+pub use claims::Audience;
 pub use config::Config;
 pub use exchange::Exchanger;
 pub use headers::is_internal;
@@ -67,19 +68,20 @@ pub type Verified = (Arc<Identity>, Option<HeaderValue>);
 
 /// What is known of a request's caller at once.
 #[derive(Debug)]
-pub enum Recalled {
+pub enum Recalled<'a> {
     /// It names nobody.
     Nobody,
     Known(Verified),
     /// Its signature has not been looked at yet.
-    Unproven(Claimed),
+    Unproven(Claimed<'a>),
 }
 
 /// A token that may be good.
 #[derive(Debug)]
-pub struct Claimed {
+pub struct Claimed<'a> {
     digest: Digest,
     header: HeaderValue,
+    audience: Audience<'a>,
 }
 
 /// Why a caller is not let in. The text is safe to show: it says nothing of keys.
@@ -168,6 +170,12 @@ impl Verifier {
         if self.config.payload.is_some() { Refusal::Unnamed } else { Refusal::Missing }
     }
 
+    /// Who gives out tokens, of those that can be asked for one.
+    pub fn issuers(&self) -> Vec<&str> {
+        let names = self.config.issuers.iter().flat_map(|issuer| &issuer.names);
+        names.map(String::as_str).filter(|name| name.starts_with("https://") || name.starts_with("http://")).collect()
+    }
+
     /// How often one address may come with a credential that is not good.
     pub fn failure_rate(&self) -> Rate {
         self.config.failure_rate
@@ -175,7 +183,7 @@ impl Verifier {
 
     /// The identity that the request comes with; `None` without one.
     pub async fn verify(&self, headers: &HeaderMap, peer: Peer) -> Result<Option<Verified>, Refusal> {
-        match self.recall(headers, peer)? {
+        match self.recall(headers, peer, Audience::Host)? {
             Recalled::Nobody => Ok(None),
             Recalled::Known(verified) => Ok(Some(verified)),
             Recalled::Unproven(claimed) => self.prove(claimed).await.map(Some),
@@ -183,9 +191,9 @@ impl Verifier {
     }
 
     /// As far as it goes without looking at a signature.
-    pub fn recall(&self, headers: &HeaderMap, peer: Peer) -> Result<Recalled, Refusal> {
+    pub fn recall<'a>(&self, headers: &HeaderMap, peer: Peer, audience: Audience<'a>) -> Result<Recalled<'a>, Refusal> {
         if let Some(payload) = &self.config.payload {
-            let identity = payload::verify(&self.config, payload, headers, peer)?;
+            let identity = payload::verify(&self.config, (payload, audience), headers, peer)?;
             return Ok(identity.map_or(Recalled::Nobody, |identity| Recalled::Known((Arc::new(identity), None))));
         }
         let mut values = headers.get_all(header::AUTHORIZATION).iter();
@@ -197,23 +205,23 @@ impl Verifier {
         if token.len() > LONGEST_TOKEN {
             return Err(Refusal::Token("is too long"));
         }
-        let digest = Digest::of(token.as_bytes());
+        let digest = remembered_as(token, audience);
         let mut kept = value.clone();
         // Never in a log, never in a table of headers that connections keep.
         kept.set_sensitive(true);
         Ok(match self.known.get(&digest).filter(|known| known.expires_at > SystemTime::now()) {
             Some(identity) => Recalled::Known((identity, Some(kept))),
-            None => Recalled::Unproven(Claimed { digest, header: kept }),
+            None => Recalled::Unproven(Claimed { digest, header: kept, audience }),
         })
     }
 
     /// Looks at the signature, and remembers a good one.
-    pub async fn prove(&self, claimed: Claimed) -> Result<Verified, Refusal> {
-        let Claimed { digest, header } = claimed;
+    pub async fn prove(&self, claimed: Claimed<'_>) -> Result<Verified, Refusal> {
+        let Claimed { digest, header, audience } = claimed;
         let token = bearer(&header).ok_or(Refusal::Form)?;
         let identity = match self.config.anybody {
             true => anybody::identity(&self.config, token),
-            false => token::verify(&self.config, &self.sources, token).await,
+            false => token::verify(&self.config, &self.sources, token, audience).await,
         };
         let identity = Arc::new(identity?);
         let left = identity.expires_at.duration_since(SystemTime::now()).unwrap_or_default();
@@ -232,6 +240,15 @@ fn source(config: &Config, issuer: &Issuer, metrics: &Metrics) -> Result<Option<
             Some(Arc::new(remote::Remote::new(url.clone(), origin, config.jwks_max_age, metrics)))
         }
     })
+}
+
+/// A token that is good for one audience says nothing of another one.
+fn remembered_as(token: &str, audience: Audience<'_>) -> Digest {
+    match audience {
+        Audience::Host => Digest::of(token.as_bytes()),
+        // No header has a line's end in it.
+        Audience::Resource(uri) => Digest::of(format!("{token}\n{uri}").as_bytes()),
+    }
 }
 
 fn bearer(value: &HeaderValue) -> Option<&str> {

@@ -23,6 +23,7 @@
 //! | [`traces`] | spans on their way to a collector |
 //! | [`openapi`] | a client's contract as a document |
 //! | [`mocks`] | what endpoints answer where nothing of them runs: examples, values made from schemas, contracts before code |
+//! | [`mcp`] | the Model Context Protocol: messages of agents, endpoints as tools |
 //! | [`observe`] | what happens to a request as typed events, and who listens |
 //! | [`typescript`] | typed clients made of a document |
 //! | [`compat`] | whether frontends go on working with another contract: documents of OpenAPI, and one table of rules |
@@ -39,6 +40,7 @@ pub mod events;
 pub mod fanout;
 pub mod gateway;
 pub mod identity;
+pub mod mcp;
 pub mod mocks;
 pub mod model;
 pub mod net;

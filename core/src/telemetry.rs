@@ -19,8 +19,9 @@ pub use logs::{Config, Listed, LogCaller, LogFormat, LogNames, LogPath, init_log
 pub use prometheus_client::metrics::{counter::Counter, gauge::Gauge, histogram::Histogram};
 
 pub use labels::{
-    CacheLabels, CallLabels, CutLabels, DeprecatedLabels, DroppedLabels, EndpointLabels, EventLabels, ExchangeLabels,
-    JwksLabels, KeyLabels, PluginLabels, RequestLabels, SourceLabels, TierLabels, TraceFormatLabels, UpstreamLabels,
+    AgentLabels, CacheLabels, CallLabels, CutLabels, DeprecatedLabels, DroppedLabels, EndpointLabels, EventLabels,
+    ExchangeLabels, JwksLabels, KeyLabels, PluginLabels, RequestLabels, SourceLabels, TierLabels, TraceFormatLabels,
+    UpstreamLabels,
 };
 pub use metrics::Metrics;
 pub use retired::{Past, Statuses};

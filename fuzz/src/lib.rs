@@ -20,6 +20,7 @@ mod forwarded;
 mod input;
 mod json;
 mod manifest;
+mod message;
 mod mocks;
 mod query;
 mod record;
@@ -39,6 +40,7 @@ pub use contract::contract;
 pub use forwarded::forwarded;
 pub use json::json;
 pub use manifest::manifest;
+pub use message::message;
 pub use mocks::mocks;
 pub use query::query;
 pub use record::record;
@@ -55,7 +57,7 @@ pub use wire::{answers, batch, fields};
 pub type Target = (&'static str, fn(&[u8]) -> bool);
 
 /// All of them.
-pub const TARGETS: [Target; 21] = [
+pub const TARGETS: [Target; 22] = [
     ("batch", batch),
     ("answers", answers),
     ("fields", fields),
@@ -65,6 +67,7 @@ pub const TARGETS: [Target; 21] = [
     ("contract", contract),
     ("mocks", mocks),
     ("template", template),
+    ("message", message),
     ("query", query),
     ("selection", selection),
     ("token", token),

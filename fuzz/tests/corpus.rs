@@ -158,6 +158,7 @@ mutations_break_no_promise_of!(
     contract,
     mocks,
     template,
+    message,
     query,
     selection,
     token,

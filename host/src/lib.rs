@@ -21,6 +21,7 @@
 //! | [`traces`] * | spans on their way to a collector |
 //! | [`openapi`] * | a client's contract as a document |
 //! | [`mocks`] * | what endpoints answer where nothing of them runs: examples, values made from schemas, contracts before code |
+//! | [`mcp`] * | the Model Context Protocol: messages of agents, endpoints as tools |
 //! | [`observe`] * | what happens to a request as typed events, and who listens |
 //! | [`app`] * | puts the parts together, starts and stops them |
 //! | [`start`] | joins the host and its sandbox |
@@ -33,10 +34,10 @@
 //! # The layer rule
 //!
 //! `main → cli → start → app → config → {edge, admin} → gateway → {release, sandbox} → plugin → {identity, register, responses, routing, events} → fanout →
-//! {upstream, traces} → {mocks, openapi, typescript}`, and no arrow points back; modules in one pair of braces don't import each other. From `app` on, but for `sandbox`, it is
+//! {upstream, traces} → {mcp, mocks, openapi, typescript}`, and no arrow points back; modules in one pair of braces don't import each other. From `app` on, but for `sandbox`, it is
 //! `weft-core`, which can't even name what lies above. Each framework is named in one module: hyper and axum in `edge` and `admin`,
 //! wasmtime in `sandbox`, tonic, hickory and serde-saphyr in `upstream`, moka in `store`, jsonwebtoken in `identity`,
-//! async-nats in `events`, reqwest and rustls in `net`.
+//! async-nats in `events`, rmcp in `mcp`, reqwest and rustls in `net`.
 //! `tests/all/tidy.rs` keeps all this.
 //!
 //! # Invariants
@@ -52,8 +53,8 @@ pub mod cli;
 pub mod start;
 
 pub use weft_core::{
-    admin, app, artifact, compat, config, edge, events, fanout, gateway, identity, mocks, model, net, observe, openapi,
-    plugin, protojson, register, release, responses, routing, settings, store, sync, telemetry, traces, typescript,
-    upstream,
+    admin, app, artifact, compat, config, edge, events, fanout, gateway, identity, mcp, mocks, model, net, observe,
+    openapi, plugin, protojson, register, release, responses, routing, settings, store, sync, telemetry, traces,
+    typescript, upstream,
 };
 pub use weft_sandbox as sandbox;

@@ -9,6 +9,7 @@
 )]
 
 mod admission;
+mod agents;
 mod attacks_bodies;
 mod attacks_http1;
 mod attacks_http2;

@@ -27,7 +27,7 @@ const LAYERS: [&[&str]; 18] = [
     &["fanout"],
     &["upstream", "traces"],
     // What is known of endpoints before, and without, their code; and what is made of it for others.
-    &["mocks", "openapi", "typescript"],
+    &["mcp", "mocks", "openapi", "typescript"],
     // For all; of these, `artifact` and `observe` know words of the model, `artifact` how they are written as JSON, and all read their settings.
     &["artifact", "compat", "observe"],
     &["protojson"],
@@ -52,6 +52,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("prometheus_client", &["telemetry"]),
     ("redis", &["store"]),
     ("reqwest", &["net"]),
+    ("rmcp", &["mcp"]),
     ("rustls", &["net"]),
     ("serde_saphyr", &["upstream"]),
     ("tokio_rustls", &["net"]),

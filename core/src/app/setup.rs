@@ -4,7 +4,7 @@ use super::StartError;
 use crate::{
     config::Config,
     fanout::{Engine, Forward, Inherited},
-    gateway::{Admission, Answers, Ceilings, Gateway, Shared},
+    gateway::{Admission, Answers, Ceilings, Gateway, Shared, Toolboxes},
     identity::{Exchanger, Verifier},
     observe::Tracer,
     plugin::Runtime,
@@ -230,5 +230,6 @@ fn gateway(
         explain: config.http.explain.clone(),
         tracer: tracer.clone(),
         documents: Arc::default(),
+        tools: Arc::new(Toolboxes::new(metrics)),
     }
 }

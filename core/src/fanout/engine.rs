@@ -132,6 +132,11 @@ impl Engine {
         self.loads.tiers.observe(&self.metrics);
     }
 
+    /// Whether callers' tokens are exchanged for others before anything is sent with them.
+    pub fn exchanges_tokens(&self) -> bool {
+        self.forward.exchange.is_some()
+    }
+
     /// Whether the shared tier is there; `None` where none is configured.
     pub fn shared_cache_is_up(&self) -> Option<bool> {
         self.loads.tiers.shared_is_up()

@@ -94,6 +94,10 @@ impl Gateway {
                     Err(Fault::new(ProblemType::Host, "there is no document of this client; the host's log says why"))
                 }
             },
+            Page::Resource => match self.metadata(client) {
+                Some(metadata) => Ok(reply("application/json", metadata)),
+                None => Err(faults::not_found(&client.name, path)),
+            },
             Page::Problems(name) => match problem_pages::page(name) {
                 Some(html) => {
                     let mut reply = reply("text/html; charset=utf-8", html.into());

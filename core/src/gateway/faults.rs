@@ -56,6 +56,11 @@ pub(super) fn insufficient_scope(scope: &str) -> Fault {
     }
 }
 
+/// What an agent calls a tool with that the tool does not take.
+pub(super) fn bad_arguments(field: &str, detail: String) -> Fault {
+    Fault::new(ProblemType::BadArguments, detail).with("field", field)
+}
+
 pub(super) fn body_too_slow() -> Fault {
     Fault::new(ProblemType::BodyTooSlow, "the body did not arrive within the endpoint's time")
 }

@@ -1,11 +1,16 @@
 //! Who calls, as far as the endpoint wants to know it.
 
-use super::{Gateway, faults, rates::Payer};
+use super::{
+    Gateway, Known, Trail, faults,
+    rates::{Counted, Payer},
+};
 use crate::{
     artifact::Auth,
-    identity::{Peer, Recalled, Refusal, Verified, Verifier},
+    identity::{Audience, Peer, Recalled, Refusal, Verified, Verifier},
     model::{Deadline, Fault, Identity, Party, ProblemType, Scope, ShareKey},
     net::Subnet,
+    release::Endpoint,
+    routing::Client,
 };
 use http::HeaderMap;
 use std::sync::Arc;
@@ -15,6 +20,8 @@ use std::sync::Arc;
 pub(super) struct Presented<'a> {
     pub(super) headers: &'a HeaderMap,
     pub(super) peer: Peer,
+    /// Whom its token has to be for.
+    pub(super) audience: Audience<'a>,
     pub(super) caller: Option<Subnet>,
 }
 
@@ -28,6 +35,28 @@ impl Presented<'_> {
 }
 
 impl Gateway {
+    /// Who calls, as far as the endpoint wants to know it, and within their rates; and as whom they are counted.
+    pub(super) async fn let_in(
+        &self,
+        known: Option<Known<'_>>,
+        (client, endpoint): (&Client, &Endpoint),
+        presented: Presented<'_>,
+        deadline: Deadline,
+        trail: &mut Trail,
+    ) -> Result<(Option<Verified>, Option<Payer>), Fault> {
+        let (auth, counted) =
+            (endpoint.policy.auth, known.as_ref().map_or(Counted::Here, |_| Counted::Before(trail.left)));
+        let verified = match known {
+            Some(known) => self.admit(auth, known.verified)?,
+            None => self.identify(auth, presented, deadline).await?,
+        };
+        let identity = verified.as_ref().map(|(identity, _)| identity);
+        trail.caller = identity.cloned();
+        let payer = presented.payer(identity);
+        trail.left = self.rates.check_call(client, endpoint, payer.clone(), counted)?;
+        Ok((verified, payer))
+    }
+
     /// By the policy: a token that is needed has to be there, and one that is looked at has to be good.
     pub(super) async fn identify(
         &self,
@@ -35,21 +64,23 @@ impl Gateway {
         presented: Presented<'_>,
         deadline: Deadline,
     ) -> Result<Option<Verified>, Fault> {
-        let required = match auth {
-            Auth::None => return Ok(None),
-            Auth::Optional => false,
-            Auth::Required => true,
+        let found = match &self.verifier {
+            Some(verifier) if auth != Auth::None => self.verify(verifier, presented, deadline).await?,
+            _ => None,
         };
-        match &self.verifier {
-            Some(verifier) => match self.verify(verifier, presented, deadline).await? {
-                None if required => Err(verifier.missing().into()),
-                found => Ok(found),
-            },
-            None if required => {
+        self.admit(auth, found)
+    }
+
+    /// Whoever it is that has been found, as far as the policy wants to know.
+    pub(super) fn admit(&self, auth: Auth, found: Option<Verified>) -> Result<Option<Verified>, Fault> {
+        match (auth, found, &self.verifier) {
+            (Auth::None, ..) => Ok(None),
+            (Auth::Required, None, Some(verifier)) => Err(verifier.missing().into()),
+            (Auth::Required, None, None) => {
                 let text = "this endpoint needs a caller, and the host has no [identity] to verify one";
                 Err(Fault::new(ProblemType::NotConfigured, text))
             }
-            None => Ok(None),
+            (_, found, _) => Ok(found),
         }
     }
 
@@ -60,7 +91,7 @@ impl Gateway {
         presented: Presented<'_>,
         deadline: Deadline,
     ) -> Result<Option<Verified>, Fault> {
-        let recalled = match verifier.recall(presented.headers, presented.peer) {
+        let recalled = match verifier.recall(presented.headers, presented.peer, presented.audience) {
             Ok(Recalled::Nobody) => return Ok(None),
             Ok(Recalled::Known(verified)) => return Ok(Some(verified)),
             Ok(Recalled::Unproven(claimed)) => Ok(claimed),

@@ -1,41 +1,36 @@
 //! Whether client and endpoint speak the same format: `accept` against what the endpoint produces, `content-type` against what it
 //! takes (RFC 9110, sections 8.3 and 12.5.1).
 
-use crate::{
-    artifact::EndpointPolicy,
-    model::{Fault, ProblemType},
-};
+use crate::model::{Fault, ProblemType};
 use http::{HeaderMap, HeaderValue, header};
 
 /// 406 where the client takes nothing that the endpoint makes.
-pub(super) fn check_accept(policy: &EndpointPolicy, headers: &HeaderMap) -> Result<(), Fault> {
+pub(super) fn check_accept(produces: &[String], headers: &HeaderMap) -> Result<(), Fault> {
     let mut lines = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).peekable();
-    if lines.peek().is_none() || policy.produces.is_empty() || policy.produces.iter().any(|kind| kind == "*/*") {
+    if lines.peek().is_none() || produces.is_empty() || produces.iter().any(|kind| kind == "*/*") {
         return Ok(());
     }
     let ranges = lines.flat_map(|line| line.split(',')).map(Range::parse);
     let ranges: Vec<Range> = ranges.collect();
-    if policy.produces.iter().any(|kind| quality(&ranges, kind) > 0.0) {
+    if produces.iter().any(|kind| quality(&ranges, kind) > 0.0) {
         return Ok(());
     }
-    let text =
-        format!("this endpoint answers with {}, and the request accepts something else", policy.produces.join(", "));
+    let text = format!("this endpoint answers with {}, and the request accepts something else", produces.join(", "));
     Err(Fault::new(ProblemType::NotAcceptable, text).with("field", "header.accept"))
 }
 
 /// 415 where the body is not declared to be something that the endpoint takes. One without a type is taken only where any will do
 /// (`consumes = ["*/*"]`): a browser sends such bodies across origins without having asked.
-pub(super) fn check_content_type(policy: &EndpointPolicy, headers: &HeaderMap, body: &[u8]) -> Result<(), Fault> {
-    if body.is_empty() || policy.consumes.iter().any(|range| range == "*/*") {
+pub(super) fn check_content_type(consumes: &[String], headers: &HeaderMap, body: &[u8]) -> Result<(), Fault> {
+    if body.is_empty() || consumes.iter().any(|range| range == "*/*") {
         return Ok(());
     }
     let kind = headers.get(header::CONTENT_TYPE).map(|value| essence(value.to_str().unwrap_or_default()));
-    let takes =
-        |kind: &String| policy.consumes.iter().any(|range| covers(range, kind) || is_json(range) && is_json(kind));
+    let takes = |kind: &String| consumes.iter().any(|range| covers(range, kind) || is_json(range) && is_json(kind));
     if kind.as_ref().is_some_and(takes) {
         return Ok(());
     }
-    let list = policy.consumes.join(", ");
+    let list = consumes.join(", ");
     let text = match kind {
         Some(kind) => format!("this endpoint takes {list}, not `{kind}`"),
         None => format!("this endpoint takes {list}, and the request does not say what its body is"),

@@ -48,6 +48,13 @@ pub struct Rates {
 #[derive(Debug)]
 struct Bucket(Mutex<Instant>);
 
+/// Where a request to an endpoint is counted against the limits of its client.
+pub(super) enum Counted {
+    Here,
+    /// It is made by another request, which was, and of whose limits so much is left.
+    Before(Option<Left>),
+}
+
 /// One turn, taken.
 #[derive(Debug)]
 #[must_use]
@@ -105,24 +112,46 @@ impl Rates {
         endpoint: Option<&Endpoint>,
         who: Option<Payer>,
     ) -> Result<Option<Left>, Fault> {
-        let policy = endpoint.map(|endpoint| &endpoint.policy);
-        let name = endpoint.map_or("", |endpoint| endpoint.name.as_str());
-        let (of_client, of_endpoint) = ([client.name.as_str(), ""], [client.name.as_str(), name]);
-        let own = |rate: Option<Rate>, place, what: &'static str| {
-            let (rate, who) = (rate?, who.as_ref()?);
-            Some((bucket(&self.own, key(place, Some(who)), rate), rate, what))
-        };
-        let shared = |rate: Option<Rate>, place, what: &'static str| {
-            rate.map(|rate| (bucket(&self.shared, key(place, None), rate), rate, what))
-        };
+        let [own, shared] =
+            endpoint.map(|endpoint| self.of_endpoint(client, endpoint, who.as_ref())).unwrap_or_default();
+        let place = [client.name.as_str(), ""];
         // The narrower before the wider.
         let limits = [
-            own(policy.and_then(|policy| policy.principal_rate), of_endpoint, "of one caller to this endpoint"),
-            own(client.principal_rate, of_client, "of one caller"),
-            shared(policy.and_then(|policy| policy.rate), of_endpoint, "to this endpoint"),
-            shared(client.rate, of_client, "of this client"),
+            own,
+            self.own(client.principal_rate, place, who.as_ref(), "of one caller"),
+            shared,
+            self.shared(client.rate, place, "of this client"),
         ];
         take_all(limits.into_iter().flatten())
+    }
+
+    /// Counts a request to an endpoint; as far as it has not been counted already.
+    pub(super) fn check_call(
+        &self,
+        client: &Client,
+        endpoint: &Endpoint,
+        who: Option<Payer>,
+        counted: Counted,
+    ) -> Result<Option<Left>, Fault> {
+        let Counted::Before(left) = counted else { return self.check(client, Some(endpoint), who) };
+        let here = take_all(self.of_endpoint(client, endpoint, who.as_ref()).into_iter().flatten())?;
+        Ok(left.into_iter().chain(here).min_by_key(|left| left.requests))
+    }
+
+    /// A caller's own limit at an endpoint, and the one of all.
+    fn of_endpoint(&self, client: &Client, endpoint: &Endpoint, who: Option<&Payer>) -> [Option<Limit>; 2] {
+        let (policy, place) = (&endpoint.policy, [client.name.as_str(), endpoint.name.as_str()]);
+        let own = self.own(policy.principal_rate, place, who, "of one caller to this endpoint");
+        [own, self.shared(policy.rate, place, "to this endpoint")]
+    }
+
+    fn own(&self, rate: Option<Rate>, place: [&str; 2], who: Option<&Payer>, what: &'static str) -> Option<Limit> {
+        let (rate, who) = (rate?, who?);
+        Some((bucket(&self.own, key(place, Some(who)), rate), rate, what))
+    }
+
+    fn shared(&self, rate: Option<Rate>, place: [&str; 2], what: &'static str) -> Option<Limit> {
+        rate.map(|rate| (bucket(&self.shared, key(place, None), rate), rate, what))
     }
 
     /// A failure of whoever is at this address, to be given back if it is none. 429 where there were too many.
@@ -166,8 +195,11 @@ fn bucket(store: &Store<Digest, Arc<Bucket>>, key: Digest, rate: Rate) -> Arc<Bu
     bucket
 }
 
+/// A bucket, how it fills, and what it is said to be for.
+type Limit = (Arc<Bucket>, Rate, &'static str);
+
 /// A turn of each, or of none.
-fn take_all(limits: impl Iterator<Item = (Arc<Bucket>, Rate, &'static str)>) -> Result<Option<Left>, Fault> {
+fn take_all(limits: impl Iterator<Item = Limit>) -> Result<Option<Left>, Fault> {
     let mut all = Vec::new();
     for (bucket, rate, what) in limits {
         match bucket.take(rate) {

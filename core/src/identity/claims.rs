@@ -17,6 +17,15 @@ use std::{
 /// The last second of the year 9999. A time after it is a mistake, or an attempt to overflow one.
 const LAST: f64 = 253_402_300_799.0;
 
+/// Whom a token has to be for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience<'a> {
+    /// As the configuration says of its issuer.
+    Host,
+    /// This resource, and no other (RFC 8707).
+    Resource(&'a str),
+}
+
 /// A JSON object in which no name stands twice, however deep: of two, other readers might take the other.
 #[derive(Debug)]
 pub(super) struct Claims(Map<String, Value>);
@@ -63,7 +72,7 @@ impl Claims {
     }
 
     /// Whether they count, here and now.
-    pub(super) fn check(self, config: &Config, issuer: &Issuer) -> Result<Identity, Refusal> {
+    pub(super) fn check(self, config: &Config, issuer: &Issuer, audience: Audience<'_>) -> Result<Identity, Refusal> {
         let name = self.text("iss").filter(|name| issuer.names.iter().any(|known| known == name));
         let name = name.and_then(Name::new).ok_or(Refusal::Token("is from another issuer"))?;
         let now = SystemTime::now();
@@ -75,7 +84,7 @@ impl Claims {
         if self.time("nbf")?.is_some_and(|from| from > now + config.leeway) {
             return Err(Refusal::Token("is not valid yet"));
         }
-        self.check_audience(issuer)?;
+        self.check_audience(issuer, audience)?;
         let subject = self.text("sub").and_then(Name::new).ok_or(Refusal::Token("has no `sub`"))?;
         Ok(self.identity(config, name, subject, expires_at))
     }
@@ -96,13 +105,16 @@ impl Claims {
         Identity { issuer, subject, tenant: self.name_at(&config.tenant_claim), scopes, expires_at, claims: self.0 }
     }
 
-    fn check_audience(&self, issuer: &Issuer) -> Result<(), Refusal> {
-        let is_ours = |text: &str| issuer.audiences.iter().any(|ours| ours == text);
+    fn check_audience(&self, issuer: &Issuer, audience: Audience<'_>) -> Result<(), Refusal> {
+        let is_ours = |text: &str| match audience {
+            Audience::Host => issuer.audiences.iter().any(|ours| ours == text),
+            Audience::Resource(uri) => uri == text,
+        };
         let ours = match self.0.get("aud") {
             Some(Value::String(one)) => is_ours(one),
             Some(Value::Array(many)) => many.iter().filter_map(Value::as_str).any(is_ours),
             // Some issuers say in an access token which client it was made for, and not whom it is for.
-            None if !issuer.clients.is_empty() => match self.text("client_id") {
+            None if !issuer.clients.is_empty() && audience == Audience::Host => match self.text("client_id") {
                 Some(client) => issuer.clients.iter().any(|ours| ours == client),
                 None => return Err(Refusal::Token("has neither `aud` nor `client_id`")),
             },

@@ -2,7 +2,7 @@
 
 use super::{
     LONGEST_TOKEN, Refusal,
-    claims::Claims,
+    claims::{Audience, Claims},
     config::{Config, Payload},
 };
 use crate::model::Identity;
@@ -26,7 +26,7 @@ impl Payload {
 /// The caller as the gateway names it; `None` where it names none.
 pub(super) fn verify(
     config: &Config,
-    payload: &Payload,
+    (payload, audience): (&Payload, Audience<'_>),
     headers: &HeaderMap,
     peer: Peer,
 ) -> Result<Option<Identity>, Refusal> {
@@ -43,5 +43,5 @@ pub(super) fn verify(
     }
     let claims = Claims::decode(value.as_bytes())?;
     let (_, issuer) = claims.issuer(config)?;
-    claims.check(config, issuer).map(Some)
+    claims.check(config, issuer, audience).map(Some)
 }

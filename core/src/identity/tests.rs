@@ -101,6 +101,41 @@ async fn claims_that_are_checked_have_to_be_there_and_right() {
     }
 }
 
+/// Each kind of place takes the tokens that are for it, also after they were good for the other.
+#[tokio::test]
+async fn a_token_is_good_for_the_resource_that_it_is_for_and_for_no_other() {
+    const HERE: Audience<'_> = Audience::Resource("https://api.test/mcp");
+    const THERE: Audience<'_> = Audience::Resource("https://api.test/other");
+    let verifier = verifier();
+    let of = async |aud: Value, audience| {
+        let mut claims = claims();
+        claims["aud"] = aud;
+        let value = HeaderValue::try_from(format!("Bearer {}", sign(&header(), &claims))).unwrap();
+        let headers = HeaderMap::from_iter([(header::AUTHORIZATION, value)]);
+        match verifier.recall(&headers, Peer::default(), audience)? {
+            Recalled::Known(_) => Ok(true),
+            Recalled::Unproven(claimed) => verifier.prove(claimed).await.map(|_| false),
+            Recalled::Nobody => Err(Refusal::Missing),
+        }
+    };
+    let wrong = Err(Refusal::Token("is for another audience"));
+    for turn in [false, true] {
+        assert_eq!(of(json!("https://api.test/mcp"), HERE).await, Ok(turn));
+        assert_eq!(of(json!(["bff", "https://api.test/mcp"]), HERE).await, Ok(turn));
+        assert_eq!(of(json!(["bff", "https://api.test/mcp"]), Audience::Host).await, Ok(turn));
+        assert_eq!(of(json!("bff"), Audience::Host).await, Ok(turn));
+        for (aud, audience) in [
+            (json!("https://api.test/mcp"), Audience::Host),
+            (json!("https://api.test/mcp"), THERE),
+            (json!("https://api.test/mcp/"), HERE),
+            (json!("https://api.test"), HERE),
+            (json!("bff"), HERE),
+        ] {
+            assert_eq!(of(aud.clone(), audience).await, wrong, "{aud} {audience:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_empty_tenant_is_none() {
     for (tenant, expected) in [
@@ -121,7 +156,7 @@ async fn an_empty_tenant_is_none() {
 fn claims_are_found_by_name_or_by_path_and_no_name_stands_twice() {
     let of = |json: &str, config: Config| {
         let claims = claims::Claims::decode(BASE64.encode(json).as_bytes())?;
-        claims.check(&config, &config.issuers[0])
+        claims.check(&config, &config.issuers[0], Audience::Host)
     };
     let with = |more: &str| {
         let exp = now() + 600;
@@ -141,7 +176,11 @@ fn a_token_for_a_client_counts_where_its_clients_are_named() {
     let of = |claims: Value, clients: &[&str]| {
         let mut config = config();
         config.issuers[0].clients = clients.iter().map(|client| (*client).to_owned()).collect();
-        claims::Claims::decode(BASE64.encode(claims.to_string()).as_bytes())?.check(&config, &config.issuers[0])
+        claims::Claims::decode(BASE64.encode(claims.to_string()).as_bytes())?.check(
+            &config,
+            &config.issuers[0],
+            Audience::Host,
+        )
     };
     let mut token = claims();
     token.as_object_mut().unwrap().remove("aud");

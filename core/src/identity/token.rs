@@ -3,7 +3,7 @@
 use super::{
     Refusal,
     algorithm::Algorithm,
-    claims::Claims,
+    claims::{Audience, Claims},
     config::{Config, Issuer},
     keys::KeySource,
 };
@@ -12,7 +12,12 @@ use jsonwebtoken::{Header, crypto, decode_header};
 use std::sync::Arc;
 
 /// Verifies a token, or says which rule it breaks. `sources` are those of the configuration's issuers, in their order.
-pub(super) async fn verify(config: &Config, sources: &[Arc<dyn KeySource>], token: &str) -> Result<Identity, Refusal> {
+pub(super) async fn verify(
+    config: &Config,
+    sources: &[Arc<dyn KeySource>],
+    token: &str,
+    audience: Audience<'_>,
+) -> Result<Identity, Refusal> {
     let header = decode_header(token).map_err(|_| Refusal::Token("is malformed"))?;
     let (message, signature) = token.rsplit_once('.').ok_or(Refusal::Token("is malformed"))?;
     let (_, payload) = message.split_once('.').ok_or(Refusal::Token("is malformed"))?;
@@ -22,7 +27,7 @@ pub(super) async fn verify(config: &Config, sources: &[Arc<dyn KeySource>], toke
     let (place, issuer) = claims.issuer(config)?;
     let source = sources.get(place).ok_or(Refusal::Unsure)?;
     check_signature(issuer, source.as_ref(), &header, message, signature).await?;
-    claims.check(config, issuer)
+    claims.check(config, issuer, audience)
 }
 
 /// Nothing in it is followed; what it asks for must be what is done anyway.

@@ -64,6 +64,8 @@ macro_rules! problem_types {
 }
 
 problem_types! {
+    BadArguments = "bad-arguments" [BAD_REQUEST] Client "Bad arguments":
+        "of agents: a tool was called with what it does not take; `field` says with what. Nothing was done";
     BadBody = "bad-body" [BAD_REQUEST] Client "Bad body":
         "the body broke off, or can't be unpacked";
     BadEncoding = "bad-encoding" [BAD_REQUEST] Client "Bad encoding":
@@ -77,7 +79,7 @@ problem_types! {
     Unauthorized = "unauthorized" [UNAUTHORIZED] Client "Unauthorized":
         "no token, or none that counts; `www-authenticate` says why";
     CrossSite = "cross-site" [FORBIDDEN] Client "Cross-site request":
-        "where a gateway makes tokens of cookies: this changes something, and does not come from a page of the same origin";
+        "where a gateway makes tokens of cookies: this changes something, and does not come from a page of the same origin; and where agents are answered: it comes from a page of an origin that is not let in";
     InsufficientScope = "insufficient-scope" [FORBIDDEN] Client "Insufficient scope":
         "the token is good, and does not have the scope that this needs; `www-authenticate` names it";
     NoClient = "no-client" [NOT_FOUND] Client "No such client":

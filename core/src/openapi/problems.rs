@@ -57,6 +57,8 @@ fn can_happen(kind: ProblemType, operation: &Operation<'_>) -> bool {
     match kind {
         // It has no such host, client or path in it.
         P::NoClient | P::MethodNotAllowed | P::InsufficientScope => false,
+        // Only calls of agents end in it.
+        P::BadArguments => false,
         // One whose value ends a segment is another path.
         P::NotFound => !policy.name.params().is_empty(),
         P::BadFields => policy.fields.is_some(),

@@ -1,6 +1,7 @@
 //! `[[client]]`: which frontend a request comes from.
 
 use super::{
+    agents::{Agents, Resource, is_metadata},
     contract::{Contract, Page},
     cors::Cors,
 };
@@ -10,7 +11,7 @@ use crate::{
     openapi::Surface,
     settings::{Rate, Table},
 };
-use http::{HeaderMap, HeaderName, Method, Uri, header};
+use http::{HeaderMap, HeaderName, Method, Uri, header, uri::Authority};
 
 /// One kind of frontend and how it is recognised.
 #[derive(Debug, Clone)]
@@ -32,6 +33,8 @@ pub struct Client {
     same_origin: bool,
     /// Whether the host shows what this client may ask and what it gets, and to whom.
     pub contract: Option<Contract>,
+    /// Where agents find its endpoints as tools.
+    agents: Option<Agents>,
     /// The header in which apps say their version.
     version_header: Option<HeaderName>,
 }
@@ -52,7 +55,7 @@ impl Clients {
     pub fn read(root: &Table<'_>) -> Self {
         let mut clients: Vec<Client> = Vec::new();
         for table in root.tables("client") {
-            let Some(client) = Client::read(&table) else { continue };
+            let Some(client) = Client::read(&table, root.has("identity")) else { continue };
             if clients.iter().any(|other| other.name == client.name) {
                 table.mistake("name", format!("there is another client `{}`", client.name));
             }
@@ -62,6 +65,12 @@ impl Clients {
                 }
                 if client.host.is_some() && client.host == other.host {
                     table.mistake("host", format!("is the host of client `{}` already", other.name));
+                }
+                if client.resource().is_some_and(|own| other.resource().is_some_and(|others| own.uri == others.uri)) {
+                    table.mistake(
+                        "mcp",
+                        format!("has the `resource` of client `{}`: tokens would be for both", other.name),
+                    );
                 }
                 if client.header.is_some() && client.header == other.header {
                     table.mistake("header", format!("is the header of client `{}` already", other.name));
@@ -100,8 +109,13 @@ impl Clients {
 
     /// The client, and the path without its prefix. A header goes before a prefix, and a prefix before a host; of two
     /// prefixes the longer one.
-    pub fn recognise<'a>(&'a self, headers: &HeaderMap, uri: &'a Uri) -> Result<(&'a Client, &'a str), Fault> {
+    pub fn recognise<'a, 'u>(&'a self, headers: &HeaderMap, uri: &'u Uri) -> Result<(&'a Client, &'u str), Fault> {
         let path = uri.path();
+        if is_metadata(path)
+            && let Some(client) = self.described_at(path, uri, headers)
+        {
+            return Ok((client, path));
+        }
         let by_header = self.0.iter().find(|client| client.has_header(headers));
         let by_prefix = self
             .0
@@ -117,6 +131,15 @@ impl Clients {
                 Err(Fault::new(ProblemType::NoClient, text))
             }
         }
+    }
+
+    /// Whose resource has its metadata at this path: of several the one that is called as the request's host is.
+    fn described_at(&self, path: &str, uri: &Uri, headers: &HeaderMap) -> Option<&Client> {
+        let from_header = || headers.get(header::HOST)?.to_str().ok()?.parse().ok();
+        let authority: Option<Authority> = uri.authority().cloned().or_else(from_header);
+        let meant = |client: &&Client| client.resource()?.is_meant(path, authority.as_ref());
+        let found = self.0.iter().filter_map(|client| Some((meant(&client)?, client)));
+        found.max_by_key(|(is_called_so, _)| *is_called_so).map(|(_, client)| client)
     }
 
     fn describe(&self) -> String {
@@ -138,9 +161,10 @@ fn version_header(table: &Table<'_>) -> Option<HeaderName> {
 }
 
 impl Client {
-    fn read(table: &Table<'_>) -> Option<Self> {
+    fn read(table: &Table<'_>, verifies: bool) -> Option<Self> {
         let name: Option<String> = table.required("name");
         let host: Option<String> = table.optional("host");
+        let host = host.map(|host| host.to_ascii_lowercase());
         let prefix: Option<String> = table.optional("prefix");
         if prefix.as_ref().is_some_and(|prefix| !prefix.starts_with('/') || prefix.ends_with('/')) {
             table.mistake("prefix", "expected a path such as \"/ios\": it begins with `/` and doesn't end with one");
@@ -157,24 +181,44 @@ impl Client {
             None
         };
         let (rate, principal_rate) = (table.optional("rate"), table.optional("principal-rate"));
+        let agents = Agents::read(table, host.as_deref(), verifies);
         Some(Self {
             name: name?,
-            host: host.map(|host| host.to_ascii_lowercase()),
+            host,
             prefix,
             header,
             rate,
             principal_rate,
-            cors: Cors::read(&table.table("cors")),
+            cors: Cors::read(&table.table("cors"), agents.is_some()),
             same_origin: table.or("same-origin", false),
             contract: table.optional("openapi").filter(Contract::shows),
             version_header: version_header(table),
+            agents,
         })
     }
 
     /// The page of the host's own that is at this path, where the client has them.
     pub fn page<'a>(&self, path: &'a str) -> Option<Page<'a>> {
+        if self.resource().is_some_and(|resource| resource.metadata == path) {
+            return Some(Page::Resource);
+        }
         self.contract.as_ref()?;
         Page::at(path)
+    }
+
+    /// What agents find at this path.
+    pub fn agents_at(&self, path: &str) -> Option<&Agents> {
+        self.agents.as_ref().filter(|agents| agents.path == path)
+    }
+
+    /// The scope that agents' tokens have to have.
+    pub fn agents_scope(&self) -> Option<&str> {
+        self.agents.as_ref()?.scope.as_deref()
+    }
+
+    /// What agents' tokens have to be for.
+    pub fn resource(&self) -> Option<&Resource> {
+        self.agents.as_ref()?.resource.as_ref()
     }
 
     /// The version that the app says it is.
@@ -216,7 +260,7 @@ impl Client {
     fn has_host(&self, headers: &HeaderMap, uri: &Uri) -> bool {
         let Some(host) = &self.host else { return false };
         let from_header = || headers.get(header::HOST)?.to_str().ok();
-        let authority = uri.authority().map(http::uri::Authority::as_str).or_else(from_header).unwrap_or("");
+        let authority = uri.authority().map(Authority::as_str).or_else(from_header).unwrap_or("");
         let name = authority
             .rsplit_once(':')
             .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))

@@ -55,6 +55,8 @@ pub enum Page<'a> {
     Document,
     /// `/problems`, and with a name `/problems/NAME`.
     Problems(Option<&'a str>),
+    /// What an agent's token has to be for, and who gives it.
+    Resource,
 }
 
 impl<'a> Page<'a> {

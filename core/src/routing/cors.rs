@@ -11,6 +11,9 @@ const READABLE: &str = "accept, age, allow, cache-status, deprecation, etag, ide
 /// What docs/frontends/calling.md tells clients to send, but for what every page may.
 const SENDABLE: [&str; 5] = ["authorization", "content-type", "idempotency-key", "if-none-match", "last-event-id"];
 
+/// What agents send beside that.
+const OF_AGENTS: [&str; 4] = ["mcp-protocol-version", "mcp-method", "mcp-name", "mcp-session-id"];
+
 /// `cors = { origins = ["https://www.example.com"], headers = ["content-type"], credentials = false, max-age = "10m" }`.
 #[derive(Debug, Clone)]
 pub struct Cors {
@@ -24,11 +27,13 @@ pub struct Cors {
 }
 
 impl Cors {
-    pub(super) fn read(table: &Table<'_>) -> Option<Self> {
+    /// `agents`: whether the client has agents, some of which are pages.
+    pub(super) fn read(table: &Table<'_>, agents: bool) -> Option<Self> {
         if !table.exists() {
             return None;
         }
-        let names = table.or("headers", SENDABLE.map(str::to_owned).to_vec());
+        let usual = SENDABLE.iter().chain(OF_AGENTS.iter().filter(|_| agents));
+        let names: Vec<String> = table.or("headers", usual.map(|name| (*name).to_owned()).collect());
         let headers = HeaderValue::try_from(names.join(", ")).unwrap_or_else(|_| {
             table.mistake("headers", "expected names of headers");
             HeaderValue::from_static("")

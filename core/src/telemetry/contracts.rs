@@ -1,8 +1,9 @@
-//! Metrics of what clients were promised: who still calls what goes away, and what plugins answer without having said so.
+//! Metrics of what clients were promised: who still calls what goes away, what plugins answer without having said so, and what agents ask
+//! for.
 
 use super::{
     Counter,
-    labels::{DeprecatedLabels, EndpointLabels},
+    labels::{AgentLabels, DeprecatedLabels, EndpointLabels},
 };
 use crate::sync::lock;
 use prometheus_client::{metrics::family::Family, registry::Registry};
@@ -20,6 +21,7 @@ const LONGEST_VERSION: usize = 32;
 pub struct Contracts {
     deprecated: Family<DeprecatedLabels, Counter>,
     undeclared: Family<EndpointLabels, Counter>,
+    agents: Family<AgentLabels, Counter>,
     versions: Arc<Mutex<BTreeSet<String>>>,
 }
 
@@ -41,6 +43,7 @@ impl Contracts {
             "Problems that plugins answered with and that their code does not declare",
             self.undeclared.clone(),
         );
+        r.register("agent_messages", "Messages of agents, and what came of them", self.agents.clone());
     }
 
     /// A request to something deprecated, by an app that says it is this version.
@@ -53,6 +56,12 @@ impl Contracts {
     /// A problem that was answered with and is not declared.
     pub fn undeclared(&self, endpoint: &EndpointLabels) {
         self.undeclared.get_or_create(endpoint).inc();
+    }
+
+    /// A message of an agent; both words are of few.
+    pub fn said(&self, client: &str, message: &'static str, result: &'static str) {
+        let (client, message, result) = (client.to_owned(), message.to_owned(), result.to_owned());
+        self.agents.get_or_create(&AgentLabels { client, message, result }).inc();
     }
 
     pub(super) fn forget(&self, endpoint: &EndpointLabels) {

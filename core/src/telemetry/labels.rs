@@ -13,6 +13,7 @@ macro_rules! labels {
 labels!(/** One endpoint of one plugin version, and the answer's status. */ RequestLabels { client, endpoint, plugin, version, status });
 labels!(/** One endpoint of one plugin version. */ EndpointLabels { client, endpoint, plugin, version });
 labels!(/** A deprecated endpoint, and the version that an app says it is. */ DeprecatedLabels { client, endpoint, app });
+labels!(/** What agents of a client sent, and what came of it. */ AgentLabels { client, message, result });
 labels!(/** One plugin version. */ PluginLabels { plugin, version });
 labels!(/** One method and where its reply came from. */ CallLabels { method, origin });
 labels!(/** One method and what the entity cache had for it. */ CacheLabels { method, result });

@@ -29,6 +29,10 @@ Try, in another terminal:
   curl -i {http}/web/films/51/rating -H 'content-type: application/json' -d '{{\"stars\": 5}}' \\
        -H 'authorization: Bearer {token}'
 
+  {e}
+  curl {http}/web/mcp -H 'content-type: application/json' -H 'mcp-protocol-version: 2025-11-25' \
+       -d '{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{{\"name\":\"get_films_by_id\",\"arguments\":{{\"id\":51}}}}}}'
+
   {c}
   $EDITOR plugins/home-ios/src/lib.rs        # the words of `home`, say
   {build}
@@ -43,6 +47,7 @@ Ctrl-C stops everything.",
         everything = say::green("Everything runs."),
         a = title("One film, three frontends, each with its own answer"),
         b = title(&format!("A rating, signed in as {SUBJECT} (for another token: cargo demo -- --token bob)")),
+        e = title("The same for agents: endpoints as tools, by the Model Context Protocol"),
         c = title("Change a plugin while it serves: edit, build, and the host swaps it in"),
         d = title("The operator's side"),
         file = layout.shown(&layout.admin_token()?),
