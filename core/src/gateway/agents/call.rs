@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     identity::Verified,
-    mcp::{Answer, Asking, BadArguments, Beside, Server, Target, Tool},
+    mcp::{Answer, Asking, BadArguments, Beside, Server, Target, Tool, Unusable},
     model::{Fault, ProblemType},
     routing::{Agents, Client},
 };
@@ -121,30 +121,32 @@ impl Gateway {
         let beside =
             Beside { waterfall: explained::waterfall(&outcome, trail), degraded: results::degraded(&outcome, trail) };
         let cache = outcome.as_ref().ok().and_then(|reply| reply.headers.get(CACHE_STATUS)).cloned();
-        let outcome = outcome.and_then(|reply| fitting(reply, agents.result, tool));
-        let made = match &outcome {
-            Ok(Reply { status, headers, body: Body::Bytes(body) }) => {
-                let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-                let kind = kind.split(';').next().unwrap_or_default().trim();
-                let answer = Answer { is_error: is_error(*status), kind, body };
-                asked.called(tool, answer, beside.clone(), server).map_err(|reason| unusable(tool, reason))
-            }
-            _ => Ok(Bytes::new()),
-        };
-        let (outcome, made) = match made {
-            Ok(made) => (outcome, made),
-            Err(fault) => (Err(fault), Bytes::new()),
-        };
-        let (body, result) = match told.problem(&outcome, &path) {
-            Some(problem) => (asked.failed(problem, beside, server), "tool-error"),
-            None if outcome.as_ref().is_ok_and(|reply| is_error(reply.status)) => (made, "tool-error"),
-            None => (made, "done"),
+        let made = outcome.and_then(|reply| fitting(reply, agents.result, tool)).and_then(|reply| {
+            let made = as_result(&reply, |answer| asked.called(tool, answer, beside.clone(), server));
+            Ok((made.map_err(|reason| unusable(tool, reason))?, reply))
+        });
+        let (made, outcome) = made.map_or_else(|fault| (None, Err(fault)), |(made, reply)| (made, Ok(reply)));
+        let failed = outcome.as_ref().map_or(true, |reply| is_error(reply.status));
+        let body = match made {
+            Some(made) => made,
+            None => asked.failed(told.problem(&outcome, &path), beside, server),
         };
         trail.ended = Some(explained::ended(outcome));
         let mut reply = reply(StatusCode::OK, body);
         reply.headers.extend(cache.map(|cache| (CACHE_STATUS, cache)));
-        Ok((reply, result))
+        Ok((reply, if failed { "tool-error" } else { "done" }))
     }
+}
+
+/// What `call` makes of an answer; none of one that is a problem.
+fn as_result(
+    reply: &Reply,
+    call: impl FnOnce(Answer<'_>) -> Result<Bytes, Unusable>,
+) -> Result<Option<Bytes>, Unusable> {
+    let Body::Bytes(body) = &reply.body else { return Ok(None) };
+    let kind = reply.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    call(Answer { is_error: is_error(reply.status), kind, body }).map(Some)
 }
 
 fn is_error(status: StatusCode) -> bool {
@@ -165,7 +167,7 @@ fn fitting(reply: Reply, most: usize, tool: &Tool) -> Outcome {
     Err(Fault::new(ProblemType::HostLimit, text))
 }
 
-fn unusable(tool: &Tool, reason: crate::mcp::Unusable) -> Fault {
+fn unusable(tool: &Tool, reason: Unusable) -> Fault {
     let text = "the plugin's answer can't be the result of a tool";
     Fault::new(ProblemType::PluginResponse, text).because(format!("{}: {reason}", tool.endpoint))
 }

@@ -19,14 +19,14 @@ impl About {
         Self { request_id: request.request_id.clone(), trace_id: request.trace.context.trace_id }
     }
 
-    /// The problem that a call at `path` has ended with, if it was one.
-    pub(super) fn problem(&self, outcome: &Outcome, path: &str) -> Option<Map<String, Value>> {
+    /// The problem that a call at `path` has ended with.
+    pub(super) fn problem(&self, outcome: &Outcome, path: &str) -> Map<String, Value> {
         let (mut problem, standard, headers) = match outcome {
             Ok(Reply { body: Body::Problem { kind, title, detail, members }, status, headers }) => {
                 let standard = json!({ "type": kind, "title": title, "status": status.as_u16(), "detail": detail });
                 (texts(members.iter().map(|(name, value)| (name.as_str(), value))), standard, headers.clone())
             }
-            Ok(_) => return None,
+            Ok(_) => return Map::new(),
             Err(fault) => {
                 let problem = &fault.problem;
                 let (kind, status) = (problem.kind, problem.status.as_u16());
@@ -53,7 +53,7 @@ impl About {
         if let Value::Object(own) = own {
             problem.extend(own);
         }
-        Some(problem)
+        problem
     }
 }
 
