@@ -275,12 +275,12 @@ impl Gateway {
     /// The endpoint and its parameters; or, for OPTIONS, the methods that the path has.
     fn find(&self, client: &Client, method: &Method, path: &str) -> Result<Result<Match, Vec<Method>>, Fault> {
         let table = self.releases.current();
-        let routes = table.routes(&client.name).ok_or_else(|| faults::not_found(&client.name, path))?;
+        let routes = table.routes(&client.name).ok_or_else(|| faults::not_found(client, path))?;
         match routes.find(method, path) {
             Found::Endpoint(choice, params) => Ok(Ok((choice.pick(rand::random).clone(), params))),
             Found::OtherMethods(methods) if method == Method::OPTIONS => Ok(Err(methods)),
             Found::OtherMethods(methods) => Err(faults::method_not_allowed(method, path, &methods)),
-            Found::Nothing => Err(faults::not_found(&client.name, path)),
+            Found::Nothing => Err(faults::not_found(client, path)),
         }
     }
 

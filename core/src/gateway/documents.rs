@@ -105,7 +105,7 @@ impl Gateway {
                     reply.headers.insert(header::CONTENT_SECURITY_POLICY, policy);
                     Ok(reply)
                 }
-                None => Err(faults::not_found(&client.name, path)),
+                None => Err(faults::not_found(client, path)),
             },
         }
     }

@@ -5,13 +5,15 @@ use crate::{
     observe::{Event, Listener},
     plugin::PluginError,
     release::Release,
+    routing::Client,
     settings::Rate,
 };
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use std::{fmt::Display, time::Duration};
 
-pub(super) fn not_found(client: &str, path: &str) -> Fault {
-    Fault::new(ProblemType::NotFound, format!("client `{client}` has no endpoint at {path}"))
+pub(super) fn not_found(client: &Client, path: &str) -> Fault {
+    let shown = if client.contract.is_some() { "; `openapi.json` beside its paths tells what it has" } else { "" };
+    Fault::new(ProblemType::NotFound, format!("client `{}` has no endpoint at {path}{shown}", client.name))
 }
 
 pub(super) fn method_not_allowed(method: &Method, path: &str, methods: &[Method]) -> Fault {

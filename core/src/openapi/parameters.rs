@@ -6,6 +6,8 @@ use serde_json::{Map, Value, json};
 
 /// References that are followed on the way to a type.
 const MOST_STEPS: usize = 64;
+/// By which a mock is asked for what may happen: of what is mocked they say nothing.
+pub(super) const OF_MOCKS: &str = "x-mock-";
 /// Headers that a document says elsewhere: as types of bodies, and as security.
 const TOLD_ELSEWHERE: [&str; 3] = ["accept", "content-type", "authorization"];
 
@@ -113,7 +115,8 @@ fn in_query(mut schema: Value) -> Value {
 
 fn headers(policy: &EndpointPolicy) -> Vec<Value> {
     let mut headers: Vec<Value> = Vec::new();
-    let seen = policy.headers.iter().map(http::HeaderName::as_str).filter(|name| !TOLD_ELSEWHERE.contains(name));
+    let is_told = |name: &&str| !TOLD_ELSEWHERE.contains(name) && !name.starts_with(OF_MOCKS);
+    let seen = policy.headers.iter().map(http::HeaderName::as_str).filter(is_told);
     headers.extend(
         seen.filter(|name| *name != "idempotency-key")
             .map(|name| json!({ "name": name, "in": "header", "required": false, "schema": { "type": "string" } })),

@@ -44,7 +44,8 @@ fn write(operation: &Operation<'_>, schemas: &Schemas) -> Result<Value, String> 
         add("x-weft-deprecated", about(deprecated));
     }
     if let Some(cache) = &policy.cache {
-        let vary: Vec<&str> = cache.vary.iter().map(http::HeaderName::as_str).collect();
+        let vary = cache.vary.iter().map(http::HeaderName::as_str);
+        let vary: Vec<&str> = vary.filter(|name| !name.starts_with(parameters::OF_MOCKS)).collect();
         let (ttl, stale) = (seconds(cache.ttl), seconds(cache.stale));
         add(
             "x-weft-cache",

@@ -2,7 +2,7 @@
 
 use super::Begun;
 use crate::support::weft;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fs;
 use weft_tests::{mock::MockProcess, process::run_in, wait::until};
 
@@ -47,6 +47,11 @@ async fn members_are_chosen_in_front_of_a_mock_as_well() {
     assert_eq!(unknown["type"], "urn:weft:problem:bad-fields");
     let told = run_in(weft(), begun.0.path(), &["openapi", "--artifact", "greeter"]).await;
     assert!(told.out.contains("\"Greeting.Partial\"") && told.out.contains("x-weft-fields"), "{told:?}");
+    // What it shows is the contract of what it stands for.
+    let (printed, served) =
+        (serde_json::from_str::<Value>(&told.out).unwrap(), mock.web().get("/openapi.json").send().await.ok().json());
+    assert_eq!((&served["paths"], &served["components"]), (&printed["paths"], &printed["components"]));
+    mock.until_line("Its contract: http://").await;
 }
 
 /// A type that holds itself is served as long as it can end.

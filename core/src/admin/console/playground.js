@@ -92,6 +92,10 @@ const called = (functions, contract, endpoint, fields, body, withToken) => {
   for (const { parameter, input } of fields) {
     if (input.value === "" && parameter.in !== "path") continue;
     const { type } = resolved(contract, parameter.schema);
+    if (type === "array" && parameter.explode === false) {
+      places[parameter.in]?.push(`${plain(parameter.name)}: ${JSON.stringify(input.value.split(",").map((one) => one.trim()))}`);
+      continue;
+    }
     const isBare = (["integer", "number"].includes(type) && input.value.trim() !== "" && Number.isFinite(Number(input.value))) || (type === "boolean" && ["true", "false"].includes(input.value));
     places[parameter.in]?.push(`${plain(parameter.name)}: ${isBare ? input.value.trim() : JSON.stringify(input.value)}`);
   }

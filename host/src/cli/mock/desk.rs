@@ -2,6 +2,7 @@
 
 use super::sources::Plugin;
 use crate::{
+    artifact::EndpointPolicy,
     cli::{Failure, Result},
     mocks::HEADERS,
 };
@@ -26,6 +27,12 @@ const USUAL: [&str; 8] = [
     "x-request-id",
     "x-weft-explain",
 ];
+
+/// Whether an endpoint stands where the host shows the contract: then it goes first.
+fn is_a_page(policy: &EndpointPolicy) -> bool {
+    let path = policy.name.template();
+    path == "/openapi.json" || path == "/problems" || path.starts_with("/problems/")
+}
 
 /// The folder.
 #[derive(Debug)]
@@ -107,10 +114,12 @@ impl Desk {
             self.listen
         );
         for client in clients {
+            let of_client = plugins.iter().filter(|plugin| plugin.manifest.client == *client);
+            let shows = of_client.flat_map(|plugin| &plugin.manifest.endpoints).all(|policy| !is_a_page(policy));
             let prefix = if clients.len() > 1 { format!("prefix = \"/{client}\"\n") } else { String::new() };
             let headers: Vec<&String> = headers.iter().collect();
             text += &format!(
-                "[[client]]\nname = {client:?}\n{prefix}cors = {{ origins = [\"*\"], headers = {headers:?} }}\n"
+                "[[client]]\nname = {client:?}\n{prefix}openapi = {shows}\ncors = {{ origins = [\"*\"], headers = {headers:?} }}\n"
             );
         }
         text

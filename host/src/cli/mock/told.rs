@@ -15,6 +15,8 @@ const MOST_SHOWN: usize = 12;
 pub(super) fn what_is_served(plugins: &[Plugin], clients: &[String], http: SocketAddr) {
     let base = format!("http://{http}");
     print(&format!("weft mock answers for {} on {base}. No code runs, and no backend is called.", clients.join(", ")));
+    let prefix = if clients.len() > 1 { "/CLIENT" } else { "" };
+    print(&format!("Its contract: {base}{prefix}/openapi.json"));
     print("Where a token is needed, any bearer token is taken, and what it says is believed.");
     warning(http).into_iter().for_each(print);
     for Plugin { place, manifest, mocks, schema, .. } in plugins {
