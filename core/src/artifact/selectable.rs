@@ -16,6 +16,8 @@ pub const FIELDS: &str = "fields";
 /// Types of one answer, and schemas that are looked at for them.
 const MOST_TYPES: usize = 2_000;
 const MOST_STEPS: usize = 100_000;
+/// Bytes of a name that is looked for among others: strangers write them, and letters are compared one by one.
+const LONGEST_NAME: usize = 64;
 /// Names that a refusal lists.
 const MOST_TOLD: usize = 20;
 
@@ -140,7 +142,7 @@ impl Selectable {
                 path.strip_prefix(listed).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
             };
             if !only.iter().any(is_in) {
-                let near = nearest(&path, only.iter().map(String::as_str)).map(str::to_owned);
+                let near = nearest_of(&path, only.iter().map(String::as_str)).map(str::to_owned);
                 return Err(Unknown::of(path, near, only.iter().cloned()));
             }
         }
@@ -157,7 +159,7 @@ impl Selectable {
                 Some(next) => at = *next,
                 None => {
                     let whole = |name: &str| format!("{before}{name}");
-                    let near = nearest(name, members.keys().map(String::as_str)).map(whole);
+                    let near = nearest_of(name, members.keys().map(String::as_str)).map(whole);
                     return Err(Unknown::of(path.to_owned(), near, members.keys().map(|name| whole(name))));
                 }
             }
@@ -191,6 +193,10 @@ impl Selectable {
         let types = self.types.as_ref()?;
         path.split('.').try_fold(0, |at, name| types.get(at)?.get(name).copied())
     }
+}
+
+fn nearest_of<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    if name.len() > LONGEST_NAME { None } else { nearest(name, known) }
 }
 
 /// Whether a schema says nothing of members.
@@ -318,6 +324,8 @@ mod tests {
         for path in all {
             assert_eq!(refused(&film, path), None);
         }
+        let long = "t".repeat(2_000);
+        assert!(refused(&film, &long).unwrap().ends_with("there are `cast`, `lead`, `title`"));
         assert_eq!(refused(&film, "titel").unwrap(), "`titel` can't be chosen; did you mean `title`?");
         assert_eq!(
             refused(&film, "cast.actor.nme").unwrap(),
