@@ -177,6 +177,7 @@ impl Running {
         self.reloader.stop_watching();
         self.tls_tasks.iter().for_each(JoinHandle::abort);
         let _ = self.http_phase.send(Phase::Stopping);
+        self.reloader.end_streams();
         let _ = self.http_task.await;
         // Requests may invalidate to their end, so who tells others of it goes after them.
         self.reloader.finish_tasks().await;

@@ -13,6 +13,7 @@ mod member;
 mod response_cache;
 mod sections;
 mod selectable;
+mod streaming;
 
 /// By which an artifact is known.
 use crate::model::Digest;
@@ -23,7 +24,7 @@ pub use endpoint::{BadEndpoint, EndpointName, normal};
 pub use manifest::{Auth, EndpointPolicy, Idempotency, Isolation, Limits, Manifest, Priority};
 pub use member::member;
 pub use response_cache::ResponseCache;
-pub use sections::{CONTRACT, Sections};
+pub use sections::{CONTRACT, STREAMING, Sections};
 pub use selectable::{FIELDS, Selectable};
 
 use crate::settings::{Document, Mistake, Mistakes, visible};
@@ -71,6 +72,11 @@ impl EndpointSchema {
         name.method.as_str() == self.method && name.template() == self.path
     }
 
+    /// Whether it answers in parts.
+    pub fn streams(&self) -> bool {
+        self.more.get("stream").is_some_and(|stream| stream == true)
+    }
+
     /// Whether the code can't do without the caller's identity.
     pub fn needs_identity(&self) -> bool {
         self.more.get("identity").is_some_and(|need| need == "required")
@@ -92,7 +98,8 @@ pub enum ArtifactError {
     #[error("section `{section}` can't be read: {reason}")]
     Bad { section: &'static str, reason: String },
     #[error(
-        "built for contract {found}, and this host serves {CONTRACT}: build it again with an SDK for that contract"
+        "built for contract {found}, and this host serves {CONTRACT} and {STREAMING}: build it again with an SDK for one of them, or serve it \
+         with a newer host"
     )]
     Contract { found: String },
     #[error("the manifest has mistakes:\n{}", lines(.0))]
@@ -112,7 +119,7 @@ impl Artifact {
     /// Reads the sections and checks that they agree.
     pub fn parse(bytes: Bytes) -> Result<Self, ArtifactError> {
         let sections = Sections::read(&bytes)?;
-        if sections.contract != CONTRACT {
+        if ![CONTRACT, STREAMING].contains(&sections.contract.as_str()) {
             return Err(ArtifactError::Contract { found: visible(sections.contract) });
         }
         bounds::check(&sections)?;
@@ -130,6 +137,16 @@ impl Artifact {
         if let Some(method) = sections.methods.iter().find(|method| !manifest.grants(method)) {
             let reason = format!("method {method} is in the table, but not in [calls] of the manifest");
             return Err(bad("weft:methods", &reason));
+        }
+        // A host that does not know of streams would take it for a plugin like all others, and fail when it links it.
+        if sections.contract == CONTRACT
+            && let Some(stream) = schema.iter().find(|endpoint| endpoint.streams())
+        {
+            let reason = format!(
+                "`{} {}` answers in parts, which contract {CONTRACT} has not: that is {STREAMING}",
+                stream.method, stream.path
+            );
+            return Err(bad("weft:contract", &reason));
         }
         let digest = Digest::of(&bytes);
         let (methods, contract) = (sections.methods, sections.contract);

@@ -4,7 +4,7 @@
 pub mod memory;
 
 use crate::{
-    admin, edge, events, fanout, identity, plugin, register, release,
+    admin, edge, events, fanout, gateway, identity, plugin, register, release,
     routing::Clients,
     settings::{Document, Mistake, Mistakes, Table},
     telemetry, traces,
@@ -29,6 +29,7 @@ pub struct Config {
     pub plugins: release::Config,
     pub limits: plugin::Config,
     pub fanout: fanout::Config,
+    pub streams: gateway::StreamsConfig,
     pub events: events::Config,
     pub telemetry: telemetry::Config,
     /// Where others find this host.
@@ -100,6 +101,7 @@ impl Config {
             plugins: release::Config::read(&root.table("plugins")),
             limits,
             fanout: fanout::Config::read(root),
+            streams: gateway::StreamsConfig::read(&root.table("streams")),
             events: events::Config::read(&root.table("events"), folder),
             telemetry: telemetry::Config::read(&telemetry),
             traces: traces::Config::read(&telemetry.table("trace"), folder),

@@ -10,6 +10,7 @@ mod body;
 mod bounds;
 mod closing;
 mod config;
+mod events;
 mod executor;
 mod framing;
 mod held;
@@ -27,6 +28,7 @@ pub use bounds::Bounds;
 pub use config::{CONNECTION_WINDOW, Config, PACKERS, Shares};
 
 use body::Intake;
+use events::Events;
 use held::Held;
 use packing::{Form, Packs};
 use request::Head;
@@ -178,6 +180,10 @@ async fn entry(edge: &Edge, request: Request<Body>, form: Form) -> Response<Body
         head.trace = recorder.context();
     }
     let (result, ended) = gateway::explained(result, trail);
+    let events = match &result {
+        Ok(gateway::Reply { body: gateway::Body::Stream(stream), .. }) if head.method != Method::HEAD => stream.take(),
+        _ => None,
+    };
     let made = |result| {
         let (mut response, fault) = answer::give_out(head, result, trail, since.elapsed());
         packed::mark(&mut response, packs);
@@ -193,6 +199,9 @@ async fn entry(edge: &Edge, request: Request<Body>, form: Form) -> Response<Body
     };
     if head.method == Method::HEAD {
         response.extensions_mut().insert(packed::HeadOnly);
+    }
+    if let Some(events) = events {
+        *response.body_mut() = Body::new(Events(events));
     }
     // The log and the metrics tell of the request, not of the page that explains it.
     let (status, fault) = ended.unwrap_or((response.status(), fault));

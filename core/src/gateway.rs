@@ -22,6 +22,8 @@ mod problem_pages;
 mod rates;
 mod selection;
 mod sharing;
+mod stream;
+mod streams;
 mod trail;
 
 pub use admission::Admission;
@@ -30,6 +32,8 @@ pub use documents::Documents;
 pub use explained::explained;
 pub use idempotency::Answers;
 pub use sharing::Shared;
+pub use stream::Stream;
+pub use streams::{Config as StreamsConfig, Ending, Streams};
 pub use trail::Trail;
 
 pub use output::{Body, Reply, weak_tag};
@@ -47,7 +51,7 @@ use crate::{
     model::{Deadline, Fault, Identity, Party, Trace},
     net::Subnet,
     observe::{Event, GuestRun, Listener, Recorder, RequestObserver, Tracer},
-    plugin::Invocation,
+    plugin::{Emitter, Invocation},
     release::{Endpoint, Release, Releases},
     routing::{self, Client, Clients, Found},
 };
@@ -55,7 +59,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 /// A request as the edge hands it over. The body is read only when the way is clear.
 pub struct Request {
@@ -117,6 +121,10 @@ pub struct Gateway {
     pub granted_headers: Arc<[HeaderName]>,
     /// The scope of callers who may ask for a request's waterfall; `*` for everybody.
     pub explain: Option<String>,
+    /// Answers in parts that are open, what each may be, and what ends those that began here.
+    pub streams: Arc<Streams>,
+    pub stream_bounds: StreamsConfig,
+    pub endings: watch::Sender<Option<Ending>>,
     /// Which requests are recorded, and how backends are told of their traces.
     pub tracer: Arc<Tracer>,
     /// What clients that show it may ask and what they get.
@@ -138,8 +146,8 @@ struct Job {
     /// For the log, whatever the guest is told.
     request_id: HeaderValue,
     trace: Trace,
-    /// Held for as long as the guest runs, whoever is still there.
-    place: Entered,
+    /// Held for as long as the guest runs, whoever is still there; of a stream, until it has begun.
+    place: Option<Entered>,
 }
 
 /// What came of it.
@@ -196,7 +204,7 @@ impl Gateway {
         let (identity, token) = verified.unzip();
         endpoint.called(|| client.version_of(&request.headers));
         let query = selection::canonical(policy, query)?;
-        let explains = self.may_explain(&request.headers, identity.as_deref());
+        let explains = !policy.streams && self.may_explain(&request.headers, identity.as_deref());
         // By the body, once it is there:
         let body = tokio::time::timeout_at(deadline.instant(), request.body).await;
         let body = body.map_err(|_| faults::body_too_slow())??;
@@ -237,7 +245,10 @@ impl Gateway {
         }
         let observer = Arc::new(RequestObserver::new(explains, recorder));
         trail.observer = Some(observer.clone());
-        let job = Job { given, observer, request_id: request.request_id, trace, place };
+        let job = Job { given, observer, request_id: request.request_id, trace, place: Some(place) };
+        if job.given.endpoint.policy.streams {
+            return self.stream(job, (payer.cloned(), request.caller), deadline).await;
+        }
         self.answer(job, begun, way, deadline, trail).await
     }
 
@@ -258,7 +269,7 @@ impl Gateway {
     /// The guest runs, for this request or for all who wait for the same; its calls fan out through the session.
     async fn answer(&self, job: Job, begun: Begun, way: Way, deadline: Deadline, trail: &mut Trail) -> Outcome {
         match (begun, way) {
-            (Begun::First(slot), _) => to_its_end(answered(self.run(job, deadline), slot)).await,
+            (Begun::First(slot), _) => to_its_end(answered(self.run(job, deadline, None), slot)).await,
             (_, Way::Make(duty)) => {
                 let made = tokio::time::timeout_at(deadline.instant(), to_its_end(self.shared(job, duty))).await;
                 made.unwrap_or_else(|_| Err(faults::deadline()))
@@ -268,7 +279,7 @@ impl Gateway {
                 tokio::spawn(self.shared(job, duty));
                 old
             }
-            _ => self.run(job, deadline).await.outcome,
+            _ => self.run(job, deadline, None).await.outcome,
         }
     }
 
@@ -299,7 +310,7 @@ impl Gateway {
     }
 
     /// The guest's run, and what its answer is for the client. Needs nothing that belongs to the connection.
-    fn run(&self, job: Job, deadline: Deadline) -> BoxFuture<'static, Ran> {
+    fn run(&self, job: Job, deadline: Deadline, emitter: Option<Emitter>) -> BoxFuture<'static, Ran> {
         let Job { given, observer, request_id, trace, place } = job;
         let (endpoint, granted) = (given.endpoint.clone(), self.granted_headers.clone());
         let chosen = selection::chosen(&endpoint.policy, &given.query);
@@ -310,7 +321,7 @@ impl Gateway {
         let about =
             || (endpoint.release.name.to_string().into(), endpoint.release.version.to_string(), request_id.clone());
         let running = GuestRun::of(observer.recorder(), about);
-        let invocation = Invocation { request, request_id, session, party, deadline };
+        let invocation = Invocation { request, request_id, session, party, deadline, emitter };
         // On the heap: a response that is there already does not have the room for a guest made and moved for nothing.
         Box::pin(async move {
             let _place = place;
@@ -344,7 +355,7 @@ impl Gateway {
     fn shared(&self, job: Job, duty: Duty) -> impl Future<Output = Outcome> + Send + use<> {
         let (endpoint, observer) = (job.given.endpoint.clone(), job.observer.clone());
         let until = job.given.party.caller().map(|identity| identity.expires_at);
-        let run = self.run(job, self.deadline(&endpoint));
+        let run = self.run(job, self.deadline(&endpoint), None);
         async move {
             let Ran { outcome, is_guests_own, .. } = run.await;
             // What came of the host's state, or of its time, says nothing to those who wait: one of them tries itself.

@@ -17,6 +17,7 @@ mod backoff;
 mod bound;
 mod compile;
 mod config;
+mod emit;
 mod error;
 mod guest;
 mod message;
@@ -34,6 +35,7 @@ pub use compile::{
     worker::{Bounds, ITSELF, Order, WORKER_COMMANDS, WorkerAnswer, read as read_artifact, work as compile_artifact},
 };
 pub use config::Config;
+pub use emit::{Emitted, Emitter, Misuse, StreamHead, emission};
 pub use error::PluginError;
 pub use guest::{Answer, Guest, Invocation, Ran, Reusable, Run, Sandbox, Terms, Turn};
 pub use message::{Fields, Identity, Problem, Request, Response};

@@ -50,7 +50,7 @@ impl Releases {
     }
 
     /// Tells when there is another table.
-    fn swaps(&self) -> channel::Receiver<()> {
+    pub fn swaps(&self) -> channel::Receiver<()> {
         self.swapped.subscribe()
     }
 }

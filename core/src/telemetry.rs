@@ -8,6 +8,7 @@ mod logs;
 mod metrics;
 mod retired;
 mod sources;
+mod streams;
 mod timed;
 
 pub use contracts::Contracts;
@@ -26,4 +27,5 @@ pub use labels::{
 pub use metrics::Metrics;
 pub use retired::{Past, Statuses};
 pub use sources::SourceStates;
+pub use streams::StreamMetrics;
 pub use timed::Timed;

@@ -4,10 +4,11 @@
 
 wasmtime::component::bindgen!({
     path: "../wit",
-    world: "plugin",
+    world: "streaming",
     imports: {
         "weft:bff/backend.exchange": async | trappable,
         "weft:bff/backend.call-batch": async | trappable,
+        "weft:bff/emit.write": async | trappable,
         default: trappable,
     },
     exports: { default: async },

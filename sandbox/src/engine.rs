@@ -42,7 +42,7 @@ impl std::fmt::Debug for Wasm {
 }
 
 fn pool(config: &Config) -> PoolingAllocationConfig {
-    let slots = config.requests + config.idle;
+    let slots = config.requests + config.streams + config.idle;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(slots)
         .total_core_instances(slots * MOST_INSTANCES)
@@ -86,7 +86,7 @@ impl Sandbox for Wasm {
         let file = self.compiled_file(artifact)?;
         let component = load::map(&self.shared.engine, &file).map_err(|error| invalid(&error))?;
         let linked = self.linker.instantiate_pre(&component).map_err(|error| invalid(&error))?;
-        let exports = bindings::PluginPre::new(linked).map_err(|error| invalid(&error))?;
+        let exports = bindings::StreamingPre::new(linked).map_err(|error| invalid(&error))?;
         let idle = (artifact.manifest.limits.isolation == Isolation::Reuse).then(|| self.idle.clone());
         let blueprint = Blueprint::new(self.shared.clone(), &artifact.manifest, terms);
         Ok(Arc::new(Component::new(blueprint, exports, idle)))
@@ -104,7 +104,7 @@ impl Sandbox for Wasm {
 fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-    bindings::Plugin::add_to_linker::<_, wasmtime::component::HasSelf<State>>(&mut linker, |state| state)?;
+    bindings::Streaming::add_to_linker::<_, wasmtime::component::HasSelf<State>>(&mut linker, |state| state)?;
     Ok(linker)
 }
 

@@ -21,7 +21,7 @@ const MOST_REUSES: u32 = 1_000;
 /// What one plugin's guests are made of, and go on needing wherever they run.
 pub(super) struct Component {
     blueprint: Blueprint,
-    exports: bindings::PluginPre<State>,
+    exports: bindings::StreamingPre<State>,
     owner: Owner,
     /// Where instances wait that may serve again; `None` where each serves one request.
     idle: Option<Arc<IdlePool<Instance>>>,
@@ -30,7 +30,7 @@ pub(super) struct Component {
 impl Component {
     pub(super) fn new(
         blueprint: Blueprint,
-        exports: bindings::PluginPre<State>,
+        exports: bindings::StreamingPre<State>,
         idle: Option<Arc<IdlePool<Instance>>>,
     ) -> Self {
         static OWNERS: AtomicU64 = AtomicU64::new(0);
@@ -56,14 +56,15 @@ impl Component {
         invocation: Invocation,
         meter: &Arc<Meter>,
     ) -> Result<Answer, PluginError> {
-        let Invocation { request, request_id, session, party, .. } = invocation;
+        let Invocation { request, request_id, session, party, emitter, .. } = invocation;
         let request = bindings::Request::from(request);
-        instance.store.data_mut().begin(&request_id, session, party, meter);
+        instance.store.data_mut().begin(&request_id, session, (party, emitter), meter);
         instance.store.set_epoch_deadline(1);
         let outcome = meter.run(instance.exports.call_handle(&mut instance.store, &request)).await;
         let state = instance.store.data_mut();
         // Calls still under way end with the request.
         state.session = None;
+        state.emitter = None;
         state.party = Party::Anyone;
         let cost =
             Cost { cpu: meter.spent(), memory: state.limiter.memory(), crossings: state.crossings, ..Cost::default() };

@@ -1,7 +1,7 @@
 //! What the guest asks of the host, answered.
 
 use super::{
-    bindings::weft::bff::{backend, cache, config, log, spans, types},
+    bindings::weft::bff::{backend, cache, config, emit, log, spans, types},
     cache::Key,
     instance::State,
 };
@@ -11,6 +11,7 @@ use wasmtime::{Result, bail, error::format_err};
 use weft_core::{
     fanout::{Head, Instead, JsonOrProto, Outcome, Session},
     model::{Code, Scope, ShareKey},
+    plugin::{Misuse, StreamHead},
 };
 
 /// What a guest gets when it calls although its request is over or never began (during start-up).
@@ -219,6 +220,18 @@ impl spans::Host for State {
             recorder.end_span(span, attributes);
         }
         Ok(())
+    }
+}
+
+impl emit::Host for State {
+    fn begin(&mut self, status: u16, headers: Vec<(String, String)>) -> Result<()> {
+        let emitter = self.emitter.as_mut().ok_or(Misuse::NoStream)?;
+        Ok(emitter.begin(StreamHead { status, headers })?)
+    }
+
+    async fn write(&mut self, events: Vec<u8>) -> Result<bool> {
+        let emitter = self.emitter.as_ref().ok_or(Misuse::NotBegun)?;
+        Ok(emitter.write(events).await?)
     }
 }
 

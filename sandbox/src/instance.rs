@@ -16,7 +16,7 @@ use weft_core::{
     artifact::Manifest,
     fanout::Session,
     model::{Digest, Party},
-    plugin::{Bound, Meter, Reusable, Terms},
+    plugin::{Bound, Emitter, Meter, Reusable, Terms},
     settings::ByteSize,
 };
 
@@ -52,6 +52,8 @@ pub(super) struct State {
     /// The calls of the request that runs now.
     pub(super) session: Option<Session>,
     pub(super) party: Party,
+    /// Where its answer leaves in parts.
+    pub(super) emitter: Option<Emitter>,
     /// The clock of the plugins' cache when the request began.
     pub(super) since: u64,
     /// What the request has asked for so far.
@@ -66,7 +68,7 @@ pub(super) struct State {
 /// One instance of a plugin's component.
 pub(super) struct Instance {
     pub(super) store: Store<State>,
-    pub(super) exports: bindings::Plugin,
+    pub(super) exports: bindings::Streaming,
     /// `None`: it serves one request.
     pub(super) home: Option<Home>,
 }
@@ -116,6 +118,7 @@ impl State {
             meter,
             session: None,
             party: Party::Anyone,
+            emitter: None,
             since: 0,
             crossings: 0,
             calls: 0,
@@ -157,7 +160,13 @@ impl State {
     }
 
     /// Sets everything back for the next request.
-    pub(super) fn begin(&mut self, request_id: &str, session: Session, party: Party, meter: &Arc<Meter>) {
+    pub(super) fn begin(
+        &mut self,
+        request_id: &str,
+        session: Session,
+        (party, emitter): (Party, Option<Emitter>),
+        meter: &Arc<Meter>,
+    ) {
         self.meter = meter.clone();
         self.guest_log.begin(request_id, self.shared.config.log.as_usize());
         (self.crossings, self.calls, self.messages) = (0, 0, 0);
@@ -165,6 +174,7 @@ impl State {
         self.since = self.shared.cache.now();
         self.session = Some(session);
         self.party = party;
+        self.emitter = emitter;
     }
 
     fn check_cpu(&self) -> wasmtime::Result<()> {

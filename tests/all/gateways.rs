@@ -5,7 +5,10 @@ pub(crate) mod envoy;
 mod haproxy;
 pub(crate) mod nginx;
 
-use crate::support::{knows_all, probe};
+use crate::{
+    event_streams::{live, parts_come_one_by_one, until_open},
+    support::{hold_people, knows_all, probe},
+};
 use std::{
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
@@ -18,6 +21,7 @@ use weft_tests::{
     site::{Page, Site},
     tls::Authority,
     tokens::{AUDIENCE, ISSUER, Token},
+    upstream::{FakeUpstream, Gate},
     wait::until,
     web::Web,
 };
@@ -126,6 +130,29 @@ async fn requests_come_through(ground: &Ground, host: &TestHost) {
     }
     let connections = host.metrics().await.sum("weft_connections", &[]);
     assert!(connections <= 12.0, "{connections} connections for requests one after the other");
+}
+
+/// A host with answers in parts, whose backend keeps one waiting.
+async fn streaming() -> (TestHost, FakeUpstream, Gate) {
+    let (upstream, gate) = (knows_all().await, Gate::new());
+    hold_people(&upstream, &gate, 7);
+    let setup =
+        Setup::new().http("trusted-peers = [\"127.0.0.1\"]").one_backend(upstream.address(), "timeout = \"120s\"");
+    let setup = setup.plugin("probe.wasm", &probe()).plugin("live.wasm", &live());
+    (setup.more("[streams]\nheartbeat = \"1s\"").start().await, upstream, gate)
+}
+
+/// Each part when it is there, for longer than other answers may take; and a client that goes is gone here as well.
+async fn parts_come_through(ground: &Ground, (host, upstream, gate): (&TestHost, &FakeUpstream, &Gate)) {
+    let web = ground.web(9);
+    parts_come_one_by_one(&web, upstream, gate).await;
+    let mut stream = web.get("/open").header("accept", "text/event-stream").listen().await;
+    stream.event().await.unwrap();
+    for _ in 0..4 {
+        assert_eq!(stream.block().await.unwrap(), ":");
+    }
+    drop(stream);
+    until_open(host, 0.0).await;
 }
 
 /// One address that asks too often waits, and another does not.

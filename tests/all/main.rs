@@ -29,6 +29,7 @@ mod degraded;
 mod deploying;
 mod discovery;
 mod edge;
+mod event_streams;
 mod events;
 mod exchange;
 mod fairness;

@@ -6,7 +6,7 @@
 //! - [`author`]: a plugin author's desk outside this repository
 //! - [`setup`]: a configuration put together from parts
 //! - [`host`]: a host in this process; [`process`]: the real command in a process of its own
-//! - [`web`]: requests to it, and answers; [`raw`]: bytes that no HTTP library would send, [`h2`]: frames likewise;
+//! - [`web`]: requests to it, and answers; [`sse`]: answers in parts; [`raw`]: bytes that no HTTP library would send, [`h2`]: frames likewise;
 //!   [`neighbour`]: a good client beside them; [`gateway`]: a gateway with a crowd of callers
 //! - [`tokens`]: callers, good and bad; [`tls`]: certificates
 //! - [`upstream`]: a gRPC server that answers, stalls and fails as it is told; [`frames`]: one that breaks HTTP/2 as it is told
@@ -59,6 +59,7 @@ pub mod raw;
 pub mod redis;
 pub mod setup;
 pub mod site;
+pub mod sse;
 pub mod tcp_proxy;
 pub mod tls;
 pub mod tokens;

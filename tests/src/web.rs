@@ -19,7 +19,7 @@ pub struct Web {
 /// A request in the making.
 #[must_use = "a request does nothing until `send`"]
 #[derive(Debug)]
-pub struct Request(reqwest::RequestBuilder);
+pub struct Request(pub(crate) reqwest::RequestBuilder);
 
 /// A whole answer.
 #[derive(Clone)]

@@ -12,6 +12,7 @@ use crate::{
     config::Config,
     edge::Edge,
     events::Events,
+    gateway::Ending,
     identity,
     plugin::Runtime,
     settings::{Change, Mistake, Parts, diff, shown},
@@ -155,6 +156,7 @@ impl Reloader {
         self.forget_sources(&before, &setup);
         before.engine.hand_over(&setup.engine);
         self.edge.replace(setup.gateway.clone(), &config.http);
+        before.gateway.end_streams(Ending::Reload);
         self.setup.store(Arc::new(setup));
         self.spawn_tasks(&config);
         Ok((changes, new))
@@ -187,6 +189,11 @@ impl Reloader {
     /// Whether all that should be served is: others serve what this host can't.
     pub(super) fn can_serve(&self) -> bool {
         self.setup.load().loader.trouble().is_none()
+    }
+
+    /// Whoever listens to a stream is told that it has ended here.
+    pub(super) fn end_streams(&self) {
+        self.setup.load().gateway.end_streams(Ending::Stop);
     }
 
     /// No plugin comes or goes any more; what is invalidated is told still.

@@ -4,7 +4,7 @@ use super::StartError;
 use crate::{
     config::Config,
     fanout::{Engine, Forward, Inherited},
-    gateway::{Admission, Answers, Ceilings, Gateway, Shared, Toolboxes},
+    gateway::{Admission, Answers, Ceilings, Gateway, Shared, Streams, Toolboxes},
     identity::{Exchanger, Verifier},
     observe::Tracer,
     plugin::Runtime,
@@ -15,7 +15,7 @@ use crate::{
 };
 use futures_util::future::join_all;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
-use tokio::task::JoinHandle;
+use tokio::{sync::watch, task::JoinHandle};
 
 /// How long a start waits for verification keys; without them it goes on, and callers are told to come again.
 const KEYS: Duration = Duration::from_secs(5);
@@ -228,6 +228,12 @@ fn gateway(
         },
         granted_headers: config.plugins.response_headers.clone().into(),
         explain: config.http.explain.clone(),
+        streams: match before {
+            Some((before, _)) => before.streams.clone(),
+            None => Streams::new(metrics),
+        },
+        stream_bounds: config.streams,
+        endings: watch::Sender::default(),
         tracer: tracer.clone(),
         documents: Arc::default(),
         tools: Arc::new(Toolboxes::new(metrics)),

@@ -95,6 +95,8 @@ pub struct EndpointPolicy {
     /// Response headers beyond the usual ones that it would like to set; the operator has to grant them too.
     pub response_headers: Vec<HeaderName>,
     pub priority: Priority,
+    /// It answers in parts, as the code says.
+    pub streams: bool,
     /// Requests of all callers together.
     pub rate: Option<Rate>,
     /// Requests of one caller (by identity; an anonymous one by address).
@@ -218,6 +220,9 @@ impl Manifest {
                 );
                 mistakes.add(policy.place.mistake(text));
             }
+            if declared.streams() {
+                policy.becomes_a_stream(mistakes);
+            }
         }
         for declared in schema {
             if !self.endpoints.iter().any(|policy| declared.is(&policy.name)) {
@@ -309,6 +314,7 @@ impl EndpointPolicy {
             claims: table.or("claims", Vec::new()),
             response_headers: header_names(table, "response-headers"),
             priority: table.or("priority", Priority::Normal),
+            streams: false,
             rate: table.optional("rate"),
             principal_rate: table.optional("principal-rate"),
             idempotency,

@@ -8,8 +8,9 @@ use crate::settings::visible;
 use wasm_encoder::{CustomSection, Encode, Section};
 use wasmparser::{Encoding, Parser, Payload};
 
-/// The version of `wit/` that this host serves.
+/// The version of `wit/` that a plugin is built for, and the one of those that answer in parts. This host serves both.
 pub const CONTRACT: &str = "0.1.0";
+pub const STREAMING: &str = "0.2.0";
 
 /// What stands in the sections, undecoded but for text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -32,7 +32,7 @@ pub struct Row {
 /// All of them, for a machine of so many cores.
 pub fn rows(config: &Config, cores: usize) -> Vec<Row> {
     let (http, limits) = (&config.http, &config.limits);
-    let requests = u64::from(limits.requests);
+    let (requests, streams) = (u64::from(limits.requests), u64::from(limits.streams));
     let buffer = http.max_header_bytes.0.max(8 << 10);
     let connection = CONNECTION + 2 * buffer + u64::from(CONNECTION_WINDOW);
     let replies = 8 * limits.arena.0 + limits.messages.0 + limits.response.0 + limits.log.0;
@@ -47,8 +47,13 @@ pub fn rows(config: &Config, cores: usize) -> Vec<Row> {
         Row { what: "requests not answered yet", bytes: 2 * http.bodies.all as u64 },
         Row { what: "answers not read yet", bytes: http.unread.all as u64 },
         Row { what: "answers being packed", bytes: packers * (PACKER + limits.response.0) },
-        Row { what: "guests", bytes: u64::from(limits.requests + limits.idle) * (limits.memory.0 + SLOT) },
-        Row { what: "messages and replies of guests", bytes: requests * replies },
+        Row {
+            what: "guests",
+            bytes: u64::from(limits.requests + limits.streams + limits.idle) * (limits.memory.0 + SLOT),
+        },
+        Row { what: "messages and replies of guests", bytes: (requests + streams) * replies },
+        // One in the guest's hands, one on its way, one with the client's connection.
+        Row { what: "events of streams", bytes: streams * 3 * config.streams.event.0 },
         Row { what: "caches", bytes: caches.iter().map(|size| size.0).sum::<u64>() + claims },
         Row { what: "rates and tokens", bytes: RATES + identity },
         Row {
@@ -105,7 +110,7 @@ mod tests {
             assert!(of(lower) < usual, "{lower}");
         }
         // The example of docs/operators/operations.md.
-        let small = "[http]\nconnections = 500\n[limits]\nrequests = 32\nidle = 8\nmemory = \"32MiB\"\narena = \"1MiB\"\nmessages = \"4MiB\"";
+        let small = "[http]\nconnections = 500\n[limits]\nrequests = 32\nstreams = 8\nidle = 8\nmemory = \"32MiB\"\narena = \"1MiB\"\nmessages = \"4MiB\"";
         assert!(of(small) < 5 << 30);
     }
 }

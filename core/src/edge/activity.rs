@@ -234,6 +234,13 @@ impl UnderWay {
         self.stream = Some(stream);
     }
 
+    /// There is nothing for the client yet, so nothing is asked of it.
+    pub(super) fn rests(&self) {
+        if let Some(stream) = &self.stream {
+            stream.progress.store(0, Relaxed);
+        }
+    }
+
     /// The client was ready for more of the body.
     pub(super) fn progress(&self) {
         if let Some(stream) = &self.stream {
@@ -322,6 +329,14 @@ mod tests {
         assert!(ends[0].notified().now_or_never().is_none());
         assert!(ends[1].notified().now_or_never().is_some());
         assert_eq!(activity.end_stuck(&bounds()), 0, "once");
+        quick.rests();
+        assert_eq!(
+            (after(&activity, 50).await, activity.end_stuck(&bounds())),
+            (Verdict::Well, 0),
+            "nothing was there"
+        );
+        quick.progress();
+        assert_eq!((after(&activity, 20).await, activity.end_stuck(&bounds())), (Verdict::Well, 1));
     }
 
     #[tokio::test(start_paused = true)]

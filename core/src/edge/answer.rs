@@ -26,11 +26,14 @@ pub(super) fn give_out(
     trail: &Trail,
     took: Duration,
 ) -> (Response<Bytes>, Option<Fault>) {
+    let is_stream = matches!(&result, Ok(Reply { body: gateway::Body::Stream(_), .. }));
     let (status, mut headers, body, fault) = match result {
         Ok(reply) => {
             let mut headers = reply.headers;
             let body = match reply.body {
                 gateway::Body::Bytes(bytes) => bytes,
+                // It comes behind the head.
+                gateway::Body::Stream(_) => Bytes::new(),
                 gateway::Body::Problem { kind, title, detail, members } => {
                     headers.insert(header::CONTENT_TYPE, PROBLEM);
                     let members = members.into_iter().map(|(name, value)| (name, Value::String(value)));
@@ -71,7 +74,7 @@ pub(super) fn give_out(
         insert(&mut headers, "x-weft-degraded", degraded.as_bytes());
     }
     let is_read = head.method == Method::GET || head.method == Method::HEAD;
-    if is_read && status == StatusCode::OK {
+    if is_read && status == StatusCode::OK && !is_stream {
         headers.entry(header::ETAG).or_insert_with(|| gateway::weak_tag(&body));
     }
     let mut response = Response::new(body);

@@ -214,13 +214,17 @@ impl HttpBody for Paced {
         }
         if this.rest.is_empty() {
             let mut next = this.inner.frame();
-            match ready!(Pin::new(&mut next).poll(cx)) {
-                Some(Ok(frame)) => match frame.into_data() {
+            match Pin::new(&mut next).poll(cx) {
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(data) => this.rest = data,
                     Err(frame) => return Poll::Ready(Some(Ok(frame))),
                 },
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                None => return Poll::Ready(None),
+                Poll::Ready(ended) => return Poll::Ready(ended),
+                // An answer in parts, whose next part is not there yet.
+                Poll::Pending => {
+                    this.under_way.rests();
+                    return Poll::Pending;
+                }
             }
         }
         let piece = this.rest.split_to(this.rest.len().min(this.piece));

@@ -71,6 +71,7 @@ pub(super) fn body_too_slow() -> Fault {
 pub(super) fn of_plugin(release: &Release, error: PluginError) -> Fault {
     let detail = match &error {
         PluginError::Busy(_) => "the host is full; try again soon",
+        PluginError::NoStream => "as many streams are open as there may be; try again soon",
         PluginError::BackOff(_) => "the plugin crashed again and again; it is tried again in a while",
         PluginError::Deadline | PluginError::NoTurn => "the endpoint's time was over before there was an answer",
         PluginError::Cpu(_) => "the plugin used up its CPU time",
@@ -89,6 +90,7 @@ pub(super) fn of_plugin(release: &Release, error: PluginError) -> Fault {
     let fault = Fault::new(error.kind(), detail).because(&error);
     let fault = fault.with("plugin", &release.name).with("version", release.version.to_string());
     match error {
+        PluginError::NoStream => fault.header(header::RETRY_AFTER, HeaderValue::from_static("5")),
         PluginError::Busy(_) => fault.header(header::RETRY_AFTER, HeaderValue::from_static("1")),
         PluginError::Cpu(_) => fault.with_status(StatusCode::GATEWAY_TIMEOUT),
         PluginError::BackOff(rest) => {

@@ -1,5 +1,6 @@
 //! What of a guest's answer is let out.
 
+use super::stream::Stream;
 use crate::{
     artifact::EndpointPolicy,
     model::{Fault, ProblemType, hex},
@@ -24,7 +25,14 @@ pub struct Reply {
 #[derive(Debug, Clone)]
 pub enum Body {
     Bytes(Bytes),
-    Problem { kind: String, title: String, detail: String, members: Vec<(String, String)> },
+    Problem {
+        kind: String,
+        title: String,
+        detail: String,
+        members: Vec<(String, String)>,
+    },
+    /// Events, as they come.
+    Stream(Stream),
 }
 
 impl Reply {
@@ -33,6 +41,7 @@ impl Reply {
         let headers: usize = self.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
         let body = match &self.body {
             Body::Bytes(bytes) => bytes.len(),
+            Body::Stream(_) => 0,
             Body::Problem { kind, title, detail, members } => {
                 let members: usize = members.iter().map(|(name, value)| name.len() + value.len()).sum();
                 kind.len() + title.len() + detail.len() + members
@@ -233,6 +242,7 @@ mod tests {
             deprecated: None,
             deprecated_fields: Vec::new(),
             cache: None,
+            streams: false,
             consumes: vec![],
             produces: vec![],
             fields: None,

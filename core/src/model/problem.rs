@@ -108,6 +108,8 @@ problem_types! {
         "`retry-after` says how long";
     TooMuchUnderWay = "too-much-under-way" [TOO_MANY_REQUESTS] Client "Too much under way":
         "the address or the connection has more requests without an answer than the host keeps for one; `retry-after`. Nothing was done";
+    TooManyStreams = "too-many-streams" [TOO_MANY_REQUESTS] Client "Too many streams":
+        "the caller or the address has as many answers in parts open as one may have; `retry-after`. Nothing was done";
     TooMuchUnread = "too-much-unread" [TOO_MANY_REQUESTS] Client "Too much unread":
         "the address or the connection has more answers that it has not read than the host keeps for one; `retry-after`. Nothing was done, but where the problem says that it was";
     Host = "host" [INTERNAL_SERVER_ERROR] Host "Failure of the host":

@@ -76,6 +76,7 @@ fn can_happen(kind: ProblemType, operation: &Operation<'_>) -> bool {
         P::IdempotencyUnavailable => policy.idempotency.is_some_and(|rule| rule.strict),
         // Credentials that are not good are counted too.
         P::RateLimited => operation.is_limited() || identified,
+        P::TooManyStreams => policy.streams,
         P::TooMuchUnderWay | P::TooMuchUnread => true,
         P::Host | P::PluginResponse | P::PluginTrapped | P::PluginStart | P::PluginLimit | P::HostLimit => true,
         P::Busy | P::Overloaded | P::PluginResting | P::Deadline => true,

@@ -3,7 +3,7 @@
 use crate::settings::{ByteSize, Percent, Table};
 use std::time::Duration;
 
-/// Slots of the pool, which are `requests` and `idle` together. Each takes eight GiB of addresses and more, and the largest hole that
+/// Slots of the pool, which are `requests`, `streams` and `idle` together. Each takes eight GiB of addresses and more, and the largest hole that
 /// a process has among its 128 TiB is two thirds of them.
 const MOST_SLOTS: u32 = 10_000;
 
@@ -12,6 +12,8 @@ const MOST_SLOTS: u32 = 10_000;
 pub struct Config {
     /// Requests that run in guests at the same time.
     pub requests: u32,
+    /// Answers in parts that are under way at the same time, beside the requests.
+    pub streams: u32,
     /// How long a request waits for its turn before it is answered with 503.
     pub queue: Duration,
     /// Instances kept for plugins with `isolation = "reuse"` while they are idle.
@@ -40,7 +42,7 @@ pub struct Config {
     pub idempotency: ByteSize,
     /// Whole responses that are kept.
     pub responses: ByteSize,
-    /// The part of `requests` that one plugin may hold.
+    /// The part of `requests`, and of `streams`, that one plugin may hold.
     pub plugin_share: f64,
 }
 
@@ -49,15 +51,17 @@ impl Config {
         let kib = |n: u64| ByteSize(n << 10);
         let mib = |n: u64| ByteSize(n << 20);
         let (requests, idle) = (table.within("requests", 512, 1, MOST_SLOTS), table.within("idle", 128, 0, 5_000));
-        if requests + idle > MOST_SLOTS {
+        let streams = table.within("streams", 64, 0, MOST_SLOTS);
+        let slots = requests + streams + idle;
+        if slots > MOST_SLOTS {
             let text = format!(
-                "`requests` and `idle` together are {}, and the pool has room for {MOST_SLOTS}",
-                requests + idle
+                "`requests`, `streams` and `idle` together are {slots}, and the pool has room for {MOST_SLOTS}"
             );
             table.mistake("requests", text);
         }
         Self {
             requests,
+            streams,
             queue: table.within("queue", Duration::from_millis(100), Duration::ZERO, Duration::from_secs(10)),
             idle,
             memory: table.within("memory", mib(128), mib(1), mib(4096)),

@@ -9,6 +9,8 @@ use std::time::Duration;
 pub enum PluginError {
     #[error("the host is full: no turn came within {0:?}")]
     Busy(Duration),
+    #[error("there are as many streams open, of this plugin or of all, as there may be")]
+    NoStream,
     #[error("it crashed again and again, and is not run for another {0:?}")]
     BackOff(Duration),
     #[error("the plugin can't be started: {0}")]
@@ -33,7 +35,7 @@ impl PluginError {
     /// As what its caller is told of it.
     pub fn kind(&self) -> ProblemType {
         match self {
-            Self::Busy(_) => ProblemType::Busy,
+            Self::Busy(_) | Self::NoStream => ProblemType::Busy,
             Self::BackOff(_) => ProblemType::PluginResting,
             Self::Start(_) => ProblemType::PluginStart,
             Self::Trapped(_) => ProblemType::PluginTrapped,
@@ -61,7 +63,7 @@ impl PluginError {
 
     /// Whether the guest has seen nothing of its request, so that nothing can have been done.
     pub fn never_ran(&self) -> bool {
-        matches!(self, Self::Busy(_) | Self::BackOff(_) | Self::Start(_) | Self::NoTurn)
+        matches!(self, Self::Busy(_) | Self::NoStream | Self::BackOff(_) | Self::Start(_) | Self::NoTurn)
     }
 
     /// Whether the plugin's own code failed, as opposed to a backend or its caller.
@@ -80,6 +82,7 @@ mod tests {
         let size = Bound::new("memory", ByteSize(1), ByteSize(1));
         let all = [
             (PluginError::Busy(time), false),
+            (PluginError::NoStream, false),
             (PluginError::BackOff(time), false),
             (PluginError::Start(text()), false),
             (PluginError::Deadline, false),

@@ -4,6 +4,7 @@
 use super::{
     bound::Bound,
     compile::CompileError,
+    emit::Emitter,
     error::PluginError,
     message::{Problem, Request, Response},
     meter::Meter,
@@ -75,6 +76,8 @@ pub struct Invocation {
     /// For the plugin's own cache; the request holds only what the manifest asks for.
     pub party: Party,
     pub deadline: Deadline,
+    /// Where its answer leaves in parts.
+    pub emitter: Option<Emitter>,
 }
 
 /// A request that has its turn.

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{artifact::Artifact, model::Digest, settings::ByteSize};
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
-use tokio::sync::{AcquireError, Semaphore};
+use tokio::sync::{AcquireError, Semaphore, TryAcquireError};
 
 /// One loaded plugin version.
 pub struct Plugin {
@@ -24,6 +24,8 @@ pub struct Plugin {
     health: Health,
     /// Requests of this plugin that may run at the same time: less than all, so that no plugin takes the whole host.
     own_turns: Arc<Semaphore>,
+    /// Of its streams as well.
+    own_streams: Arc<Semaphore>,
 }
 
 /// Under which name the plugin keeps what it has made: with another configuration it is another maker.
@@ -58,7 +60,7 @@ impl Plugin {
             max_cpu: Bound::new("cpu", manifest.limits.cpu, ceiling.cpu),
             max_response,
         };
-        let share = (f64::from(ceiling.requests) * ceiling.plugin_share).ceil().max(1.0) as usize;
+        let share = |of: u32| (f64::from(of) * ceiling.plugin_share).ceil().max(1.0) as usize;
         Ok(Self {
             name: manifest.name.clone(),
             version: manifest.version.to_string(),
@@ -66,7 +68,8 @@ impl Plugin {
             guest: runtime.0.sandbox.load(artifact, terms)?,
             max_response,
             health: Health::of(manifest.endpoints.iter().map(|endpoint| endpoint.name.to_string())),
-            own_turns: Arc::new(Semaphore::new(share)),
+            own_turns: Arc::new(Semaphore::new(share(ceiling.requests))),
+            own_streams: Arc::new(Semaphore::new(share(ceiling.streams))),
         })
     }
 
@@ -77,7 +80,10 @@ impl Plugin {
         let endpoint = endpoint.admit().map_err(PluginError::BackOff)?;
         let waiting = Instant::now();
         let deadline = invocation.deadline.instant();
-        let turn = tokio::time::timeout_at(deadline, self.turn()).await.map_err(|_| PluginError::NoTurn)??;
+        let turn = match invocation.emitter {
+            None => tokio::time::timeout_at(deadline, self.turn()).await.map_err(|_| PluginError::NoTurn)??,
+            Some(_) => self.stream_turn()?,
+        };
         let queued = waiting.elapsed();
         let run = async {
             let meter = Arc::<Meter>::default();
@@ -121,6 +127,15 @@ impl Plugin {
             }
             _ => part.went_well(),
         }
+    }
+
+    /// For an answer that may take for as long as its client likes: none that a request could have.
+    fn stream_turn(&self) -> Result<Turn, PluginError> {
+        let places = || {
+            let own = self.own_streams.clone().try_acquire_owned()?;
+            Ok::<_, TryAcquireError>([own, self.runtime.0.streams.clone().try_acquire_owned()?])
+        };
+        places().map(Turn).map_err(|_| PluginError::NoStream)
     }
 
     async fn turn(&self) -> Result<Turn, PluginError> {

@@ -28,6 +28,8 @@ pub(super) struct Shared {
     pub(super) config: Config,
     /// Requests that may run at the same time.
     pub(super) permits: Arc<Semaphore>,
+    /// Answers in parts that may be under way, beside the requests.
+    pub(super) streams: Arc<Semaphore>,
     /// Where guests that compute for long go on.
     pub(super) background: BackgroundRuntime,
     compiling: Compiling,
@@ -38,10 +40,11 @@ pub(super) struct Shared {
 
 impl Runtime {
     pub fn new(sandbox: Arc<dyn Sandbox>, config: Config, compiling: Compiling) -> Result<Self, String> {
-        let permits = Arc::new(Semaphore::new(config.requests as usize));
+        let [permits, streams] =
+            [config.requests, config.streams].map(|places| Arc::new(Semaphore::new(places as usize)));
         let background = BackgroundRuntime::new().map_err(|error| format!("threads can't be started: {error}"))?;
         let (marks, is_unmarked) = Default::default();
-        Ok(Self(Arc::new(Shared { sandbox, config, permits, background, compiling, marks, is_unmarked })))
+        Ok(Self(Arc::new(Shared { sandbox, config, permits, streams, background, compiling, marks, is_unmarked })))
     }
 
     /// Whether the artifact was read and compiled before, so that loading it takes no time.

@@ -73,7 +73,9 @@ impl House {
         let observer = Arc::default();
         let session = Session::new(self.engine.clone(), self.plans.clone(), caller, deadline, limits, observer);
         let request = Request { endpoint: endpoint.to_owned(), ..Request::default() };
-        self.plugin.handle(Invocation { request, request_id: String::new(), session, party, deadline }).await
+        self.plugin
+            .handle(Invocation { request, request_id: String::new(), session, party, deadline, emitter: None })
+            .await
     }
 }
 

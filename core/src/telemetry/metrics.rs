@@ -10,6 +10,7 @@ use super::{
     },
     retired::{Past, Retired},
     sources::{Figure, Sources},
+    streams::StreamMetrics,
     timed::Timed,
 };
 use crate::sync::lock;
@@ -83,6 +84,7 @@ pub struct Metrics {
     pub token_exchanges: Family<ExchangeLabels, Counter>,
     events: Events,
     pub contracts: Contracts,
+    pub streams: StreamMetrics,
     /// Headers about a trace that can't be read.
     pub traces_broken: Family<TraceFormatLabels, Counter>,
     pub spans_exported: Counter,
@@ -148,6 +150,7 @@ impl Metrics {
             token_exchanges: Family::default(),
             events: Events::default(),
             contracts: Contracts::default(),
+            streams: StreamMetrics::default(),
             traces_broken: Family::default(),
             spans_exported: Counter::default(),
             spans_dropped: Family::default(),
@@ -172,11 +175,7 @@ impl Metrics {
         r.register("connections_limit", "Connections that there may be on the public listener", limit);
         r.register("connections_cut", "Connections cut or refused, by reason", self.connections_cut.clone());
         r.register("requests_cut", "Requests and answers cut while under way, by reason", self.requests_cut.clone());
-        r.register(
-            "admin_refused",
-            "Requests to the admin interface that were refused, by reason",
-            self.admin_refused.clone(),
-        );
+        r.register("admin_refused", "Refused requests to the admin interface, by reason", self.admin_refused.clone());
         r.register_with_unit("guest_cpu", "CPU time of the guest, a request", Unit::Seconds, self.guest_cpu.clone());
         r.register("guest_traps", "Requests that ended in a trap", self.guest_traps.clone());
         r.register(
@@ -273,6 +272,7 @@ impl Metrics {
         r.register("token_exchanges", "Tokens that calls to backends needed", self.token_exchanges.clone());
         self.events.register(r);
         self.contracts.register(r);
+        self.streams.register(r);
         r.register(
             "trace_contexts_broken",
             "Requests with headers about their trace that can't be read, by format",

@@ -5,7 +5,9 @@ use super::{
     toolchain::{self, Description},
 };
 use crate::{
-    artifact::{Artifact, CONTRACT, EndpointPolicy, EndpointSchema, Sections, read_descriptors, read_manifest},
+    artifact::{
+        Artifact, CONTRACT, EndpointPolicy, EndpointSchema, STREAMING, Sections, read_descriptors, read_manifest,
+    },
     mocks::{self, CONTRACT_FOLDER, Source},
     model::Scope,
     settings::{Mistake, Mistakes},
@@ -98,10 +100,10 @@ fn from_here(file: &Path) -> &Path {
 
 /// Code, manifest and protos have to agree before anything else is made.
 fn check(file: &Path, text: &str, description: &Description, descriptors: &[u8]) -> Result {
-    if description.contract != CONTRACT {
+    if ![CONTRACT, STREAMING].contains(&description.contract.as_str()) {
         let (theirs, ours) = (&description.contract, CONTRACT);
         return Err(anyhow!(
-            "the plugin's SDK speaks contract {theirs}, and this weft speaks {ours}: use the SDK of the same release"
+            "the plugin's SDK speaks contract {theirs}, and this weft speaks {ours} and {STREAMING}: use the SDK of the same release"
         )
         .into());
     }

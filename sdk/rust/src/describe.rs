@@ -8,8 +8,9 @@ use serde_json::{Map, Value, json};
 
 use crate::{DeclaredProblem, Plugin, Status};
 
-/// The version of the contract in `wit/`.
+/// The version of the contract in `wit/` of a plugin without streams, and of one with them.
 const CONTRACT: &str = "0.1.0";
+const STREAMING: &str = "0.2.0";
 
 /// What is known of one endpoint's input and output, gathered from the types of its function.
 #[derive(Debug, Default)]
@@ -18,6 +19,7 @@ pub struct Description {
     query: Option<Value>,
     request: Option<Value>,
     response: Option<Value>,
+    stream: bool,
     status: Option<Status>,
     identity: Option<&'static str>,
     problems: Option<Vec<Value>>,
@@ -28,6 +30,12 @@ impl Description {
     /// It answers with `T` as JSON.
     pub fn json_response<T: JsonSchema>(&mut self) {
         self.response = Some(schema::<T>(SchemaSettings::draft2020_12().for_serialize()));
+    }
+
+    /// It answers with events, whose data are `T` as JSON.
+    pub fn event_stream<T: JsonSchema>(&mut self) {
+        self.json_response::<T>();
+        self.stream = true;
     }
 
     /// It takes `T` as a JSON body.
@@ -152,7 +160,7 @@ impl Plugin {
     pub fn describe(&self) -> String {
         let (endpoints, faults) = describe(self);
         let description = json!({
-            "contract": CONTRACT,
+            "contract": if endpoints.iter().any(|endpoint| endpoint["stream"] == true) { STREAMING } else { CONTRACT },
             "sdk": concat!("rust/", env!("CARGO_PKG_VERSION")),
             "endpoints": endpoints,
             "methods": self.methods(),
@@ -186,6 +194,7 @@ fn describe(plugin: &Plugin) -> (Vec<Value>, Vec<String>) {
             "query": description.query,
             "request": description.request,
             "response": description.response,
+            "stream": description.stream,
             "status": description.status.map(Status::number),
             "identity": description.identity,
         });

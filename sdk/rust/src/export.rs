@@ -11,7 +11,7 @@ in_component! {
     pub mod bindings {
         wit_bindgen::generate!({
             path: "../../wit",
-            world: "plugin",
+            world: "streaming",
             pub_export_macro: true,
             export_macro_name: "__export_component",
             default_bindings_module: "weft_sdk::export::bindings",

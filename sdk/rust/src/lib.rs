@@ -36,6 +36,7 @@
 //! | declare an endpoint | [`get`], [`post`], [`put`], [`patch`], [`delete`], [`plugin!`] |
 //! | take from the request | [`Path`], [`Query`], [`Json`], [`Identity`], [`Headers`], [`Selection`], [`Request`] |
 //! | answer | [`Json`], [`NoContent`], [`Created`], [`Status`], [`Response`], [`Problem`] |
+//! | answer in parts, as they come | [`EventStream`], [`Events`], [`Event`] |
 //! | describe a type that crosses the wire | [`data`] |
 //! | call a backend | [`clients!`], [`Call`], [`CallError`], [`CallResult`] |
 //! | do things side by side | [`futures`], [`spawn`], [`sleep`], [`timeout`] |
@@ -102,6 +103,7 @@ mod request;
 mod response;
 pub mod spans;
 mod status;
+mod stream;
 #[cfg(not(target_family = "wasm"))]
 pub mod test;
 mod together;
@@ -119,6 +121,7 @@ pub use problem::{DeclaredProblem, Problem, Result};
 pub use request::{Fields, Headers, Request};
 pub use response::{Created, IntoResponse, Json, NoContent, Output, Response, WithHeaders};
 pub use status::Status;
+pub use stream::{Event, EventStream, Events};
 pub use weft_sdk_macros::{clients, data, delete, get, patch, plugin, post, problem, put};
 pub use weft_selection::Selection;
 

@@ -1,5 +1,7 @@
 //! What endpoints answer with.
 
+use std::future::Future;
+
 use serde::Serialize;
 
 use schemars::JsonSchema;
@@ -15,12 +17,20 @@ use crate::{Problem, Result, Status};
 #[diagnostic::on_unimplemented(
     message = "an endpoint can't return `{Self}`",
     label = "no response",
-    note = "return `Json<T>`, `NoContent`, text or a `Response`; \
+    note = "return `Json<T>`, `NoContent`, text, `EventStream<T>` or a `Response`; \
             also as `(Status, ..)`, and as `Result<..>`, whose error becomes a `Problem`"
 )]
 pub trait IntoResponse: Sized {
     /// Makes the response.
     fn into_response(self) -> Result<Response>;
+
+    /// Makes the response, or sends it in parts before this is done.
+    fn respond(self) -> impl Future<Output = Result<Response>> + Send
+    where
+        Self: Send,
+    {
+        async { self.into_response() }
+    }
 
     /// Says what the response looks like, for the schema.
     fn describe(description: &mut Description) {
@@ -204,9 +214,19 @@ impl<T: IntoResponse> IntoResponse for WithHeaders<T> {
     }
 }
 
-impl<T: IntoResponse, E: Into<Problem>> IntoResponse for Result<T, E> {
+impl<T: IntoResponse + Send, E: Into<Problem> + Send> IntoResponse for Result<T, E> {
     fn into_response(self) -> Result<Response> {
         self.map_err(Into::into)?.into_response()
+    }
+
+    async fn respond(self) -> Result<Response>
+    where
+        Self: Send,
+    {
+        match self {
+            Ok(answer) => answer.respond().await,
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn describe(description: &mut Description) {

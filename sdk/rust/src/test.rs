@@ -49,4 +49,4 @@ mod response;
 pub use app::App;
 pub use host::{Line, Span};
 pub use request::TestRequest;
-pub use response::{SentCall, TestResponse};
+pub use response::{SentCall, SentEvent, TestResponse};

@@ -1,12 +1,12 @@
 //! `examples/gateway/envoy.yaml`.
 
 use super::{
-    Ground, callers_are_who_their_tokens_say, hosts_are_told_the_truth, one_address_asks_so_often,
-    requests_come_through, site, trusting, verifying,
+    Ground, callers_are_who_their_tokens_say, hosts_are_told_the_truth, one_address_asks_so_often, parts_come_through,
+    requests_come_through, site, streaming, trusting, verifying,
 };
 use std::net::SocketAddr;
 use weft_tests::{
-    program::{Program, free},
+    program::{self, Program, free},
     repository,
     tokens::Token,
     wait::until,
@@ -37,8 +37,11 @@ pub(crate) fn config(ground: &Ground, http: SocketAddr, admin: SocketAddr, own: 
 
 /// Once it has found out which hosts are ready.
 async fn started(ground: &Ground, http: SocketAddr, admin: SocketAddr) -> Option<Program> {
-    let text = config(ground, http, admin, free());
-    let envoy = weft_tests::envoy::start(&text, ground.port).await?;
+    found_its_host(ground, &config(ground, http, admin, free())).await
+}
+
+async fn found_its_host(ground: &Ground, text: &str) -> Option<Program> {
+    let envoy = weft_tests::envoy::start(text, ground.port).await?;
     let web = ground.web(7);
     until("Envoy to find its host", async || (web.get("/version").send().await.status == 200).then_some(())).await;
     Some(envoy)
@@ -67,6 +70,16 @@ async fn in_front_of_a_host_that_takes_its_word() {
     let (ground, host) = (Ground::new(), trusting().await);
     let Some(_envoy) = started(&ground, host.address(), host.admin_address()).await else { return };
     callers_are_who_their_tokens_say(&ground, Token::sign).await;
+}
+
+/// Other answers may take a second here, and streams go on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn parts_of_an_answer_come_through_one_by_one() {
+    let (ground, (host, upstream, gate)) = (Ground::new(), streaming().await);
+    let text = config(&ground, host.address(), host.admin_address(), free());
+    let text = program::replaced(&text, &[("timeout: 35s", "timeout: 1s")]);
+    let Some(_envoy) = found_its_host(&ground, &text).await else { return };
+    parts_come_through(&ground, (&host, &upstream, &gate)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,12 +1,12 @@
 //! `examples/gateway/nginx.conf`.
 
 use super::{
-    Ground, callers_are_who_their_tokens_say, hosts_are_told_the_truth, one_address_asks_so_often,
-    requests_come_through, site, trusting, verifying,
+    Ground, callers_are_who_their_tokens_say, hosts_are_told_the_truth, one_address_asks_so_often, parts_come_through,
+    requests_come_through, site, streaming, trusting, verifying,
 };
 use std::net::SocketAddr;
 use weft_tests::{
-    program::{Program, free},
+    program::{self, Program, free},
     repository,
     site::{Asked, Page, Site},
     tokens::Token,
@@ -95,4 +95,13 @@ async fn what_it_tells_hosts_is_true() {
     let (server, site) = (Server::AsksAnIdentityService(identity.address()), super::site().await);
     let Some(_nginx) = started(&ground, site.address(), &server).await else { return };
     hosts_are_told_the_truth(&ground, &site, &token.sign(), Some(&token.payload())).await;
+}
+
+/// Other answers may take two seconds here, and streams go on, because comments come in between.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn parts_of_an_answer_come_through_one_by_one() {
+    let (ground, (host, upstream, gate)) = (Ground::new(), streaming().await);
+    let text = program::replaced(&handing_on(&ground, host.address()), &[("read_timeout 35s", "read_timeout 3s")]);
+    let Some(_nginx) = weft_tests::nginx::start(&text, ground.port).await else { return };
+    parts_come_through(&ground, (&host, &upstream, &gate)).await;
 }

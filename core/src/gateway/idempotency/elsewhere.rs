@@ -14,6 +14,7 @@ use crate::{
     sync::lock,
     telemetry::KeyLabels,
 };
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue, header};
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
@@ -142,6 +143,8 @@ pub(super) fn ended(answer: &Result<Reply, Fault>) -> State {
             let content = match body.clone() {
                 Body::Bytes(bytes) => Content::Plain(bytes),
                 Body::Problem { kind, title, detail, members } => Content::Problem { kind, title, detail, members },
+                // No endpoint that keeps its answers has any.
+                Body::Stream(_) => Content::Plain(Bytes::new()),
             };
             Answer { status: *status, headers: headers.clone(), content }
         }

@@ -158,7 +158,7 @@ fn generate(method: &str, Arguments { path, problems }: &Arguments, function: &I
     });
     let bodies = body_checks(method, &types);
     // Errors about the returned type belong where it stands; that a future is not `Send` belongs to the function's name.
-    let returned = quote_spanned!(output.span()=> <#output as ::weft_sdk::IntoResponse>::into_response(output));
+    let returned = quote_spanned!(output.span()=> <#output as ::weft_sdk::IntoResponse>::respond(output).await);
     let described = quote_spanned!(output.span()=> <#output as ::weft_sdk::IntoResponse>::describe(description););
     let boxed = quote_spanned!(name.span()=> ::std::boxed::Box::pin(future));
     quote! {

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use crate::Status;
 use crate::cache::Scope;
-use crate::export::bindings::weft::bff::{cache, config, log, spans};
+use crate::export::bindings::weft::bff::{cache, config, emit, log, spans};
 use crate::log::Level;
 
 /// Nothing: the imports are always there.
@@ -40,6 +41,14 @@ pub(crate) fn span_begin(name: &str, within: u32) -> u32 {
 
 pub(crate) fn span_end(span: u32, attributes: &[(String, String)]) {
     spans::end(span, attributes);
+}
+
+pub(crate) fn emit_begin(status: Status, headers: &[(String, String)]) {
+    emit::begin(status.number(), headers);
+}
+
+pub(crate) fn emit_write(events: &[u8]) -> bool {
+    emit::write(events)
 }
 
 pub(crate) fn config(key: &str) -> Option<String> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::Status;
 use crate::cache::Scope;
 use crate::executor::current;
 use crate::log::Level;
@@ -35,6 +36,17 @@ pub trait Host: Send + Sync {
     /// It ends.
     fn span_end(&self, span: u32, attributes: &[(String, String)]) {
         let _ = (span, attributes);
+    }
+
+    /// A stream begins: what the endpoint answers leaves in parts.
+    fn emit_begin(&self, status: Status, headers: &[(String, String)]) {
+        let _ = (status, headers);
+    }
+
+    /// Whole events of it; `false`: nobody takes any more.
+    fn emit_write(&self, events: &[u8]) -> bool {
+        let _ = events;
+        false
     }
 
     /// A value of the plugin's `[config]`.
@@ -101,6 +113,16 @@ pub(crate) fn span_end(span: u32, attributes: &[(String, String)]) {
     if let Some(host) = host() {
         host.span_end(span, attributes);
     }
+}
+
+pub(crate) fn emit_begin(status: Status, headers: &[(String, String)]) {
+    if let Some(host) = host() {
+        host.emit_begin(status, headers);
+    }
+}
+
+pub(crate) fn emit_write(events: &[u8]) -> bool {
+    host().is_some_and(|host| host.emit_write(events))
 }
 
 pub(crate) fn config(key: &str) -> Option<String> {

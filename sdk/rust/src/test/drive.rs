@@ -52,7 +52,7 @@ pub(super) fn drive(fixture: &Fixture, mut executor: Executor<Outcome>, deadline
         }
     };
     lock(&fixture.sent).extend(under_way.sent.iter().cloned());
-    TestResponse { outcome, exchanges: under_way.sent, elapsed: under_way.now }
+    TestResponse { outcome, exchanges: under_way.sent, elapsed: under_way.now, events: Vec::new() }
 }
 
 impl UnderWay {

@@ -55,6 +55,8 @@ pub(super) struct TestHost {
     pub(super) shared: Arc<Shared>,
     pub(super) subject: String,
     pub(super) tenant: String,
+    /// What a stream has sent.
+    pub(super) sent: Mutex<Vec<u8>>,
 }
 
 impl TestHost {
@@ -92,6 +94,11 @@ impl Host for TestHost {
         if let Some(span) = lock(&self.shared.spans).get_mut((span as usize).wrapping_sub(1)) {
             span.attributes = Some(attributes.to_vec());
         }
+    }
+
+    fn emit_write(&self, events: &[u8]) -> bool {
+        lock(&self.sent).extend_from_slice(events);
+        true
     }
 
     fn config(&self, key: &str) -> Option<String> {

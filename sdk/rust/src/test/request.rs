@@ -1,6 +1,6 @@
 //! Requests of a test, and how they find their endpoint.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -8,7 +8,8 @@ use serde::Serialize;
 use super::drive::drive;
 use super::fixture::Fixture;
 use super::host::TestHost;
-use super::response::TestResponse;
+use super::response::{SentEvent, TestResponse};
+use crate::lock::lock;
 use crate::{Endpoint, Identity, Request};
 
 /// A request, to be sent to an [`App`](super::App).
@@ -93,9 +94,13 @@ impl<'a> TestRequest<'a> {
             Some(identity) => (identity.subject.clone(), identity.tenant.clone().unwrap_or_default()),
             None => Default::default(),
         };
-        let host = TestHost { shared: Arc::clone(&self.fixture.shared), subject, tenant };
+        let shared = Arc::clone(&self.fixture.shared);
+        let host = Arc::new(TestHost { shared, subject, tenant, sent: Mutex::default() });
         let deadline = self.request.deadline;
-        drive(self.fixture, self.fixture.plugin.start(self.request, Arc::new(host)), deadline)
+        let access = Arc::clone(&host);
+        let mut response = drive(self.fixture, self.fixture.plugin.start(self.request, access), deadline);
+        response.events = SentEvent::all(&lock(&host.sent));
+        response
     }
 }
 

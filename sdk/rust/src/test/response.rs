@@ -45,12 +45,47 @@ impl SentCall {
     }
 }
 
+/// An event of a stream, as a browser would hear of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SentEvent {
+    /// `None`: browsers call it `message`.
+    pub name: Option<String>,
+    /// What a client comes back with.
+    pub id: Option<String>,
+    /// Its JSON.
+    pub data: String,
+}
+
+impl SentEvent {
+    /// Of whole events, as `text/event-stream` has them.
+    pub(super) fn all(text: &[u8]) -> Vec<Self> {
+        let text = String::from_utf8_lossy(text);
+        let event = |block: &str| {
+            let field = |name: &str| {
+                block.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(": ")?.to_owned()))
+            };
+            Self { name: field("event"), id: field("id"), data: field("data").unwrap_or_default() }
+        };
+        text.split("\n\n").filter(|block| !block.is_empty()).map(event).collect()
+    }
+
+    /// Its data, read from JSON.
+    ///
+    /// # Panics
+    /// If it is no JSON of a `T`.
+    #[expect(clippy::panic, reason = "ends the test")]
+    pub fn json<T: DeserializeOwned>(&self) -> T {
+        serde_json::from_str(&self.data).unwrap_or_else(|error| panic!("{error}: {}", self.data))
+    }
+}
+
 /// What the handler has answered, and what it took.
 #[derive(Debug, Clone)]
 pub struct TestResponse {
     pub(super) outcome: Outcome,
     pub(super) exchanges: Vec<Vec<SentCall>>,
     pub(super) elapsed: Duration,
+    pub(super) events: Vec<SentEvent>,
 }
 
 impl TestResponse {
@@ -107,6 +142,11 @@ impl TestResponse {
     /// If it is a problem.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(self.response().body()).into_owned()
+    }
+
+    /// What a stream has sent before it came to its end, or to its [problem](Self::problem).
+    pub fn events(&self) -> &[SentEvent] {
+        &self.events
     }
 
     /// The exchanges that this request made, each with its calls. Waits for timers alone are left out.
