@@ -2,7 +2,10 @@
 
 mod generated;
 
-use crate::support::weft;
+use crate::{
+    event_streams::live,
+    support::{knows_all, weft},
+};
 use serde_json::{Value, json};
 use std::path::Path;
 use tempfile::TempDir;
@@ -12,6 +15,7 @@ use weft_tests::{
     node,
     process::{Ended, ended, run},
     repository,
+    setup::Setup,
     site::{Page, Site},
     tokens,
 };
@@ -85,8 +89,7 @@ async fn what_stands_in_a_document_never_becomes_code() {
     let script = folder.path().join("names.mjs");
     std::fs::write(&script, "console.log(Object.keys(await import('./bff.js')).sort().join(' '))").unwrap();
     let Some(told) = in_node(script.to_str().unwrap(), &[]).await else { return };
-    let names =
-        "U65e5U672c _1St createClient createClient_ constructor delete_ delete__2 documentedBase eventsOf forget postB";
+    let names = "StreamEnded U65e5U672c _1St createClient createClient_ constructor delete_ delete__2 documentedBase eventsOf forget postB";
     let mut expected: Vec<&str> = names.split(' ').collect();
     expected.sort_unstable();
     assert_eq!(told.out.split_whitespace().collect::<Vec<_>>(), expected, "{}", told.err);
@@ -100,7 +103,7 @@ async fn the_client_does_what_it_promises() {
     }
     let Some(told) = in_node(&fixture("behaviour.mjs"), &[&folder.path().join("bff.js")]).await else { return };
     assert_eq!(told.code, 0, "{}\n{}", told.out, told.err);
-    assert_eq!(told.out.matches("ok: ").count(), 9, "{}", told.out);
+    assert_eq!(told.out.matches("ok: ").count(), 10, "{}", told.out);
 }
 
 /// Built as the page of a site of its own, it calls the demo across origins.
@@ -221,4 +224,22 @@ async fn the_code_of_the_page_compiles() {
     for command in ["--out src/bff.ts\n", "--out src/bff.ts --check\n"] {
         assert!(page.contains(command), "{command}");
     }
+}
+
+/// Typed to the last part, and against a real host.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_are_async_iterables_of_what_the_code_sends() {
+    let upstream = knows_all().await;
+    let setup = Setup::new().clients("[[client]]\nname = \"test\"\nopenapi = true\n");
+    let setup = setup.one_backend(upstream.address(), "").plugin("live.wasm", &live());
+    let host = setup.start().await;
+    let folder = written(&format!("http://{}/openapi.json", host.address()), &["live.ts"]).await;
+    if compiled(folder.path()).await.is_none() {
+        return;
+    }
+    let mut node = node::node().unwrap();
+    node.arg(folder.path().join("live.js")).arg(format!("http://{}", host.address()));
+    let told = ended(&mut node).await;
+    let expected = ["Film 7", "director 2: Person 7", "since 40", "2", "problem: there is no event `2`"];
+    assert_eq!(serde_json::from_str::<Value>(told.out.trim()).ok(), Some(json!(expected)), "{told:?}");
 }

@@ -342,3 +342,20 @@ async fn the_demos_clients_are_served_each_under_its_prefix() {
     let told = run_in(weft(), folder.path(), &["mock", "a.wasm", "--client", "tv", "--listen", "127.0.0.1:0"]).await;
     assert!(told.code == 2 && told.err.contains("no plugin here is for client `tv`"), "{told:?}");
 }
+
+/// As the code would, and it is typed, documented and listened to before there is any.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_is_mocked_before_there_is_code() {
+    let begun = Begun::new().await;
+    let manifest = fs::read_to_string(begun.file("plugin.toml")).unwrap();
+    begun.write("plugin.toml", &format!("{manifest}\n[endpoint.\"GET /live\"]\nauth = \"none\"\n"));
+    let response = json!({ "type": "object", "properties": { "n": { "type": "integer" } }, "required": ["n"] });
+    let contract = json!({ "endpoint": "GET /live", "response": response, "stream": true });
+    begun.write("contract/live.json", &contract.to_string());
+    begun.write("mocks/live.json", r#"{ "endpoint": "GET /live", "body": [{ "n": 1 }, { "n": 2 }] }"#);
+    let mock = begun.mock().await;
+    let stream = mock.web().get("/live").listen().await;
+    assert_eq!(stream.header("content-type"), Some("text/event-stream"));
+    assert_eq!(stream.rest().await, ["data: {\"n\":1}", "data: {\"n\":2}"]);
+    mock.web().get("/live").header("x-mock-status", "503").send().await.problem(503);
+}

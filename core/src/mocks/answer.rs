@@ -25,7 +25,16 @@ pub struct Answer {
 /// What goes out.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
-    Response { status: u16, headers: Vec<(String, String)>, body: Vec<u8> },
+    Response {
+        status: u16,
+        headers: Vec<(String, String)>,
+        body: Vec<u8>,
+    },
+    /// Data of events, each JSON.
+    Events {
+        headers: Vec<(String, String)>,
+        data: Vec<Value>,
+    },
     Problem(Problem),
 }
 
@@ -85,6 +94,14 @@ impl EndpointMocks {
             return Ok((Outcome::Problem(problem), own));
         }
         let mut headers = example.map(|example| example.headers.clone()).unwrap_or_default();
+        if self.schema.streams() {
+            let data = match example.and_then(|example| example.body.clone()) {
+                Some(Value::Array(data)) => data,
+                Some(data) => vec![data],
+                None => self.several(asked, seed)?,
+            };
+            return Ok((Outcome::Events { headers, data }, own));
+        }
         let body = match example.and_then(|example| example.body.clone()) {
             _ if matches!(status, 204 | 205 | 304) => None,
             Some(body) => Some(body),
@@ -122,6 +139,15 @@ impl EndpointMocks {
             return all().filter(has).max_by_key(|example| example.degraded.len()).or_else(usual);
         }
         usual()
+    }
+
+    /// Values from the schema for a stream.
+    fn several(&self, asked: Asked<'_>, seed: u64) -> Result<Vec<Value>, Problem> {
+        let mut data = Vec::new();
+        for number in ["1", "2", "3"] {
+            data.extend(self.made(asked, mixed(seed, number))?);
+        }
+        Ok(data)
     }
 
     /// A value from the schema, about the thing that the path names.

@@ -11,7 +11,7 @@ use crate::{
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "endpoint",
     "summary",
     "description",
@@ -19,6 +19,7 @@ const KEYS: [&str; 11] = [
     "query",
     "request",
     "response",
+    "stream",
     "status",
     "problems",
     "$defs",
@@ -105,6 +106,12 @@ fn endpoint(members: &Map<String, Value>, shared: &Map<String, Value>, file: &Fi
     more.insert("params".to_owned(), params.collect());
     more.insert("status".to_owned(), status);
     more.insert("description".to_owned(), text("description").into());
+    match members.get("stream") {
+        None | Some(Value::Bool(_)) => {
+            more.extend(members.get_key_value("stream").map(|(key, is)| (key.clone(), is.clone())))
+        }
+        Some(other) => file.mistake("stream", format!("expected true or false, found {other}")),
+    }
     if let Some(problems) = members.get("problems") {
         more.insert("problems".to_owned(), problems.clone());
     }

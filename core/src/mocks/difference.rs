@@ -36,6 +36,7 @@ fn of_endpoint(name: &str, contract: &EndpointSchema, code: &EndpointSchema, tol
         ("query", contract.query.as_ref(), code.query.as_ref()),
         ("response", contract.response.as_ref(), code.response.as_ref()),
         ("status", contract.more.get("status"), code.more.get("status")),
+        ("stream", contract.more.get("stream").filter(is_true), code.more.get("stream").filter(is_true)),
     ];
     for (part, wanted, found) in parts {
         let (wanted, found) = (wanted.unwrap_or(&null), found.unwrap_or(&null));
@@ -53,6 +54,10 @@ fn of_endpoint(name: &str, contract: &EndpointSchema, code: &EndpointSchema, tol
         let mut pair = Pair { name, roots: [wanted, found], seen: BTreeSet::new(), told };
         pair.compare(&format!("params.{param}"), wanted, found);
     }
+}
+
+fn is_true(value: &&Value) -> bool {
+    **value == Value::Bool(true)
 }
 
 struct Pair<'a> {

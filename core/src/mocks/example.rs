@@ -232,6 +232,15 @@ impl EndpointMocks {
         }
         let at = at.inside("body");
         match &self.schema.response {
+            Some(schema) if self.schema.streams() => match body.as_array() {
+                Some(events) => {
+                    for (number, data) in events.iter().enumerate() {
+                        let at = at.inside(&number.to_string());
+                        schema::check(schema, data).iter().for_each(|fault| mistakes.add(at.fault(fault)));
+                    }
+                }
+                None => mistakes.add(at.mistake("expected a list: the data of each event of the stream")),
+            },
             Some(schema) => schema::check(schema, body).iter().for_each(|fault| mistakes.add(at.fault(fault))),
             None if self.is_json() => mistakes.add(at.mistake("the endpoint answers without a body")),
             None if !body.is_string() => {

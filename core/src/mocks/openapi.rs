@@ -11,6 +11,7 @@ const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 /// Beside methods.
 const OF_PATH: [&str; 4] = ["parameters", "summary", "description", "servers"];
 const JSON: &str = "application/json";
+const EVENTS: &str = "text/event-stream";
 
 /// Its operations as endpoints.
 pub(super) fn endpoints(document: &Map<String, Value>, file: &File<'_>) -> Vec<EndpointSchema> {
@@ -56,16 +57,19 @@ impl Operation<'_> {
         let name = name.map_err(|error: BadEndpoint| self.file.mistake(&self.key, error.to_string())).ok()?;
         let text = |key: &str| self.operation.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let (params, query) = self.parameters(&name);
-        let (status, response) = self.response()?;
+        let (status, response, streams) = self.response()?;
         let mut more = Map::new();
         more.insert("params".to_owned(), params);
         more.insert("status".to_owned(), json!(status));
         more.insert("description".to_owned(), text("description").into());
+        if streams {
+            more.insert("stream".to_owned(), Value::Bool(true));
+        }
         Some(EndpointSchema {
             method: name.method.to_string(),
             path: name.template().to_owned(),
             summary: text("summary"),
-            request: self.content("requestBody", self.operation.get("requestBody")),
+            request: self.content("requestBody", self.operation.get("requestBody"), JSON),
             response,
             query,
             more,
@@ -106,8 +110,8 @@ impl Operation<'_> {
         (params, query)
     }
 
-    /// The first good one.
-    fn response(&self) -> Option<(u16, Option<Value>)> {
+    /// The first good one, and whether it comes in parts.
+    fn response(&self) -> Option<(u16, Option<Value>, bool)> {
         let responses = self.operation.get("responses").and_then(Value::as_object);
         let good = responses.into_iter().flatten().find_map(|(status, response)| {
             Some((status.parse().ok().filter(|status| (200..300).contains(status))?, response))
@@ -116,14 +120,17 @@ impl Operation<'_> {
             self.file.mistake(&format!("{}.responses", self.key), "expected an answer with a status from 200 to 299");
             return None;
         };
-        Some((status, self.content(&format!("responses.{status}"), Some(response))))
+        let streams = response.get("content").is_some_and(|content| content.get(EVENTS).is_some());
+        let schema = self.content(&format!("responses.{status}"), Some(response), if streams { EVENTS } else { JSON });
+        Some((status, schema, streams))
     }
 
-    fn content(&self, part: &str, holder: Option<&Value>) -> Option<Value> {
+    fn content(&self, part: &str, holder: Option<&Value>, media: &str) -> Option<Value> {
         let content = holder?.get("content")?.as_object()?;
         let key = format!("{}.{part}.content", self.key);
-        let Some(schema) = content.get(JSON).and_then(|content| content.get("schema")) else {
-            self.file.mistake(&key, format!("expected a schema of {JSON}"));
+        let schema = content.get(media).and_then(|content| content.get("schema").or_else(|| content.get("itemSchema")));
+        let Some(schema) = schema else {
+            self.file.mistake(&key, format!("expected a schema of {media}"));
             return None;
         };
         Some(self.file.schema(&key, &moved(Document::whole(schema)), self.types))

@@ -5,7 +5,7 @@ use super::{
     example::{CALLS, SEED},
     injection::HEADERS,
 };
-use crate::artifact::{CONTRACT, EndpointSchema, Sections};
+use crate::artifact::{CONTRACT, EndpointSchema, STREAMING, Sections};
 use serde_json::{Map, Value, json};
 use toml::Table;
 
@@ -46,7 +46,7 @@ pub fn stand_in(
         manifest: manifest.to_string(),
         schema: bytes(serde_json::to_vec(schema))?,
         mocks: bytes(serde_json::to_vec(&files))?,
-        contract: CONTRACT.to_owned(),
+        contract: if schema.iter().any(EndpointSchema::streams) { STREAMING } else { CONTRACT }.to_owned(),
         ..Sections::default()
     };
     Ok(sections.append_to(NOTHING))

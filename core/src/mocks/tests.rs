@@ -254,11 +254,11 @@ fn what_a_request_asks_for_by_its_headers_it_gets() {
     };
     let body = |outcome: Outcome| match outcome {
         Outcome::Response { body, .. } => serde_json::from_slice::<Value>(&body).unwrap(),
-        Outcome::Problem(problem) => panic!("{problem:?}"),
+        other => panic!("{other:?}"),
     };
     let problem = |outcome: Outcome| match outcome {
         Outcome::Problem(problem) => problem,
-        Outcome::Response { .. } => panic!("{outcome:?}"),
+        other => panic!("{other:?}"),
     };
     assert_eq!(body(ask("1", &[]).outcome)["title"], "Alien");
     let gone = problem(ask("404", &[]).outcome);
@@ -354,4 +354,41 @@ fn differences_of_contract_and_code_are_told_by_endpoint_and_place() {
     assert_eq!(told.iter().map(String::as_str).collect::<std::collections::BTreeSet<_>>(), expected.into());
     assert_eq!(difference::differences(&[], &[endpoint(&code)]).len(), 1);
     assert_eq!(difference::differences(&[endpoint(&code)], &[]).len(), 1);
+}
+
+fn streaming(files: &Value) -> Result<Mocks, Vec<String>> {
+    let response = json!({"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]});
+    let schema: Vec<EndpointSchema> = serde_json::from_value(
+        json!([{"method": "GET", "path": "/live", "response": response, "status": 200, "stream": true}]),
+    )
+    .unwrap();
+    let text = "[plugin]\nname = \"a\"\nversion = \"1.0.0\"\nclient = \"web\"\n[endpoint.\"GET /live\"]\n";
+    let manifest = read_manifest(Path::new("plugin.toml"), text, Some(&schema), None).unwrap();
+    let mistakes = Mistakes::new();
+    let mocks = Mocks::read(&manifest, &schema, files.as_object().unwrap(), "mocks", &mistakes);
+    let told: Vec<String> = mistakes.into_sorted().iter().map(ToString::to_string).collect();
+    if told.is_empty() { Ok(mocks) } else { Err(told) }
+}
+
+#[test]
+fn the_example_of_a_stream_is_a_list_of_its_events() {
+    let of = |body: Value| json!({"a.json": {"endpoint": "GET /live", "body": body}});
+    let events = |mocks: Mocks| match mocks
+        .answer(Asked { endpoint: "GET /live", params: &[], query: &[], headers: &[], body: b"" })
+        .outcome
+    {
+        Outcome::Events { data, .. } => data,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(events(streaming(&of(json!([{"n": 1}, {"n": 2}]))).unwrap()), [json!({"n": 1}), json!({"n": 2})]);
+    assert_eq!(
+        streaming(&of(json!({"n": 1}))).unwrap_err(),
+        ["mocks/a.json: body: expected a list: the data of each event of the stream"]
+    );
+    assert_eq!(
+        streaming(&of(json!([{"n": 1}, {"n": "2"}]))).unwrap_err(),
+        ["mocks/a.json: body.1.n: expected integer, found \"2\""]
+    );
+    let made = events(streaming(&json!({})).unwrap());
+    assert!(made.len() == 3 && made.iter().all(|data| data["n"].is_i64()), "{made:?}");
 }

@@ -13,12 +13,16 @@ use http::StatusCode;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
+/// OpenAPI 3.1 has no place for the schema of an event.
+const EVENTS: &str =
+    "Events as they come. The schema is that of each event's `data`; `weft.end` and `weft.problem` are the host's own.";
+
 pub(super) fn write(operation: &Operation<'_>, schemas: &Schemas) -> Result<Map<String, Value>, String> {
     let mut responses = Map::new();
     let status = operation.status();
     let key = status.map_or_else(|| "2XX".to_owned(), |status| status.to_string());
     responses.insert(key, good(operation, schemas, status)?);
-    if operation.is_read() && status.is_none_or(|status| status == 200) {
+    if operation.is_read() && !operation.policy.streams && status.is_none_or(|status| status == 200) {
         let headers = headers::some(["etag", "x-request-id"]);
         let text = "What you have is still the right answer (`if-none-match`).";
         responses.insert("304".to_owned(), json!({ "description": text, "headers": headers }));
@@ -33,7 +37,8 @@ fn good(operation: &Operation<'_>, schemas: &Schemas, status: Option<u64>) -> Re
     let policy = operation.policy;
     let mut names = vec!["x-request-id", "x-weft-degraded"];
     let when = |is: bool, more: &[&'static str]| if is { more.to_vec() } else { Vec::new() };
-    names.extend(when(operation.is_read(), &["etag", "cache-control"]));
+    names.extend(when(operation.is_read() && !policy.streams, &["etag"]));
+    names.extend(when(operation.is_read(), &["cache-control"]));
     names.extend(when(policy.cache.is_some(), &["cache-status", "age"]));
     names.extend(when(operation.is_limited(), &["ratelimit", "ratelimit-policy"]));
     names.extend(when(policy.idempotency.is_some(), &["idempotent-replayed"]));
@@ -50,7 +55,8 @@ fn good(operation: &Operation<'_>, schemas: &Schemas, status: Option<u64>) -> Re
     headers.extend(own);
     let phrase = status.and_then(|status| StatusCode::from_u16(u16::try_from(status).ok()?).ok()?.canonical_reason());
     let mut response = Map::new();
-    response.insert("description".to_owned(), phrase.unwrap_or("A good answer.").into());
+    let text = if policy.streams { EVENTS } else { phrase.unwrap_or("A good answer.") };
+    response.insert("description".to_owned(), text.into());
     response.insert("headers".to_owned(), Value::Object(headers));
     let is_empty = matches!(status, Some(204 | 205 | 304));
     let root = operation.schema.and_then(|schema| schema.response.as_ref()).filter(|_| !is_empty);
@@ -72,6 +78,9 @@ fn content(operation: &Operation<'_>, schema: Option<&Value>) -> Map<String, Val
             media.extend(schema.map(|schema| ("schema".to_owned(), schema.clone())));
             let examples = examples(operation);
             media.extend((!examples.is_empty()).then(|| ("examples".to_owned(), Value::Object(examples))));
+        } else if operation.policy.streams {
+            media.extend(schema.map(|schema| ("schema".to_owned(), schema.clone())));
+            media.insert("x-weft-event-data".to_owned(), "application/json".into());
         }
         content.insert(kind.clone(), Value::Object(media));
     }

@@ -1,7 +1,7 @@
 //! What documents say, and what there is none for.
 
 use super::*;
-use crate::artifact::{CONTRACT, Sections};
+use crate::artifact::{CONTRACT, STREAMING, Sections};
 
 /// An artifact for client `web` with this much of a manifest, and these endpoints of its code.
 fn artifact(name: &str, manifest: &str, schema: &Value) -> Artifact {
@@ -9,7 +9,7 @@ fn artifact(name: &str, manifest: &str, schema: &Value) -> Artifact {
         manifest: format!("[plugin]\nname = \"{name}\"\nversion = \"1.2.0\"\nclient = \"web\"\n{manifest}"),
         schema: schema.to_string().into_bytes(),
         mocks: b"{}".to_vec(),
-        contract: CONTRACT.into(),
+        contract: if schema.to_string().contains("\"stream\":true") { STREAMING } else { CONTRACT }.into(),
         ..Sections::default()
     };
     Artifact::parse(sections.append_to(b"\0asm\x0d\0\x01\0").into()).unwrap()
@@ -253,4 +253,21 @@ fn answers_of_which_members_may_be_chosen_are_told_whole_and_in_part() {
     let plain = made(&[&artifact("a", "[endpoint.\"GET /a\"]\n", &plain)]);
     assert_eq!(types(&plain), ["Cell", "List"]);
     assert!(!plain.to_string().contains("bad-fields"));
+}
+
+#[test]
+fn an_answer_in_parts_is_a_stream_of_events_of_one_type() {
+    let part = json!({ "title": "Part", "type": "object", "properties": { "text": { "type": "string" } } });
+    let schema =
+        json!([{ "method": "GET", "path": "/live", "status": 200, "response": part, "stream": true, "summary": "" }]);
+    let document = made(&[&artifact("live", "[endpoint.\"GET /live\"]\nauth = \"none\"\n", &schema)]);
+    let operation = &document["paths"]["/live"]["get"];
+    let (good, responses) = (&operation["responses"]["200"], operation["responses"].as_object().unwrap());
+    let media = json!({ "schema": { "$ref": "#/components/schemas/Part" }, "x-weft-event-data": "application/json" });
+    assert_eq!(good["content"], json!({ "text/event-stream": media }));
+    assert!(good["description"].as_str().unwrap().contains("`weft.end`"), "{good}");
+    assert!(good["headers"].get("etag").is_none() && !responses.contains_key("304"), "{responses:?}");
+    assert!(responses["429"].to_string().contains("problem.too-many-streams"), "{responses:?}");
+    let asked = operation["parameters"].as_array().unwrap();
+    assert!(asked.iter().any(|parameter| parameter["name"] == "last-event-id"), "{asked:?}");
 }

@@ -3,9 +3,10 @@
 
 use super::{
     CompileError,
+    emit::{Emitter, StreamHead},
     error::PluginError,
     guest::{Answer, Guest, Invocation, Ran, Run, Sandbox, Terms},
-    message::{Problem, Response},
+    message::{Fields, Problem, Response},
 };
 use crate::{
     artifact::Artifact,
@@ -14,6 +15,7 @@ use crate::{
     settings::Mistakes,
 };
 use futures_util::future::BoxFuture;
+use serde_json::Value;
 use std::sync::Arc;
 
 /// Makes such guests of artifacts.
@@ -43,7 +45,7 @@ impl Guest for Mock {
 
 impl Mock {
     async fn answer(&self, invocation: Invocation) -> Result<Response, Problem> {
-        let Invocation { request, session, .. } = invocation;
+        let Invocation { request, session, emitter, .. } = invocation;
         let answer = self.0.answer(Asked {
             endpoint: &request.endpoint,
             params: &request.params,
@@ -59,6 +61,12 @@ impl Mock {
             Outcome::Response { status, headers, body } => {
                 Ok(Response { status, headers, body, extensions: Vec::new() })
             }
+            Outcome::Events { headers, data } => {
+                if let Some(emitter) = emitter {
+                    sent(emitter, headers, &data).await;
+                }
+                Ok(Response { status: 200, headers: Vec::new(), body: Vec::new(), extensions: Vec::new() })
+            }
             Outcome::Problem(problem) => Err(Problem {
                 status: problem.status,
                 kind: problem.kind,
@@ -67,6 +75,19 @@ impl Mock {
                 extensions: problem.members,
                 retry_after: problem.retry_after,
             }),
+        }
+    }
+}
+
+/// Each as an event, for as long as somebody takes them.
+async fn sent(mut emitter: Emitter, headers: Fields, data: &[Value]) {
+    if emitter.begin(StreamHead { status: 200, headers }).is_err() {
+        return;
+    }
+    for data in data {
+        // JSON as it is written here has no line breaks.
+        if !matches!(emitter.write(format!("data: {data}\n\n").into_bytes()).await, Ok(true)) {
+            return;
         }
     }
 }

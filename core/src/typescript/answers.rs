@@ -64,7 +64,8 @@ fn statuses(key: &str, responses: &Map<String, Value>) -> Vec<u16> {
 fn stream(types: &Types<'_>, status: u16, media: &str, body: &Value) -> Result<Answer, Unreadable> {
     let schema = body.get("itemSchema").or_else(|| body.get("schema"));
     let data = schema.map_or(Ok("string".to_owned()), |schema| types.text(schema, 0))?;
-    let reading = if data == "string" { "\"textEvents\"" } else { "\"events\"" }.to_owned();
+    let is_text = data == "string" && body.get("x-weft-event-data").is_none();
+    let reading = if is_text { "\"textEvents\"" } else { "\"events\"" }.to_owned();
     let text = format!("AsyncIterable<StreamEvent<{data}>>");
     Ok(Answer { status, text, is_chosen: false, reading, media: Some(media.to_owned()), is_stream: true })
 }

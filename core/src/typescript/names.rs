@@ -14,8 +14,9 @@ const TAKEN: &str = " abstract any arguments as asserts assert async await bigin
     AbortSignal Array AsyncGenerator AsyncIterable Blob BodyInit Date Error FormData Headers JSON Map Math Number Object Promise \
     RangeError Readonly Record RequestCredentials RequestInit Response Set String TextDecoder TypeError URLSearchParams Uint8Array \
     clearTimeout crypto encodeURIComponent fetch setTimeout \
-    Answered Arguments CallOptions Chosen ChosenOf Client ClientOptions Endpoint F Head Kept LONGEST_EVENT Meta Reading Refused StreamEvent \
-    Tail Token Unexpected UnknownProblem addressOf backoff call createClient documentedBase eventsOf forget isProblem keep keptFor newKey pause pauseBefore \
+    Answered Arguments CallOptions Chosen ChosenOf Client ClientOptions Endpoint F Head Kept LONGEST_EVENT Meta Reading Refused StreamEnded \
+    StreamEvent Tail Token Unexpected UnknownProblem addressOf backoff call createClient documentedBase ended eventsOf forget isProblem keep \
+    keptFor newKey pause pauseBefore \
     requestOf resultOf ";
 
 /// Bytes of an identifier.

@@ -101,6 +101,20 @@ type ChosenOf<T, P extends string> = T extends readonly (infer I)[]
 type Head<P extends string> = P extends `${infer H}.${string}` ? H : P;
 type Tail<P extends string, H extends string> = P extends `${H}.${infer R}` ? R : never;
 
+/** The host has ended a stream before all was said, or something has failed in the middle of it. Ask again with `lastEventId`. */
+export class StreamEnded extends Error {
+  readonly reason: string;
+  readonly problem: UnknownProblem | undefined;
+  readonly lastEventId: string | undefined;
+  constructor(reason: string, problem: UnknownProblem | undefined, lastEventId: string | undefined) {
+    super(`the stream has ended: ${problem?.detail ?? reason}`);
+    this.name = "StreamEnded";
+    this.reason = reason;
+    this.problem = problem;
+    this.lastEventId = lastEventId;
+  }
+}
+
 interface Kept {
   readonly etag: string;
   readonly type: string;
@@ -307,10 +321,18 @@ function newKey(): string {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+/** What the host says at the end of a stream that it ends. */
+function ended(event: string, text: string, lastEventId: string | undefined): StreamEnded {
+  const said: unknown = JSON.parse(text);
+  if (event === "weft.problem") return new StreamEnded("problem", isProblem(said) ? said : undefined, lastEventId);
+  const reason = (said as { reason?: unknown } | null)?.reason;
+  return new StreamEnded(typeof reason === "string" ? reason : "unknown", undefined, lastEventId);
+}
+
 /** The longest event that is read, in characters. */
 const LONGEST_EVENT = 16 * 1024 * 1024;
 
-/** Events as they come, by the rules of the HTML standard; an event that breaks off is none. Leaving the loop ends the request. */
+/** Events as they come, by the rules of the HTML standard; an event that breaks off is none. Throws a `StreamEnded` where the host says so. Leaving the loop ends the request. */
 export async function* eventsOf(response: Response, isJson: boolean): AsyncGenerator<StreamEvent<unknown>, void, undefined> {
   const reader = response.body?.getReader();
   if (!reader) return;
@@ -332,6 +354,7 @@ export async function* eventsOf(response: Response, isJson: boolean): AsyncGener
         if (line === "") {
           if (data.length > 0) {
             const joined = data.join("\n");
+            if (event === "weft.end" || event === "weft.problem") throw ended(event, joined, id);
             yield { event: event || "message", id, data: isJson ? JSON.parse(joined) : joined };
           }
           [event, data, size] = ["", [], 0];

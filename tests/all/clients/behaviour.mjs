@@ -184,6 +184,26 @@ const tests = {
     assert.equal((await bff.feed(client())).problem.type, "about:blank");
   },
 
+  async "what the host says at the end of a stream is no event of its endpoint"() {
+    const says = async (last) => {
+      answered((_, __, ___, response) => {
+        response.writeHead(200, { "content-type": "text/event-stream" }).end(`id: 7\ndata: {"n":1}\n\n${last}`);
+      });
+      const events = [];
+      try {
+        for await (const event of (await bff.feed(client())).data) events.push(event.data.n);
+      } catch (error) {
+        assert.ok(error instanceof bff.StreamEnded, error);
+        return [events, error.reason, error.lastEventId, error.problem?.type];
+      }
+      return [events];
+    };
+    assert.deepEqual(await says(""), [[1]]);
+    assert.deepEqual(await says('event: weft.end\ndata: {"reason":"token"}\n\n'), [[1], "token", "7", undefined]);
+    const problem = 'event: weft.problem\ndata: {"type":"about:blank","status":404}\n\n';
+    assert.deepEqual(await says(problem), [[1], "problem", "7", "about:blank"]);
+  },
+
   async "a stream ends with the loop that reads it, and with its signal"() {
     let closed;
     const endless = (_, __, request, response) => {
