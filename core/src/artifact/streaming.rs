@@ -21,5 +21,9 @@ impl EndpointPolicy {
                 mistakes.add(self.place.mistake(text));
             }
         }
+        if self.fields.is_some() {
+            let text = "the code answers in parts (`EventStream`), of which nothing can be chosen: remove `fields`";
+            mistakes.add(self.place.mistake(text));
+        }
     }
 }

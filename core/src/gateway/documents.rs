@@ -96,7 +96,7 @@ impl Gateway {
             },
             Page::Resource => match self.metadata(client) {
                 Some(metadata) => Ok(reply("application/json", metadata)),
-                None => Err(faults::not_found(&client.name, path)),
+                None => Err(faults::not_found(client, path)),
             },
             Page::Problems(name) => match problem_pages::page(name) {
                 Some(html) => {

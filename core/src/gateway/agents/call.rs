@@ -157,7 +157,8 @@ fn is_error(status: StatusCode) -> bool {
 fn fitting(reply: Reply, most: usize, tool: &Tool) -> Outcome {
     let size = match &reply.body {
         Body::Bytes(body) => body.len(),
-        Body::Problem { .. } => reply.weight(),
+        // No endpoint with one is a tool.
+        Body::Stream(_) | Body::Problem { .. } => reply.weight(),
     };
     if size <= most {
         return Ok(reply);
