@@ -228,10 +228,7 @@ impl Gateway {
         let source = request.source;
         let endpoint = endpoint.clone();
         let given = Given { endpoint, client, path, params, query, headers, body, party, token, source, request_id };
-        let given = match &policy.cache {
-            Some(rule) => given.in_common(rule),
-            None => given,
-        };
+        let given = policy.cache.iter().fold(given, |given, rule| given.in_common(rule));
         let way = match given.key().filter(|_| !explains) {
             Some(key) => sharing::way(&self.responses, &key, deadline).await?,
             None => Way::Alone,
