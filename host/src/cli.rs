@@ -11,6 +11,7 @@ mod inspect;
 mod mock;
 mod new;
 mod openapi;
+mod sdk;
 mod serve;
 mod systemd;
 mod toolchain;
@@ -33,6 +34,7 @@ const EXAMPLES: &str = "\
 To write a plugin:
   weft new greeter --client web     make a plugin that builds and tests
   weft build                        compile it into one artifact, in the plugin's folder
+  weft sdk                          after a fresh clone: put the SDK where the plugin looks for it
   weft inspect FILE                 show what an artifact holds
 
 To write a frontend:
@@ -55,6 +57,7 @@ enum Command {
     Check(check::Arguments),
     New(new::Arguments),
     Build(build::Arguments),
+    Sdk(sdk::Arguments),
     Inspect(inspect::Arguments),
     Openapi(openapi::Arguments),
     Diff(diff::Arguments),
@@ -94,6 +97,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::New(arguments) => new::run(&arguments),
         Command::Build(arguments) => build::run(&arguments),
+        Command::Sdk(arguments) => sdk::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Openapi(arguments) => openapi::run(&arguments),
         Command::Diff(arguments) => diff::run(&arguments),

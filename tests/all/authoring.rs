@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use weft::model::Digest;
 use weft_tests::{
     author::Author,
-    process::{Ended, run},
+    process::{Ended, ended, run},
     repository,
     setup::Setup,
     upstream::{Answer, FakeUpstream},
@@ -23,8 +23,14 @@ fn assert_says(ended: &Ended, code: i32, texts: &[&str]) {
 #[tokio::test]
 async fn a_new_plugin_tests_builds_and_serves_as_it_is() {
     let author = Author::new(weft());
-    let made = author.begin("greeter", &["--client", "ios"]).await;
+    let made = author.begin("greeter", &["--client", "ios", "--lang", "rust"]).await;
     assert!(made.out.contains("greeter is ready"), "{}", made.out);
+    for file in ["Cargo.toml", "build.rs", "plugin.toml", "src/lib.rs", "tests/greet.rs", ".gitignore"] {
+        let text = author.read(&format!("greeter/{file}"));
+        for foreign in [repository().to_str().unwrap(), author.folder.to_str().unwrap(), "://"] {
+            assert!(!text.contains(foreign), "{file} works on this machine only:\n{text}");
+        }
+    }
 
     let tested = author.cargo("greeter", &["test"]).await;
     assert_eq!(tested.code, 0, "{}\n{}", tested.out, tested.err);
@@ -80,58 +86,95 @@ async fn the_tutorial_works_as_it_is_written() {
         let blocks = page.split("```").skip(1).step_by(2).filter_map(|block| block.split_once('\n'));
         blocks.filter(|(of, _)| *of == language).map(|(_, text)| text.to_owned()).collect()
     };
-    let (typed, written) = (of("").concat(), [of("toml"), of("rust"), of("json")].concat());
+    let (typed, written) = (of(""), [of("toml"), of("rust"), of("json")].concat());
     let [granted, code, test, answer] = written.as_slice() else { panic!("{written:#?}") };
-    for command in ["weft new greeter --client web --in plugins --protos examples/protos", "cargo test -p greeter"] {
-        assert!(typed.contains(command), "{typed}");
-    }
+    let [_demo, begin, build, call] = typed.as_slice() else { panic!("{typed:#?}") };
 
     let author = Author::new(weft());
-    let protos = repository().join("examples/protos");
-    author.begin("greeter", &["--client", "web", "--protos", protos.to_str().unwrap()]).await;
+    let weft = format!("export WEFT='{}'\n", author.folder.join("weft").display());
+    std::fs::create_dir(author.folder.join("weft")).unwrap();
+    std::os::unix::fs::symlink(repository().join("examples"), author.folder.join("weft/examples")).unwrap();
+    assert_says(&author.shell("", &format!("{weft}{begin}")).await, 0, &[]);
+    author.lock("greeter");
     let manifest = author.read("greeter/plugin.toml");
     let (before, _) = manifest.split_once("[calls]").unwrap();
     author.write("greeter/plugin.toml", &format!("{before}{granted}"));
     author.write("greeter/src/lib.rs", code);
     author.write("greeter/tests/greet.rs", test);
-    let tested = author.cargo("greeter", &["test"]).await;
-    assert_says(&tested, 0, &[]);
+    let tested = author.shell("greeter", &format!("{weft}{build}")).await;
+    assert_says(&tested, 0, &["weft/target/weft/greeter-0.1.0.wasm"]);
     assert!(tested.out.contains("test greets_by_name ... ok"), "{}", tested.out);
-    assert_says(&author.weft("greeter", &["build"]).await, 0, &[]);
-    let artifact = std::fs::read(author.target().join("weft/greeter-0.1.0.wasm")).unwrap();
+    let artifact = std::fs::read(author.folder.join("weft/target/weft/greeter-0.1.0.wasm")).unwrap();
 
     let upstream = FakeUpstream::start().await;
     upstream.on(GET_FILM, |_| Answer::message(&Film { title: "The Godfather".to_owned(), ..Film::default() }));
     let setup =
         Setup::new().clients("[[client]]\nname = \"web\"\nprefix = \"/web\"\n").one_backend(upstream.address(), "");
     let host = setup.plugin("greeter.wasm", &artifact.into()).start().await;
-    let (_, path) = typed.split_once("curl localhost:8080").unwrap();
+    let (_, path) = call.split_once("curl localhost:8080").unwrap();
     let greeting = host.get(path.lines().next().unwrap()).send().await.ok().json();
     assert_eq!(greeting, serde_json::from_str::<Value>(answer).unwrap());
 }
 
 #[tokio::test]
 async fn new_takes_no_bad_name_and_overwrites_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().to_str().unwrap();
-    let new = async |name: &str, more: &[&str]| {
-        run(weft(), &[&["new", name, "--client", "ios", "--in", path], more].concat()).await
-    };
+    let author = Author::new(weft());
+    let new =
+        async |name: &str, more: &[&str]| author.weft("", &[&["new", name, "--client", "ios"], more].concat()).await;
     assert_says(&new("Greeter", &[]).await, 2, &["`Greeter` is no plugin name: lower-case letters"]);
     assert_says(&new("../greeter", &[]).await, 2, &["is no plugin name"]);
     assert_says(&new("async", &[]).await, 2, &["`async` can't be the name of a crate: it is a word of Rust"]);
     for name in ["core", "weft-sdk"] {
         assert_says(&new(name, &[]).await, 2, &["it is a crate that the plugin uses itself"]);
     }
-    let spaced = run(weft(), &["new", "greeter", "--client", "my tv", "--in", path]).await;
+    let spaced = author.weft("", &["new", "greeter", "--client", "my tv"]).await;
     assert_says(&spaced, 2, &["`my tv` is no client: lower-case letters"]);
     assert_says(&new("greeter", &["--protos", "/nowhere/protos"]).await, 1, &["/nowhere/protos can't be found"]);
-    assert_says(&new("greeter", &["--weft", path]).await, 1, &["is no Weft repository"]);
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing half-made is left");
+    assert_says(&new("greeter", &["--sdk", "."]).await, 2, &["`--sdk .`: there is no SDK"]);
+    for language in ["js", "python"] {
+        assert_says(&new("greeter", &["--lang", language]).await, 2, &["there is no SDK for it yet", "`--lang rust`"]);
+    }
+    let file = author.folder.join("file");
+    std::fs::write(&file, "").unwrap();
+    let mut unwritable = tokio::process::Command::new(weft());
+    unwritable.args(["new", "greeter", "--client", "ios"]).current_dir(&author.folder).env("XDG_CACHE_HOME", &file);
+    let why = format!("{}/weft/sdk can't be written", file.display());
+    assert_says(&ended(&mut unwritable).await, 1, &[&why, "set XDG_CACHE_HOME"]);
+    std::fs::remove_file(file).unwrap();
+    assert_eq!(std::fs::read_dir(&author.folder).unwrap().count(), 0, "nothing half-made is left");
+
     assert_says(&new("greeter", &[]).await, 0, &[]);
-    std::fs::write(folder.path().join("greeter/plugin.toml"), "mine").unwrap();
+    author.write("greeter/plugin.toml", "mine");
     assert_says(&new("greeter", &[]).await, 1, &["greeter is there already"]);
-    assert_eq!(std::fs::read_to_string(folder.path().join("greeter/plugin.toml")).unwrap(), "mine");
+    assert_eq!(author.read("greeter/plugin.toml"), "mine");
+}
+
+/// What is committed says nothing of a machine: a clone elsewhere is made whole by the command, whichever cache it has.
+#[tokio::test]
+async fn a_clone_finds_the_sdk_and_others_may_be_named() {
+    let author = Author::new(weft());
+    author.begin("greeter", &["--client", "ios"]).await;
+    let metadata = async |folder: &str| author.cargo(folder, &["metadata", "--offline", "--format-version", "1"]).await;
+    std::fs::remove_dir_all(author.folder.join("greeter/.weft")).unwrap();
+    let without = metadata("greeter").await;
+    assert!(without.code != 0 && without.err.contains(".weft/sdk/rust"), "{without:?}");
+    let linked = author.weft("greeter", &["sdk"]).await;
+    assert!(linked.code == 0 && linked.out.starts_with(author.cache().to_str().unwrap()), "{linked:?}");
+    let with = metadata("greeter").await;
+    assert_eq!(with.code, 0, "{with:?}");
+    let folder = linked.out.trim();
+    let digest = folder.rsplit('-').next().unwrap();
+    assert!(with.out.contains(&format!("\"version\":\"{}+{digest}\"", env!("CARGO_PKG_VERSION"))), "{}", with.out);
+
+    // What `weft sdk` prints may be named as well, from wherever.
+    let kept = author.weft("", &["new", "kept", "--client", "ios", "--sdk", folder]).await;
+    assert_says(&kept, 0, &[]);
+    author.lock("kept");
+    assert_says(&metadata("kept").await, 0, &[]);
+    assert!(!author.folder.join("kept/.weft").exists());
+    assert_says(&author.weft("", &["new", "published", "--client", "ios", "--sdk", "crates"]).await, 0, &[]);
+    let named = author.read("published/Cargo.toml");
+    assert!(named.contains(&format!("weft-sdk = {:?}\n", env!("CARGO_PKG_VERSION"))), "{named}");
 }
 
 #[tokio::test]
@@ -152,9 +195,16 @@ async fn a_new_plugin_inside_of_a_companys_workspace_is_a_crate_that_cargo_takes
     assert!(made.out.contains("It is a workspace of its own") && made.out.contains("name it in `members`"), "{made:?}");
     assert_eq!(metadata("company/greeter").await, "/company/greeter");
     let made = new("company/services").await;
-    assert!(made.code == 0 && !made.out.contains("workspace"), "{made:?}");
+    assert!(made.code == 0 && made.out.contains("has got `.weft` in `exclude`"), "{made:?}");
     assert_eq!(metadata("company/services/greeter").await, "/company");
-    assert_eq!(metadata("company").await, "/company", "and the workspace is whole");
+    let manifest = "[workspace]\nexclude = [\".weft\"]\nresolver = \"3\"\nmembers = [\"services/*\"]\n";
+    assert_eq!(author.read("company/Cargo.toml"), manifest);
+    let second = author.weft("company/services", &["new", "second", "--client", "tv"]).await;
+    assert!(second.code == 0 && !second.out.contains("exclude"), "{second:?}");
+    // With all that they depend on: both have the same SDK.
+    author.lock("company");
+    let whole = author.cargo("company", &["metadata", "--offline", "--format-version", "1"]).await;
+    assert_says(&whole, 0, &[]);
 }
 
 const CODE: &str = r#"//! Looks for films.

@@ -16,6 +16,7 @@ mod attacks_http2;
 mod authoring;
 mod backends;
 mod batching;
+mod bindings;
 mod browsing;
 mod caching;
 mod callers;

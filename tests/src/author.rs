@@ -42,6 +42,11 @@ impl Author {
         target().join("author")
     }
 
+    /// What is the user's cache for the commands of this desk.
+    pub fn cache(&self) -> PathBuf {
+        self.target().join("cache")
+    }
+
     /// `weft`, typed in a folder of the desk.
     pub async fn weft(&self, folder: &str, arguments: &[&str]) -> Ended {
         self.run(self.weft.as_os_str(), folder, arguments).await
@@ -53,11 +58,24 @@ impl Author {
         self.run(&cargo, folder, arguments).await
     }
 
+    /// Lines of a shell, typed in a folder of the desk; `weft` is the one under test. The first that fails is the last.
+    pub async fn shell(&self, folder: &str, lines: &str) -> Ended {
+        let programs = self.target().join("bin");
+        fs::create_dir_all(&programs).unwrap();
+        let _ = fs::remove_file(programs.join("weft"));
+        std::os::unix::fs::symlink(&self.weft, programs.join("weft")).unwrap();
+        let path = std::env::var("PATH").unwrap_or_default();
+        let lines = format!("set -eu\nexport PATH='{}':'{path}'\n{lines}", programs.display());
+        self.run(OsStr::new("sh"), folder, &["-c", &lines]).await
+    }
+
     async fn run(&self, program: &OsStr, folder: &str, arguments: &[&str]) -> Ended {
         let mut command = Command::new(program);
         command.args(arguments).current_dir(self.folder.join(folder)).env("CARGO_TARGET_DIR", self.target());
         // Nobody will debug it, and it would take half a gigabyte.
         command.env("CARGO_PROFILE_DEV_DEBUG", "none");
+        // The SDK is unpacked there, and stays in its place for the next run.
+        command.env("XDG_CACHE_HOME", self.cache());
         ended(command.kill_on_drop(true)).await
     }
 
@@ -66,8 +84,13 @@ impl Author {
     pub async fn begin(&self, name: &str, more: &[&str]) -> Ended {
         let ended = self.weft("", &[&["new", name], more].concat()).await;
         assert_eq!(ended.code, 0, "{ended:?}");
-        fs::copy(repository().join("Cargo.lock"), self.folder.join(name).join("Cargo.lock")).unwrap();
+        self.lock(name);
         ended
+    }
+
+    /// See [`Author::begin`].
+    pub fn lock(&self, name: &str) {
+        fs::copy(repository().join("Cargo.lock"), self.folder.join(name).join("Cargo.lock")).unwrap();
     }
 
     pub fn read(&self, file: &str) -> String {

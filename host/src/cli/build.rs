@@ -1,7 +1,7 @@
 //! `weft build`: from a plugin's folder to one file.
 
 use super::{
-    Failure, Result, print, tell,
+    Failure, Result, print, sdk, tell,
     toolchain::{self, Description},
 };
 use crate::{
@@ -57,6 +57,9 @@ pub(super) fn run(arguments: &Arguments) -> Result {
     }
     toolchain::add_target()?;
     let _turn = toolchain::turn(&manifest_file);
+    if let Some(root) = sdk::of(&arguments.folder) {
+        sdk::link(&root, &sdk::unpacked()?)?;
+    }
 
     say(&format!("describing {} {}", manifest.name, manifest.version));
     let description = toolchain::describe(&arguments.folder, arguments.quiet)?;

@@ -1,9 +1,11 @@
 //! `weft new`: a plugin that builds and tests, to go on from.
 
+mod origin;
 mod workspace;
 
-use super::{Failure, Result, print};
-use anyhow::{Context, bail};
+use super::{Failure, Result, print, sdk};
+use anyhow::{Context, anyhow};
+use origin::Origin;
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -24,15 +26,17 @@ pub(super) struct Arguments {
     /// A folder with the protos of your services; without it, an empty `protos` is made
     #[arg(long, value_name = "FOLDER")]
     protos: Option<PathBuf>,
-    /// The Weft repository to take the SDK from, where it is not the one that this program was built in
-    #[arg(long, value_name = "FOLDER")]
-    weft: Option<PathBuf>,
+    /// The language that it is written in
+    #[arg(long, value_name = "LANGUAGE", default_value = "rust")]
+    lang: String,
+    /// Take the SDK from elsewhere than from this program: `crates` (crates.io, this program's version), a folder, or the URL of a git
+    /// repository
+    #[arg(long, value_name = "crates|FOLDER|URL")]
+    sdk: Option<String>,
     /// No code yet: a contract of the endpoints and examples of what they answer, for `weft mock`
-    #[arg(long, conflicts_with_all = ["protos", "weft"])]
+    #[arg(long, conflicts_with_all = ["protos", "sdk"])]
     mock_only: bool,
 }
-
-const REPOSITORY: &str = env!("CARGO_PKG_REPOSITORY");
 
 /// By the names that they get.
 const TEMPLATES: [(&str, &str); 6] = [
@@ -55,6 +59,46 @@ const MOCK_TEMPLATES: [(&str, &str); 6] = [
 ];
 
 pub(super) fn run(arguments: &Arguments) -> Result {
+    check(arguments)?;
+    let name = &arguments.name;
+    let folder = arguments.parent.join(name);
+    if folder.exists() {
+        return Err(anyhow!("{} is there already", folder.display()).into());
+    }
+    let parent = fs::canonicalize(&arguments.parent)
+        .with_context(|| format!("{} can't be found", arguments.parent.display()))?;
+    if arguments.mock_only {
+        return mock_only(arguments, &folder);
+    }
+    // All that can be wrong is found before anything is written.
+    let origin = Origin::read(arguments.sdk.as_deref(), &parent.join(name)).map_err(Failure::Usage)?;
+    let standing = workspace::standing(&parent, name);
+    let link = if origin == Origin::Carried { Some(Link::plan(&standing, &parent.join(name))?) } else { None };
+    let files = files(arguments, &parent.join(name), &standing, &origin)?;
+    if arguments.protos.is_none() {
+        write(&folder.join("protos/README.md"), include_str!("../../templates/plugin/protos-README.md.template"))?;
+    }
+    for (file, text) in files {
+        write(&folder.join(file), &text)?;
+    }
+    let told = link.map(Link::make).transpose()?.flatten();
+    print(&format!(
+        "{} is ready:\n  cd {}\n  cargo test      # runs the handlers natively, without a host\n  weft build      # makes target/weft/{name}-0.1.0.wasm",
+        folder.display(),
+        folder.display()
+    ));
+    if let Standing::Stranger(root) = standing {
+        print(&format!(
+            "It is a workspace of its own, since the one of {root} has no such member. To make it one, name it in `members` there, and remove \
+             `[workspace]` from its own Cargo.toml."
+        ));
+    }
+    told.iter().for_each(|line| print(line));
+    Ok(())
+}
+
+/// Whether there can be such a plugin at all.
+fn check(arguments: &Arguments) -> Result {
     let name = &arguments.name;
     let fits = name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
@@ -73,36 +117,55 @@ pub(super) fn run(arguments: &Arguments) -> Result {
             "`{client}` is no client: lower-case letters, digits and `-`, as the name of a [[client]] of the host"
         )));
     }
-    let folder = arguments.parent.join(name);
-    if folder.exists() {
-        return Err(anyhow::anyhow!("{} is there already", folder.display()).into());
+    match arguments.lang.as_str() {
+        "rust" => Ok(()),
+        "js" | "python" => Err(Failure::Usage(format!(
+            "`--lang {}`: there is no SDK for it yet, plugins are written in Rust so far (`--lang rust`)",
+            arguments.lang
+        ))),
+        other => {
+            Err(Failure::Usage(format!("`--lang {other}`: there is no such language; plugins are written in `rust`")))
+        }
     }
-    let parent = fs::canonicalize(&arguments.parent)
-        .with_context(|| format!("{} can't be found", arguments.parent.display()))?;
-    if arguments.mock_only {
-        return mock_only(arguments, &folder);
+}
+
+/// The link by which a plugin finds the SDK that this program carries, before it is made.
+#[derive(Debug)]
+struct Link {
+    sdk: PathBuf,
+    /// The folder of the workspace that the plugin belongs to.
+    root: PathBuf,
+    /// The manifest of a company's workspace, where cargo is to be told that `.weft` holds no members.
+    manifest: Option<(PathBuf, String)>,
+}
+
+impl Link {
+    fn plan(standing: &Standing, plugin: &Path) -> anyhow::Result<Self> {
+        let sdk = sdk::unpacked()?;
+        let Standing::Member(manifest) = standing else {
+            return Ok(Self { sdk, root: plugin.to_owned(), manifest: None });
+        };
+        let text = fs::read_to_string(manifest).with_context(|| format!("{} can't be read", manifest.display()))?;
+        let excluding = workspace::excluding(&text, sdk::FOLDER).with_context(|| {
+            let (manifest, folder) = (manifest.display(), sdk::FOLDER);
+            format!(
+                "{manifest} takes what lies beside it for members: add `exclude = [\"{folder}\"]` to its [workspace]"
+            )
+        })?;
+        let root = manifest.parent().unwrap_or(plugin).to_owned();
+        Ok(Self { sdk, root, manifest: (excluding != text).then(|| (manifest.clone(), excluding)) })
     }
-    let standing = workspace::standing(&parent, name);
-    // All that can be wrong is found before anything is written.
-    let files = files(arguments, &standing)?;
-    if arguments.protos.is_none() {
-        write(&folder.join("protos/README.md"), include_str!("../../templates/plugin/protos-README.md.template"))?;
+
+    /// Says what was done beside it.
+    fn make(self) -> anyhow::Result<Option<String>> {
+        sdk::link(&self.root, &self.sdk)?;
+        let Some((manifest, text)) = self.manifest else { return Ok(None) };
+        write(&manifest, &text)?;
+        let (manifest, folder) = (manifest.display(), sdk::FOLDER);
+        Ok(Some(format!(
+            "{manifest} has got `{folder}` in `exclude`: the SDK is linked there, and is none of its members."
+        )))
     }
-    for (file, text) in files {
-        write(&folder.join(file), &text)?;
-    }
-    print(&format!(
-        "{} is ready:\n  cd {}\n  cargo test      # runs the handlers natively, without a host\n  weft build      # makes target/weft/{name}-0.1.0.wasm",
-        folder.display(),
-        folder.display()
-    ));
-    if let Standing::Stranger(root) = standing {
-        print(&format!(
-            "It is a workspace of its own, since the one of {root} has no such member. To make it one, name it in `members` there, and remove \
-             `[workspace]` from its own Cargo.toml."
-        ));
-    }
-    Ok(())
 }
 
 /// What frontends can begin with: where there is no crate, cargo has no say.
@@ -142,38 +205,39 @@ fn write(file: &Path, text: &str) -> anyhow::Result<()> {
         .with_context(|| format!("{} can't be written", file.display()))
 }
 
-/// Where the SDK's crates are found: in a repository on this machine, or by git.
-fn sdk(arguments: &Arguments) -> anyhow::Result<[String; 2]> {
-    let built_in = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
-    let root = match &arguments.weft {
-        Some(root) if !root.join("sdk/rust/Cargo.toml").exists() => {
-            bail!("{} is no Weft repository: it has no sdk/rust", root.display())
-        }
-        Some(root) => Some(fs::canonicalize(root)?),
-        None => built_in.join("sdk/rust/Cargo.toml").exists().then(|| built_in.to_owned()),
-    };
-    Ok(["", "/build"].map(|part| match &root {
-        Some(root) => format!("{{ path = {:?} }}", root.join(format!("sdk/rust{part}"))),
-        None => format!("{{ git = {REPOSITORY:?} }}"),
-    }))
-}
-
 /// What stands in `host/templates/plugin`, with its words between `@` filled in.
-fn files(arguments: &Arguments, standing: &Standing) -> anyhow::Result<Vec<(&'static str, String)>> {
-    let [sdk, build] = sdk(arguments)?;
+fn files(
+    arguments: &Arguments,
+    plugin: &Path,
+    standing: &Standing,
+    origin: &Origin,
+) -> anyhow::Result<Vec<(&'static str, String)>> {
+    // How many folders the plugin lies below the root of its workspace.
+    let depth = match standing {
+        Standing::Member(manifest) => {
+            manifest.parent().and_then(|root| plugin.strip_prefix(root).ok()).map_or(0, |path| path.iter().count())
+        }
+        Standing::Free | Standing::Stranger(_) => 0,
+    };
     let protos = match &arguments.protos {
-        Some(folder) => fs::canonicalize(folder).with_context(|| format!("{} can't be found", folder.display()))?,
+        Some(folder) => origin::seen_from(plugin, folder)?,
         None => PathBuf::from("protos"),
+    };
+    // Who is no member of a workspace around is one of its own.
+    let workspace = match (standing, origin) {
+        (Standing::Member(_), _) => String::new(),
+        (_, Origin::Carried) => format!("\n[workspace]\nexclude = [{:?}]\n", sdk::FOLDER),
+        _ => "\n[workspace]\n".to_owned(),
     };
     let words = [
         ("@NAME@", arguments.name.clone()),
         ("@MODULE@", arguments.name.replace('-', "_")),
         ("@CLIENT@", arguments.client.clone()),
-        ("@SDK@", sdk),
-        ("@BUILD@", build),
+        ("@COMMENT@", origin.comment().to_owned()),
+        ("@SDK@", origin.dependency(depth, "")),
+        ("@BUILD@", origin.dependency(depth, "/build")),
         ("@PROTOS@", format!("{protos:?}")),
-        // Who is no member of a workspace around is one of its own.
-        ("@WORKSPACE@", if *standing == Standing::Member { String::new() } else { "\n[workspace]\n".to_owned() }),
+        ("@WORKSPACE@", workspace),
     ];
     Ok(TEMPLATES.iter().map(|(file, template)| (*file, filled(template, &words))).collect())
 }

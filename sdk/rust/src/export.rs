@@ -1,7 +1,8 @@
 //! The component's side of `wit/`: bindings, and the exports that `plugin!` makes of a plugin.
 //!
-//! The bindings are generated here, so that plugin crates need no WIT files. All of the SDK's `unsafe` is in what wit-bindgen
-//! generates; exports exist on wasm32 only, so that many plugins link into one native test.
+//! The bindings are what wit-bindgen makes of `wit/` and stand in `bindings/`, since making them anew would be a third of a plugin's first
+//! build; a test compares. All of the SDK's `unsafe` is in them; exports exist on wasm32 only, so that many plugins link into one native
+//! test.
 
 #[cfg(all(target_family = "wasm", not(feature = "describe")))]
 mod handle;
@@ -9,13 +10,7 @@ mod handle;
 in_component! {
     #[allow(missing_docs, missing_debug_implementations, unsafe_code, reason = "generated from wit/")]
     pub mod bindings {
-        wit_bindgen::generate!({
-            path: "../../wit",
-            world: "streaming",
-            pub_export_macro: true,
-            export_macro_name: "__export_component",
-            default_bindings_module: "weft_sdk::export::bindings",
-        });
+        include!("../bindings/plugin.rs");
     }
 
     pub use handle::handle;
@@ -43,13 +38,7 @@ in_component! {
 #[cfg(all(target_family = "wasm", feature = "describe"))]
 #[allow(missing_docs, missing_debug_implementations, unsafe_code, reason = "generated from wit/")]
 pub mod bindings {
-    wit_bindgen::generate!({
-        path: "../../wit",
-        world: "describer",
-        pub_export_macro: true,
-        export_macro_name: "__export_component",
-        default_bindings_module: "weft_sdk::export::bindings",
-    });
+    include!("../bindings/describer.rs");
 }
 
 #[cfg(all(target_family = "wasm", feature = "describe"))]

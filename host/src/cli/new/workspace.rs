@@ -2,15 +2,18 @@
 //! workspace of its own, and one that is both.
 
 use crate::settings::{Document, Mistakes};
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// Where a new crate stands.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Standing {
     /// In no workspace.
     Free,
-    /// In one whose `members` it is among.
-    Member,
+    /// In the workspace of this `Cargo.toml`, among its `members`.
+    Member(PathBuf),
     /// In the folder of this workspace, but not among its members.
     Stranger(String),
 }
@@ -35,9 +38,36 @@ pub(super) fn standing(parent: &Path, name: &str) -> Standing {
         let is_excluded = excluded.iter().any(|folder| path.starts_with(&parts(folder)));
         let is_named = members.iter().any(|member| parts(member) == path);
         let is_in = is_named || is_member && !is_excluded;
-        return if is_in { Standing::Member } else { Standing::Stranger(file.display().to_string()) };
+        return if is_in { Standing::Member(file) } else { Standing::Stranger(file.display().to_string()) };
     }
     Standing::Free
+}
+
+/// The text of a workspace's `Cargo.toml` with this folder among those that cargo takes for no members; none, where it is written in a
+/// way that this does not know.
+pub(super) fn excluding(text: &str, folder: &str) -> Option<String> {
+    if excludes(text, folder) {
+        return Some(text.to_owned());
+    }
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let header = lines.iter().position(|line| line.trim() == "[workspace]")?;
+    let table = lines.iter().skip(header + 1).take_while(|line| !line.trim_start().starts_with('['));
+    let key = table.clone().position(|line| line.trim_start().starts_with("exclude"));
+    match key.and_then(|at| lines.get_mut(header + 1 + at)) {
+        Some(line) => *line = line.replacen('[', &format!("[{folder:?}, "), 1),
+        None => lines.insert(header + 1, format!("exclude = [{folder:?}]")),
+    }
+    let text = lines.join("\n") + "\n";
+    excludes(&text, folder).then_some(text)
+}
+
+fn excludes(text: &str, folder: &str) -> bool {
+    let mistakes = Mistakes::new();
+    let document = Document::parse(Path::new("Cargo.toml"), text, &mistakes);
+    // Later on, all keys that are not asked for here are mistakes.
+    let is_whole = mistakes.is_empty();
+    let excluded = document.table(&mistakes).table("workspace").or("exclude", Vec::<String>::new());
+    is_whole && excluded.iter().any(|path| parts(path) == [folder])
 }
 
 fn parts(path: &str) -> Vec<&str> {
@@ -82,15 +112,32 @@ mod tests {
             standing(&parent, "greeter")
         };
         for members in ["apps/*/*", "./apps/web/greeter", "**", "apps/w?b/gr*er", "apps/web/*"] {
-            assert_eq!(of(&format!("[workspace]\nmembers = [\"x\", \"{members}\"]")), Standing::Member, "{members}");
+            let standing = of(&format!("[workspace]\nmembers = [\"x\", \"{members}\"]"));
+            assert_eq!(standing, Standing::Member(folder.path().join("Cargo.toml")), "{members}");
         }
         for members in ["apps/*", "apps", "apps/web", "apps/web/g?er", "*"] {
             let standing = of(&format!("workspace.members = [\"{members}\"]"));
             assert!(matches!(standing, Standing::Stranger(file) if file.ends_with("Cargo.toml")), "{members}");
         }
         let excluded = "[workspace]\nexclude = [\"apps/web\"]\nmembers = [";
-        assert_ne!(of(&format!("{excluded}\"apps/*/*\"]")), Standing::Member);
-        assert_eq!(of(&format!("{excluded}\"apps/web/greeter\"]")), Standing::Member);
+        assert!(matches!(of(&format!("{excluded}\"apps/*/*\"]")), Standing::Stranger(_)));
+        assert!(matches!(of(&format!("{excluded}\"apps/web/greeter\"]")), Standing::Member(_)));
         assert_eq!(of("[package]\nname = \"workspace\""), standing(Path::new("/nowhere"), "greeter"));
+    }
+    #[test]
+    fn a_folder_is_excluded_beside_what_is() {
+        for (before, after) in [
+            ("[workspace]\nmembers = [\"a\"]\n", "[workspace]\nexclude = [\".weft\"]\nmembers = [\"a\"]\n"),
+            ("[workspace]\nexclude = [\"old\"]\n", "[workspace]\nexclude = [\".weft\", \"old\"]\n"),
+            ("[workspace]\nexclude = [\n  \"old\",\n]\n", "[workspace]\nexclude = [\".weft\", \n  \"old\",\n]\n"),
+            (
+                "[workspace]\n\n[workspace.package]\nexclude = [\"x\"]\n",
+                "[workspace]\nexclude = [\".weft\"]\n\n[workspace.package]\nexclude = [\"x\"]\n",
+            ),
+            ("workspace.exclude = [\"./.weft/\"]", "workspace.exclude = [\"./.weft/\"]"),
+        ] {
+            assert_eq!(excluding(before, ".weft").as_deref(), Some(after));
+        }
+        assert_eq!(excluding("workspace.members = [\"a\"]", ".weft"), None);
     }
 }
