@@ -58,6 +58,7 @@ mod openness;
 mod operators;
 mod packed_replies;
 mod pages;
+mod publishing;
 mod readiness;
 mod recovery;
 mod refusals;

@@ -31,6 +31,11 @@
 
 #![warn(missing_docs)]
 
+/// What the package's page shows compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod calls;
 mod data;
 mod distinct;
