@@ -12,7 +12,7 @@ use std::{
 };
 
 /// What is carried: by its path in the repository, and by its path in the SDK's folder.
-const PARTS: [(&str, &str); 11] = [
+const PARTS: [(&str, &str); 14] = [
     ("LICENSE", "LICENSE"),
     ("sdk/rust/Cargo.toml", "rust/Cargo.toml"),
     ("sdk/rust/README.md", "rust/README.md"),
@@ -24,6 +24,9 @@ const PARTS: [(&str, &str); 11] = [
     ("sdk/rust/build/Cargo.toml", "rust/build/Cargo.toml"),
     ("sdk/rust/build/README.md", "rust/build/README.md"),
     ("sdk/rust/build/src", "rust/build/src"),
+    ("sdk/rust/selection/Cargo.toml", "rust/selection/Cargo.toml"),
+    ("sdk/rust/selection/README.md", "rust/selection/README.md"),
+    ("sdk/rust/selection/src", "rust/selection/src"),
 ];
 
 /// More than twice what the SDK takes: nothing else is to come along unseen.
@@ -94,7 +97,7 @@ fn workspace(repository: &str, members: &[String]) -> String {
         let more = format!("{name} = {{ workspace = true");
         members.iter().flat_map(|member| member.lines()).any(|line| line == plain || line.starts_with(&more))
     };
-    let mut out = "[workspace]\nresolver = \"3\"\nmembers = [\"rust\", \"rust/macros\", \"rust/build\"]\n".to_owned();
+    let mut out = "[workspace]\nresolver = \"3\"\nmembers = [\"rust\", \"rust/macros\", \"rust/build\", \"rust/selection\"]\n".to_owned();
     let mut section = "";
     for line in repository.lines() {
         if line.starts_with('[') {

@@ -11,13 +11,14 @@ async fn the_sdks_crates_make_packages() {
         command.args(["package", "--offline", "--allow-dirty"]).args(more);
         command
     };
-    let crates = ["-p", "weft-sdk-macros", "-p", "weft-build", "-p", "weft-sdk"];
+    let crates = ["-p", "weft-sdk-macros", "-p", "weft-build", "-p", "weft-selection", "-p", "weft-sdk"];
     let packed = ended(&mut cargo(&[&["--no-verify"], &crates[..]].concat())).await;
     assert_eq!(packed.code, 0, "{}", packed.err);
     for (name, more) in [
         ("weft-sdk", &["bindings/plugin.rs", "bindings/describer.rs", "examples/greeting.rs"][..]),
         ("weft-sdk-macros", &[]),
         ("weft-build", &[]),
+        ("weft-selection", &[]),
     ] {
         let listed = ended(&mut cargo(&["--list", "-p", name])).await;
         for file in ["LICENSE", "README.md", "src/lib.rs"].iter().chain(more) {

@@ -619,7 +619,7 @@ pub trait Guest {
 }
 #[doc(hidden)]
 #[macro_export]
-macro_rules! __export_world_plugin_cabi {
+macro_rules! __export_world_streaming_cabi {
     ($ty:ident with_types_in $($path_to_types:tt)*) => {
         const _ : () = { #[unsafe (export_name = "handle")] unsafe extern "C" fn
         export_handle(arg0 : * mut u8,) -> * mut u8 { unsafe { $($path_to_types)*::
@@ -629,7 +629,7 @@ macro_rules! __export_world_plugin_cabi {
     };
 }
 #[doc(hidden)]
-pub use __export_world_plugin_cabi;
+pub use __export_world_streaming_cabi;
 #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
 #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
 struct _RetArea(
@@ -642,6 +642,223 @@ static mut _RET_AREA: _RetArea = _RetArea(
 #[allow(dead_code, clippy::all)]
 pub mod weft {
     pub mod bff {
+        /// The records that cross the boundary once for each request.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod types {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            /// Ordered name-value pairs. Header names are lower case; a name may come more than once.
+            pub type Fields = _rt::Vec<(_rt::String, _rt::String)>;
+            /// The verified caller. Only what the plugin's manifest asks for is filled in.
+            #[derive(Clone)]
+            pub struct Identity {
+                pub issuer: _rt::String,
+                /// Empty where the response is kept for a whole tenant, which is no caller. A guest that keeps something between requests keeps
+                /// it by issuer, tenant and subject, never by the subject alone.
+                pub subject: _rt::String,
+                pub tenant: Option<_rt::String>,
+                pub scopes: _rt::Vec<_rt::String>,
+                /// A JSON object with the claims named in the manifest, and no others.
+                pub claims: _rt::String,
+            }
+            impl ::core::fmt::Debug for Identity {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Identity")
+                        .field("issuer", &self.issuer)
+                        .field("subject", &self.subject)
+                        .field("tenant", &self.tenant)
+                        .field("scopes", &self.scopes)
+                        .field("claims", &self.claims)
+                        .finish()
+                }
+            }
+            #[derive(Clone)]
+            pub struct Request {
+                /// Method and path template, as declared: `GET /films/{id}`.
+                pub endpoint: _rt::String,
+                /// The path as requested, without the client's prefix, percent-encoded; where the response is kept, in its plainest spelling.
+                pub path: _rt::String,
+                /// Values of the template's parameters, decoded, in the template's order.
+                pub params: Fields,
+                /// Decoded query pairs in their order; where the response is kept, in the order of their names.
+                pub query: Fields,
+                /// Only the headers that the manifest asks for.
+                pub headers: Fields,
+                /// Empty where the response is kept.
+                pub body: _rt::Vec<u8>,
+                /// The kind of frontend: `web`, `ios`, `tv`.
+                pub client: _rt::String,
+                pub identity: Option<Identity>,
+                /// Empty where the response is kept: it is then nobody's request in particular.
+                pub request_id: _rt::String,
+                /// Milliseconds left of the request's budget.
+                pub deadline_ms: u32,
+                /// Growth without a new contract.
+                pub extensions: Fields,
+            }
+            impl ::core::fmt::Debug for Request {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Request")
+                        .field("endpoint", &self.endpoint)
+                        .field("path", &self.path)
+                        .field("params", &self.params)
+                        .field("query", &self.query)
+                        .field("headers", &self.headers)
+                        .field("body", &self.body)
+                        .field("client", &self.client)
+                        .field("identity", &self.identity)
+                        .field("request-id", &self.request_id)
+                        .field("deadline-ms", &self.deadline_ms)
+                        .field("extensions", &self.extensions)
+                        .finish()
+                }
+            }
+            #[derive(Clone)]
+            pub struct Response {
+                pub status: u16,
+                pub headers: Fields,
+                pub body: _rt::Vec<u8>,
+                pub extensions: Fields,
+            }
+            impl ::core::fmt::Debug for Response {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Response")
+                        .field("status", &self.status)
+                        .field("headers", &self.headers)
+                        .field("body", &self.body)
+                        .field("extensions", &self.extensions)
+                        .finish()
+                }
+            }
+            /// An error answer after RFC 9457. The host adds `instance` and `request_id`; extensions become string members.
+            #[derive(Clone)]
+            pub struct Problem {
+                pub status: u16,
+                /// A URI reference that names the kind of problem; empty means `about:blank`.
+                pub kind: _rt::String,
+                /// The kind in words. Without a kind it is the phrase of the status, whatever stands here.
+                pub title: _rt::String,
+                pub detail: _rt::String,
+                pub extensions: Fields,
+            }
+            impl ::core::fmt::Debug for Problem {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Problem")
+                        .field("status", &self.status)
+                        .field("kind", &self.kind)
+                        .field("title", &self.title)
+                        .field("detail", &self.detail)
+                        .field("extensions", &self.extensions)
+                        .finish()
+                }
+            }
+            impl ::core::fmt::Display for Problem {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    write!(f, "{:?}", self)
+                }
+            }
+            impl ::core::error::Error for Problem {}
+        }
+        /// An answer that leaves in parts, while the guest still works. Only plugins of the world `streaming` import this.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod emit {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            pub type Fields = super::super::super::weft::bff::types::Fields;
+            #[allow(unused_unsafe, clippy::all)]
+            /// The answer's status and headers leave: once in a request, before the first `write`, and only for an endpoint that the code
+            /// declares as a stream. The type of the content is `text/event-stream`. From here on an error is an event: what `handle` returns is
+            /// the end of the stream, and a problem its last event.
+            #[allow(async_fn_in_trait)]
+            pub fn begin(status: u16, headers: &[(_rt::String, _rt::String)]) -> () {
+                unsafe {
+                    let vec3 = headers;
+                    let len3 = vec3.len();
+                    let layout3 = _rt::alloc::Layout::from_size_align(
+                            vec3.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                            ::core::mem::size_of::<*const u8>(),
+                        )
+                        .unwrap();
+                    let (result3, _cleanup3) = wit_bindgen::rt::Cleanup::new(layout3);
+                    for (i, e) in vec3.into_iter().enumerate() {
+                        let base = result3
+                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                        {
+                            let (t0_0, t0_1) = e;
+                            let vec1 = t0_0;
+                            let ptr1 = vec1.as_ptr().cast::<u8>();
+                            let len1 = vec1.len();
+                            *base
+                                .add(::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len1;
+                            *base.add(0).cast::<*mut u8>() = ptr1.cast_mut();
+                            let vec2 = t0_1;
+                            let ptr2 = vec2.as_ptr().cast::<u8>();
+                            let len2 = vec2.len();
+                            *base
+                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len2;
+                            *base
+                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr2.cast_mut();
+                        }
+                    }
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "weft:bff/emit@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "begin"]
+                        fn wit_import4(_: i32, _: *mut u8, _: usize);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import4(_: i32, _: *mut u8, _: usize) {
+                        unreachable!()
+                    }
+                    wit_import4(_rt::as_i32(&status), result3, len3);
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// One or more whole events of `text/event-stream`, each with the empty line behind it. Waits until the client has taken what was
+            /// written before. `false`: nobody takes any more of it, and the guest is about to be ended.
+            #[allow(async_fn_in_trait)]
+            pub fn write(events: &[u8]) -> bool {
+                unsafe {
+                    let vec0 = events;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "weft:bff/emit@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "write"]
+                        fn wit_import1(_: *mut u8, _: usize) -> i32;
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: *mut u8, _: usize) -> i32 {
+                        unreachable!()
+                    }
+                    let ret = wit_import1(ptr0.cast_mut(), len0);
+                    _rt::bool_lift(ret as u8)
+                }
+            }
+        }
         /// Calls to the services behind the host. All concurrency is on the host's side.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
         pub mod backend {
@@ -1594,147 +1811,13 @@ pub mod weft {
                 }
             }
         }
-        /// The records that cross the boundary once for each request.
-        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
-        pub mod types {
-            #[used]
-            #[doc(hidden)]
-            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
-            use super::super::super::_rt;
-            /// Ordered name-value pairs. Header names are lower case; a name may come more than once.
-            pub type Fields = _rt::Vec<(_rt::String, _rt::String)>;
-            /// The verified caller. Only what the plugin's manifest asks for is filled in.
-            #[derive(Clone)]
-            pub struct Identity {
-                pub issuer: _rt::String,
-                /// Empty where the response is kept for a whole tenant, which is no caller. A guest that keeps something between requests keeps
-                /// it by issuer, tenant and subject, never by the subject alone.
-                pub subject: _rt::String,
-                pub tenant: Option<_rt::String>,
-                pub scopes: _rt::Vec<_rt::String>,
-                /// A JSON object with the claims named in the manifest, and no others.
-                pub claims: _rt::String,
-            }
-            impl ::core::fmt::Debug for Identity {
-                fn fmt(
-                    &self,
-                    f: &mut ::core::fmt::Formatter<'_>,
-                ) -> ::core::fmt::Result {
-                    f.debug_struct("Identity")
-                        .field("issuer", &self.issuer)
-                        .field("subject", &self.subject)
-                        .field("tenant", &self.tenant)
-                        .field("scopes", &self.scopes)
-                        .field("claims", &self.claims)
-                        .finish()
-                }
-            }
-            #[derive(Clone)]
-            pub struct Request {
-                /// Method and path template, as declared: `GET /films/{id}`.
-                pub endpoint: _rt::String,
-                /// The path as requested, without the client's prefix, percent-encoded; where the response is kept, in its plainest spelling.
-                pub path: _rt::String,
-                /// Values of the template's parameters, decoded, in the template's order.
-                pub params: Fields,
-                /// Decoded query pairs in their order; where the response is kept, in the order of their names.
-                pub query: Fields,
-                /// Only the headers that the manifest asks for.
-                pub headers: Fields,
-                /// Empty where the response is kept.
-                pub body: _rt::Vec<u8>,
-                /// The kind of frontend: `web`, `ios`, `tv`.
-                pub client: _rt::String,
-                pub identity: Option<Identity>,
-                /// Empty where the response is kept: it is then nobody's request in particular.
-                pub request_id: _rt::String,
-                /// Milliseconds left of the request's budget.
-                pub deadline_ms: u32,
-                /// Growth without a new contract.
-                pub extensions: Fields,
-            }
-            impl ::core::fmt::Debug for Request {
-                fn fmt(
-                    &self,
-                    f: &mut ::core::fmt::Formatter<'_>,
-                ) -> ::core::fmt::Result {
-                    f.debug_struct("Request")
-                        .field("endpoint", &self.endpoint)
-                        .field("path", &self.path)
-                        .field("params", &self.params)
-                        .field("query", &self.query)
-                        .field("headers", &self.headers)
-                        .field("body", &self.body)
-                        .field("client", &self.client)
-                        .field("identity", &self.identity)
-                        .field("request-id", &self.request_id)
-                        .field("deadline-ms", &self.deadline_ms)
-                        .field("extensions", &self.extensions)
-                        .finish()
-                }
-            }
-            #[derive(Clone)]
-            pub struct Response {
-                pub status: u16,
-                pub headers: Fields,
-                pub body: _rt::Vec<u8>,
-                pub extensions: Fields,
-            }
-            impl ::core::fmt::Debug for Response {
-                fn fmt(
-                    &self,
-                    f: &mut ::core::fmt::Formatter<'_>,
-                ) -> ::core::fmt::Result {
-                    f.debug_struct("Response")
-                        .field("status", &self.status)
-                        .field("headers", &self.headers)
-                        .field("body", &self.body)
-                        .field("extensions", &self.extensions)
-                        .finish()
-                }
-            }
-            /// An error answer after RFC 9457. The host adds `instance` and `request_id`; extensions become string members.
-            #[derive(Clone)]
-            pub struct Problem {
-                pub status: u16,
-                /// A URI reference that names the kind of problem; empty means `about:blank`.
-                pub kind: _rt::String,
-                /// The kind in words. Without a kind it is the phrase of the status, whatever stands here.
-                pub title: _rt::String,
-                pub detail: _rt::String,
-                pub extensions: Fields,
-            }
-            impl ::core::fmt::Debug for Problem {
-                fn fmt(
-                    &self,
-                    f: &mut ::core::fmt::Formatter<'_>,
-                ) -> ::core::fmt::Result {
-                    f.debug_struct("Problem")
-                        .field("status", &self.status)
-                        .field("kind", &self.kind)
-                        .field("title", &self.title)
-                        .field("detail", &self.detail)
-                        .field("extensions", &self.extensions)
-                        .finish()
-                }
-            }
-            impl ::core::fmt::Display for Problem {
-                fn fmt(
-                    &self,
-                    f: &mut ::core::fmt::Formatter<'_>,
-                ) -> ::core::fmt::Result {
-                    write!(f, "{:?}", self)
-                }
-            }
-            impl ::core::error::Error for Problem {}
-        }
     }
 }
 #[rustfmt::skip]
 mod _rt {
     #![allow(dead_code, unused_imports, clippy::all)]
-    pub use alloc_crate::string::String;
     pub use alloc_crate::vec::Vec;
+    pub use alloc_crate::string::String;
     pub fn as_i32<T: AsI32>(t: T) -> i32 {
         t.as_i32()
     }
@@ -1795,6 +1878,17 @@ mod _rt {
         }
     }
     pub use alloc_crate::alloc;
+    pub unsafe fn bool_lift(val: u8) -> bool {
+        if cfg!(debug_assertions) {
+            match val {
+                0 => false,
+                1 => true,
+                _ => panic!("invalid bool discriminant"),
+            }
+        } else {
+            val != 0
+        }
+    }
     pub unsafe fn string_lift(bytes: Vec<u8>) -> String {
         if cfg!(debug_assertions) {
             String::from_utf8(bytes).unwrap()
@@ -1816,17 +1910,6 @@ mod _rt {
         unsafe {
             let layout = alloc::Layout::from_size_align_unchecked(size, align);
             alloc::dealloc(ptr, layout);
-        }
-    }
-    pub unsafe fn bool_lift(val: u8) -> bool {
-        if cfg!(debug_assertions) {
-            match val {
-                0 => false,
-                1 => true,
-                _ => panic!("invalid bool discriminant"),
-            }
-        } else {
-            val != 0
         }
     }
     #[cfg(target_arch = "wasm32")]
@@ -1854,103 +1937,108 @@ mod _rt {
 #[allow(unused_macros)]
 #[doc(hidden)]
 #[macro_export]
-macro_rules! __export_plugin_impl {
+macro_rules! __export_streaming_impl {
     ($ty:ident) => {
         weft_sdk::export::bindings::__export_component!($ty with_types_in
         weft_sdk::export::bindings);
     };
     ($ty:ident with_types_in $($path_to_types_root:tt)*) => {
-        $($path_to_types_root)*:: __export_world_plugin_cabi!($ty with_types_in
+        $($path_to_types_root)*:: __export_world_streaming_cabi!($ty with_types_in
         $($path_to_types_root)*); const _ : () = { #[rustfmt::skip] #[cfg(target_arch =
         "wasm32")] #[unsafe (link_section =
-        "component-type:wit-bindgen:0.60.0:weft:bff@0.1.0:plugin:imports and exports")]
+        "component-type:wit-bindgen:0.60.0:weft:bff@0.1.0:streaming:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 1533] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 1652] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x80\x0b\x01A\x02\x01\
-A\x15\x01B\x19\x01m\x02\x08protobuf\x04json\x04\0\x08encoding\x03\0\0\x01p}\x01k\
-y\x01r\x04\x06methods\x07message\x02\x08encoding\x01\x0atimeout-ms\x03\x04\0\x04\
-call\x03\0\x04\x01r\x03\x07message\x02\x06originy\x06age-msy\x04\0\x05reply\x03\0\
-\x06\x01r\x03\x04codey\x07messages\x07details\x02\x04\0\x07failure\x03\0\x08\x01\
-r\x05\x06methody\x05flagsy\x0atimeout-msy\x06offsety\x03leny\x04\0\x09call-head\x03\
-\0\x0a\x01r\x06\x06tickety\x04codey\x06originy\x06age-msy\x06offsety\x03leny\x04\
-\0\x0acompletion\x03\0\x0c\x01p\x05\x01j\x01\x07\x01\x09\x01p\x0f\x01@\x01\x05ca\
-lls\x0e\0\x10\x04\0\x0acall-batch\x01\x11\x01p\x0b\x01py\x01p\x0d\x01o\x02\x14\x02\
-\x01@\x04\x05calls\x12\x08messages\x02\x06cancel\x13\x07wait-ms\x03\0\x15\x04\0\x08\
-exchange\x01\x16\x03\0\x16weft:bff/backend@0.1.0\x05\0\x01B\x0d\x01m\x03\x09prin\
-cipal\x06tenant\x06public\x04\0\x05scope\x03\0\0\x01p}\x01k\x02\x01@\x02\x03keys\
-\x05scope\x01\0\x03\x04\0\x03get\x01\x04\x01ps\x01@\x05\x03keys\x05value\x02\x06\
-ttl-msy\x05scope\x01\x04tags\x05\x01\0\x04\0\x03set\x01\x06\x01@\x02\x03keys\x05\
-scope\x01\x01\0\x04\0\x06delete\x01\x07\x01@\x01\x03tags\x01\0\x04\0\x0einvalida\
-te-tag\x01\x08\x03\0\x14weft:bff/cache@0.1.0\x05\x01\x01B\x08\x01m\x05\x05trace\x05\
-debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\0\0\x01\x04\0\x09thre\
-shold\x01\x02\x01o\x02ss\x01p\x03\x01@\x03\x05level\x01\x07messages\x06fields\x04\
-\x01\0\x04\0\x05write\x01\x05\x03\0\x12weft:bff/log@0.1.0\x05\x02\x01B\x03\x01ks\
-\x01@\x01\x03keys\0\0\x04\0\x03get\x01\x01\x03\0\x15weft:bff/config@0.1.0\x05\x03\
-\x01B\x08\x01@\0\0\x7f\x04\0\x08recorded\x01\0\x01@\x02\x04names\x06parenty\0y\x04\
-\0\x05begin\x01\x01\x01o\x02ss\x01p\x02\x01@\x02\x04spany\x0aattributes\x03\x01\0\
-\x04\0\x03end\x01\x04\x03\0\x14weft:bff/spans@0.1.0\x05\x04\x01B\x0f\x01o\x02ss\x01\
-p\0\x04\0\x06fields\x03\0\x01\x01ks\x01ps\x01r\x05\x06issuers\x07subjects\x06ten\
-ant\x03\x06scopes\x04\x06claimss\x04\0\x08identity\x03\0\x05\x01p}\x01k\x06\x01r\
-\x0b\x08endpoints\x04paths\x06params\x02\x05query\x02\x07headers\x02\x04body\x07\
-\x06clients\x08identity\x08\x0arequest-ids\x0bdeadline-msy\x0aextensions\x02\x04\
-\0\x07request\x03\0\x09\x01r\x04\x06status{\x07headers\x02\x04body\x07\x0aextens\
-ions\x02\x04\0\x08response\x03\0\x0b\x01r\x05\x06status{\x04kinds\x05titles\x06d\
-etails\x0aextensions\x02\x04\0\x07problem\x03\0\x0d\x03\0\x14weft:bff/types@0.1.\
-0\x05\x05\x02\x03\0\x05\x07request\x03\0\x07request\x03\0\x06\x02\x03\0\x05\x08r\
-esponse\x03\0\x08response\x03\0\x08\x02\x03\0\x05\x07problem\x03\0\x07problem\x03\
-\0\x0a\x01j\x01\x09\x01\x0b\x01@\x01\x07request\x07\0\x0c\x04\0\x06handle\x01\x0d\
-\x04\0\x15weft:bff/plugin@0.1.0\x04\0\x0b\x0c\x01\0\x06plugin\x03\0\0\0G\x09prod\
-ucers\x01\x0cprocessed-by\x02\x0dwit-component\x070.254.2\x10wit-bindgen-rust\x06\
-0.60.0";
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xf4\x0b\x01A\x02\x01\
+A\x18\x01B\x0f\x01o\x02ss\x01p\0\x04\0\x06fields\x03\0\x01\x01ks\x01ps\x01r\x05\x06\
+issuers\x07subjects\x06tenant\x03\x06scopes\x04\x06claimss\x04\0\x08identity\x03\
+\0\x05\x01p}\x01k\x06\x01r\x0b\x08endpoints\x04paths\x06params\x02\x05query\x02\x07\
+headers\x02\x04body\x07\x06clients\x08identity\x08\x0arequest-ids\x0bdeadline-ms\
+y\x0aextensions\x02\x04\0\x07request\x03\0\x09\x01r\x04\x06status{\x07headers\x02\
+\x04body\x07\x0aextensions\x02\x04\0\x08response\x03\0\x0b\x01r\x05\x06status{\x04\
+kinds\x05titles\x06details\x0aextensions\x02\x04\0\x07problem\x03\0\x0d\x03\0\x14\
+weft:bff/types@0.1.0\x05\0\x02\x03\0\0\x06fields\x01B\x07\x02\x03\x02\x01\x01\x04\
+\0\x06fields\x03\0\0\x01@\x02\x06status{\x07headers\x01\x01\0\x04\0\x05begin\x01\
+\x02\x01p}\x01@\x01\x06events\x03\0\x7f\x04\0\x05write\x01\x04\x03\0\x13weft:bff\
+/emit@0.1.0\x05\x02\x01B\x19\x01m\x02\x08protobuf\x04json\x04\0\x08encoding\x03\0\
+\0\x01p}\x01ky\x01r\x04\x06methods\x07message\x02\x08encoding\x01\x0atimeout-ms\x03\
+\x04\0\x04call\x03\0\x04\x01r\x03\x07message\x02\x06originy\x06age-msy\x04\0\x05\
+reply\x03\0\x06\x01r\x03\x04codey\x07messages\x07details\x02\x04\0\x07failure\x03\
+\0\x08\x01r\x05\x06methody\x05flagsy\x0atimeout-msy\x06offsety\x03leny\x04\0\x09\
+call-head\x03\0\x0a\x01r\x06\x06tickety\x04codey\x06originy\x06age-msy\x06offset\
+y\x03leny\x04\0\x0acompletion\x03\0\x0c\x01p\x05\x01j\x01\x07\x01\x09\x01p\x0f\x01\
+@\x01\x05calls\x0e\0\x10\x04\0\x0acall-batch\x01\x11\x01p\x0b\x01py\x01p\x0d\x01\
+o\x02\x14\x02\x01@\x04\x05calls\x12\x08messages\x02\x06cancel\x13\x07wait-ms\x03\
+\0\x15\x04\0\x08exchange\x01\x16\x03\0\x16weft:bff/backend@0.1.0\x05\x03\x01B\x0d\
+\x01m\x03\x09principal\x06tenant\x06public\x04\0\x05scope\x03\0\0\x01p}\x01k\x02\
+\x01@\x02\x03keys\x05scope\x01\0\x03\x04\0\x03get\x01\x04\x01ps\x01@\x05\x03keys\
+\x05value\x02\x06ttl-msy\x05scope\x01\x04tags\x05\x01\0\x04\0\x03set\x01\x06\x01\
+@\x02\x03keys\x05scope\x01\x01\0\x04\0\x06delete\x01\x07\x01@\x01\x03tags\x01\0\x04\
+\0\x0einvalidate-tag\x01\x08\x03\0\x14weft:bff/cache@0.1.0\x05\x04\x01B\x08\x01m\
+\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\0\0\x01\
+\x04\0\x09threshold\x01\x02\x01o\x02ss\x01p\x03\x01@\x03\x05level\x01\x07message\
+s\x06fields\x04\x01\0\x04\0\x05write\x01\x05\x03\0\x12weft:bff/log@0.1.0\x05\x05\
+\x01B\x03\x01ks\x01@\x01\x03keys\0\0\x04\0\x03get\x01\x01\x03\0\x15weft:bff/conf\
+ig@0.1.0\x05\x06\x01B\x08\x01@\0\0\x7f\x04\0\x08recorded\x01\0\x01@\x02\x04names\
+\x06parenty\0y\x04\0\x05begin\x01\x01\x01o\x02ss\x01p\x02\x01@\x02\x04spany\x0aa\
+ttributes\x03\x01\0\x04\0\x03end\x01\x04\x03\0\x14weft:bff/spans@0.1.0\x05\x07\x02\
+\x03\0\0\x07request\x03\0\x07request\x03\0\x08\x02\x03\0\0\x08response\x03\0\x08\
+response\x03\0\x0a\x02\x03\0\0\x07problem\x03\0\x07problem\x03\0\x0c\x01j\x01\x0b\
+\x01\x0d\x01@\x01\x07request\x09\0\x0e\x04\0\x06handle\x01\x0f\x04\0\x18weft:bff\
+/streaming@0.1.0\x04\0\x0b\x0f\x01\0\x09streaming\x03\0\0\0G\x09producers\x01\x0c\
+processed-by\x02\x0dwit-component\x070.254.2\x10wit-bindgen-rust\x060.60.0";
         };
     };
 }
 #[doc(inline)]
-pub use __export_plugin_impl as __export_component;
+pub use __export_streaming_impl as __export_component;
 #[rustfmt::skip]
 #[cfg(target_arch = "wasm32")]
 #[unsafe(
-    link_section = "component-type:wit-bindgen:0.60.0:weft:bff@0.1.0:plugin-with-all-of-its-exports-removed:encoded world"
+    link_section = "component-type:wit-bindgen:0.60.0:weft:bff@0.1.0:streaming-with-all-of-its-exports-removed:encoded world"
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1566] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x81\x0b\x01A\x02\x01\
-A\x12\x01B\x19\x01m\x02\x08protobuf\x04json\x04\0\x08encoding\x03\0\0\x01p}\x01k\
-y\x01r\x04\x06methods\x07message\x02\x08encoding\x01\x0atimeout-ms\x03\x04\0\x04\
-call\x03\0\x04\x01r\x03\x07message\x02\x06originy\x06age-msy\x04\0\x05reply\x03\0\
-\x06\x01r\x03\x04codey\x07messages\x07details\x02\x04\0\x07failure\x03\0\x08\x01\
-r\x05\x06methody\x05flagsy\x0atimeout-msy\x06offsety\x03leny\x04\0\x09call-head\x03\
-\0\x0a\x01r\x06\x06tickety\x04codey\x06originy\x06age-msy\x06offsety\x03leny\x04\
-\0\x0acompletion\x03\0\x0c\x01p\x05\x01j\x01\x07\x01\x09\x01p\x0f\x01@\x01\x05ca\
-lls\x0e\0\x10\x04\0\x0acall-batch\x01\x11\x01p\x0b\x01py\x01p\x0d\x01o\x02\x14\x02\
-\x01@\x04\x05calls\x12\x08messages\x02\x06cancel\x13\x07wait-ms\x03\0\x15\x04\0\x08\
-exchange\x01\x16\x03\0\x16weft:bff/backend@0.1.0\x05\0\x01B\x0d\x01m\x03\x09prin\
-cipal\x06tenant\x06public\x04\0\x05scope\x03\0\0\x01p}\x01k\x02\x01@\x02\x03keys\
-\x05scope\x01\0\x03\x04\0\x03get\x01\x04\x01ps\x01@\x05\x03keys\x05value\x02\x06\
-ttl-msy\x05scope\x01\x04tags\x05\x01\0\x04\0\x03set\x01\x06\x01@\x02\x03keys\x05\
-scope\x01\x01\0\x04\0\x06delete\x01\x07\x01@\x01\x03tags\x01\0\x04\0\x0einvalida\
-te-tag\x01\x08\x03\0\x14weft:bff/cache@0.1.0\x05\x01\x01B\x08\x01m\x05\x05trace\x05\
-debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\0\0\x01\x04\0\x09thre\
-shold\x01\x02\x01o\x02ss\x01p\x03\x01@\x03\x05level\x01\x07messages\x06fields\x04\
-\x01\0\x04\0\x05write\x01\x05\x03\0\x12weft:bff/log@0.1.0\x05\x02\x01B\x03\x01ks\
-\x01@\x01\x03keys\0\0\x04\0\x03get\x01\x01\x03\0\x15weft:bff/config@0.1.0\x05\x03\
-\x01B\x08\x01@\0\0\x7f\x04\0\x08recorded\x01\0\x01@\x02\x04names\x06parenty\0y\x04\
-\0\x05begin\x01\x01\x01o\x02ss\x01p\x02\x01@\x02\x04spany\x0aattributes\x03\x01\0\
-\x04\0\x03end\x01\x04\x03\0\x14weft:bff/spans@0.1.0\x05\x04\x01B\x0f\x01o\x02ss\x01\
-p\0\x04\0\x06fields\x03\0\x01\x01ks\x01ps\x01r\x05\x06issuers\x07subjects\x06ten\
-ant\x03\x06scopes\x04\x06claimss\x04\0\x08identity\x03\0\x05\x01p}\x01k\x06\x01r\
-\x0b\x08endpoints\x04paths\x06params\x02\x05query\x02\x07headers\x02\x04body\x07\
-\x06clients\x08identity\x08\x0arequest-ids\x0bdeadline-msy\x0aextensions\x02\x04\
-\0\x07request\x03\0\x09\x01r\x04\x06status{\x07headers\x02\x04body\x07\x0aextens\
-ions\x02\x04\0\x08response\x03\0\x0b\x01r\x05\x06status{\x04kinds\x05titles\x06d\
-etails\x0aextensions\x02\x04\0\x07problem\x03\0\x0d\x03\0\x14weft:bff/types@0.1.\
-0\x05\x05\x02\x03\0\x05\x07request\x03\0\x07request\x03\0\x06\x02\x03\0\x05\x08r\
-esponse\x03\0\x08response\x03\0\x08\x02\x03\0\x05\x07problem\x03\0\x07problem\x03\
-\0\x0a\x04\05weft:bff/plugin-with-all-of-its-exports-removed@0.1.0\x04\0\x0b,\x01\
-\0&plugin-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocess\
-ed-by\x02\x0dwit-component\x070.254.2\x10wit-bindgen-rust\x060.60.0";
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1685] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xf5\x0b\x01A\x02\x01\
+A\x15\x01B\x0f\x01o\x02ss\x01p\0\x04\0\x06fields\x03\0\x01\x01ks\x01ps\x01r\x05\x06\
+issuers\x07subjects\x06tenant\x03\x06scopes\x04\x06claimss\x04\0\x08identity\x03\
+\0\x05\x01p}\x01k\x06\x01r\x0b\x08endpoints\x04paths\x06params\x02\x05query\x02\x07\
+headers\x02\x04body\x07\x06clients\x08identity\x08\x0arequest-ids\x0bdeadline-ms\
+y\x0aextensions\x02\x04\0\x07request\x03\0\x09\x01r\x04\x06status{\x07headers\x02\
+\x04body\x07\x0aextensions\x02\x04\0\x08response\x03\0\x0b\x01r\x05\x06status{\x04\
+kinds\x05titles\x06details\x0aextensions\x02\x04\0\x07problem\x03\0\x0d\x03\0\x14\
+weft:bff/types@0.1.0\x05\0\x02\x03\0\0\x06fields\x01B\x07\x02\x03\x02\x01\x01\x04\
+\0\x06fields\x03\0\0\x01@\x02\x06status{\x07headers\x01\x01\0\x04\0\x05begin\x01\
+\x02\x01p}\x01@\x01\x06events\x03\0\x7f\x04\0\x05write\x01\x04\x03\0\x13weft:bff\
+/emit@0.1.0\x05\x02\x01B\x19\x01m\x02\x08protobuf\x04json\x04\0\x08encoding\x03\0\
+\0\x01p}\x01ky\x01r\x04\x06methods\x07message\x02\x08encoding\x01\x0atimeout-ms\x03\
+\x04\0\x04call\x03\0\x04\x01r\x03\x07message\x02\x06originy\x06age-msy\x04\0\x05\
+reply\x03\0\x06\x01r\x03\x04codey\x07messages\x07details\x02\x04\0\x07failure\x03\
+\0\x08\x01r\x05\x06methody\x05flagsy\x0atimeout-msy\x06offsety\x03leny\x04\0\x09\
+call-head\x03\0\x0a\x01r\x06\x06tickety\x04codey\x06originy\x06age-msy\x06offset\
+y\x03leny\x04\0\x0acompletion\x03\0\x0c\x01p\x05\x01j\x01\x07\x01\x09\x01p\x0f\x01\
+@\x01\x05calls\x0e\0\x10\x04\0\x0acall-batch\x01\x11\x01p\x0b\x01py\x01p\x0d\x01\
+o\x02\x14\x02\x01@\x04\x05calls\x12\x08messages\x02\x06cancel\x13\x07wait-ms\x03\
+\0\x15\x04\0\x08exchange\x01\x16\x03\0\x16weft:bff/backend@0.1.0\x05\x03\x01B\x0d\
+\x01m\x03\x09principal\x06tenant\x06public\x04\0\x05scope\x03\0\0\x01p}\x01k\x02\
+\x01@\x02\x03keys\x05scope\x01\0\x03\x04\0\x03get\x01\x04\x01ps\x01@\x05\x03keys\
+\x05value\x02\x06ttl-msy\x05scope\x01\x04tags\x05\x01\0\x04\0\x03set\x01\x06\x01\
+@\x02\x03keys\x05scope\x01\x01\0\x04\0\x06delete\x01\x07\x01@\x01\x03tags\x01\0\x04\
+\0\x0einvalidate-tag\x01\x08\x03\0\x14weft:bff/cache@0.1.0\x05\x04\x01B\x08\x01m\
+\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\0\0\x01\
+\x04\0\x09threshold\x01\x02\x01o\x02ss\x01p\x03\x01@\x03\x05level\x01\x07message\
+s\x06fields\x04\x01\0\x04\0\x05write\x01\x05\x03\0\x12weft:bff/log@0.1.0\x05\x05\
+\x01B\x03\x01ks\x01@\x01\x03keys\0\0\x04\0\x03get\x01\x01\x03\0\x15weft:bff/conf\
+ig@0.1.0\x05\x06\x01B\x08\x01@\0\0\x7f\x04\0\x08recorded\x01\0\x01@\x02\x04names\
+\x06parenty\0y\x04\0\x05begin\x01\x01\x01o\x02ss\x01p\x02\x01@\x02\x04spany\x0aa\
+ttributes\x03\x01\0\x04\0\x03end\x01\x04\x03\0\x14weft:bff/spans@0.1.0\x05\x07\x02\
+\x03\0\0\x07request\x03\0\x07request\x03\0\x08\x02\x03\0\0\x08response\x03\0\x08\
+response\x03\0\x0a\x02\x03\0\0\x07problem\x03\0\x07problem\x03\0\x0c\x04\08weft:\
+bff/streaming-with-all-of-its-exports-removed@0.1.0\x04\0\x0b/\x01\0)streaming-w\
+ith-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0d\
+wit-component\x070.254.2\x10wit-bindgen-rust\x060.60.0";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {
