@@ -10,7 +10,7 @@ fn they_are_what_the_contract_says() {
     // The world of all plugins: a component imports of it what it calls.
     for (world, name) in [("streaming", "plugin"), ("describer", "describer")] {
         let mut resolve = Resolve::default();
-        let (package, _) = resolve.push_dir(&repository().join("wit")).unwrap();
+        let (package, _) = resolve.push_dir(repository().join("wit")).unwrap();
         let id = resolve.select_world(&[package], Some(world)).unwrap();
         let options = Opts {
             format: true,
