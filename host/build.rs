@@ -97,7 +97,9 @@ fn workspace(repository: &str, members: &[String]) -> String {
         let more = format!("{name} = {{ workspace = true");
         members.iter().flat_map(|member| member.lines()).any(|line| line == plain || line.starts_with(&more))
     };
-    let mut out = "[workspace]\nresolver = \"3\"\nmembers = [\"rust\", \"rust/macros\", \"rust/build\", \"rust/selection\"]\n".to_owned();
+    let mut out =
+        "[workspace]\nresolver = \"3\"\nmembers = [\"rust\", \"rust/macros\", \"rust/build\", \"rust/selection\"]\n"
+            .to_owned();
     let mut section = "";
     for line in repository.lines() {
         if line.starts_with('[') {
