@@ -150,6 +150,20 @@ fn a_tool_says_what_its_endpoint_takes_and_answers() {
 }
 
 #[test]
+fn an_answer_of_which_members_may_be_chosen_is_an_object_without_those_that_are_not() {
+    let mut document = document();
+    let part = json!({ "type": "object", "properties": { "any": true } });
+    let film = json!({ "$ref": "#/components/schemas/Film" });
+    document["paths"]["/films/{id}"]["get"]["responses"]["200"]["content"]["application/json"]["schema"] =
+        json!({ "anyOf": [film, part], "x-weft-fields": true });
+    let endpoints = endpoints();
+    let tools = Tools::new(&document, &endpoints.iter().collect::<Vec<_>>());
+    let list = result(&asking(Revision::Of20260728).listed((&tools, ALL), None, server()));
+    let output = &list["tools"][1]["outputSchema"];
+    assert_eq!(*output, json!({ "type": "object", "properties": { "any": {} } }));
+}
+
+#[test]
 fn arguments_become_the_request_that_they_are() {
     let tools = tools();
     let target =

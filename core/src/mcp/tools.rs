@@ -204,6 +204,9 @@ fn answer(types: Types<'_>, operation: &Value) -> Option<(Shape, Map<String, Val
         return None;
     }
     let schema = content.values().next()?.get("schema")?;
+    // Where members may be chosen: what holds of every part of the answer, which is told behind the whole.
+    let of_a_part = schema.get("anyOf").filter(|_| schema.get("x-weft-fields").is_some());
+    let schema = of_a_part.and_then(Value::as_array).and_then(|shapes| shapes.last()).unwrap_or(schema);
     Some(match types.object(schema) {
         Some(object) => (Shape::Object, types.whole(object.clone())),
         None => {

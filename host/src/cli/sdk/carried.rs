@@ -53,7 +53,7 @@ mod tests {
         let manifest = text("Cargo.toml").unwrap();
         let digest = sdk.name.strip_prefix(&format!("{VERSION}-")).unwrap();
         for line in [
-            "members = [\"rust\", \"rust/macros\", \"rust/build\"]",
+            "members = [\"rust\", \"rust/macros\", \"rust/build\", \"rust/selection\"]",
             &format!("version = \"{VERSION}+{digest}\""),
             "unsafe_code = \"deny\"",
         ] {
