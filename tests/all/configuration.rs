@@ -149,13 +149,15 @@ async fn a_file_that_is_not_there_is_a_mistake_too() {
 
 #[tokio::test]
 async fn more_instances_than_the_pool_has_room_for_are_a_mistake() {
-    for (limits, fits) in [("requests = 9000\nidle = 1000", true), ("requests = 9000\nidle = 1001", false)] {
-        let folder = Setup::new().limits(limits).write();
+    let rest = "requests = 8000\nstreams = 1000\nidle = ";
+    for (limits, fits) in [(format!("{rest}1000"), true), (format!("{rest}1001"), false)] {
+        let folder = Setup::new().limits(&limits).write();
         let file = folder.config();
         let ended = run(weft(), &["check", "--config", file.to_str().unwrap()]).await;
         assert_eq!(ended.code, if fits { 0 } else { 2 }, "{ended:?}");
         if !fits {
-            let told = "limits.requests: `requests` and `idle` together are 10001, and the pool has room for 10000";
+            let told =
+                "limits.requests: `requests`, `streams` and `idle` together are 10001, and the pool has room for 10000";
             assert!(ended.err.contains(told), "{}", ended.err);
             let serve = run(weft(), &["serve", "--config", file.to_str().unwrap()]).await;
             assert_eq!(serve.code, 2, "{serve:?}");
