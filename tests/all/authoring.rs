@@ -44,6 +44,7 @@ async fn a_new_plugin_tests_builds_and_serves_as_it_is() {
         0,
         &["describing greeter 0.1.0", "compiling greeter 0.1.0", file.to_str().unwrap(), "1 endpoints"],
     );
+    assert!(!built.err.contains("warning"), "{}", built.err);
     let bytes = std::fs::read(&file).unwrap();
 
     let shown = author.weft("", &["inspect", file.to_str().unwrap()]).await;

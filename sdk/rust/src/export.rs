@@ -8,7 +8,7 @@
 mod handle;
 
 in_component! {
-    #[allow(missing_docs, missing_debug_implementations, unsafe_code, reason = "generated from wit/")]
+    #[allow(warnings, unsafe_code, reason = "generated from wit/")]
     pub mod bindings {
         include!("../bindings/plugin.rs");
     }
@@ -36,7 +36,7 @@ in_component! {
 }
 
 #[cfg(all(target_family = "wasm", feature = "describe"))]
-#[allow(missing_docs, missing_debug_implementations, unsafe_code, reason = "generated from wit/")]
+#[allow(warnings, unsafe_code, reason = "generated from wit/")]
 pub mod bindings {
     include!("../bindings/describer.rs");
 }
