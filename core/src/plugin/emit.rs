@@ -36,7 +36,7 @@ pub enum Misuse {
     Twice,
     #[error("emit.write: the answer has not begun")]
     NotBegun,
-    #[error("emit.write: an event ends with an empty line, and this does not")]
+    #[error("emit.write: an event ends with two line feeds, and this does not")]
     NotWhole,
     #[error("emit.write: {size} bytes at once, and event = \"{most}\" in [streams] of weft.toml is the most")]
     TooLarge { size: usize, most: usize },

@@ -1,6 +1,6 @@
 //! The component's side of `wit/`: bindings, and the exports that `plugin!` makes of a plugin.
 //!
-//! The bindings are what wit-bindgen makes of `wit/` and stand in `bindings/`, since making them anew would be a third of a plugin's first
+//! The bindings are what wit-bindgen makes of `wit/` and stand in `bindings/`, since making them anew would be a quarter of a plugin's first
 //! build; a test compares. All of the SDK's `unsafe` is in them; exports exist on wasm32 only, so that many plugins link into one native
 //! test.
 
