@@ -38,6 +38,7 @@ mod rest;
 #[cfg(test)]
 mod scripted;
 mod set;
+mod stand_in;
 mod status;
 mod supervise;
 mod throttle;
@@ -62,6 +63,7 @@ pub use method::{Method, StreamBounds};
 pub use nacos::{ELSEWHERE as NACOS_ELSEWHERE, Nacos, NacosService, Session as NacosSession, Told as NacosTold};
 pub use rest::Rest;
 pub use set::{SetChange, SetRefused};
+pub use stand_in::{StandIn, StandInCall};
 pub use tls::TlsFiles;
 pub use trouble::{LastError, Told};
 

@@ -1,7 +1,9 @@
 //! How the instances of one backend are connected to. Files are read and TLS is set up once, when the configuration is read: an instance that
 //! comes later costs next to nothing.
 
-use super::{Config, Protocol, dial::Dialer, grpc::GrpcConnection, instance::Connection, rest::RestConnection};
+use super::{
+    Config, Protocol, StandIn, dial::Dialer, grpc::GrpcConnection, instance::Connection, rest::RestConnection,
+};
 use crate::net::{HttpClient, Tls};
 use http::{HeaderName, HeaderValue, Uri};
 use std::sync::Arc;
@@ -14,6 +16,7 @@ pub(super) enum Connector {
         client: HttpClient,
         credential: Option<(HeaderName, HeaderValue)>,
     },
+    StandIn(Arc<dyn StandIn>),
     #[cfg(test)]
     Scripted(super::scripted::Scripts),
 }
@@ -21,6 +24,9 @@ pub(super) enum Connector {
 impl Connector {
     /// Fails where TLS files or the credential can't be read or don't fit.
     pub(super) fn new(config: &Config) -> Result<Self, String> {
+        if let Some(stand_in) = &config.stand_in {
+            return Ok(Self::StandIn(stand_in.clone()));
+        }
         let credential = match &config.credential {
             Some(credential) => Some(credential.read().map_err(|error| format!("credential: {error}"))?),
             None => None,
@@ -48,6 +54,7 @@ impl Connector {
                 let (client, credential) = (client.clone(), credential.clone());
                 Ok(Connection::Rest(RestConnection { client, base, credential }))
             }
+            Self::StandIn(stand_in) => Ok(Connection::StandIn(stand_in.clone())),
             #[cfg(test)]
             Self::Scripted(scripts) => scripts.at(uri).map(Connection::Scripted),
         }

@@ -1,12 +1,13 @@
 //! One instance of a backend: the connection to it, and what is known of it.
 
 use super::{
-    Outgoing,
+    Outgoing, StandIn,
     failed::Failed,
     grpc::GrpcConnection,
     health::Health,
     load::Load,
     rest::{RestConnection, Status},
+    stand_in,
     trouble::{Trouble, is_endpoints_own},
 };
 use crate::{
@@ -42,6 +43,7 @@ pub(super) struct UpstreamInstance {
 pub(super) enum Connection {
     Grpc(Box<GrpcConnection>),
     Rest(RestConnection),
+    StandIn(Arc<dyn StandIn>),
     #[cfg(test)]
     Scripted(super::scripted::Script),
 }
@@ -118,6 +120,7 @@ impl Connection {
                     Err(Failed::new(Failure::new(Code::Unimplemented, text)))
                 }
             },
+            Self::StandIn(answers) => stand_in::unary(&**answers, &outgoing, max_reply).await,
             #[cfg(test)]
             Self::Scripted(script) => script.unary(outgoing).await,
         }
