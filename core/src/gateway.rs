@@ -8,6 +8,7 @@
 
 mod admission;
 mod agents;
+mod cache_control;
 mod cors;
 mod documents;
 mod explained;

@@ -59,6 +59,7 @@ mod operators;
 mod packed_replies;
 mod pages;
 mod publishing;
+mod quoted;
 mod readiness;
 mod recovery;
 mod refusals;

@@ -248,6 +248,53 @@ async fn an_old_response_serves_while_one_guest_makes_a_new_one() {
     until("a new one", renewed).await;
 }
 
+/// What the plugin says goes as far as its manifest: ten minutes for everybody at one host, nothing at the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plugin_tightens_what_may_be_kept_and_loosens_nothing() {
+    let upstream = knows_all().await;
+    let (public, alone) = (host(&upstream, &public()).await, host(&upstream, &keeping(&[])).await);
+    for (said, for_all, for_one) in [
+        ("public,%20max-age=86400", "public, max-age=600", "private, max-age=86400"),
+        ("max-age=1,%20s-maxage=9999", "public, max-age=1, s-maxage=600", "private, max-age=1"),
+        ("private", "private", "private"),
+        ("no-store", "no-store", "no-store"),
+    ] {
+        let path = format!("/with-header/cache-control?value={said}");
+        for (host, told) in [(&public, for_all), (&alone, for_one)] {
+            let reply = host.get(&path).send().await.ok();
+            assert_eq!(reply.header("cache-control"), Some(told), "{said}: {reply:?}");
+        }
+    }
+    let far = public.get("/with-header/expires?value=Fri,%2001%20Jan%202100%2000:00:00%20GMT").send().await.ok();
+    assert_eq!(far.header("expires"), None);
+    let short = "/with-header/cache-control?value=max-age=0";
+    assert!(
+        origin(&public.get(short).send().await.ok()) != "hit" && origin(&public.get(short).send().await.ok()) != "hit"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_it_since_it_was_changed_is_told_so() {
+    let upstream = knows_all().await;
+    let host = host(&upstream, &public()).await;
+    let dated = "/with-header/last-modified?value=Sun,%2006%20Nov%201994%2008:49:37%20GMT";
+    for (since, status) in [
+        ("Sun, 06 Nov 1994 08:49:37 GMT", 304),
+        ("Sunday, 06-Nov-94 08:49:38 GMT", 304),
+        ("Sun Nov  6 08:49:36 1994", 200),
+        ("yesterday", 200),
+    ] {
+        assert_eq!(host.get(dated).header("if-modified-since", since).send().await.status, status, "{since}");
+    }
+    let tagged = host
+        .get(dated)
+        .header("if-none-match", "\"other\"")
+        .header("if-modified-since", "Mon, 07 Nov 1994 08:49:37 GMT");
+    assert_eq!(tagged.send().await.status, 200, "a tag says more than a date");
+    let undated = host.get("/echo/a").header("if-modified-since", "Mon, 07 Nov 1994 08:49:37 GMT");
+    assert_eq!(undated.send().await.status, 200);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_less_than_good_or_not_for_others_is_never_kept() {
     let upstream = knows_all().await;

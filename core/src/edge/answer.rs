@@ -113,10 +113,13 @@ pub(super) fn if_new(head: &Head, mut response: Response<Bytes>) -> Response<Byt
     response
 }
 
-/// Whether the client has this very answer already (RFC 9110, section 13.1.2).
+/// Whether the client has this very answer already (RFC 9110, section 13.1.2); or, where it says nothing of tags, whether the answer is no
+/// newer than what it has (section 13.1.3).
 fn is_known(head: &Head, headers: &HeaderMap) -> bool {
     if head.has.is_empty() {
-        return false;
+        let date = |value: Option<&HeaderValue>| httpdate::parse_http_date(value?.to_str().ok()?).ok();
+        let (since, modified) = (date(head.since.as_ref()), date(headers.get(header::LAST_MODIFIED)));
+        return matches!((since, modified), (Some(since), Some(modified)) if modified <= since);
     }
     let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
     let Some(Ok(tag)) = headers.get(header::ETAG).map(|tag| tag.to_str().map(opaque)) else { return false };

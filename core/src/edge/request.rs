@@ -28,6 +28,8 @@ pub(super) struct Head {
     pub(super) recorder: Option<Arc<Recorder>>,
     /// What the client has already (`if-none-match`).
     pub(super) has: Vec<HeaderValue>,
+    /// Since when it has what it has (`if-modified-since`).
+    pub(super) since: Option<HeaderValue>,
     /// Where it comes from, by the word of listed peers.
     pub(super) source: Option<IpAddr>,
     /// For whom its bytes are held.
@@ -69,6 +71,7 @@ pub(super) fn take_in(
         trace: trace.context,
         recorder: recorder.clone(),
         has: parts.headers.get_all(header::IF_NONE_MATCH).iter().cloned().collect(),
+        since: parts.headers.get(header::IF_MODIFIED_SINCE).cloned(),
         owner,
         end: peer.as_ref().map(|peer| peer.end.clone()),
         gives_way: Arc::default(),

@@ -1,6 +1,6 @@
 //! What of a guest's answer is let out.
 
-use super::stream::Stream;
+use super::{cache_control, stream::Stream};
 use crate::{
     artifact::EndpointPolicy,
     model::{Fault, ProblemType, hex},
@@ -62,13 +62,12 @@ pub fn weak_tag(body: &[u8]) -> HeaderValue {
 /// Headers that every plugin may set: what they say is for the client alone. All others need a grant, because a gateway in front of the
 /// host may take them for a command: `x-accel-redirect` serves any file of nginx, `x-envoy-…` steers Envoy, and there is no list of
 /// all such names.
-const USUAL: [HeaderName; 13] = [
+const USUAL: [HeaderName; 12] = [
     header::CONTENT_TYPE,
     header::CONTENT_LANGUAGE,
     header::CONTENT_DISPOSITION,
     header::CACHE_CONTROL,
     header::ETAG,
-    header::EXPIRES,
     header::LAST_MODIFIED,
     header::LINK,
     header::LOCATION,
@@ -149,6 +148,7 @@ pub(super) fn reply(
             None => tracing::debug!(header = %name, "a plugin set a header that it may not set; it is dropped"),
         }
     }
+    cache_control::tighten(&mut headers, policy.cache.as_ref());
     let mut body = Bytes::from(response.body);
     // They have none (RFC 9110, sections 15.3.5, 15.3.6 and 15.4.5): a client would take it for the beginning of the next answer.
     if [StatusCode::NO_CONTENT, StatusCode::RESET_CONTENT, StatusCode::NOT_MODIFIED].contains(&status) {

@@ -1,6 +1,6 @@
 //! Which responses may be shared, with whom, and what is kept of them: the gateway's side of `responses`.
 
-use super::{Body, Reply, faults, weak_tag};
+use super::{Body, Reply, cache_control, faults, weak_tag};
 use crate::{
     artifact::ResponseCache,
     model::{Deadline, Digest, Fault, Scope},
@@ -81,8 +81,10 @@ pub(super) fn done(
             Some(until) => until.duration_since(SystemTime::now()).ok()?,
             None => Duration::MAX,
         };
-        let ttl = rule.ttl.min(life);
-        Some(Keep { ttl, stale: rule.stale.min(life.saturating_sub(ttl)), weight: reply.weight() + 300 })
+        let (ttl, stale) = cache_control::life(&reply.headers, rule);
+        let ttl = ttl.min(life);
+        (!ttl.is_zero()).then_some(())?;
+        Some(Keep { ttl, stale: stale.min(life.saturating_sub(ttl)), weight: reply.weight() + 300 })
     });
     if let (Some(_), Ok(Reply { headers, body: Body::Bytes(body), .. })) = (&keep, &mut made) {
         // Once, and not for each of those who get it.

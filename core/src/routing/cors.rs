@@ -9,7 +9,8 @@ const READABLE: &str = "accept, age, allow, cache-status, deprecation, etag, ide
                         retry-after, server-timing, sunset, www-authenticate, x-request-id, x-weft-degraded";
 
 /// What docs/frontends/calling.md tells clients to send, but for what every page may.
-const SENDABLE: [&str; 5] = ["authorization", "content-type", "idempotency-key", "if-none-match", "last-event-id"];
+const SENDABLE: [&str; 6] =
+    ["authorization", "content-type", "idempotency-key", "if-modified-since", "if-none-match", "last-event-id"];
 
 /// What agents send beside that.
 const OF_AGENTS: [&str; 4] = ["mcp-protocol-version", "mcp-method", "mcp-name", "mcp-session-id"];

@@ -27,8 +27,7 @@ pub trait StandIn: Debug + Send + Sync {
 }
 
 pub(super) async fn unary(stand_in: &dyn StandIn, outgoing: &Outgoing, max_reply: usize) -> Result<Bytes, Failed> {
-    let call =
-        StandInCall { method: &outgoing.method.name, metadata: &outgoing.metadata, message: &outgoing.message };
+    let call = StandInCall { method: &outgoing.method.name, metadata: &outgoing.metadata, message: &outgoing.message };
     let reply = stand_in.reply(call).await.map_err(Failed::new)?;
     if reply.len() > max_reply {
         let text = format!("the reply has {} bytes, and at most {max_reply} are read (`max-reply`)", reply.len());

@@ -131,7 +131,7 @@ async fn cell(film: Film) -> Result<Cell> {
 
 /// `Keanu Reeves, Carrie-Anne Moss`
 async fn names(ids: Vec<u32>) -> Result<String> {
-    let people = try_join_all(ids.into_iter().map(|id| People::get_person(GetPersonRequest { id }))).await?;
+    let people = People::get_person_all(ids).await.all()?;
     Ok(people.into_iter().map(|person| person.name).collect::<Vec<_>>().join(", "))
 }
 

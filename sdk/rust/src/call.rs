@@ -12,6 +12,7 @@ use std::time::Duration;
 use futures_util::future::FusedFuture;
 use prost::Message;
 
+use crate::call_all::CallAll;
 use crate::call_error::{CallError, Code};
 use crate::exchange::RawReply;
 use crate::executor::{Polled, current};
@@ -37,7 +38,19 @@ impl<Req, Resp> Method<Req, Resp> {
 
     /// A call of this method. Nothing happens before it is awaited.
     pub fn call<R: Borrow<Req>>(self, request: R) -> Call<Req, Resp, R> {
-        Call { method: self, request, timeout_ms: 0, flags: 0, state: State::New }
+        Call { method: self, request, bounds: Bounds::default(), state: State::New }
+    }
+
+    /// A call of this method for each of these requests, awaited as one. Nothing happens before it is awaited.
+    ///
+    /// What comes of each stands in the order of the requests: see [`CallResults`](crate::CallResults). It is what a loop with
+    /// [`join_all`](crate::futures::join_all) does, for less of the guest's time.
+    pub fn call_all<R: Borrow<Req>>(self, requests: impl IntoIterator<Item = R>) -> CallAll<Req, Resp, R> {
+        CallAll::new(self, requests)
+    }
+
+    pub(crate) const fn number(&self) -> u32 {
+        self.number
     }
 }
 
@@ -66,6 +79,21 @@ enum State {
 pub(crate) const OR_STALE: u32 = 1 << 16;
 pub(crate) const OR_DEFAULT: u32 = 1 << 17;
 
+/// What a call is told besides its request.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Bounds {
+    /// 0: none.
+    pub(crate) timeout_ms: u32,
+    pub(crate) flags: u32,
+}
+
+impl Bounds {
+    pub(crate) fn set_timeout(&mut self, timeout: Duration) {
+        // A timeout below a millisecond is one of a millisecond.
+        self.timeout_ms = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX).max(1);
+    }
+}
+
 /// A call, to be awaited: `Result<Resp, CallError>`.
 ///
 /// Calls that are awaited together, by `join!`, `join_all`, `try_join!`, spawned tasks or anything else, leave together. A call
@@ -74,8 +102,7 @@ pub(crate) const OR_DEFAULT: u32 = 1 << 17;
 pub struct Call<Req, Resp, R = Req> {
     method: Method<Req, Resp>,
     request: R,
-    timeout_ms: u32,
-    flags: u32,
+    bounds: Bounds,
     state: State,
 }
 
@@ -91,8 +118,7 @@ impl<Req, Resp, R> fmt::Debug for Call<Req, Resp, R> {
 impl<Req, Resp, R> Call<Req, Resp, R> {
     /// Fails the call with `DEADLINE_EXCEEDED` if it takes longer. The method's own timeout still holds.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        // 0 means "none": a timeout below a millisecond is one of a millisecond.
-        self.timeout_ms = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX).max(1);
+        self.bounds.set_timeout(timeout);
         self
     }
 
@@ -100,7 +126,7 @@ impl<Req, Resp, R> Call<Req, Resp, R> {
     ///
     /// The host marks the response as degraded.
     pub fn or_stale(mut self) -> Self {
-        self.flags |= OR_STALE;
+        self.bounds.flags |= OR_STALE;
         self
     }
 
@@ -108,7 +134,7 @@ impl<Req, Resp, R> Call<Req, Resp, R> {
     ///
     /// The host marks the response as degraded. A fallback that `plugin.toml` declares for the method goes before.
     pub fn or_default(mut self) -> Self {
-        self.flags |= OR_DEFAULT;
+        self.bounds.flags |= OR_DEFAULT;
         self
     }
 
@@ -126,12 +152,12 @@ where
     fn poll_raw(&mut self, context: &mut Context<'_>) -> Poll<Result<RawReply, CallError>> {
         match self.state {
             State::New => {
-                let Self { method, request, timeout_ms, flags, .. } = self;
+                let Self { method, request, bounds, .. } = self;
                 let gathered = current::with(|core| {
                     let depth = core.depth.now().saturating_add(1);
-                    let flags = *flags | u32::from(depth);
+                    let flags = bounds.flags | u32::from(depth);
                     let slot =
-                        core.calls.gather(method.number, *timeout_ms, flags, context.waker().clone(), |buffer| {
+                        core.calls.gather(method.number, bounds.timeout_ms, flags, context.waker().clone(), |buffer| {
                             // It fails only where the buffer is too small, and this one grows.
                             let _ = (*request).borrow().encode(buffer);
                         });
@@ -176,29 +202,29 @@ impl<Req, Resp, R> Call<Req, Resp, R> {
             }
         }
     }
+}
 
-    fn finish(&self, reply: Result<RawReply, CallError>) -> Result<Reply<Resp>, CallError>
-    where
-        Resp: Message + Default + Clone + 'static,
-    {
-        let name = self.method.name;
-        let raw = reply.map_err(|error| error.of(name))?;
-        if raw.code != 0 {
-            return Err(CallError::from_status(raw.code, &raw.message).of(name));
-        }
-        let decode = || Resp::decode(raw.message);
-        let decoded = match &raw.shared {
-            Some(shared) => shared.get_or(decode),
-            None => decode(),
-        };
-        match decoded {
-            Ok(message) => Ok(Reply {
-                message,
-                origin: Origin::from_number(raw.origin),
-                age: Duration::from_millis(u64::from(raw.age_ms)),
-            }),
-            Err(error) => Err(CallError::new(Code::Internal, format!("the reply does not decode: {error}")).of(name)),
-        }
+/// What a call ends with.
+pub(crate) fn finished<Resp>(method: &'static str, reply: Result<RawReply, CallError>) -> Result<Reply<Resp>, CallError>
+where
+    Resp: Message + Default + Clone + 'static,
+{
+    let raw = reply.map_err(|error| error.of(method))?;
+    if raw.code != 0 {
+        return Err(CallError::from_status(raw.code, &raw.message).of(method));
+    }
+    let decode = || Resp::decode(raw.message);
+    let decoded = match &raw.shared {
+        Some(shared) => shared.get_or(decode),
+        None => decode(),
+    };
+    match decoded {
+        Ok(message) => Ok(Reply {
+            message,
+            origin: Origin::from_number(raw.origin),
+            age: Duration::from_millis(u64::from(raw.age_ms)),
+        }),
+        Err(error) => Err(CallError::new(Code::Internal, format!("the reply does not decode: {error}")).of(method)),
     }
 }
 
@@ -211,7 +237,7 @@ where
     type Output = Result<Resp, CallError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        self.poll_raw(context).map(|reply| self.finish(reply).map(|reply| reply.message))
+        self.poll_raw(context).map(|reply| finished(self.method.name, reply).map(|reply| reply.message))
     }
 }
 
@@ -250,7 +276,7 @@ where
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let call = &mut self.0;
-        call.poll_raw(context).map(|reply| call.finish(reply))
+        call.poll_raw(context).map(|reply| finished(call.method.name, reply))
     }
 }
 

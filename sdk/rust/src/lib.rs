@@ -37,8 +37,10 @@
 //! | take from the request | [`Path`], [`Query`], [`Json`], [`Identity`], [`Headers`], [`Selection`], [`Request`] |
 //! | answer | [`Json`], [`NoContent`], [`Created`], [`Status`], [`Response`], [`Problem`] |
 //! | answer in parts, as they come | [`EventStream`], [`Events`], [`Event`] |
-//! | describe a type that crosses the wire | [`data`] |
+//! | describe a type that crosses the wire | [`data`], [`Time`], [`Money`] |
+//! | say where a list goes on | `Cursor`, with the feature `cursors` |
 //! | call a backend | [`clients!`], [`Call`], [`CallError`], [`CallResult`] |
+//! | call it for a list | [`Method::call_all`], [`CallAll`], [`CallResults`] |
 //! | do things side by side | [`futures`], [`spawn`], [`sleep`], [`timeout`] |
 //! | log, read configuration, cache | [`log`], [`config()`], [`cache`] |
 //! | put spans into the request's trace | [`span!`], [`spans`] |
@@ -78,14 +80,19 @@ macro_rules! elsewhere {
 
 pub mod cache;
 mod call;
+mod call_all;
 mod call_error;
+mod call_results;
 mod config;
+#[cfg(feature = "cursors")]
+mod cursor;
 mod describe;
 mod exchange;
 pub mod executor;
 #[doc(hidden)]
 pub mod export;
 mod extract;
+mod forms;
 #[cfg(any(test, all(target_family = "wasm", feature = "heap")))]
 mod heap;
 mod host;
@@ -109,11 +116,16 @@ pub mod test;
 mod together;
 
 pub use call::{Call, CallWithMeta, Method, Origin, Reply};
+pub use call_all::CallAll;
 pub use call_error::{CallError, CallResult, Code};
+pub use call_results::CallResults;
 pub use config::{config, config_or};
+#[cfg(feature = "cursors")]
+pub use cursor::Cursor;
 pub use describe::Description;
 pub use executor::{Elapsed, JoinHandle, Sleep, sleep, spawn, timeout};
 pub use extract::{Extract, Input, Path, Query};
+pub use forms::{Money, Time};
 pub use identity::Identity;
 pub use list::List;
 pub use plugin::{Endpoint, Outcome, Plugin, Running};

@@ -15,6 +15,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use known::{Anything, Items, Mask, Nothing, Object, Packed, Text};
 pub use scalars::{Base64, Enumeration, Float, Long, Named};
+#[cfg(feature = "cursors")]
+pub(crate) use scalars::{decoded, encoded_for_urls};
 
 /// One way to write a `T`.
 pub trait Form<T> {

@@ -7,7 +7,7 @@ pub use serde::{Deserialize, Serialize};
 
 pub use crate::futures::{join_all, try_join_all};
 pub use crate::{
-    CallError, CallResult, Code, Created, Event, EventStream, Events, Headers, Identity, IntoResponse, Json, NoContent,
-    Path, Problem, Query, Request, Response, Result, Selection, Status, config, config_or, data, delete, get, log,
-    patch, post, problem, put, sleep, span, spawn, timeout,
+    CallError, CallResult, CallResults, Code, Created, Event, EventStream, Events, Headers, Identity, IntoResponse,
+    Json, NoContent, Path, Problem, Query, Request, Response, Result, Selection, Status, config, config_or, data,
+    delete, get, log, patch, post, problem, put, sleep, span, spawn, timeout,
 };

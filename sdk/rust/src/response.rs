@@ -1,6 +1,7 @@
 //! What endpoints answer with.
 
 use std::future::Future;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -8,7 +9,7 @@ use schemars::JsonSchema;
 
 use crate::describe::Description;
 use crate::request::Fields;
-use crate::{Problem, Result, Status};
+use crate::{Problem, Result, Status, Time};
 
 /// Something that an endpoint can return.
 ///
@@ -35,6 +36,23 @@ pub trait IntoResponse: Sized {
     /// Says what the response looks like, for the schema.
     fn describe(description: &mut Description) {
         let _ = description;
+    }
+
+    /// Says when what the response shows was last changed. A client that has it since then is answered with 304.
+    fn with_last_modified(self, time: impl Into<Time>) -> WithHeaders<Self> {
+        let header = time.into().to_http().map(|value| ("last-modified".to_owned(), value));
+        WithHeaders { inner: self, headers: header.into_iter().collect() }
+    }
+
+    /// Lets the response be kept for less time than the manifest's `cache` says, here and by others. Without `cache`, the caller's own
+    /// client may keep it for so long.
+    fn with_max_age(self, age: Duration) -> WithHeaders<Self> {
+        self.with_header("cache-control", format!("max-age={}", age.as_secs()))
+    }
+
+    /// Lets nobody keep this response, whatever the manifest's `cache` says.
+    fn with_no_store(self) -> WithHeaders<Self> {
+        self.with_header("cache-control", "no-store")
     }
 
     /// Adds a header to the response.

@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use serde_json::{Map, Value};
 
 /// What says something of the message, and nothing of the call within it.
-const OF_THE_MESSAGE: [HeaderName; 12] = [
+const OF_THE_MESSAGE: [HeaderName; 13] = [
     // It was for this place: it goes nowhere from here.
     header::AUTHORIZATION,
     header::ACCEPT,
@@ -24,6 +24,7 @@ const OF_THE_MESSAGE: [HeaderName; 12] = [
     header::CONTENT_LENGTH,
     header::CONTENT_ENCODING,
     header::IF_NONE_MATCH,
+    header::IF_MODIFIED_SINCE,
     header::ORIGIN,
     HeaderName::from_static("mcp-protocol-version"),
     HeaderName::from_static("mcp-method"),

@@ -9,6 +9,7 @@ use prost_types::{FileDescriptorProto, FileDescriptorSet};
 
 use crate::Error;
 use crate::calls::Granted;
+use crate::coarse::{self, Key};
 use crate::data;
 use crate::distinct::{self, original};
 use crate::protos;
@@ -37,7 +38,8 @@ pub(crate) fn clients(
         renamed.paths(path).iter().for_each(|path| _ = config.type_attribute(path, attribute));
     }
     let services = granted.services().map(str::to_owned).collect();
-    let clients = Clients { services, granted: numbers(descriptors, granted) };
+    let keys = coarse::keys(&descriptors.file);
+    let clients = Clients { services, granted: numbers(descriptors, granted), keys };
     config.service_generator(Box::new(clients));
 
     let messages: Vec<_> = choices.messages.iter().map(|name| renamed.message(name)).collect();
@@ -137,6 +139,7 @@ impl Tree {
 struct Clients {
     services: BTreeSet<String>,
     granted: BTreeMap<String, usize>,
+    keys: BTreeMap<String, Key>,
 }
 
 impl ServiceGenerator for Clients {
@@ -158,6 +161,9 @@ impl ServiceGenerator for Clients {
                 let _ = writeln!(missing, "/// - `{}` takes a stream, which a plugin can't send", method.proto_name);
             } else if let Some(number) = self.granted.get(&method_name) {
                 granted(&mut consts, &mut methods, client, method, (&method_name, &constant), *number);
+                if let Some(key) = self.keys.get(&method_name) {
+                    coarse(&mut methods, client, method, (&method_name, &constant), key);
+                }
             } else {
                 let _ = writeln!(missing, "/// - `{}` is not granted", method.proto_name);
                 not_granted(&mut methods, client, method, &name);
@@ -202,6 +208,23 @@ fn granted(
              /// Calls `{full_name}`.\n{comments}    \
              pub fn {name}(request: {input}) -> ::weft_sdk::Call<{input}, {output}> {{\n        \
                  Self::{constant}.call(request)\n    \
+             }}\n\
+         }}\n\n",
+    );
+}
+
+/// The same method for a list of keys.
+fn coarse(methods: &mut String, client: &str, method: &Method, (full_name, constant): (&str, &str), key: &Key) {
+    let Method { name, input_type: input, output_type: output, .. } = method;
+    let Key { field, rust, is_optional } = key;
+    let (item, one) = if *rust == "String" { ("impl Into<String>", "key.into()") } else { (*rust, "key") };
+    let value = if *is_optional { format!("Some({one})") } else { one.to_owned() };
+    let _ = write!(
+        methods,
+        "impl {client} {{\n    \
+             /// Calls `{full_name}` for each of these keys, its `{field}`, awaited as one: what came of each, in their order.\n    \
+             pub fn {name}_all(keys: impl IntoIterator<Item = {item}>) -> ::weft_sdk::CallAll<{input}, {output}> {{\n        \
+                 Self::{constant}.call_all(keys.into_iter().map(|key| {input} {{ {field}: {value}, ..Default::default() }}))\n    \
              }}\n\
          }}\n\n",
     );

@@ -18,6 +18,7 @@
 //! For a service `catalog.v1.Films` with `GetFilm` granted, `weft.rs` has:
 //!
 //! - `catalog::v1::Films::get_film`, which makes a call;
+//! - `catalog::v1::Films::get_film_all`, which makes one for each of many keys, where the service has a `BatchGetFilms` after AIP-231;
 //! - `catalog::v1::Films::GET_FILM`, the `Method`, for tests;
 //! - `catalog::v1::GetFilmRequest` and all other messages that granted methods need; [`Builder::message`] adds others.
 //!
@@ -37,6 +38,7 @@
 struct Readme;
 
 mod calls;
+mod coarse;
 mod data;
 mod distinct;
 mod error;

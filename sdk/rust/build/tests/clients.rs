@@ -131,6 +131,52 @@ fn granted_methods_get_clients_and_numbers() {
     assert!(!clients.contains("Granted"), "everything that can be called is granted");
 }
 
+/// A service whose methods have batches, or seem to.
+const COARSE: &str = r#"
+syntax = "proto3";
+package shop.v1;
+service Shop {
+  rpc GetItem(GetItemRequest) returns (Item);
+  rpc BatchGetItems(BatchGetItemsRequest) returns (BatchGetItemsReply);
+  rpc GetTag(GetTagRequest) returns (Tag);
+  rpc BatchGetTags(BatchGetTagsRequest) returns (BatchGetTagsReply);
+  rpc GetPrice(GetItemRequest) returns (Price);
+  rpc GetHint(GetHintRequest) returns (Hint);
+  rpc BatchGetHints(BatchGetHintsRequest) returns (BatchGetHintsReply);
+}
+message GetItemRequest { string item_id = 1; bool full = 2; }
+message Item { string item_id = 1; }
+message BatchGetItemsRequest { repeated string item_ids = 1; }
+message BatchGetItemsReply { repeated Item items = 1; }
+message GetTagRequest { optional sint64 id = 1; }
+message Tag { sint64 id = 1; }
+message BatchGetTagsRequest { repeated sint64 ids = 1; }
+message BatchGetTagsReply { repeated Tag tags = 1; }
+message Price { uint64 cents = 1; }
+message GetHintRequest { oneof by { uint32 id = 1; string name = 2; } }
+message Hint { uint32 id = 1; }
+message BatchGetHintsRequest { repeated uint32 ids = 1; }
+message BatchGetHintsReply { repeated Hint hints = 1; }
+"#;
+
+#[test]
+fn a_method_with_a_batch_beside_it_takes_a_list_of_keys() {
+    let plugin = Crate::new("[calls]\n\"shop.v1.Shop\" = [\"GetItem\", \"GetTag\", \"GetPrice\", \"GetHint\"]\n");
+    fs::write(plugin.path().join("protos/shop.proto"), COARSE).unwrap();
+    plugin.builder().build().unwrap();
+    let clients = plugin.text("weft.rs");
+    for part in [
+        "pub fn get_item_all(keys: impl IntoIterator<Item = impl Into<String>>) -> ::weft_sdk::CallAll<GetItemRequest, Item>",
+        "GetItemRequest { item_id: key.into(), ..Default::default() }",
+        "pub fn get_tag_all(keys: impl IntoIterator<Item = i64>) -> ::weft_sdk::CallAll<GetTagRequest, Tag>",
+        "GetTagRequest { id: Some(key), ..Default::default() }",
+    ] {
+        assert!(clients.contains(part), "{part}\n{clients}");
+    }
+    assert!(!clients.contains("get_price_all"), "no batch has its messages");
+    assert!(!clients.contains("get_hint_all"), "it is not its key alone that asks");
+}
+
 #[test]
 fn other_methods_explain_themselves() {
     let plugin = Crate::new("[calls]\n\"catalog.v1.Films\" = [\"GetFilm\"]\n");

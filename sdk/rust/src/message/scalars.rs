@@ -134,7 +134,13 @@ fn encoded(bytes: &[u8]) -> String {
     text
 }
 
-fn decoded(text: &str) -> Option<Vec<u8>> {
+/// In the alphabet for URLs, without padding (RFC 4648, section 5).
+#[cfg(feature = "cursors")]
+pub(crate) fn encoded_for_urls(bytes: &[u8]) -> String {
+    encoded(bytes).trim_end_matches('=').replace('+', "-").replace('/', "_")
+}
+
+pub(crate) fn decoded(text: &str) -> Option<Vec<u8>> {
     let text = text.trim_end_matches('=').as_bytes();
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3 + 2);
     for group in text.chunks(4) {
