@@ -21,7 +21,7 @@ pub use declared::DeclaredProblem;
 pub use deprecated::Deprecated;
 pub use descriptors::{Gathered, LARGEST as LARGEST_DESCRIPTORS, read_descriptors, read_what_is_understood};
 pub use endpoint::{BadEndpoint, EndpointName, normal};
-pub use manifest::{Auth, EndpointPolicy, Idempotency, Isolation, Limits, Manifest, Priority};
+pub use manifest::{Auth, EndpointPolicy, Idempotency, Isolation, Limits, Manifest, Priority, Redact};
 pub use member::member;
 pub use response_cache::ResponseCache;
 pub use sections::{CONTRACT, STREAMING, Sections};

@@ -27,6 +27,7 @@
 //! | [`observe`] | what happens to a request as typed events, and who listens |
 //! | [`typescript`] | typed clients made of a document |
 //! | [`compat`] | whether frontends go on working with another contract: documents of OpenAPI, and one table of rules |
+//! | [`redact`] | what is taken out of exchanges before they are kept |
 //! | [`model`], [`protojson`], [`artifact`], [`store`], [`net`], [`settings`], [`telemetry`], [`sync`] | words, files and tools that all may use and that use none of the above |
 #![forbid(unsafe_code)]
 
@@ -48,6 +49,7 @@ pub mod observe;
 pub mod openapi;
 pub mod plugin;
 pub mod protojson;
+pub mod redact;
 pub mod register;
 pub mod release;
 pub mod responses;

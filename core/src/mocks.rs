@@ -4,7 +4,7 @@
 //! the schemas; [`Mocks::answer`] says what a request gets. [`schema::check`] and [`generate::value`] are the two sides of one promise:
 //! what is made fits what it is made from. The contract of an endpoint that has no code yet stands in `contract/`
 //! ([`contract`]), and [`difference`] tells how it differs from the code's. [`stand_in`] makes of it all an artifact that a host
-//! loads as any other.
+//! loads as any other. [`replies`] are the other side: what backends answer, by their protos alone.
 
 mod answer;
 mod asked;
@@ -23,6 +23,7 @@ mod names;
 mod openapi;
 mod pattern;
 mod plain;
+pub mod replies;
 mod request;
 pub mod schema;
 mod source;

@@ -7,6 +7,7 @@
 mod depth;
 mod diff;
 mod flat;
+mod json;
 mod mistakes;
 mod parts;
 mod rate;
@@ -16,6 +17,7 @@ mod table;
 mod value;
 
 pub use diff::{Change, diff};
+pub use json::json;
 pub use mistakes::{Mistake, Mistakes, brief, visible};
 pub use parts::Parts;
 pub use rate::Rate;

@@ -11,9 +11,12 @@ mod inspect;
 mod mock;
 mod new;
 mod openapi;
+mod record;
+mod scratch;
 mod sdk;
 mod serve;
 mod systemd;
+mod test;
 mod toolchain;
 mod top;
 mod types;
@@ -34,6 +37,9 @@ const EXAMPLES: &str = "\
 To write a plugin:
   weft new greeter --client web     make a plugin that builds and tests
   weft build                        compile it into one artifact, in the plugin's folder
+  weft test                         try it as it would serve: cases, calls that grow with a list, backends that are away
+  weft record --case NAME --config weft.toml -- curl http://localhost:8080/…
+                                    write a test case from a real exchange
   weft sdk                          after a fresh clone: put the SDK where the plugin looks for it
   weft inspect FILE                 show what an artifact holds
 
@@ -57,6 +63,8 @@ enum Command {
     Check(check::Arguments),
     New(new::Arguments),
     Build(build::Arguments),
+    Test(test::Arguments),
+    Record(record::Arguments),
     Sdk(sdk::Arguments),
     Inspect(inspect::Arguments),
     Openapi(openapi::Arguments),
@@ -97,6 +105,8 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::New(arguments) => new::run(&arguments),
         Command::Build(arguments) => build::run(&arguments),
+        Command::Test(arguments) => test::run(arguments),
+        Command::Record(arguments) => record::run(&arguments),
         Command::Sdk(arguments) => sdk::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Openapi(arguments) => openapi::run(&arguments),

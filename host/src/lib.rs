@@ -29,6 +29,7 @@
 //! | [`config`] * | `weft.toml` as a whole |
 //! | [`typescript`] * | typed clients made of a document |
 //! | [`compat`] * | whether frontends go on working with another contract: documents of OpenAPI, and one table of rules |
+//! | [`redact`] * | what is taken out of exchanges before they are kept |
 //! | [`model`], [`protojson`], [`artifact`], [`store`], [`net`], [`settings`], [`telemetry`], [`sync`] * | words, files and tools that all may use and that use none of the above |
 //!
 //! # The layer rule
@@ -54,7 +55,7 @@ pub mod start;
 
 pub use weft_core::{
     admin, app, artifact, compat, config, edge, events, fanout, gateway, identity, mcp, mocks, model, net, observe,
-    openapi, plugin, protojson, register, release, responses, routing, settings, store, sync, telemetry, traces,
-    typescript, upstream,
+    openapi, plugin, protojson, redact, register, release, responses, routing, settings, store, sync, telemetry,
+    traces, typescript, upstream,
 };
 pub use weft_sandbox as sandbox;

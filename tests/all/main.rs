@@ -80,6 +80,7 @@ mod streams;
 mod supervised;
 mod support;
 mod swapping;
+mod testing;
 mod tidy;
 mod together;
 mod tracing;

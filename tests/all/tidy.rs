@@ -29,7 +29,7 @@ const LAYERS: [&[&str]; 18] = [
     // What is known of endpoints before, and without, their code; and what is made of it for others.
     &["mcp", "mocks", "openapi", "typescript"],
     // For all; of these, `artifact` and `observe` know words of the model, `artifact` how they are written as JSON, and all read their settings.
-    &["artifact", "compat", "observe"],
+    &["artifact", "compat", "observe", "redact"],
     &["protojson"],
     &["model", "net", "store"],
     &["telemetry"],

@@ -1,7 +1,6 @@
 //! The reply that a manifest declares: a table, as the rest of the file, or JSON in a string.
 
-use crate::settings::FromValue;
-use serde_json::Value;
+use crate::settings::{FromValue, json};
 use toml::de::DeValue;
 
 /// JSON as text.
@@ -22,39 +21,10 @@ impl FromValue for Reply {
     }
 }
 
-/// A TOML file is refused where it goes deeper than a few levels, so this ends.
-fn json(value: &DeValue<'_>) -> Result<Value, String> {
-    Ok(match value {
-        DeValue::String(text) => text.as_ref().into(),
-        DeValue::Boolean(yes) => (*yes).into(),
-        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
-            .map(Value::from)
-            .map_err(|_| format!("`{number}` has more than 64 bits"))?,
-        DeValue::Float(number) => {
-            let parsed: f64 = number.as_str().parse().map_err(|_| format!("`{number}` is no number"))?;
-            // JSON has no numbers that are none; protobuf's mapping writes them as text.
-            match serde_json::Number::from_f64(parsed) {
-                Some(finite) => Value::Number(finite),
-                None if parsed.is_nan() => "NaN".into(),
-                None if parsed > 0.0 => "Infinity".into(),
-                None => "-Infinity".into(),
-            }
-        }
-        DeValue::Datetime(time) => time.to_string().into(),
-        DeValue::Array(items) => items.iter().map(|item| json(item.get_ref())).collect::<Result<_, _>>()?,
-        DeValue::Table(members) => {
-            let member = |(key, value): (&toml::Spanned<_>, &toml::Spanned<DeValue<'_>>)| {
-                let key: &std::borrow::Cow<'_, str> = key.get_ref();
-                Ok((key.to_string(), json(value.get_ref())?))
-            };
-            Value::Object(members.iter().map(member).collect::<Result<_, String>>()?)
-        }
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::Value;
 
     #[test]
     fn a_table_is_what_its_json_is() {

@@ -77,6 +77,7 @@ pub struct Manifest {
     fallback_texts: Vec<(String, String, Place)>,
     /// `[mock."GET /home"]`: by the endpoint's name, JSON of what it answers where nothing of it runs.
     pub mocks: Vec<(String, String, Place)>,
+    pub redact: Redact,
     calls_place: Place,
     plugin_place: Place,
 }
@@ -113,6 +114,14 @@ pub struct EndpointPolicy {
     /// Members of its answers, by the way to them: `films.image`.
     pub deprecated_fields: Vec<(String, Deprecated)>,
     pub place: Place,
+}
+
+/// `[redact]`: names of what never reaches a disk where exchanges are recorded, wherever it stands in them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Redact {
+    /// Of requests, responses and replies.
+    pub fields: Vec<String>,
+    pub claims: Vec<String>,
 }
 
 /// `[limits]`. The host's own ceilings still hold.
@@ -165,6 +174,10 @@ impl Manifest {
         });
         let fallback_texts = fallback_texts.collect();
         let mocks = read_mocks(&root.table("mock"));
+        let redact = root.table("redact");
+        let redact = Redact { fields: redact.or("fields", Vec::new()), claims: redact.or("claims", Vec::new()) };
+        // What is in it is the affair of who tests the plugin.
+        root.table("test").names();
         let limits = Limits::read(&root.table("limits"));
         let (calls_place, plugin_place) = (calls.place(""), plugin.place(""));
         Some(Self {
@@ -179,6 +192,7 @@ impl Manifest {
             fallbacks: BTreeMap::new(),
             fallback_texts,
             mocks,
+            redact,
             calls_place,
             plugin_place,
         })

@@ -244,7 +244,8 @@ fn misplaced(backend: &str, services: &[String], method: &str) -> String {
 }
 
 impl MethodConfig {
-    fn read(table: &Table<'_>) -> Self {
+    /// Reads one, wherever it stands.
+    pub fn read(table: &Table<'_>) -> Self {
         let declared: Option<Scope> = table.optional("scope");
         let section = table.table("cache");
         let cache_scope: Option<Scope> = section.optional("scope");

@@ -37,40 +37,68 @@ pub(super) struct Arguments {
     quiet: bool,
 }
 
+/// A plugin as it was built.
+#[derive(Debug)]
+pub(super) struct Built {
+    pub(super) artifact: Artifact,
+    /// The file that cargo has made: `TARGET_DIR/wasm32-wasip2/plugin/NAME.wasm`.
+    component: PathBuf,
+}
+
 pub(super) fn run(arguments: &Arguments) -> Result {
+    let Built { artifact, component } = build(&arguments.folder, arguments.quiet)?;
+    let manifest = &artifact.manifest;
+    let name = format!("{}-{}.wasm", manifest.name, manifest.version);
+    let file = write(arguments, &component, &name, &artifact.bytes)?;
+    if arguments.quiet {
+        print(&file.display().to_string());
+        return Ok(());
+    }
+    tell(&format!(
+        "{} ({} KiB, {} endpoints, {})",
+        from_here(&file).display(),
+        artifact.bytes.len() / 1024,
+        manifest.endpoints.len(),
+        artifact.digest.short()
+    ));
+    Ok(())
+}
+
+/// Compiles the plugin in this folder, and holds code, manifest and protos against each other.
+pub(super) fn build(folder: &Path, is_quiet: bool) -> Result<Built> {
     let say = |line: &str| {
-        if !arguments.quiet {
+        if !is_quiet {
             tell(line);
         }
     };
-    let manifest_file = arguments.folder.join("plugin.toml");
+    let manifest_file = folder.join("plugin.toml");
     let text = fs::read_to_string(&manifest_file).with_context(|| {
-        format!("{} can't be read; is {} a plugin's folder?", manifest_file.display(), arguments.folder.display())
+        format!("{} can't be read; is {} a plugin's folder?", manifest_file.display(), folder.display())
     })?;
     let manifest = read_manifest(&manifest_file, &text, None, None).map_err(Failure::Mistakes)?;
-    if Source::has_contract(&arguments.folder) && !Source::has_code(&arguments.folder) {
+    if Source::has_contract(folder) && !Source::has_code(folder) {
         return Err(anyhow!(
             "{} has a contract and no code yet, so there is nothing to build: `weft mock` serves it",
-            arguments.folder.display()
+            folder.display()
         )
         .into());
     }
     toolchain::add_target()?;
     let _turn = toolchain::turn(&manifest_file);
-    if let Some(root) = sdk::of(&arguments.folder) {
+    if let Some(root) = sdk::of(folder) {
         sdk::link(&root, &sdk::unpacked()?)?;
     }
 
     say(&format!("describing {} {}", manifest.name, manifest.version));
-    let description = toolchain::describe(&arguments.folder, arguments.quiet)?;
+    let description = toolchain::describe(folder, is_quiet)?;
     let descriptors =
         BASE64_STANDARD.decode(&description.descriptors).context("the plugin's descriptors can't be read")?;
     check(&manifest_file, &text, &description, &descriptors)?;
-    check_contract(&arguments.folder, &description)?;
-    let source = Source::read(&arguments.folder, Some(description.endpoints.clone())).map_err(Failure::Mistakes)?;
+    check_contract(folder, &description)?;
+    let source = Source::read(folder, Some(description.endpoints.clone())).map_err(Failure::Mistakes)?;
 
     say(&format!("compiling {} {}", manifest.name, manifest.version));
-    let component = toolchain::compile(&arguments.folder, arguments.quiet, &[])?;
+    let component = toolchain::compile(folder, is_quiet, &[])?;
     let code = fs::read(&component).with_context(|| format!("{} can't be read", component.display()))?;
     let sections = Sections {
         manifest: text,
@@ -80,20 +108,8 @@ pub(super) fn run(arguments: &Arguments) -> Result {
         mocks: serde_json::to_vec(&source.files)?,
         contract: description.contract,
     };
-    let bytes = sections.append_to(&code);
-    let artifact = Artifact::parse(bytes.clone().into()).context("what was built is no whole artifact")?;
-    let file = write(arguments, &component, &format!("{}-{}.wasm", manifest.name, manifest.version), &bytes)?;
-    say(&format!(
-        "{} ({} KiB, {} endpoints, {})",
-        from_here(&file).display(),
-        bytes.len() / 1024,
-        manifest.endpoints.len(),
-        artifact.digest.short()
-    ));
-    if arguments.quiet {
-        print(&file.display().to_string());
-    }
-    Ok(())
+    let artifact = Artifact::parse(sections.append_to(&code).into()).context("what was built is no whole artifact")?;
+    Ok(Built { artifact, component })
 }
 
 /// The path as a person in this folder would write it.

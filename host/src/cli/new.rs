@@ -39,12 +39,13 @@ pub(super) struct Arguments {
 }
 
 /// By the names that they get.
-const TEMPLATES: [(&str, &str); 6] = [
+const TEMPLATES: [(&str, &str); 7] = [
     ("Cargo.toml", include_str!("../../templates/plugin/Cargo.toml.template")),
     ("plugin.toml", include_str!("../../templates/plugin/plugin.toml")),
     ("build.rs", include_str!("../../templates/plugin/build.rs")),
     ("src/lib.rs", include_str!("../../templates/plugin/src/lib.rs")),
     ("tests/greet.rs", include_str!("../../templates/plugin/tests/greet.rs")),
+    ("tests/greet.toml", include_str!("../../templates/plugin/tests/greet.toml")),
     (".gitignore", include_str!("../../templates/plugin/gitignore")),
 ];
 
@@ -83,7 +84,7 @@ pub(super) fn run(arguments: &Arguments) -> Result {
     }
     let told = link.map(Link::make).transpose()?.flatten();
     print(&format!(
-        "{} is ready:\n  cd {}\n  cargo test      # runs the handlers natively, without a host\n  weft build      # makes target/weft/{name}-0.1.0.wasm",
+        "{} is ready:\n  cd {}\n  cargo test      # runs the handlers natively, without a host\n  weft test       # runs them as a host does: cases of tests/*.toml, calls that grow\n  weft build      # makes target/weft/{name}-0.1.0.wasm",
         folder.display(),
         folder.display()
     ));

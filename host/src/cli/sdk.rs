@@ -50,6 +50,11 @@ pub(super) fn unpacked() -> anyhow::Result<PathBuf> {
     unpack::unpack(&unpack::cache()?, &carried::sdk())
 }
 
+/// Another folder of this program under the user's cache.
+pub(super) fn beside(name: &str) -> anyhow::Result<PathBuf> {
+    Ok(unpack::cache()?.with_file_name(name))
+}
+
 /// What `version` in a plugin's Cargo.toml names, from a registry.
 pub(super) fn version() -> &'static str {
     carried::VERSION
