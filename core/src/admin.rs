@@ -12,6 +12,7 @@ mod readiness;
 mod refusal;
 mod role;
 mod sessions;
+mod shown;
 
 pub use access::Access;
 pub use answers::{
@@ -22,6 +23,7 @@ pub use attempt::Attempts;
 pub use config::{Config, Token};
 pub use readiness::{Readiness, Stage};
 pub use role::Role;
+pub use shown::Shown;
 
 use access::Caller;
 use grpc::Statuses;
@@ -46,7 +48,7 @@ use crate::{
 use axum::{
     Extension, Json, Router,
     body::Body,
-    extract::State,
+    extract::{Path, State},
     middleware::from_fn_with_state,
     response::IntoResponse,
     routing::{get, post},
@@ -67,6 +69,7 @@ pub struct Admin {
     pub host: Arc<dyn Host>,
     pub attempts: Arc<Attempts>,
     pub recent: Arc<Recent>,
+    pub shown: Arc<Shown>,
     /// Where clients ask, as a URL.
     pub public: String,
 }
@@ -113,6 +116,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/v1/functions", get(functions))
         .route("/v1/clients", get(clients))
         .route("/v1/requests", get(requests))
+        .route("/shown/{name}", get(shown_page))
         .route("/v1/config", get(settings))
         .route("/v1/try", post(attempt))
         .route("/openapi.json", get(openapi))
@@ -231,6 +235,11 @@ async fn clients(State(admin): State<Arc<Admin>>) -> Json<ClientsAnswer> {
 
 async fn requests(State(admin): State<Arc<Admin>>) -> Json<RecentRequests> {
     Json(admin.recent.requests())
+}
+
+/// What this program shows of itself.
+async fn shown_page(State(admin): State<Arc<Admin>>, Path(name): Path<String>) -> Response<Body> {
+    admin.shown.get(&name)
 }
 
 async fn settings(State(admin): State<Arc<Admin>>) -> Json<SettingsAnswer> {

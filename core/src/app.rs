@@ -11,11 +11,13 @@ use reload::Reloader;
 use setup::Setup;
 
 use crate::{
-    admin::{Readiness, Stage},
+    admin::{Readiness, Shown, Stage},
     config::Config,
     edge::{self, Bounds, Door, Edge, Phase},
+    observe::Followed,
     plugin::{Runtime, Sandbox},
     register::Registration,
+    release::Report,
     settings::Change,
     telemetry::Metrics,
     traces::{self, Exporter},
@@ -27,7 +29,11 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
 
 /// Why a host did not start. Nothing is left half-started.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +69,7 @@ pub struct Running {
     exporter: Option<Exporter>,
     orderly: Orderly,
     registration: Option<Registration>,
+    shown: Arc<Shown>,
 }
 
 /// A host that goes away with this is ended by somebody, not by what it loads.
@@ -106,7 +113,9 @@ pub async fn start(config: Config, sandbox: Arc<dyn Sandbox>, passed: Listening)
     let reloader = Arc::new(Reloader::new(&config, runtime, metrics.clone(), edge.clone(), setup.clone()));
 
     // Health is answered while the plugins are loaded.
-    let seen = Seen { readiness: &readiness, metrics: &metrics, reloader: &reloader, edge: &edge, public };
+    let shown = Arc::<Shown>::default();
+    let seen =
+        Seen { readiness: &readiness, metrics: &metrics, reloader: &reloader, edge: &edge, shown: &shown, public };
     let Operators { task: admin_task, tls_task: admin_tls_task, own } =
         Operators::listen(&config, (admin, admin_passed), seen, of_admin);
     let first = setup.load_full();
@@ -145,6 +154,7 @@ pub async fn start(config: Config, sandbox: Arc<dyn Sandbox>, passed: Listening)
         exporter,
         orderly,
         registration,
+        shown,
     })
 }
 
@@ -160,6 +170,21 @@ impl Running {
     /// Reads the configuration's file again and puts it in force, whole or not at all; with what has changed.
     pub async fn reload(&self) -> Result<Vec<Change>, ReloadError> {
         self.reloader.reload().await
+    }
+
+    /// Looks into the plugin folder now; what became of its files, once all that is new there serves or is refused.
+    pub async fn load(&self) -> Result<Vec<Report>, StartError> {
+        self.reloader.load().await
+    }
+
+    /// Requests as they end, from now on. One listens at a time.
+    pub fn follow(&self) -> mpsc::Receiver<Followed> {
+        self.reloader.follow()
+    }
+
+    /// Shows a page of this program to whoever knows its address: the URL that is returned.
+    pub fn show(&self, page: String) -> String {
+        format!("http://{}{}", self.admin, self.shown.put(page))
     }
 
     /// No longer registered → not ready any more → goes on accepting for `drain-delay`, each answer of HTTP/1 the last of its connection →

@@ -12,6 +12,7 @@ mod closing;
 mod config;
 mod events;
 mod executor;
+mod followed;
 mod framing;
 mod held;
 mod linger;
@@ -29,6 +30,7 @@ pub use config::{CONNECTION_WINDOW, Config, PACKERS, Shares};
 
 use body::Intake;
 use events::Events;
+use followed::Following;
 use held::Held;
 use packing::{Form, Packs};
 use request::Head;
@@ -155,6 +157,8 @@ async fn entry(edge: &Edge, request: Request<Body>, form: Form) -> Response<Body
     let _active = Active::new(&edge.metrics.requests_active);
     let inside = edge.inside.load_full();
     let packs = form.as_ref().copied().unwrap_or(Packs::Nothing);
+    let follow = &inside.gateway.follow;
+    let mut following = Following::begin(follow, &request);
     let (head, request) =
         request::take_in(request, &inside.intake, &edge.requests, (&inside.peers, &inside.gateway.tracer, since));
     let mut open = Open::new(head);
@@ -179,6 +183,7 @@ async fn entry(edge: &Edge, request: Request<Body>, form: Form) -> Response<Body
         // It may be recorded only because its caller has asked for it.
         head.trace = recorder.context();
     }
+    following.iter_mut().for_each(|following| following.hear(&result));
     let (result, ended) = gateway::explained(result, trail);
     let events = match &result {
         Ok(gateway::Reply { body: gateway::Body::Stream(stream), .. }) if head.method != Method::HEAD => stream.take(),
@@ -209,6 +214,9 @@ async fn entry(edge: &Edge, request: Request<Body>, form: Form) -> Response<Body
     let over = Over { status, fault, took: since.elapsed(), cache };
     answer::record(head, trail, edge.names, &over);
     answer::note(&edge.recent, trail, edge.names, &over);
+    if let Some(following) = following {
+        following.tell(follow, trail, &over);
+    }
     // Until here it counted as under way, and from here on its answer does.
     open.served(&over);
     response

@@ -43,7 +43,7 @@ pub use config::{
     BackendConfig, BatchConfig, CacheConfig, Config, DescriptorSource, Given, MethodConfig, StreamConfig, TagConfig,
 };
 pub use engine::{Engine, Inherited};
-pub use plan::{Plan, PlanError, Plans};
+pub use plan::{Plan, PlanError, Plans, looks_safe_by_name};
 pub use rule::propose;
 pub use scope::{Caller, Forward};
 pub use session::{Arena, Completion, Head, Instead, JsonOrProto, Limits, MostCalls, Session};

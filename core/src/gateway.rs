@@ -51,7 +51,7 @@ use crate::{
     identity::{Audience, Peer, Verified, Verifier},
     model::{Deadline, Fault, Identity, Party, Trace},
     net::Subnet,
-    observe::{Event, GuestRun, Listener, Recorder, RequestObserver, Tracer},
+    observe::{Event, Follow, GuestRun, Listener, Recorder, RequestObserver, Tracer},
     plugin::{Emitter, Invocation},
     release::{Endpoint, Release, Releases},
     routing::{self, Client, Clients, Found},
@@ -128,6 +128,8 @@ pub struct Gateway {
     pub endings: watch::Sender<Option<Ending>>,
     /// Which requests are recorded, and how backends are told of their traces.
     pub tracer: Arc<Tracer>,
+    /// Who is told of requests as they end.
+    pub follow: Arc<Follow>,
     /// What clients that show it may ask and what they get.
     pub documents: Arc<Documents>,
     /// The same as tools, for agents.
@@ -241,7 +243,7 @@ impl Gateway {
         if explains && recorder.is_none() {
             recorder = self.tracer.insist(&mut trace, request.since);
         }
-        let observer = Arc::new(RequestObserver::new(explains, recorder));
+        let observer = Arc::new(RequestObserver::new(explains, recorder).followed(self.follow.is_followed()));
         trail.observer = Some(observer.clone());
         let job = Job { given, observer, request_id: request.request_id, trace, place: Some(place) };
         if job.given.endpoint.policy.streams {

@@ -2,7 +2,8 @@
 //!
 //! Session, flight, batch, attempt upstream and the guest's run report, and know nobody who listens. Listeners are what is measured of a
 //! method, a backend's method or a release (each beside what it measures), and the [`RequestObserver`] of each request that the event is
-//! for: its sums ([`Stats`]), where it was asked for its waterfall, and where its trace is sampled its spans ([`Recorder`]). A call upstream
+//! for: its sums ([`Stats`]), where it was asked for or somebody follows ([`Follow`]) its waterfall, and where its trace is sampled its
+//! spans ([`Recorder`]). A call upstream
 //! may be for many requests, its [`Audience`].
 //!
 //! An event is made of what is at hand: it is `Copy`, borrows the rest and reads no clock. Listeners are known when the host is compiled,
@@ -13,6 +14,7 @@
 mod audience;
 mod event;
 mod explain;
+mod follow;
 mod recent;
 mod request;
 mod stats;
@@ -23,6 +25,7 @@ pub use event::{
     Attempt, AttemptKind, Cost, Degraded, End, Ended, Event, Found, Leaving, Listener, OddReply, Oddity, Origin,
     RefusedBy, Spoken, TakenBy, Taker, Traced, Trip,
 };
+pub use follow::{Follow, Followed, FollowedCalls};
 pub use recent::{Noted, Recent, RecentRequests, unix_millis};
 pub use request::RequestObserver;
 pub use stats::Stats;

@@ -16,7 +16,7 @@ pub use endpoints::{EndpointHealth, EndpointStates};
 pub use events::EventsMetrics;
 #[cfg(test)]
 pub(crate) use logs::kept;
-pub use logs::{Config, Listed, LogCaller, LogFormat, LogNames, LogPath, init_logs};
+pub use logs::{Config, Listed, LogCaller, LogFormat, LogNames, LogPath, init_logs, send_logs};
 pub use prometheus_client::metrics::{counter::Counter, gauge::Gauge, histogram::Histogram};
 
 pub use labels::{

@@ -4,6 +4,7 @@ mod admin;
 mod build;
 mod check;
 mod compile;
+mod dev;
 mod diff;
 mod document;
 mod health;
@@ -13,8 +14,10 @@ mod new;
 mod openapi;
 mod record;
 mod scratch;
+mod private;
 mod sdk;
 mod serve;
+mod stamps;
 mod systemd;
 mod test;
 mod toolchain;
@@ -36,6 +39,7 @@ struct Arguments {
 const EXAMPLES: &str = "\
 To write a plugin:
   weft new greeter --client web     make a plugin that builds and tests
+  weft dev                          build it whenever it is saved, serve it, and show what its requests do
   weft build                        compile it into one artifact, in the plugin's folder
   weft test                         try it as it would serve: cases, calls that grow with a list, backends that are away
   weft record --case NAME --config weft.toml -- curl http://localhost:8080/…
@@ -62,6 +66,7 @@ enum Command {
     Serve(serve::Arguments),
     Check(check::Arguments),
     New(new::Arguments),
+    Dev(dev::Arguments),
     Build(build::Arguments),
     Test(test::Arguments),
     Record(record::Arguments),
@@ -104,6 +109,7 @@ pub fn main() -> ExitCode {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::New(arguments) => new::run(&arguments),
+        Command::Dev(arguments) => dev::run(&arguments),
         Command::Build(arguments) => build::run(&arguments),
         Command::Test(arguments) => test::run(arguments),
         Command::Record(arguments) => record::run(&arguments),
@@ -137,6 +143,18 @@ pub fn main() -> ExitCode {
             tell(&format!("{count} mistake{} found; nothing was started", if count == 1 { "" } else { "s" }));
             ExitCode::from(2)
         }
+    }
+}
+
+/// What `main` would say of it.
+fn in_words(failure: &Failure) -> String {
+    match failure {
+        Failure::Failed(error) => format!("error: {error:#}"),
+        Failure::Usage(text) => format!("error: {text}"),
+        Failure::Mistakes(mistakes) => {
+            mistakes.iter().map(|mistake| format!("error: {mistake}")).collect::<Vec<_>>().join("\n")
+        }
+        Failure::Told(_) => String::new(),
     }
 }
 

@@ -28,6 +28,7 @@ mod console;
 mod contract;
 mod degraded;
 mod deploying;
+mod developing;
 mod discovery;
 mod edge;
 mod event_streams;

@@ -59,6 +59,7 @@ pub mod raw;
 pub mod redis;
 pub mod setup;
 pub mod site;
+pub mod speaker;
 pub mod sse;
 pub mod tcp_proxy;
 pub mod tls;

@@ -1,5 +1,6 @@
 //! What a caller of the admin interface may do, and what each request needs.
 
+use super::shown::FOLDER;
 use http::Method;
 
 crate::choice! {
@@ -33,6 +34,7 @@ pub(super) fn need(method: &Method, path: &str) -> Need {
         "/livez" | "/readyz" | "/metrics" if reads => Need::Nothing,
         _ if path.starts_with("/grpc.health.v1.Health/") => Need::Nothing,
         "/sign-in" | "/sign-in.js" | "/console.css" | "/icon.svg" if reads => Need::Host,
+        _ if reads && path.starts_with(FOLDER) => Need::Host,
         "/v1/session" if *method == Method::POST => Need::Host,
         "/v1/session" if *method == Method::DELETE => Need::Role(Role::Viewer),
         // Of one that may change something, an operator; that is known once it is read.
@@ -66,6 +68,7 @@ mod tests {
             assert_eq!(of(method, path), Need::Role(Role::Admin), "{method} {path}");
         }
         assert_eq!(of("POST", "/v1/invalidate"), Need::Role(Role::Operator));
+        assert_eq!((of("GET", "/shown/a"), of("PUT", "/shown/a")), (Need::Host, Need::Role(Role::Admin)));
         assert!(Role::Viewer < Role::Operator && Role::Operator < Role::Admin);
     }
 }

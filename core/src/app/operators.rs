@@ -2,7 +2,7 @@
 
 use super::reload::Reloader;
 use crate::{
-    admin::{self, Access, Admin, Attempts, Readiness},
+    admin::{self, Access, Admin, Attempts, Readiness, Shown},
     config::Config,
     edge::{self, Bounds, Door, Edge, Phase},
     net::{Certificates, Peers, ServerTls, TlsFiles},
@@ -31,6 +31,7 @@ pub(super) struct Seen<'a> {
     pub(super) metrics: &'a Metrics,
     pub(super) reloader: &'a Arc<Reloader>,
     pub(super) edge: &'a Edge,
+    pub(super) shown: &'a Arc<Shown>,
     /// Where clients ask.
     pub(super) public: SocketAddr,
 }
@@ -43,7 +44,7 @@ impl Operators {
         phase: watch::Receiver<Phase>,
     ) -> Self {
         let (own_door, own) = mpsc::channel(1);
-        let Seen { readiness, metrics, reloader, edge, public } = seen;
+        let Seen { readiness, metrics, reloader, edge, shown, public } = seen;
         let operator = Admin {
             readiness: readiness.clone(),
             metrics: metrics.clone(),
@@ -51,6 +52,7 @@ impl Operators {
             host: reloader.clone(),
             attempts: Arc::new(Attempts::new(own_door)),
             recent: edge.recent(),
+            shown: shown.clone(),
             public: public_url(public, config.http.tls.is_some()),
         };
         let (tls, tls_task) = tls(config.admin.tls.clone()).unzip();

@@ -14,7 +14,9 @@ use crate::{
     events::Events,
     gateway::Ending,
     identity,
+    observe::Followed,
     plugin::Runtime,
+    release::Report,
     settings::{Change, Mistake, Parts, diff, shown},
     sync::lock,
     telemetry::{Listed, Metrics},
@@ -26,6 +28,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard},
 };
+use tokio::sync::mpsc;
 
 /// Keys that belong to what is made once: listeners, the sandbox, the logs, where the host is registered.
 const FIXED: [&str; 5] = ["admin.", "limits.", "telemetry.", "plugins.compiled", "register."];
@@ -103,6 +106,16 @@ impl Reloader {
         let anybody = config.identity.clone().filter(|identity| identity.anybody);
         let events = Events::new(metrics.clone());
         Self { file, worker, anybody, runtime, metrics, edge, setup, events, tasks: Mutex::default(), in_force }
+    }
+
+    pub(super) async fn load(&self) -> Result<Vec<Report>, StartError> {
+        let setup = self.setup.load_full();
+        setup.load().await?;
+        Ok(setup.loader.reports())
+    }
+
+    pub(super) fn follow(&self) -> mpsc::Receiver<Followed> {
+        self.setup.load().gateway.follow.begin()
     }
 
     /// Reads the file again and puts it in force; with what has changed.

@@ -235,6 +235,7 @@ fn gateway(
         stream_bounds: config.streams,
         endings: watch::Sender::default(),
         tracer: tracer.clone(),
+        follow: before.map(|(before, _)| before.follow.clone()).unwrap_or_default(),
         documents: Arc::default(),
         tools: Arc::new(Toolboxes::new(metrics)),
     }

@@ -12,6 +12,7 @@ use crate::{
 };
 use bytes::Bytes;
 use prost_reflect::{DescriptorPool, MethodDescriptor};
+pub use resolve::looks_safe_by_name;
 pub(super) use resolve::resolve;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 

@@ -86,6 +86,11 @@ impl Explain {
         calls.extend(takers.duplicates.iter().map(|taker| taken(taker, end.origin.for_duplicates())));
     }
 
+    /// Where the replies of its calls came from.
+    pub(super) fn origins(&self) -> Vec<Origin> {
+        self.calls().iter().map(|call| call.origin).collect()
+    }
+
     fn calls(&self) -> MutexGuard<'_, Vec<Recorded>> {
         lock(&self.calls)
     }

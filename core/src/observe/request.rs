@@ -1,14 +1,16 @@
 //! Who listens to the events of one request.
 
-use super::{Event, Listener, Recorder, Stats, explain::Explain};
+use super::{Event, FollowedCalls, Listener, Recorder, Stats, explain::Explain};
 use std::sync::Arc;
 
 /// All who listen to what happens for one request.
 #[derive(Debug, Default)]
 pub struct RequestObserver {
     pub(super) stats: Stats,
-    /// Where a caller has asked for it, and may.
+    /// Where a caller has asked for it, and may; or where somebody follows.
     pub(super) explain: Option<Explain>,
+    /// By a caller.
+    is_asked: bool,
     /// Where its trace is sampled.
     pub(super) recorder: Option<Arc<Recorder>>,
     #[cfg(test)]
@@ -18,7 +20,13 @@ pub struct RequestObserver {
 impl RequestObserver {
     /// `explain`: each call is remembered, for the waterfall.
     pub fn new(explain: bool, recorder: Option<Arc<Recorder>>) -> Self {
-        Self { explain: explain.then(Explain::default), recorder, ..Self::default() }
+        Self { explain: explain.then(Explain::default), is_asked: explain, recorder, ..Self::default() }
+    }
+
+    /// Each call is remembered for who follows, whatever the caller has asked for.
+    pub fn followed(self, is_followed: bool) -> Self {
+        let explain = self.explain.or_else(|| is_followed.then(Explain::default));
+        Self { explain, ..self }
     }
 
     pub fn recorder(&self) -> Option<&Arc<Recorder>> {
@@ -29,9 +37,15 @@ impl RequestObserver {
         &self.stats
     }
 
-    /// The request's calls so far, where they are remembered.
+    /// The request's calls so far, where its caller has asked for them.
     pub fn explanation(&self) -> Option<serde_json::Value> {
-        self.explain.as_ref().map(Explain::to_json)
+        self.explain.as_ref().filter(|_| self.is_asked).map(Explain::to_json)
+    }
+
+    /// The same for who follows, where they are remembered.
+    pub fn followed_calls(&self) -> Option<FollowedCalls> {
+        let explain = self.explain.as_ref()?;
+        Some(FollowedCalls::new(&self.stats, explain.origins().into_iter(), explain.to_json()))
     }
 }
 

@@ -13,7 +13,11 @@ pub use json::Listed;
 pub(crate) use json::kept;
 use json::{JsonEvents, Names};
 use repeats::Sampled;
-use std::{fmt::Write, io::IsTerminal};
+use std::{
+    fmt::Write,
+    io::{self, IsTerminal},
+    sync::Arc,
+};
 use tracing_subscriber::{
     EnvFilter,
     field::MakeExt,
@@ -99,6 +103,28 @@ impl Config {
             exemplars: table.or("exemplars", false),
             filter,
         }
+    }
+}
+
+/// As [`init_logs`] for people, to whoever shows them, a line at a time and without the hour.
+pub fn send_logs(filter: &str, to: impl Fn(&str) + Send + Sync + 'static) {
+    let (filter, to) = (EnvFilter::builder().parse_lossy(filter), Arc::new(to));
+    let output = fmt::layer().with_ansi(false).without_time().with_target(false).fmt_fields(plain());
+    let output = output.with_writer(move || Lines(to.clone()));
+    let _ = tracing_subscriber::registry().with(filter).with(output).try_init();
+}
+
+/// What is written at once is a line.
+struct Lines<F>(Arc<F>);
+
+impl<F: Fn(&str)> io::Write for Lines<F> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        String::from_utf8_lossy(bytes).lines().for_each(|line| (self.0)(line));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

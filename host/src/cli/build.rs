@@ -2,7 +2,7 @@
 
 use super::{
     Failure, Result, print, sdk, tell,
-    toolchain::{self, Description},
+    toolchain::{self, Description, Making},
 };
 use crate::{
     artifact::{
@@ -37,16 +37,16 @@ pub(super) struct Arguments {
     quiet: bool,
 }
 
-/// A plugin as it was built.
+/// What was built, written nowhere yet.
 #[derive(Debug)]
 pub(super) struct Built {
     pub(super) artifact: Artifact,
-    /// The file that cargo has made: `TARGET_DIR/wasm32-wasip2/plugin/NAME.wasm`.
-    component: PathBuf,
+    /// Where cargo has put the component.
+    pub(super) component: PathBuf,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result {
-    let Built { artifact, component } = build(&arguments.folder, arguments.quiet)?;
+    let Built { artifact, component } = built(&arguments.folder, arguments.quiet)?;
     let manifest = &artifact.manifest;
     let name = format!("{}-{}.wasm", manifest.name, manifest.version);
     let file = write(arguments, &component, &name, &artifact.bytes)?;
@@ -64,13 +64,14 @@ pub(super) fn run(arguments: &Arguments) -> Result {
     Ok(())
 }
 
-/// Compiles the plugin in this folder, and holds code, manifest and protos against each other.
-pub(super) fn build(folder: &Path, is_quiet: bool) -> Result<Built> {
-    let say = |line: &str| {
-        if !is_quiet {
-            tell(line);
-        }
-    };
+/// Compiles the plugin in this folder, and holds its code, its manifest and its protos against each other.
+pub(super) fn built(folder: &Path, is_quiet: bool) -> Result<Built> {
+    built_by(&Making::new(folder, is_quiet))
+}
+
+/// The same, as it is said.
+pub(super) fn built_by(making: &Making<'_>) -> Result<Built> {
+    let folder = making.folder;
     let manifest_file = folder.join("plugin.toml");
     let text = fs::read_to_string(&manifest_file).with_context(|| {
         format!("{} can't be read; is {} a plugin's folder?", manifest_file.display(), folder.display())
@@ -89,16 +90,16 @@ pub(super) fn build(folder: &Path, is_quiet: bool) -> Result<Built> {
         sdk::link(&root, &sdk::unpacked()?)?;
     }
 
-    say(&format!("describing {} {}", manifest.name, manifest.version));
-    let description = toolchain::describe(folder, is_quiet)?;
+    making.say(&format!("describing {} {}", manifest.name, manifest.version));
+    let description = toolchain::describe(making)?;
     let descriptors =
         BASE64_STANDARD.decode(&description.descriptors).context("the plugin's descriptors can't be read")?;
     check(&manifest_file, &text, &description, &descriptors)?;
     check_contract(folder, &description)?;
     let source = Source::read(folder, Some(description.endpoints.clone())).map_err(Failure::Mistakes)?;
 
-    say(&format!("compiling {} {}", manifest.name, manifest.version));
-    let component = toolchain::compile(folder, is_quiet, &[])?;
+    making.say(&format!("compiling {} {}", manifest.name, manifest.version));
+    let component = toolchain::compile(making, &[])?;
     let code = fs::read(&component).with_context(|| format!("{} can't be read", component.display()))?;
     let sections = Sections {
         manifest: text,

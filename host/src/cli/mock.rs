@@ -4,7 +4,7 @@ mod desk;
 mod sources;
 mod told;
 
-use super::{Failure, Result, print, runtime, tell};
+use super::{Failure, Result, in_words, print, runtime, stamps::Stamps, tell};
 use crate::{
     app::{self, Listening},
     config::Config,
@@ -13,7 +13,7 @@ use crate::{
     telemetry,
 };
 use desk::Desk;
-use sources::{Sources, Stamps};
+use sources::Sources;
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -83,7 +83,7 @@ pub(super) fn run(arguments: &Arguments) -> Result {
 
 /// The configuration on the desk, of a host that believes everybody.
 fn load(desk: &Desk) -> Result<Config> {
-    let mut config = Config::load(&desk.file()).map_err(Failure::Mistakes)?;
+    let mut config = Config::load(&desk.folder.config()).map_err(Failure::Mistakes)?;
     config.identity = Some(identity::Config::anybody());
     Ok(config)
 }
@@ -106,8 +106,8 @@ async fn watch(
         // Code may have to be compiled.
         let read = tokio::task::block_in_place(|| sources.read());
         let put = match read {
-            Ok(plugins) => desk.put(&plugins).map_err(|failure| sources::in_words(&failure)),
-            Err(failure) => Err(sources::in_words(&failure)),
+            Ok(plugins) => desk.put(&plugins).map_err(|failure| in_words(&failure)),
+            Err(failure) => Err(in_words(&failure)),
         };
         match put {
             Ok(_) => match running.reload().await {

@@ -77,7 +77,7 @@ pub(super) fn run(arguments: &Arguments) -> Result {
             let bytes = fs::read(file).with_context(|| format!("{} can't be read", file.display()))?;
             Artifact::parse(bytes.into()).with_context(|| format!("{} is no artifact", file.display()))?
         }
-        None => build::build(&arguments.folder, false)?.artifact,
+        None => build::built(&arguments.folder, false)?.artifact,
     };
     let scratch = Scratch::new("record")?;
     let config = configuration(arguments, &artifact, &scratch)?;

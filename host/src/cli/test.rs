@@ -101,7 +101,7 @@ fn once(arguments: &Arguments, scratch: &Scratch) -> Result {
             let bytes = fs::read(file).with_context(|| format!("{} can't be read", file.display()))?;
             Artifact::parse(bytes.into()).with_context(|| format!("{} is no artifact", file.display()))?
         }
-        None => build::build(&arguments.folder, arguments.json)?.artifact,
+        None => build::built(&arguments.folder, arguments.json)?.artifact,
     };
     let ready = Ready::new(artifact, &arguments.folder, arguments.config.as_deref(), scratch)?;
     let Ready { stage, cases, .. } = &ready;

@@ -1,13 +1,18 @@
 //! A plugin's code: compiled by cargo, and asked what it is.
 
+mod described;
+mod kept;
+
+pub(super) use described::Description;
+pub(super) use kept::Kept;
+
 use super::{runtime, tell};
 use crate::{
-    artifact::EndpointSchema,
     sandbox,
     settings::{Document, Mistakes},
 };
 use anyhow::{Context, anyhow, bail};
-use serde::Deserialize;
+use described::Shelf;
 use serde_json::Value;
 use std::{
     fs,
@@ -33,27 +38,51 @@ const PROFILE: [&str; 10] = [
     "profile.plugin.strip=\"debuginfo\"",
 ];
 
-/// What the `describe` export returns.
-#[derive(Debug, Deserialize)]
-pub(super) struct Description {
-    pub(super) contract: String,
-    pub(super) endpoints: Vec<EndpointSchema>,
-    pub(super) methods: Vec<String>,
-    /// Base64 of a FileDescriptorSet.
-    #[serde(default)]
-    pub(super) descriptors: String,
-    /// What the SDK found to disagree within the code.
-    #[serde(default)]
-    pub(super) faults: Vec<String>,
+/// How a plugin is compiled.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Making<'a> {
+    /// The plugin's.
+    pub(super) folder: &'a Path,
+    pub(super) voice: Voice<'a>,
 }
 
-/// What the code in this folder says of itself.
-pub(super) fn describe(folder: &Path, is_quiet: bool) -> anyhow::Result<Description> {
-    let describer = compile(folder, is_quiet, &as_describer(folder))?;
+/// Where goes what cargo says.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Voice<'a> {
+    /// To standard error.
+    Loud,
+    /// The same, without what goes well.
+    Quiet,
+    Kept(&'a Kept),
+}
+
+impl<'a> Making<'a> {
+    pub(super) fn new(folder: &'a Path, is_quiet: bool) -> Self {
+        Self { folder, voice: if is_quiet { Voice::Quiet } else { Voice::Loud } }
+    }
+
+    /// A line of the command itself.
+    pub(super) fn say(&self, line: &str) {
+        if matches!(self.voice, Voice::Loud) {
+            tell(line);
+        }
+    }
+}
+
+/// What the code in this folder says of itself; compiled for that only where it may say something else than before.
+pub(super) fn describe(making: &Making<'_>) -> anyhow::Result<Description> {
+    let shelf = Shelf::of(making);
+    if let Some(description) = shelf.as_ref().and_then(Shelf::find) {
+        return Ok(description);
+    }
+    let describer = compile(making, &as_describer(making.folder))?;
     let described = runtime()?
         .block_on(sandbox::describe(&describer))
         .map_err(|error| anyhow!("the plugin can't describe itself: {error}"))?;
-    serde_json::from_str(&described).context("the plugin's description can't be read; is its SDK too old?")
+    let description =
+        serde_json::from_str(&described).context("the plugin's description can't be read; is its SDK too old?")?;
+    shelf.iter().for_each(|shelf| shelf.keep(&describer, &description));
+    Ok(description)
 }
 
 /// Held while a plugin is built: cargo puts describer and component at the same place, one after the other, and of two builds at once
@@ -94,27 +123,42 @@ pub(super) fn add_target() -> anyhow::Result<()> {
     }
 }
 
-/// Compiles the plugin's library for wasm and returns the component's path.
-pub(super) fn compile(folder: &Path, is_quiet: bool, more: &[String]) -> anyhow::Result<PathBuf> {
+fn cargo(folder: &Path) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(folder);
     command
-        .current_dir(folder)
-        .args(["build", "--lib", "--target", TARGET, "--message-format", "json-render-diagnostics"])
+}
+
+/// Compiles the plugin's library for wasm and returns the component's path.
+pub(super) fn compile(making: &Making<'_>, more: &[String]) -> anyhow::Result<PathBuf> {
+    let mut command = cargo(making.folder);
+    let format = match making.voice {
+        Voice::Kept(kept) => kept.format(),
+        Voice::Loud | Voice::Quiet => "json-render-diagnostics",
+    };
+    command
+        .args(["build", "--lib", "--target", TARGET, "--message-format", format])
         .args(PROFILE)
         .args(more)
         // Gives the file in cargo's cache a name of its own for each set of features: else describer and component take each other's
         // place there, and both are linked again each time. Without it (it is cargo's own affair) only time is lost.
-        .env("__CARGO_DEFAULT_LIB_METADATA", "weft")
-        .stdout(Stdio::piped());
-    if is_quiet {
-        command.arg("--quiet");
+        .env("__CARGO_DEFAULT_LIB_METADATA", "weft");
+    let (status, out) = match making.voice {
+        Voice::Kept(kept) => kept.run(&mut command)?,
+        voice => {
+            if matches!(voice, Voice::Quiet) {
+                command.arg("--quiet");
+            }
+            let child = command.stdout(Stdio::piped()).spawn().context("cargo can't be run; is Rust installed?")?;
+            let output = child.wait_with_output()?;
+            (output.status, output.stdout)
+        }
+    };
+    if !status.success() {
+        bail!("the plugin does not compile{}", if matches!(making.voice, Voice::Kept(_)) { "" } else { "; see above" });
     }
-    let output = command.spawn().context("cargo can't be run; is Rust installed?")?.wait_with_output()?;
-    if !output.status.success() {
-        bail!("the plugin does not compile; see above");
-    }
-    let own = fs::canonicalize(folder.join("Cargo.toml")).context("the plugin's folder has no Cargo.toml")?;
-    let messages = String::from_utf8_lossy(&output.stdout);
+    let own = fs::canonicalize(making.folder.join("Cargo.toml")).context("the plugin's folder has no Cargo.toml")?;
+    let messages = String::from_utf8_lossy(&out);
     let mut files = messages.lines().rev().filter_map(|line| component_of(line, &own));
     files.next().ok_or_else(|| anyhow!("the plugin's crate makes no component: set crate-type = [\"cdylib\", \"rlib\"] under [lib] in its Cargo.toml"))
 }
@@ -128,4 +172,34 @@ fn component_of(line: &str, manifest: &Path) -> Option<PathBuf> {
     }
     let files = message.get("filenames")?.as_array()?;
     files.iter().filter_map(Value::as_str).find(|file| file.ends_with(".wasm")).map(PathBuf::from)
+}
+
+/// The files that something was made of, as cargo writes it down beside it: those behind the colon. Blanks in names have a backslash before them.
+pub(super) fn inputs(text: &str) -> Vec<PathBuf> {
+    let Some((_, list)) = text.lines().find_map(|line| line.split_once(": ")) else { return Vec::new() };
+    let (mut paths, mut path) = (Vec::new(), String::new());
+    let mut letters = list.chars().peekable();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\\' if letters.peek() == Some(&' ') => path.extend(letters.next()),
+            ' ' => paths.push(std::mem::take(&mut path)),
+            letter => path.push(letter),
+        }
+    }
+    paths.push(path);
+    paths.into_iter().filter(|path| !path.is_empty()).map(PathBuf::from).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cargo_has_written_down_is_read_with_blanks_in_names() {
+        let text = "/t/a b.wasm: /p/src/lib.rs /p/my\\ protos/a.proto /p/build.rs\n";
+        assert_eq!(inputs("x.wasm: /a\n"), [PathBuf::from("/a")]);
+        let wanted = ["/p/src/lib.rs", "/p/my protos/a.proto", "/p/build.rs"].map(PathBuf::from);
+        assert_eq!(inputs(text), wanted);
+        assert_eq!(inputs(""), Vec::<PathBuf>::new());
+    }
 }

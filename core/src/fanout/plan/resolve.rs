@@ -12,7 +12,9 @@ use crate::{
     telemetry::Metrics,
     upstream::{Method, Protocol, Rest, StreamBounds, Transport},
 };
-use prost_reflect::{MessageDescriptor, MethodDescriptor, prost_types::method_options::IdempotencyLevel};
+use prost_reflect::{
+    DescriptorPool, MessageDescriptor, MethodDescriptor, prost_types::method_options::IdempotencyLevel,
+};
 use std::sync::Arc;
 
 /// What the protos and the configuration say of one method.
@@ -138,6 +140,15 @@ fn rest(config: &BackendConfig, method: &MethodDescriptor) -> Result<Option<Rest
             resolved.map(Some).map_err(|error| wrong(format!("http: {error}")))
         }
     }
+}
+
+/// The same of a method by its name, where nothing is configured of it.
+pub fn looks_safe_by_name(pool: &DescriptorPool, method: &str) -> bool {
+    let found = method.split_once('/').and_then(|(service, name)| {
+        let service = pool.get_service_by_name(service)?;
+        service.methods().find(|method| method.name() == name)
+    });
+    found.is_some_and(|method| looks_safe(&method, None))
 }
 
 /// Whether a method may be coalesced, cached, batched and tried again by what its proto says or, in the standard methods of

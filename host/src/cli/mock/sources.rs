@@ -2,7 +2,12 @@
 
 use crate::{
     artifact::{Artifact, EndpointSchema, Manifest, Sections},
-    cli::{Failure, Result, tell, toolchain},
+    cli::{
+        Failure, Result,
+        stamps::Stamps,
+        tell,
+        toolchain::{self, Making},
+    },
     mocks::{CONTRACT_FOLDER, MOCKS_FOLDER, Mocks, Source, stand_in},
     settings::Mistakes,
 };
@@ -11,11 +16,7 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    time::SystemTime,
 };
-
-/// Files of all folders that are looked at.
-const MOST_FILES: usize = 20_000;
 
 /// A plugin that is answered for.
 #[derive(Debug)]
@@ -37,10 +38,6 @@ pub(super) struct Sources {
     /// What the code in a folder says, and of which state of its files.
     described: BTreeMap<PathBuf, (Stamps, Vec<EndpointSchema>)>,
 }
-
-/// What tells one state of files from another.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Stamps(BTreeMap<PathBuf, (SystemTime, u64)>);
 
 impl Sources {
     /// A folder without a manifest stands for the plugins right inside of it.
@@ -111,7 +108,7 @@ impl Sources {
         if Source::has_contract(folder) || !Source::has_code(folder) {
             return Ok(None);
         }
-        let stamps = Stamps::of(&code_of(folder));
+        let stamps = Stamps::of(code_of(folder));
         if let Some((of, schema)) = self.described.get(folder)
             && *of == stamps
         {
@@ -120,7 +117,7 @@ impl Sources {
         tell(&format!("{}: asking the code for its endpoints", folder.display()));
         toolchain::add_target()?;
         let _turn = toolchain::turn(&folder.join("plugin.toml"));
-        let schema = toolchain::describe(folder, true)?.endpoints;
+        let schema = toolchain::describe(&Making::new(folder, true))?.endpoints;
         self.described.insert(folder.to_owned(), (stamps, schema.clone()));
         Ok(Some(schema))
     }
@@ -139,7 +136,7 @@ impl Sources {
                 paths.extend(code_of(place));
             }
         }
-        Stamps::of(&paths)
+        Stamps::of(paths)
     }
 }
 
@@ -162,41 +159,4 @@ fn artifact(file: &Path, seed: u64) -> Result<Plugin> {
         return Err(Failure::Mistakes(mistakes.into_sorted()));
     }
     Ok(Plugin { place: file.to_owned(), manifest, mocks, schema, artifact })
-}
-
-impl Stamps {
-    fn of(paths: &[PathBuf]) -> Self {
-        let (mut stamps, mut open) = (BTreeMap::new(), paths.to_vec());
-        while let Some(path) = open.pop() {
-            let Ok(meta) = fs::metadata(&path) else { continue };
-            if meta.is_dir() {
-                open.extend(fs::read_dir(&path).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())));
-            }
-            // A folder changes with what is in it.
-            let size = if meta.is_dir() { 0 } else { meta.len() };
-            stamps.insert(path, (meta.modified().unwrap_or(SystemTime::UNIX_EPOCH), size));
-            if stamps.len() >= MOST_FILES {
-                break;
-            }
-        }
-        Self(stamps)
-    }
-
-    /// The file that was saved last of those that differ.
-    pub(super) fn changed_since(&self, before: &Self) -> String {
-        let differ = self.0.iter().filter(|(path, stamp)| before.0.get(*path) != Some(stamp) && path.is_file());
-        let newest = differ.max_by_key(|(_, stamp)| stamp.0);
-        newest.map_or_else(|| "a change was".to_owned(), |(path, _)| path.display().to_string())
-    }
-}
-
-pub(super) fn in_words(failure: &Failure) -> String {
-    match failure {
-        Failure::Failed(error) => format!("error: {error:#}"),
-        Failure::Usage(text) => format!("error: {text}"),
-        Failure::Mistakes(mistakes) => {
-            mistakes.iter().map(|mistake| format!("error: {mistake}")).collect::<Vec<_>>().join("\n")
-        }
-        Failure::Told(_) => String::new(),
-    }
 }
