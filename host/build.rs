@@ -1,4 +1,4 @@
-//! Puts the Rust SDK into the command, so that plugins are made and built with nothing but the command and cargo.
+//! Puts the SDKs into the command, so that plugins are made and built with nothing but the command and the tools of their language.
 //!
 //! It is the repository's own files, sorted by name, and a workspace manifest around them that says what the repository's says of the
 //! SDK's crates. The same files always give the same text.
@@ -12,7 +12,7 @@ use std::{
 };
 
 /// What is carried: by its path in the repository, and by its path in the SDK's folder.
-const PARTS: [(&str, &str); 14] = [
+const PARTS: [(&str, &str); 20] = [
     ("LICENSE", "LICENSE"),
     ("sdk/rust/Cargo.toml", "rust/Cargo.toml"),
     ("sdk/rust/README.md", "rust/README.md"),
@@ -27,6 +27,12 @@ const PARTS: [(&str, &str); 14] = [
     ("sdk/rust/selection/Cargo.toml", "rust/selection/Cargo.toml"),
     ("sdk/rust/selection/README.md", "rust/selection/README.md"),
     ("sdk/rust/selection/src", "rust/selection/src"),
+    ("sdk/js/package.json", "js/package.json"),
+    ("sdk/js/README.md", "js/README.md"),
+    ("sdk/js/src", "js/src"),
+    ("sdk/js/build", "js/build"),
+    ("sdk/js/wit", "js/wit"),
+    ("wit", "js/wit/deps/weft"),
 ];
 
 /// More than twice what the SDK takes: nothing else is to come along unseen.

@@ -9,6 +9,7 @@ mod diff;
 mod document;
 mod health;
 mod inspect;
+mod language;
 mod mock;
 mod new;
 mod openapi;

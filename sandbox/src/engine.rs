@@ -1,4 +1,5 @@
-//! The serving engine: one for the process, made once, shared by all plugins.
+//! The serving engines, shared by all plugins: one for guests as they usually are, made with the host, and one for large ones, which bring an
+//! interpreter, made when the first of them loads. So nobody pays for what only they need.
 
 use super::{
     bindings,
@@ -12,12 +13,20 @@ use super::{
     load,
     shared::Shared,
 };
-use std::{path::PathBuf, sync::Arc, time::Duration};
-use wasmtime::{Engine, InstanceAllocationStrategy, PoolingAllocationConfig, component::Linker};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use wasmtime::{
+    Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
+    component::{self, Linker},
+};
 use weft_core::{
     artifact::{Artifact, Isolation},
     model::Digest,
     plugin::{self, CompileError, Compiling, Config, Guest, Sandbox, Terms},
+    sync::lock,
 };
 
 /// How often running guests are interrupted to yield and to have their CPU time looked at.
@@ -26,10 +35,15 @@ const TICK: Duration = Duration::from_millis(2);
 /// good, and out of everybody's reach, by each slot in which a guest that needs more has been, and in time that is each slot.
 const KEEP_RESIDENT: usize = 1 << 18;
 
+/// Memory with which a large guest begins, at least.
+const LARGE: u64 = 1 << 20;
+/// Stack of a large guest: an interpreter takes several frames for each of its program's.
+const LARGE_STACK: usize = 1 << 20;
+
 /// Runs plugins as components: memory, CPU time and everything that they ask of the host is bounded.
 pub struct Wasm {
-    shared: Arc<Shared>,
-    linker: Linker<State>,
+    usual: Arc<House>,
+    large: Mutex<Option<Arc<House>>>,
     /// Instances that have served and may serve again.
     idle: Arc<IdlePool<Instance>>,
     compiling: Compiling,
@@ -41,7 +55,20 @@ impl std::fmt::Debug for Wasm {
     }
 }
 
-fn pool(config: &Config) -> PoolingAllocationConfig {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Size {
+    Usual,
+    Large,
+}
+
+impl Size {
+    fn of(component: &component::Component) -> Self {
+        let memory = component.resources_required().and_then(|required| required.max_initial_memory_size);
+        if memory.is_some_and(|bytes| bytes >= LARGE) { Self::Large } else { Self::Usual }
+    }
+}
+
+fn pool(config: &Config, size: Size) -> PoolingAllocationConfig {
     let slots = config.requests + config.streams + config.idle;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(slots)
@@ -55,40 +82,82 @@ fn pool(config: &Config) -> PoolingAllocationConfig {
         .max_memories_per_component(MOST_MEMORIES)
         .max_tables_per_component(MOST_TABLES)
         .max_component_instance_size(2 << 20)
-        .linear_memory_keep_resident(KEEP_RESIDENT)
+        // A large guest's memory begins with a stack of which it uses the far end: nothing is gained by keeping that.
+        .linear_memory_keep_resident(if size == Size::Large { 0 } else { KEEP_RESIDENT })
         .table_keep_resident(64 << 10)
         .max_unused_warm_slots(100);
     pool
 }
 
+/// An engine, and how components get what they import in it.
+struct House {
+    shared: Arc<Shared>,
+    linker: Linker<State>,
+}
+
+impl House {
+    fn new(
+        size: Size,
+        config: Config,
+        environment: Environment,
+        cache: Arc<PluginCache>,
+    ) -> Result<Self, wasmtime::Error> {
+        let mut settings = configuration();
+        settings.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(&config, size)));
+        if size == Size::Large {
+            settings.max_wasm_stack(LARGE_STACK).async_stack_size(2 * LARGE_STACK);
+        }
+        let engine = Engine::new(&settings)?;
+        tick(&engine);
+        let linker = linker(&engine)?;
+        Ok(Self { shared: Arc::new(Shared { engine, config, environment, cache }), linker })
+    }
+}
+
 impl Wasm {
     /// `compiling` says where compiled code is kept, and what makes it.
     pub fn new(config: Config, environment: Environment, compiling: Compiling) -> Result<Self, String> {
-        let mut settings = configuration();
-        settings.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(&config)));
-        let engine = Engine::new(&settings).map_err(|error| format!("the sandbox can't be set up: {error:#}"))?;
-        tick(&engine);
-        let linker = linker(&engine).map_err(|error| format!("the sandbox can't be linked: {error:#}"))?;
-        let cache = PluginCache::new(config.plugin_cache.0);
+        let cache = Arc::new(PluginCache::new(config.plugin_cache.0));
         let idle = Arc::new(IdlePool::new(config.idle as usize));
-        let shared = Arc::new(Shared { engine, config, environment, cache });
-        Ok(Self { shared, linker, idle, compiling })
+        let usual = House::new(Size::Usual, config, environment, cache)
+            .map_err(|error| format!("the sandbox can't be set up: {error:#}"))?;
+        Ok(Self { usual: Arc::new(usual), large: Mutex::new(None), idle, compiling })
     }
 
-    /// The file of the artifact's compiled code, which is made first if it is not there.
+    /// The engine for large guests, made now if there is none yet.
+    fn large(&self) -> Result<Arc<House>, CompileError> {
+        let mut large = lock(&self.large);
+        if let Some(house) = &*large {
+            return Ok(house.clone());
+        }
+        let Shared { config, environment, cache, .. } = &*self.usual.shared;
+        let house = House::new(Size::Large, config.clone(), *environment, cache.clone()).map_err(|error| {
+            CompileError::Invalid(format!("the sandbox for large guests can't be set up: {error:#}"))
+        })?;
+        Ok(large.insert(Arc::new(house)).clone())
+    }
+
+    /// The file of the artifact's compiled code, which is made first if it is not there. Code is the same for all engines.
     fn compiled_file(&self, artifact: &Artifact) -> Result<PathBuf, CompileError> {
-        plugin::compiled_file(artifact, &self.compiling, number(&self.shared.engine), compile)
+        plugin::compiled_file(artifact, &self.compiling, number(&self.usual.shared.engine), compile)
     }
 }
 
 impl Sandbox for Wasm {
     fn load(&self, artifact: &Artifact, terms: Terms) -> Result<Arc<dyn Guest>, CompileError> {
         let file = self.compiled_file(artifact)?;
-        let component = load::map(&self.shared.engine, &file).map_err(|error| invalid(&error))?;
-        let linked = self.linker.instantiate_pre(&component).map_err(|error| invalid(&error))?;
+        let mut house = self.usual.clone();
+        let mut component = load::map(&house.shared.engine, &file).map_err(|error| invalid(&error))?;
+        if Size::of(&component) == Size::Large {
+            house = self.large()?;
+            component = load::map(&house.shared.engine, &file).map_err(|error| invalid(&error))?;
+        }
+        // Done now, so that the first request doesn't pay for it.
+        component.initialize_copy_on_write_image().map_err(|error| invalid(&error))?;
+        let linked = house.linker.instantiate_pre(&component).map_err(|error| invalid(&error))?;
         let exports = bindings::StreamingPre::new(linked).map_err(|error| invalid(&error))?;
         let idle = (artifact.manifest.limits.isolation == Isolation::Reuse).then(|| self.idle.clone());
-        let blueprint = Blueprint::new(self.shared.clone(), &artifact.manifest, terms);
+        let blueprint = Blueprint::new(house.shared.clone(), &artifact.manifest, terms);
         Ok(Arc::new(Component::new(blueprint, exports, idle)))
     }
 
@@ -97,14 +166,14 @@ impl Sandbox for Wasm {
     }
 
     fn has_compiled(&self, artifact: Digest) -> bool {
-        plugin::is_compiled(artifact, &self.compiling, number(&self.shared.engine))
+        plugin::is_compiled(artifact, &self.compiling, number(&self.usual.shared.engine))
     }
 }
 
 fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-    bindings::Streaming::add_to_linker::<_, wasmtime::component::HasSelf<State>>(&mut linker, |state| state)?;
+    bindings::Streaming::add_to_linker::<_, component::HasSelf<State>>(&mut linker, |state| state)?;
     Ok(linker)
 }
 

@@ -12,8 +12,5 @@ pub(super) fn map(engine: &Engine, file: &Path) -> Result<Component> {
     // time. Files there are written under a temporary name by this very program, synced, and renamed, and never opened for writing
     // again. Their seal, checked just before, says that they are whole and stand under their own name, and the name holds the digest
     // of the input and the hash of everything that makes engines compatible, which wasmtime checks once more.
-    let component = unsafe { Component::deserialize_file(engine, file) }?;
-    // Done now, so that the first request doesn't pay for it.
-    component.initialize_copy_on_write_image()?;
-    Ok(component)
+    unsafe { Component::deserialize_file(engine, file) }
 }

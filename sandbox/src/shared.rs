@@ -1,16 +1,16 @@
-//! What all instances share.
+//! What all instances of one engine share.
 
 use super::{cache::PluginCache, environment::Environment};
-use std::fmt;
+use std::{fmt, sync::Arc};
 use wasmtime::Engine;
 use weft_core::plugin::Config;
 
-/// Engine, bounds and caches, once for a host.
+/// An engine, and what is there once for a host.
 pub(super) struct Shared {
     pub(super) engine: Engine,
     pub(super) config: Config,
     pub(super) environment: Environment,
-    pub(super) cache: PluginCache,
+    pub(super) cache: Arc<PluginCache>,
 }
 
 impl fmt::Debug for Shared {

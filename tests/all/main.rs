@@ -49,6 +49,7 @@ mod intermediaries;
 mod json;
 mod kept;
 mod keys;
+mod languages;
 mod lifecycle;
 mod linked;
 mod logs;

@@ -1,7 +1,9 @@
 //! `weft build`: from a plugin's folder to one file.
 
 use super::{
-    Failure, Result, print, sdk, tell,
+    Failure, Result,
+    language::{Described, Language},
+    print, sdk, tell,
     toolchain::{self, Description, Making},
 };
 use crate::{
@@ -13,7 +15,6 @@ use crate::{
     settings::{Mistake, Mistakes},
 };
 use anyhow::{Context, anyhow};
-use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::Value;
 use std::{
     fs,
@@ -22,11 +23,12 @@ use std::{
 
 /// Compile the plugin in this folder into one artifact
 ///
-/// Compiles for wasm32-wasip2 (adding the target when it is missing), checks the manifest against the code and the protos, embeds
+/// Compiles it by the tools of its language (Rust for wasm32-wasip2, whose target is added when it is missing; JavaScript by what npm
+/// installs into the folder), checks the manifest against the code and the protos, embeds
 /// manifest, method table, descriptors, schemas and mocks, and writes `target/weft/NAME-VERSION.wasm`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// The plugin's folder: the one with `plugin.toml` and `Cargo.toml`
+    /// The plugin's folder: the one with `plugin.toml`, and `Cargo.toml` or `package.json`
     #[arg(default_value = ".")]
     folder: PathBuf,
     /// Where to put the artifact, instead of `target/weft`
@@ -49,7 +51,8 @@ pub(super) fn run(arguments: &Arguments) -> Result {
     let Built { artifact, component } = built(&arguments.folder, arguments.quiet)?;
     let manifest = &artifact.manifest;
     let name = format!("{}-{}.wasm", manifest.name, manifest.version);
-    let file = write(arguments, &component, &name, &artifact.bytes)?;
+    let place = || Language::of(&arguments.folder).artifacts(&arguments.folder, &component);
+    let file = write(&arguments.out.clone().unwrap_or_else(place), &name, &artifact.bytes)?;
     if arguments.quiet {
         print(&file.display().to_string());
         return Ok(());
@@ -84,22 +87,23 @@ pub(super) fn built_by(making: &Making<'_>) -> Result<Built> {
         )
         .into());
     }
-    toolchain::add_target()?;
+    let language = Language::of(folder);
+    if language == Language::Rust {
+        toolchain::add_target()?;
+    }
     let _turn = toolchain::turn(&manifest_file);
     if let Some(root) = sdk::of(folder) {
         sdk::link(&root, &sdk::unpacked()?)?;
     }
 
     making.say(&format!("describing {} {}", manifest.name, manifest.version));
-    let description = toolchain::describe(making)?;
-    let descriptors =
-        BASE64_STANDARD.decode(&description.descriptors).context("the plugin's descriptors can't be read")?;
+    let Described { description, descriptors } = language.describe(making)?;
     check(&manifest_file, &text, &description, &descriptors)?;
     check_contract(folder, &description)?;
     let source = Source::read(folder, Some(description.endpoints.clone())).map_err(Failure::Mistakes)?;
 
     making.say(&format!("compiling {} {}", manifest.name, manifest.version));
-    let component = toolchain::compile(making, &[])?;
+    let component = language.compile(making)?;
     let code = fs::read(&component).with_context(|| format!("{} can't be read", component.display()))?;
     let sections = Sections {
         manifest: text,
@@ -202,13 +206,10 @@ fn contradictory(policies: &[EndpointPolicy], schema: &[EndpointSchema]) -> Vec<
 }
 
 /// Written under another name and renamed, so that a host that watches the folder never sees half of it.
-fn write(arguments: &Arguments, component: &Path, name: &str, bytes: &[u8]) -> anyhow::Result<PathBuf> {
-    // component: TARGET_DIR/wasm32-wasip2/plugin/NAME.wasm
-    let target = component.ancestors().nth(3).map_or_else(|| PathBuf::from("target"), Path::to_owned);
-    let folder = arguments.out.clone().unwrap_or_else(|| target.join("weft"));
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> anyhow::Result<PathBuf> {
     let file = folder.join(name);
     let temporary = folder.join(format!(".{name}.part"));
-    let written = fs::create_dir_all(&folder)
+    let written = fs::create_dir_all(folder)
         .and_then(|()| fs::write(&temporary, bytes))
         .and_then(|()| fs::rename(&temporary, &file));
     written.with_context(|| format!("{} can't be written", file.display()))?;

@@ -1,5 +1,6 @@
 //! `weft new`: a plugin that builds and tests, to go on from.
 
+mod javascript;
 mod origin;
 mod workspace;
 
@@ -27,7 +28,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FOLDER")]
     protos: Option<PathBuf>,
     /// The language that it is written in
-    #[arg(long, value_name = "LANGUAGE", default_value = "rust")]
+    #[arg(long, value_name = "rust|js", default_value = "rust")]
     lang: String,
     /// Take the SDK from elsewhere than from this program: `crates` (crates.io, this program's version), a folder, or the URL of a git
     /// repository
@@ -71,6 +72,9 @@ pub(super) fn run(arguments: &Arguments) -> Result {
     if arguments.mock_only {
         return mock_only(arguments, &folder);
     }
+    if arguments.lang == "js" {
+        return javascript::make(arguments, &folder, &parent);
+    }
     // All that can be wrong is found before anything is written.
     let origin = Origin::read(arguments.sdk.as_deref(), &parent.join(name)).map_err(Failure::Usage)?;
     let standing = workspace::standing(&parent, name);
@@ -108,7 +112,7 @@ fn check(arguments: &Arguments) -> Result {
             "`{name}` is no plugin name: lower-case letters, digits and `-`, beginning with a letter"
         )));
     }
-    if let Some(taken) = taken(name) {
+    if let Some(taken) = taken(name).filter(|_| arguments.lang == "rust") {
         return Err(Failure::Usage(format!("`{name}` can't be the name of a crate: it is {taken}; choose another")));
     }
     let client = &arguments.client;
@@ -119,14 +123,13 @@ fn check(arguments: &Arguments) -> Result {
         )));
     }
     match arguments.lang.as_str() {
-        "rust" => Ok(()),
-        "js" | "python" => Err(Failure::Usage(format!(
-            "`--lang {}`: there is no SDK for it yet, plugins are written in Rust so far (`--lang rust`)",
-            arguments.lang
+        "rust" | "js" => Ok(()),
+        "python" => Err(Failure::Usage(
+            "`--lang python`: there is no SDK for it yet; plugins are written in `rust` or `js`".to_owned(),
+        )),
+        other => Err(Failure::Usage(format!(
+            "`--lang {other}`: there is no such language; plugins are written in `rust` or `js`"
         ))),
-        other => {
-            Err(Failure::Usage(format!("`--lang {other}`: there is no such language; plugins are written in `rust`")))
-        }
     }
 }
 

@@ -1,14 +1,15 @@
-//! The Rust SDK that this command carries: where it is unpacked, and how a plugin finds it.
+//! The SDKs that this command carries: where they are unpacked, and how a plugin finds its own.
 //!
-//! A plugin's Cargo.toml names `.weft/sdk`, a link at the root of its workspace that is not committed. Whichever `weft` builds the plugin
+//! A plugin's Cargo.toml or package.json names `.weft/sdk`, a link at the root of its workspace that is not committed. Whichever `weft` builds the plugin
 //! leads it to its own SDK, so that what is committed is the same on every machine, and SDK and host always fit.
 
 mod carried;
 mod unpack;
 
-use super::{Result, print};
+use super::{Result, language::Language, print};
 use crate::settings::{Document, Mistakes};
 use anyhow::{Context, bail};
+use serde_json::Value;
 use std::{
     fs,
     os::unix::fs::symlink,
@@ -20,27 +21,29 @@ pub(super) const FOLDER: &str = ".weft";
 /// In it.
 const LINK: &str = "sdk";
 
-/// Put the Rust SDK of this program where a plugin's Cargo.toml looks for it, and print where it lies
+/// Put the SDK of this program where a plugin looks for it, and print where it lies
 ///
-/// `weft new` and `weft build` do it as well: needed once after a fresh clone, before cargo is called by hand.
+/// `weft new` and `weft build` do it as well: needed once after a fresh clone, before cargo or npm is called by hand. For a plugin in
+/// JavaScript it also writes the typed clients for what plugin.toml grants.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// The plugin's folder: the one with `plugin.toml` and `Cargo.toml`
+    /// The plugin's folder: the one with `plugin.toml`, and `Cargo.toml` or `package.json`
     #[arg(default_value = ".")]
     folder: PathBuf,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result {
     let sdk = unpacked()?;
-    if !arguments.folder.join("Cargo.toml").exists() {
-        return Err(
-            anyhow::anyhow!("{} is no plugin's folder: it has no Cargo.toml", arguments.folder.display()).into()
-        );
-    }
-    match of(&arguments.folder) {
+    let folder = &arguments.folder;
+    let Some(file) = ["Cargo.toml", "package.json"].into_iter().find(|file| folder.join(file).exists()) else {
+        let shown = folder.display();
+        return Err(anyhow::anyhow!("{shown} is no plugin's folder: it has neither Cargo.toml nor package.json").into());
+    };
+    match of(folder) {
         Some(root) => link(&root, &sdk)?,
-        None => super::tell("the Cargo.toml there takes its SDK from elsewhere: nothing was linked"),
+        None => super::tell(&format!("the {file} there takes its SDK from elsewhere: nothing was linked")),
     }
+    Language::of(folder).prepare(folder)?;
     print(&sdk.display().to_string());
     Ok(())
 }
@@ -68,12 +71,21 @@ pub(super) fn dependency(depth: usize, part: &str) -> String {
 /// The folder with `.weft`, where the plugin in this folder takes its SDK from it.
 pub(super) fn of(folder: &Path) -> Option<PathBuf> {
     let file = folder.join("Cargo.toml");
-    let text = fs::read_to_string(&file).ok()?;
+    let Ok(text) = fs::read_to_string(&file) else { return of_package(folder) };
     // What is wrong with it is cargo's to say.
     let mistakes = Mistakes::new();
     let document = Document::parse(&file, &text, &mistakes);
     let path: Option<String> = document.table(&mistakes).table("dependencies").table("weft-sdk").optional("path");
     let root = path?.strip_suffix(&format!("{FOLDER}/{LINK}/rust"))?.to_owned();
+    Some(folder.join(root))
+}
+
+/// The same of one in JavaScript.
+fn of_package(folder: &Path) -> Option<PathBuf> {
+    let package: Value = serde_json::from_slice(&fs::read(folder.join("package.json")).ok()?).ok()?;
+    let of = |kind: &str| package.get(kind)?.get("weft-sdk")?.as_str().map(str::to_owned);
+    let path = of("dependencies").or_else(|| of("devDependencies"))?;
+    let root = path.strip_prefix("file:")?.strip_suffix(&format!("{FOLDER}/{LINK}/js"))?;
     Some(folder.join(root))
 }
 

@@ -61,6 +61,10 @@ impl<'a> Making<'a> {
         Self { folder, voice: if is_quiet { Voice::Quiet } else { Voice::Loud } }
     }
 
+    pub(super) fn is_quiet(&self) -> bool {
+        !matches!(self.voice, Voice::Loud)
+    }
+
     /// A line of the command itself.
     pub(super) fn say(&self, line: &str) {
         if matches!(self.voice, Voice::Loud) {

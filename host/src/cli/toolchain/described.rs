@@ -3,6 +3,8 @@
 
 use super::Making;
 use crate::{artifact::EndpointSchema, model::Digest};
+use anyhow::Context;
+use base64::{Engine, prelude::BASE64_STANDARD};
 use quote::ToTokens;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -21,13 +23,21 @@ use syn::{
 pub(in crate::cli) struct Description {
     pub(in crate::cli) contract: String,
     pub(in crate::cli) endpoints: Vec<EndpointSchema>,
+    #[serde(default)]
     pub(in crate::cli) methods: Vec<String>,
     /// Base64 of a FileDescriptorSet.
     #[serde(default)]
-    pub(in crate::cli) descriptors: String,
+    descriptors: String,
     /// What the SDK found to disagree within the code.
     #[serde(default)]
     pub(in crate::cli) faults: Vec<String>,
+}
+
+impl Description {
+    /// A serialized FileDescriptorSet.
+    pub(in crate::cli) fn descriptors(&self) -> anyhow::Result<Vec<u8>> {
+        BASE64_STANDARD.decode(&self.descriptors).context("the plugin's descriptors can't be read")
+    }
 }
 
 /// Where descriptions of a plugin are kept.

@@ -40,7 +40,7 @@ impl Granted {
     }
 
     /// The method table: full names, sorted.
-    fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         let mut names: Vec<String> = self
             .0
             .iter()

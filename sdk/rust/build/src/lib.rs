@@ -43,6 +43,7 @@ mod data;
 mod distinct;
 mod error;
 mod generate;
+mod granted;
 mod imports;
 mod protos;
 mod prune;
@@ -53,6 +54,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 pub use error::Error;
+pub use granted::{Granted, granted};
 
 /// Generates clients from the `.proto` files in these folders. Imports are relative to them.
 ///

@@ -30,13 +30,14 @@ pub(crate) struct Method {
 pub(crate) struct Sources {
     pub(crate) services: BTreeMap<String, Service>,
     roots: Roots,
+    passed_over: Vec<String>,
 }
 
 impl Sources {
     /// Reads the files that may declare these services, without their imports; all files, where one of the services is not found, so
     /// that it can be said what there is.
     pub(crate) fn find(folders: &[PathBuf], wanted: &[&str]) -> Result<Self, Error> {
-        let mut sources = Self { services: BTreeMap::new(), roots: Roots::new(folders)? };
+        let mut sources = Self { services: BTreeMap::new(), roots: Roots::new(folders)?, passed_over: Vec::new() };
         if wanted.is_empty() {
             return Ok(sources);
         }
@@ -44,15 +45,23 @@ impl Sources {
         let (near, far): (Vec<_>, Vec<_>) = sources.roots.files()?.into_iter().partition(|file| file.names(&simple));
         let unreadable = sources.declare_all(near);
         if wanted.iter().all(|name| sources.services.contains_key(*name)) {
-            unreadable.iter().for_each(pass_over);
+            sources.pass_over(&unreadable);
             return Ok(sources);
         }
         // What can't be read may declare what is missing.
         if !unreadable.is_empty() {
             return Err(Error::all(unreadable.iter().map(ToString::to_string).collect()));
         }
-        sources.declare_all(far).iter().for_each(pass_over);
+        let unreadable = sources.declare_all(far);
+        sources.pass_over(&unreadable);
         Ok(sources)
+    }
+
+    fn pass_over(&mut self, unreadable: &[Fault]) {
+        let told = unreadable
+            .iter()
+            .map(|fault| format!("passed over, since nothing that is granted needs it: {}", fault.in_one_line()));
+        self.passed_over.extend(told);
     }
 
     fn declare_all(&mut self, files: Vec<Proto>) -> Vec<Fault> {
@@ -68,7 +77,7 @@ impl Sources {
 
     /// What is odd about the files that were opened.
     pub(crate) fn warnings(&self) -> Vec<String> {
-        self.roots.warnings()
+        self.passed_over.iter().cloned().chain(self.roots.warnings()).collect()
     }
 
     /// Compiles the files that declare these services, with all that they import.
@@ -106,10 +115,6 @@ pub(crate) fn encode(mut descriptors: FileDescriptorSet) -> Vec<u8> {
         file.source_code_info = None;
     }
     descriptors.encode_to_vec()
-}
-
-fn pass_over(fault: &Fault) {
-    crate::tell_cargo(&format!("warning=passed over, since nothing that is granted needs it: {}", fault.in_one_line()));
 }
 
 fn declare(file: &FileDescriptorProto, services: &mut BTreeMap<String, Service>) {

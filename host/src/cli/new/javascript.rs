@@ -1,0 +1,48 @@
+//! A new plugin in JavaScript.
+
+use super::{Arguments, filled, origin, write};
+use crate::cli::{Failure, Result, print, sdk};
+use std::{fs, path::Path};
+
+/// By the names that they get.
+const TEMPLATES: [(&str, &str); 5] = [
+    ("package.json", include_str!("../../../templates/javascript/package.json")),
+    ("plugin.toml", include_str!("../../../templates/javascript/plugin.toml")),
+    ("src/main.js", include_str!("../../../templates/javascript/src/main.js")),
+    ("test/greet.test.js", include_str!("../../../templates/javascript/test/greet.test.js")),
+    (".gitignore", include_str!("../../../templates/javascript/gitignore")),
+];
+
+/// Makes it in this folder, which is not there yet; `parent` is the whole path of the one that it is made in.
+pub(super) fn make(arguments: &Arguments, folder: &Path, parent: &Path) -> Result {
+    if arguments.sdk.is_some() {
+        return Err(Failure::Usage(
+            "`--sdk` is for plugins in Rust: one in JavaScript has the SDK of the `weft` that builds it".to_owned(),
+        ));
+    }
+    let name = &arguments.name;
+    let protos = match &arguments.protos {
+        Some(protos) => origin::seen_from(&parent.join(name), protos)?,
+        None => "protos".into(),
+    };
+    let words = [
+        ("@NAME@", name.clone()),
+        ("@CLIENT@", arguments.client.clone()),
+        ("@PROTOS@", serde_json::Value::from(protos.to_string_lossy().into_owned()).to_string()),
+    ];
+    let sdk = sdk::unpacked()?;
+    for (file, template) in TEMPLATES {
+        write(&folder.join(file), &filled(template, &words))?;
+    }
+    if arguments.protos.is_none() {
+        let readme = include_str!("../../../templates/plugin/protos-README.md.template");
+        write(&folder.join("protos/README.md"), readme)?;
+    }
+    sdk::link(&fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned()), &sdk)?;
+    let shown = folder.display();
+    print(&format!(
+        "{shown} is ready:\n  cd {shown}\n  npm install     # the SDK, and the tools that build it\n  npm test        # runs the handlers in Node, without a \
+         host\n  weft build      # makes target/weft/{name}-0.1.0.wasm"
+    ));
+    Ok(())
+}
