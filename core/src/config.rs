@@ -6,7 +6,7 @@ pub mod memory;
 use crate::{
     admin, edge, events, fanout, gateway, identity, plugin, register, release,
     routing::Clients,
-    settings::{Document, Mistake, Mistakes, Table},
+    settings::{self, Document, Mistake, Mistakes, Table},
     telemetry, traces,
 };
 use std::{
@@ -40,7 +40,7 @@ pub struct Config {
 impl Config {
     /// Reads a file. Relative paths in it are relative to its folder.
     pub fn load(file: &Path) -> Result<Self, Vec<Mistake>> {
-        Self::parse(file, &Self::read_file(file).map_err(|mistake| vec![mistake])?)
+        Self::parse(file, &settings::text(file).map_err(|mistake| vec![mistake])?)
     }
 
     /// How the file wants its host to log, as far as it can be read; before anything is known to be wrong with the rest.
@@ -55,17 +55,10 @@ impl Config {
     /// can be started with it.
     pub fn check(file: &Path) -> (Result<Self, Vec<Mistake>>, Vec<Mistake>) {
         let mistakes = Mistakes::without_secrets();
-        match Self::read_file(file) {
+        match settings::text(file) {
             Ok(text) => (Self::parse_with(file, &text, &mistakes), mistakes.away()),
             Err(mistake) => (Err(vec![mistake]), Vec::new()),
         }
-    }
-
-    fn read_file(file: &Path) -> Result<String, Mistake> {
-        std::fs::read_to_string(file).map_err(|error| {
-            let message = format!("can't be read: {error}");
-            Mistake { file: file.display().to_string().into(), line: 0, key: String::new(), message }
-        })
     }
 
     /// As [`Config::load`], with the text given.

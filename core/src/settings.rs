@@ -14,6 +14,7 @@ mod rate;
 mod secret;
 mod shown;
 mod table;
+mod text;
 mod value;
 
 pub use diff::{Change, diff};
@@ -24,6 +25,7 @@ pub use rate::Rate;
 pub use secret::Secret;
 pub use shown::shown;
 pub use table::{Document, Place, Table, nearest};
+pub use text::text;
 pub use value::{ByteSize, FromValue, Percent};
 
 /// Defines an enum whose variants are written as words in TOML: `choice! { pub enum Mode { Fast = "fast", Slow = "slow" } }`.

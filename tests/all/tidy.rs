@@ -2,6 +2,7 @@
 
 mod circles;
 mod documents;
+mod reference;
 mod source;
 
 use circles::Imports;

@@ -70,13 +70,18 @@ impl Author {
     }
 
     async fn run(&self, program: &OsStr, folder: &str, arguments: &[&str]) -> Ended {
+        ended(self.command(program, folder).args(arguments)).await
+    }
+
+    /// A program that will run in a folder of the desk, as all do.
+    pub fn command(&self, program: impl AsRef<OsStr>, folder: &str) -> Command {
         let mut command = Command::new(program);
-        command.args(arguments).current_dir(self.folder.join(folder)).env("CARGO_TARGET_DIR", self.target());
+        command.current_dir(self.folder.join(folder)).env("CARGO_TARGET_DIR", self.target());
         // Nobody will debug it, and it would take half a gigabyte.
         command.env("CARGO_PROFILE_DEV_DEBUG", "none");
         // The SDK is unpacked there, and stays in its place for the next run.
-        command.env("XDG_CACHE_HOME", self.cache());
-        ended(command.kill_on_drop(true)).await
+        command.env("XDG_CACHE_HOME", self.cache()).kill_on_drop(true);
+        command
     }
 
     /// `weft new`, with the versions of all dependencies that this repository has: nothing new is fetched, or compiled anew because

@@ -144,7 +144,7 @@ impl Manifest {
         let plugin = root.table("plugin");
         let name: Option<String> = plugin.required("name");
         if name.as_deref().is_some_and(|name| !is_name(name)) {
-            plugin.mistake("name", "expected lower-case letters, digits and `-`, beginning with a letter");
+            plugin.mistake("name", "expected lower-case letters, digits and `-`, beginning with a letter, 64 at most");
         }
         let version: Option<String> = plugin.required("version");
         let version = version.and_then(|text| {
@@ -209,8 +209,11 @@ impl Manifest {
         for policy in &mut self.endpoints {
             let Some(declared) = schema.iter().find(|e| e.is(&policy.name)) else {
                 let known: Vec<_> = schema.iter().map(|e| format!("\"{} {}\"", e.method, e.path)).collect();
-                mistakes
-                    .add(policy.place.mistake(format!("the code has no such endpoint; it has: {}", known.join(", "))));
+                let text = format!(
+                    "the code has no such endpoint, or `plugin!` doesn't name it; it has: {}",
+                    known.join(", ")
+                );
+                mistakes.add(policy.place.mistake(text));
                 continue;
             };
             for (path, _) in &policy.deprecated_fields {

@@ -159,7 +159,7 @@ fn no_key_takes_a_time_a_size_or_a_number_that_nobody_can_mean() {
     const BACKEND: &str = "[backend.films]\nservices = [\"a.B\"]\nendpoints = \"static://h:1\"\n";
     let named = [("backend", "films"), ("backend.films.method", "\"a.B/C\"")];
     let before = [("backend.films", BACKEND)];
-    let walked = crate::settings::absurd::Walk { mistakes: &mistakes, before: &before, named: &named }.all();
+    let walked = settings::absurd::Walk { mistakes: &mistakes, before: &before, named: &named }.all();
     for key in ["http.timeout", "limits.memory", "backend.films.method.\"a.B/C\".cache.stale-if-error", "client.rate"] {
         assert!(walked.iter().any(|known| known == key), "{key} is not in {walked:#?}");
     }

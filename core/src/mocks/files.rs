@@ -1,6 +1,6 @@
 //! The JSON files of a folder.
 
-use crate::settings::{Mistake, Mistakes};
+use crate::settings::{self, Mistake, Mistakes};
 use serde_json::{Map, Value};
 use std::{fs, path::Path};
 
@@ -41,17 +41,17 @@ pub(super) fn read(folder: &Path, mistakes: &Mistakes) -> Map<String, Value> {
                 Ok(value) => drop(files.insert(name, value)),
                 Err(error) => wrong(&path, error.line(), format!("is no JSON: {error}")),
             },
-            Err(reason) => wrong(&path, 0, reason),
+            Err(mistake) => mistakes.add(mistake),
         }
     }
     files
 }
 
-fn text(path: &Path) -> Result<String, String> {
-    let unreadable = |error: std::io::Error| format!("can't be read: {error}");
-    let size = fs::metadata(path).map_err(unreadable)?.len();
+fn text(path: &Path) -> Result<String, Mistake> {
+    let size = fs::metadata(path).map_or(0, |about| about.len());
     if size > LARGEST {
-        return Err(format!("has {size} bytes, and may have {LARGEST}"));
+        let message = format!("has {size} bytes, and may have {LARGEST}");
+        return Err(Mistake { file: path.display().to_string().into(), line: 0, key: String::new(), message });
     }
-    fs::read_to_string(path).map_err(unreadable)
+    settings::text(path)
 }

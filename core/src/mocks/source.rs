@@ -3,13 +3,10 @@
 use super::{Mocks, contract, files};
 use crate::{
     artifact::{EndpointName, EndpointSchema, Manifest, read_manifest},
-    settings::{Mistake, Mistakes},
+    settings::{self, Mistake, Mistakes},
 };
 use serde_json::{Map, Value, json};
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 /// Beside `plugin.toml`: what endpoints take and give while there is no code.
 pub const CONTRACT_FOLDER: &str = "contract";
@@ -43,10 +40,7 @@ impl Source {
     /// Reads a folder; `schema` is what its code says, where it has some. Every mistake is found in one go.
     pub fn read(folder: &Path, schema: Option<Vec<EndpointSchema>>) -> Result<Self, Vec<Mistake>> {
         let file = folder.join("plugin.toml");
-        let text = fs::read_to_string(&file).map_err(|error| {
-            let message = format!("can't be read: {error}");
-            vec![Mistake { file: file.display().to_string().into(), line: 0, key: String::new(), message }]
-        })?;
+        let text = settings::text(&file).map_err(|mistake| vec![mistake])?;
         let mistakes = Mistakes::new();
         let schema = match schema {
             Some(schema) => schema,

@@ -12,7 +12,7 @@ use crate::{
     },
     mocks::{self, CONTRACT_FOLDER, Source},
     model::Scope,
-    settings::{Mistake, Mistakes},
+    settings::{self, Mistake, Mistakes},
 };
 use anyhow::{Context, anyhow};
 use serde_json::Value;
@@ -76,9 +76,11 @@ pub(super) fn built(folder: &Path, is_quiet: bool) -> Result<Built> {
 pub(super) fn built_by(making: &Making<'_>) -> Result<Built> {
     let folder = making.folder;
     let manifest_file = folder.join("plugin.toml");
-    let text = fs::read_to_string(&manifest_file).with_context(|| {
-        format!("{} can't be read; is {} a plugin's folder?", manifest_file.display(), folder.display())
-    })?;
+    if !manifest_file.is_file() {
+        let (manifest, folder) = (manifest_file.display(), folder.display());
+        return Err(anyhow!("{manifest} can't be read; is {folder} a plugin's folder?").into());
+    }
+    let text = settings::text(&manifest_file).map_err(|mistake| Failure::Mistakes(vec![mistake]))?;
     let manifest = read_manifest(&manifest_file, &text, None, None).map_err(Failure::Mistakes)?;
     if Source::has_contract(folder) && !Source::has_code(folder) {
         return Err(anyhow!(
@@ -89,7 +91,7 @@ pub(super) fn built_by(making: &Making<'_>) -> Result<Built> {
     }
     let language = Language::of(folder);
     if language == Language::Rust {
-        toolchain::add_target()?;
+        toolchain::add_target(folder)?;
     }
     let _turn = toolchain::turn(&manifest_file);
     if let Some(root) = sdk::of(folder) {

@@ -2,11 +2,13 @@
 
 mod javascript;
 mod origin;
+mod pipeline;
 mod workspace;
 
 use super::{Failure, Result, print, sdk};
 use anyhow::{Context, anyhow};
 use origin::Origin;
+use pipeline::{Pipeline, System};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -17,9 +19,10 @@ use workspace::Standing;
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The plugin's name; also the folder that is made
+    #[arg(default_value = "", hide_default_value = true, required_unless_present = "ci")]
     name: String,
     /// The kind of frontend that it serves, as in the host's [[client]]
-    #[arg(long)]
+    #[arg(long, default_value = "", hide_default_value = true, required_unless_present = "ci")]
     client: String,
     /// Where the folder is made
     #[arg(long = "in", value_name = "FOLDER", default_value = ".")]
@@ -35,12 +38,15 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "crates|FOLDER|URL")]
     sdk: Option<String>,
     /// No code yet: a contract of the endpoints and examples of what they answer, for `weft mock`
-    #[arg(long, conflicts_with_all = ["protos", "sdk"])]
+    #[arg(long, conflicts_with_all = ["protos", "sdk", "ci"])]
     mock_only: bool,
+    /// Write a pipeline as well: check, test, diff, build. Without a NAME, for the plugin whose folder `--in` names, which is there
+    #[arg(long, value_name = "SYSTEM")]
+    ci: Option<System>,
 }
 
 /// By the names that they get.
-const TEMPLATES: [(&str, &str); 7] = [
+const TEMPLATES: [(&str, &str); 9] = [
     ("Cargo.toml", include_str!("../../templates/plugin/Cargo.toml.template")),
     ("plugin.toml", include_str!("../../templates/plugin/plugin.toml")),
     ("build.rs", include_str!("../../templates/plugin/build.rs")),
@@ -48,6 +54,8 @@ const TEMPLATES: [(&str, &str); 7] = [
     ("tests/greet.rs", include_str!("../../templates/plugin/tests/greet.rs")),
     ("tests/greet.toml", include_str!("../../templates/plugin/tests/greet.toml")),
     (".gitignore", include_str!("../../templates/plugin/gitignore")),
+    ("AGENTS.md", include_str!("../../templates/plugin/AGENTS.md.template")),
+    ("llms.txt", include_str!("../../templates/plugin/llms.txt.template")),
 ];
 
 /// With `--mock-only`.
@@ -61,6 +69,9 @@ const MOCK_TEMPLATES: [(&str, &str); 6] = [
 ];
 
 pub(super) fn run(arguments: &Arguments) -> Result {
+    if let (Some(system), "") = (arguments.ci, arguments.name.as_str()) {
+        return pipeline::of_existing(system, &arguments.parent);
+    }
     check(arguments)?;
     let name = &arguments.name;
     let folder = arguments.parent.join(name);
@@ -80,6 +91,7 @@ pub(super) fn run(arguments: &Arguments) -> Result {
     let standing = workspace::standing(&parent, name);
     let link = if origin == Origin::Carried { Some(Link::plan(&standing, &parent.join(name))?) } else { None };
     let files = files(arguments, &parent.join(name), &standing, &origin)?;
+    let pipeline = arguments.ci.map(|system| Pipeline::plan(system, name, &parent.join(name))).transpose()?;
     if arguments.protos.is_none() {
         write(&folder.join("protos/README.md"), include_str!("../../templates/plugin/protos-README.md.template"))?;
     }
@@ -99,23 +111,29 @@ pub(super) fn run(arguments: &Arguments) -> Result {
         ));
     }
     told.iter().for_each(|line| print(line));
-    Ok(())
+    Ok(pipeline.map_or(Ok(()), Pipeline::write)?)
 }
 
 /// Whether there can be such a plugin at all.
 fn check(arguments: &Arguments) -> Result {
     let name = &arguments.name;
     let fits = name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.len() <= 64
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
     if !fits {
         return Err(Failure::Usage(format!(
-            "`{name}` is no plugin name: lower-case letters, digits and `-`, beginning with a letter"
+            "`{name}` is no plugin name: lower-case letters, digits and `-`, beginning with a letter, 64 at most"
         )));
     }
     if let Some(taken) = taken(name).filter(|_| arguments.lang == "rust") {
         return Err(Failure::Usage(format!("`{name}` can't be the name of a crate: it is {taken}; choose another")));
     }
     let client = &arguments.client;
+    if client.is_empty() {
+        return Err(Failure::Usage(
+            "which kind of frontend does it serve? --client NAME, as in the host's [[client]]".to_owned(),
+        ));
+    }
     let fits = !client.is_empty() && client.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
     if !fits {
         return Err(Failure::Usage(format!(

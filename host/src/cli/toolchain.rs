@@ -113,17 +113,24 @@ fn as_describer(folder: &Path) -> Vec<String> {
     more
 }
 
-pub(super) fn add_target() -> anyhow::Result<()> {
-    let listed = Command::new("rustc").args(["--print", "target-libdir", "--target", TARGET]).output();
-    let there = listed.is_ok_and(|out| Path::new(String::from_utf8_lossy(&out.stdout).trim()).exists());
-    if there {
+/// In the plugin's folder, where a `rust-toolchain.toml` may choose another compiler than elsewhere.
+pub(super) fn add_target(folder: &Path) -> anyhow::Result<()> {
+    const RUSTUP: &str = "install Rust by rustup (https://rustup.rs)";
+    let listed =
+        Command::new("rustc").args(["--print", "target-libdir", "--target", TARGET]).current_dir(folder).output();
+    let listed = listed.with_context(|| format!("rustc can't be run: {RUSTUP}"))?;
+    if listed.status.success() && Path::new(String::from_utf8_lossy(&listed.stdout).trim()).exists() {
         return Ok(());
     }
     tell(&format!("adding the Rust target {TARGET}"));
-    let added = Command::new("rustup").args(["target", "add", TARGET]).stdout(Stdio::null()).status();
+    let mut rustup = Command::new("rustup");
+    let added = rustup.args(["target", "add", TARGET]).current_dir(folder).stdout(Stdio::null()).status();
     match added {
         Ok(status) if status.success() => Ok(()),
-        _ => bail!("the Rust target {TARGET} is missing and could not be added: run `rustup target add {TARGET}`"),
+        Ok(_) => bail!("the Rust target {TARGET} is missing and could not be added: run `rustup target add {TARGET}`"),
+        Err(_) => bail!(
+            "the Rust target {TARGET} is missing, and there is no rustup to add it: {RUSTUP}, then run `rustup target add {TARGET}`"
+        ),
     }
 }
 

@@ -90,12 +90,18 @@ pub struct Plugin {
 impl Plugin {
     /// For the macros.
     #[doc(hidden)]
+    #[expect(clippy::panic, reason = "the compiler runs it")]
     pub const fn new(
         endpoints: &'static [Endpoint],
         methods: &'static [&'static str],
         descriptors: &'static [u8],
     ) -> Self {
-        assert!(!has_duplicates(endpoints), "two endpoints of this plugin have the same method and path");
+        if let Some(name) = duplicate(endpoints) {
+            let (text, len) = twice(name);
+            if let Ok(text) = std::str::from_utf8(text.split_at(len).0) {
+                panic!("{}", text);
+            }
+        }
         Self { endpoints, methods, descriptors }
     }
 
@@ -128,21 +134,33 @@ impl Plugin {
     }
 }
 
-/// Whether two endpoints have one name. `const`, so that the compiler says so.
+/// The name that two endpoints have. `const`, so that the compiler says so.
 #[expect(clippy::indexing_slicing, reason = "there are no iterators in const")]
-const fn has_duplicates(endpoints: &[Endpoint]) -> bool {
+const fn duplicate(endpoints: &[Endpoint]) -> Option<&'static str> {
     let mut i = 0;
     while i < endpoints.len() {
         let mut j = i + 1;
         while j < endpoints.len() {
             if equal(endpoints[i].name.as_bytes(), endpoints[j].name.as_bytes()) {
-                return true;
+                return Some(endpoints[i].name);
             }
             j += 1;
         }
         i += 1;
     }
-    false
+    None
+}
+
+/// What is said of it, and how long that is.
+#[expect(clippy::indexing_slicing, reason = "there are no iterators in const")]
+const fn twice(name: &str) -> ([u8; 512], usize) {
+    let (before, name) = (b"two endpoints of this plugin have the same method and path: ", name.as_bytes());
+    let (mut text, mut len) = ([0; 512], 0);
+    while len < before.len() + name.len() && len < text.len() {
+        text[len] = if len < before.len() { before[len] } else { name[len - before.len()] };
+        len += 1;
+    }
+    (text, len)
 }
 
 #[expect(clippy::indexing_slicing, reason = "there are no iterators in const")]

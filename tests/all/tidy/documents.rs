@@ -130,7 +130,8 @@ fn every_file_that_is_named_is_there() {
         let words = source.text.split(|c: char| !(c.is_ascii_alphanumeric() || "/_-.".contains(c)));
         let pages = words.map(|word| word.trim_end_matches('.')).filter(|word| {
             let shouted = word.strip_suffix(".md").is_some_and(|name| name.chars().all(|c| c.is_ascii_uppercase()));
-            (word.starts_with("docs/") && word.contains(".md")) || (shouted && !word.starts_with("README"))
+            (word.starts_with("docs/") && word.contains(".md"))
+                || (shouted && !["README", "AGENTS"].iter().any(|known| word.starts_with(known)))
         });
         let missed = pages.filter(|word| !repository().join(word).exists());
         missing.extend(missed.map(|word| format!("{}: {word}", source.path.display())));

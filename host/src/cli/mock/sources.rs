@@ -115,7 +115,7 @@ impl Sources {
             return Ok(Some(schema.clone()));
         }
         tell(&format!("{}: asking the code for its endpoints", folder.display()));
-        toolchain::add_target()?;
+        toolchain::add_target(folder)?;
         let _turn = toolchain::turn(&folder.join("plugin.toml"));
         let schema = toolchain::describe(&Making::new(folder, true))?.endpoints;
         self.described.insert(folder.to_owned(), (stamps, schema.clone()));

@@ -15,7 +15,9 @@ async fn greet(Path(name): Path<String>) -> Result<Json<Greeting>> {
     if name.len() > 100 {
         return Err(Problem::invalid("path.name", "is longer than 100 bytes"));
     }
-    Ok(Json(Greeting { text: format!("Hello, {name}!") }))
+    Ok(Json(Greeting {
+        text: format!("Hello, {name}!"),
+    }))
 }
 
 weft_sdk::plugin!(greet);

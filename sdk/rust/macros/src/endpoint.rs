@@ -42,12 +42,29 @@ impl Parse for Arguments {
 
 pub(crate) fn expand(method: &str, arguments: TokenStream, item: TokenStream) -> TokenStream {
     let endpoint = check(method, arguments, item.clone()).map(|(said, function)| generate(method, &said, &function));
-    // The function stays in any case, so that one mistake does not cause a second error.
+    // Function and endpoint stay in any case, so that one mistake does not cause a second error.
     match endpoint {
         Ok(endpoint) => quote!(#item #endpoint),
         Err(error) => {
-            let error = error.into_compile_error();
-            quote!(#item #error)
+            let (error, endpoint) = (error.into_compile_error(), syn::parse2(item.clone()).map(placeholder).ok());
+            quote!(#item #error #endpoint)
+        }
+    }
+}
+
+/// What `plugin!` finds in place of an endpoint that could not be made.
+fn placeholder(function: ItemFn) -> TokenStream {
+    let (vis, name) = (function.vis, endpoint_name(&function.sig.ident));
+    quote! {
+        #[doc(hidden)]
+        #[allow(non_camel_case_types, reason = "named after the function")]
+        #vis struct #name;
+
+        #[allow(unreachable_pub, reason = "as the endpoint's own")]
+        impl #name {
+            #[doc(hidden)]
+            pub const ENDPOINT: ::weft_sdk::Endpoint =
+                ::weft_sdk::Endpoint::new(["", "", ::std::stringify!(#name), "", ""], |_| ::std::unreachable!(), |_| {});
         }
     }
 }
@@ -170,9 +187,10 @@ fn generate(method: &str, Arguments { path, problems }: &Arguments, function: &I
         const _: () = {
             #(#bodies)*
 
+            #[allow(unreachable_pub, reason = "whether `plugin!` may name it, the type says")]
             impl #endpoint {
                 #[doc(hidden)]
-                #vis const ENDPOINT: ::weft_sdk::Endpoint = ::weft_sdk::Endpoint::new(
+                pub const ENDPOINT: ::weft_sdk::Endpoint = ::weft_sdk::Endpoint::new(
                     [#method, #path, #full_name, #summary, #description],
                     run,
                     describe,

@@ -44,11 +44,13 @@ fn param(segment: &str, last: bool) -> Result<Option<String>, String> {
 }
 
 fn fixed(segment: &str) -> Result<(), String> {
+    if segment.contains('?') {
+        return Err(format!("`{segment}`: the query is no part of the path: take it with `Query<T>`"));
+    }
     if segment.contains(['{', '}']) {
         return Err(format!("`{segment}`: a parameter is a whole segment, as in `/films/{{id}}`"));
     }
     match segment.chars().find(|c| !(c.is_ascii_alphanumeric() || "-._~!$&'()*+,;=:@".contains(*c))) {
-        Some('?') => Err(format!("`{segment}`: the query is no part of the path: take it with `Query<T>`")),
         Some(other) => Err(format!("`{segment}`: a path has no `{other}`")),
         None => Ok(()),
     }
@@ -81,6 +83,7 @@ mod tests {
             ("/{id}/{id}", "two parameters are named `id`"),
             ("/{*rest}/x", "the last segment"),
             ("/search?q=x", "Query<T>"),
+            ("/search?q={text}", "Query<T>"),
             ("/a b", "a path has no ` `"),
         ] {
             let error = params(template).unwrap_err();

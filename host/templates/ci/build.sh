@@ -1,0 +1,2 @@
+rm -rf dist
+weft build --out dist

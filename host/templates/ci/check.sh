@@ -1,0 +1,2 @@
+cargo fmt --check
+cargo clippy --all-targets --no-deps -- -D warnings

@@ -1,0 +1,3 @@
+//! Clients where there is no build.rs that makes them.
+
+weft_sdk::clients!();

@@ -1,0 +1,3 @@
+//! A plugin of nothing.
+
+weft_sdk::plugin!();
