@@ -13,9 +13,9 @@ mod language;
 mod mock;
 mod new;
 mod openapi;
+mod private;
 mod record;
 mod scratch;
-mod private;
 mod sdk;
 mod serve;
 mod stamps;
@@ -45,6 +45,7 @@ To write a plugin:
   weft test                         try it as it would serve: cases, calls that grow with a list, backends that are away
   weft record --case NAME --config weft.toml -- curl http://localhost:8080/…
                                     write a test case from a real exchange
+  weft new --ci github              write a pipeline for the plugin in this folder (or gitlab, jenkins)
   weft sdk                          after a fresh clone: put the SDK where the plugin looks for it
   weft inspect FILE                 show what an artifact holds
 

@@ -105,7 +105,7 @@ impl House {
         let mut settings = configuration();
         settings.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(&config, size)));
         if size == Size::Large {
-            settings.max_wasm_stack(LARGE_STACK).async_stack_size(2 * LARGE_STACK);
+            settings.max_wasm_stack(LARGE_STACK).async_stack_size(LARGE_STACK + (512 << 10));
         }
         let engine = Engine::new(&settings)?;
         tick(&engine);

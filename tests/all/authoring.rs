@@ -25,7 +25,9 @@ async fn a_new_plugin_tests_builds_and_serves_as_it_is() {
     let author = Author::new(weft());
     let made = author.begin("greeter", &["--client", "ios", "--lang", "rust"]).await;
     assert!(made.out.contains("greeter is ready"), "{}", made.out);
-    for file in ["Cargo.toml", "build.rs", "plugin.toml", "src/lib.rs", "tests/greet.rs", ".gitignore"] {
+    for file in
+        ["Cargo.toml", "build.rs", "plugin.toml", "src/lib.rs", "tests/greet.rs", "tests/greet.toml", ".gitignore"]
+    {
         let text = author.read(&format!("greeter/{file}"));
         for foreign in [repository().to_str().unwrap(), author.folder.to_str().unwrap(), "://"] {
             assert!(!text.contains(foreign), "{file} works on this machine only:\n{text}");
@@ -36,6 +38,12 @@ async fn a_new_plugin_tests_builds_and_serves_as_it_is() {
     assert_eq!(tested.code, 0, "{}\n{}", tested.out, tested.err);
     assert!(tested.out.contains("test greets_by_name ... ok"), "{}", tested.out);
     assert!(!tested.err.contains("warning"), "{}", tested.err);
+
+    let tried = author.weft("greeter", &["test"]).await;
+    assert_says(&tried, 0, &["describing greeter 0.1.0", "compiling greeter 0.1.0"]);
+    for line in ["tests/greet.toml:3  greets by name", "endpoints with a case: 1 of 1", "3 passed, 0 failed"] {
+        assert!(tried.out.contains(line), "no {line:?} in\n{}", tried.out);
+    }
 
     let built = author.weft("greeter", &["build"]).await;
     let file = author.target().join("weft/greeter-0.1.0.wasm");
@@ -106,6 +114,7 @@ async fn the_tutorial_works_as_it_is_written() {
     assert_says(&tested, 0, &["weft/target/weft/greeter-0.1.0.wasm"]);
     assert!(tested.out.contains("test greets_by_name ... ok"), "{}", tested.out);
     let artifact = std::fs::read(author.folder.join("weft/target/weft/greeter-0.1.0.wasm")).unwrap();
+    the_page_on_testing_works_as_it_is_written(&author).await;
 
     let upstream = FakeUpstream::start().await;
     upstream.on(GET_FILM, |_| Answer::message(&Film { title: "The Godfather".to_owned(), ..Film::default() }));
@@ -115,6 +124,19 @@ async fn the_tutorial_works_as_it_is_written() {
     let (_, path) = call.split_once("curl localhost:8080").unwrap();
     let greeting = host.get(path.lines().next().unwrap()).send().await.ok().json();
     assert_eq!(greeting, serde_json::from_str::<Value>(answer).unwrap());
+}
+
+/// With the plugin of the tutorial: the cases are written, and what is printed is what stands there.
+async fn the_page_on_testing_works_as_it_is_written(author: &Author) {
+    let page = std::fs::read_to_string(repository().join("docs/authors/testing.md")).unwrap();
+    let mut blocks = page.split("```").skip(1).step_by(2).filter_map(|block| block.split_once('\n'));
+    let (_, cases) = blocks.find(|(of, _)| *of == "toml").unwrap();
+    let (_, typed) = blocks.find(|(of, _)| of.is_empty()).unwrap();
+    let (_, printed) = blocks.find(|(of, _)| *of == "text").unwrap();
+    author.write("greeter/tests/greet.toml", cases);
+    let tried = author.shell("greeter", typed).await;
+    assert_says(&tried, 0, &[]);
+    assert_eq!(tried.out, printed);
 }
 
 #[tokio::test]

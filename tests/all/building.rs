@@ -74,11 +74,20 @@ async fn marks_line_ends_and_folders_of_all_kinds_build() {
     let inside = format!("{place}/greeter");
     author.lock(&inside);
     let manifest = author.read(&format!("{inside}/plugin.toml"));
-    author.write(&format!("{inside}/plugin.toml"), &manifest.replace("# \"catalog", "\"catalog"));
+    let manifest =
+        manifest.replace("# \"catalog", "\"catalog").replace("auth = \"none\"", "fields = true\nauth = \"none\"");
+    author.write(&format!("{inside}/plugin.toml"), &manifest);
+    // A type may hold others of its kind.
+    let code = author.read(&format!("{inside}/src/lib.rs"));
+    let code = code.replace("text: String,", "text: String,\n    pub answers: Vec<Greeting>,");
+    author.write(
+        &format!("{inside}/src/lib.rs"),
+        &code.replace("{name}!\"),", "{name}!\"),\n        answers: Vec::new(),"),
+    );
     fs::create_dir(author.folder.join(&inside).join("mocks")).unwrap();
     author.write(
         &format!("{inside}/mocks/greet.json"),
-        "{\n  \"endpoint\": \"GET /greetings/{name}\",\n  \"examples\": { \"default\": { \"body\": { \"text\": \"Grüße, Ada!\" } } }\n}\n",
+        "{\n  \"endpoint\": \"GET /greetings/{name}\",\n  \"examples\": { \"default\": { \"body\": { \"text\": \"Grüße, Ada!\", \"answers\": [{ \"text\": \"Danke\", \"answers\": [] }] } } }\n}\n",
     );
     for file in [
         "greeter/Cargo.toml",

@@ -72,7 +72,7 @@ fn told(output: &str) -> BTreeMap<String, String> {
     told
 }
 
-/// Without the excerpts from files that are not the plugin's: they change with the SDK.
+/// Without the excerpts from files that are not the plugin's, and without numbers: they change with the SDK and its libraries.
 fn own(rendered: &str) -> String {
     let (mut text, mut is_foreign) = (String::new(), false);
     let own = format!("{}/", folder().display());
@@ -91,7 +91,8 @@ fn own(rendered: &str) -> String {
             begun.starts_with('|') || begun.starts_with("...") || begun.starts_with(|c: char| c.is_ascii_digit());
         is_foreign &= is_excerpt;
         if !is_foreign {
-            text.push_str(line);
+            let is_count = begun.starts_with("and ") && begun.ends_with(" others");
+            text.push_str(if is_count { "  and others" } else { line });
             text.push('\n');
         }
     }

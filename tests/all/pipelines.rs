@@ -146,6 +146,7 @@ async fn a_pipeline_runs_and_stops_at_the_first_step_that_fails() {
     agent.edit("greeter/src/lib.rs", "pub text: String", "pub words: String");
     agent.edit("greeter/src/lib.rs", "        text: format!", "        words: format!");
     agent.edit("greeter/tests/greet.rs", ".text", ".words");
+    agent.edit("greeter/tests/greet.toml", "{ text", "{ words");
     let (last, ended) = agent.run(&steps).await;
     assert_eq!((last.as_str(), ended.code), ("diff", 1), "{}\n{}", ended.out, ended.err);
     assert!(ended.out.contains("BREAKS") && ended.out.contains("text"), "{}", ended.out);

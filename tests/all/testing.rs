@@ -45,6 +45,10 @@ impl Desk {
         self
     }
 
+    fn write_bytes(&self, file: &str, bytes: &Bytes) {
+        fs::write(self.path().join(file), bytes).unwrap();
+    }
+
     fn read(&self, file: &str) -> String {
         fs::read_to_string(self.path().join(file)).unwrap()
     }
@@ -55,12 +59,16 @@ impl Desk {
     }
 
     fn weft(&self, arguments: &[&str]) -> Ended {
+        let output = self.command(arguments).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ended { code: output.status.code().unwrap_or(-1), out: text(&output.stdout), err: text(&output.stderr) }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(weft());
         // Compiled code is kept there for the next one.
         command.args(arguments).current_dir(self.path()).env("XDG_CACHE_HOME", target().join("testing"));
-        let output = command.output().unwrap();
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Ended { code: output.status.code().unwrap_or(-1), out: text(&output.stdout), err: text(&output.stderr) }
+        command
     }
 
     /// What was found, as JSON.

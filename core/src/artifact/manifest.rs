@@ -210,7 +210,7 @@ impl Manifest {
             let Some(declared) = schema.iter().find(|e| e.is(&policy.name)) else {
                 let known: Vec<_> = schema.iter().map(|e| format!("\"{} {}\"", e.method, e.path)).collect();
                 let text = format!(
-                    "the code has no such endpoint, or `plugin!` doesn't name it; it has: {}",
+                    "the code has no such endpoint; it has: {}; one in Rust is there once `plugin!` names it",
                     known.join(", ")
                 );
                 mistakes.add(policy.place.mistake(text));

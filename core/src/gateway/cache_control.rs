@@ -103,7 +103,9 @@ mod tests {
 
     fn told(lines: &[&'static str], rule: Option<&ResponseCache>) -> Option<String> {
         let mut headers = HeaderMap::new();
-        lines.iter().for_each(|line| drop(headers.append(header::CACHE_CONTROL, HeaderValue::from_static(line))));
+        for line in lines {
+            headers.append(header::CACHE_CONTROL, HeaderValue::from_static(line));
+        }
         tighten(&mut headers, rule);
         headers.get(header::CACHE_CONTROL).map(|value| value.to_str().unwrap().to_owned())
     }

@@ -75,10 +75,13 @@ impl Follow {
 
     pub fn tell(&self, request: Followed) {
         let mut to = lock(&self.to);
-        let sent = to.as_ref().map(|to| to.try_send(request));
-        if let Some(Err(mpsc::error::TrySendError::Closed(_))) = sent {
+        if to.as_ref().is_some_and(mpsc::Sender::is_closed) {
             *to = None;
             self.is_followed.store(false, Relaxed);
+        }
+        if let Some(to) = &*to {
+            // What there is no room for is not told of.
+            let _ = to.try_send(request);
         }
     }
 }

@@ -10,7 +10,7 @@ pub struct RequestObserver {
     /// Where a caller has asked for it, and may; or where somebody follows.
     pub(super) explain: Option<Explain>,
     /// By a caller.
-    is_asked: bool,
+    pub(super) is_asked: bool,
     /// Where its trace is sampled.
     pub(super) recorder: Option<Arc<Recorder>>,
     #[cfg(test)]

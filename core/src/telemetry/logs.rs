@@ -132,11 +132,11 @@ impl<F: Fn(&str)> io::Write for Lines<F> {
 pub fn init_logs(config: &Config) {
     let filter = EnvFilter::builder().parse_lossy(&config.filter);
     let registry = tracing_subscriber::registry().with(filter);
-    let output = fmt::layer().with_ansi(std::io::stderr().is_terminal());
+    let output = fmt::layer().with_ansi(io::stderr().is_terminal());
     // A second initialisation fails, and that is what is wanted.
     let _ = match config.format {
         LogFormat::Human => {
-            let output = output.with_writer(std::io::stderr).with_target(false).fmt_fields(plain());
+            let output = output.with_writer(io::stderr).with_target(false).fmt_fields(plain());
             registry.with(output.map_event_format(|format| Sampled::new(format, config.repeats))).try_init()
         }
         LogFormat::Json | LogFormat::Ecs => {

@@ -75,12 +75,14 @@ impl Layout {
         Ok(file)
     }
 
-    /// All folders of `plugins/` that hold a plugin.
+    /// All folders of `plugins/` that hold a plugin in Rust: the demo needs no other language's tools.
     pub(crate) fn plugins(&self) -> anyhow::Result<Vec<PathBuf>> {
         let folder = self.root.join("plugins");
         let entries = fs::read_dir(&folder).with_context(|| format!("{} can't be read", folder.display()))?;
         let folders = entries.flatten().map(|entry| entry.path());
-        let mut plugins: Vec<_> = folders.filter(|folder| folder.join("plugin.toml").exists()).collect();
+        let mut plugins: Vec<_> = folders
+            .filter(|folder| ["plugin.toml", "Cargo.toml"].iter().all(|file| folder.join(file).exists()))
+            .collect();
         plugins.sort();
         Ok(plugins)
     }

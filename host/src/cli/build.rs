@@ -223,6 +223,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn another_contract_and_code_that_disagrees_with_itself_are_told_before_all_else() {
+        let told = |contract: &str, faults: &[&str]| {
+            let faults = faults.iter().map(|fault| (*fault).to_owned()).collect();
+            let (contract, descriptors) = (contract.to_owned(), String::new());
+            let description = Description { contract, endpoints: Vec::new(), methods: Vec::new(), descriptors, faults };
+            let text = "[plugin]\nname = \"a\"\nversion = \"1.0.0\"\nclient = \"web\"\n";
+            match check(Path::new("plugin.toml"), text, &description, &[]) {
+                Err(Failure::Failed(error)) => error.to_string(),
+                other => format!("{other:?}"),
+            }
+        };
+        assert!(
+            told("0.9.0", &[])
+                .starts_with("the plugin's SDK speaks contract 0.9.0, and this weft speaks 0.1.0 and 0.2.0")
+        );
+        let fault = "GET /films/{id}: `Path` has `film`, which the path template does not have";
+        assert_eq!(told(CONTRACT, &[fault]), format!("the code disagrees with itself:\n  {fault}"));
+        assert_eq!(told(STREAMING, &[]), "Ok(())");
+    }
+
+    #[test]
     fn nobody_is_told_of_a_caller_behind_a_response_for_others() {
         let told = |cache: &str, claims: &str, identity: Option<&str>| {
             let text = format!(

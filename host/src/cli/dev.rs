@@ -176,8 +176,7 @@ impl Developing {
             Ok(built) => {
                 let manifest = &built.artifact.manifest;
                 self.plugin = format!("{} {}", manifest.name, manifest.version);
-                let swap = self.serving.serve(&built.artifact);
-                tokio::pin!(swap);
+                let mut swap = Box::pin(self.serving.serve(&built.artifact));
                 loop {
                     tokio::select! {
                         served = &mut swap => break served,

@@ -62,7 +62,10 @@ impl Private {
     pub(super) fn new(of: &str) -> anyhow::Result<Self> {
         let scratch = Scratch::new(of)?;
         let plugins = scratch.folder().join("plugins");
-        DirBuilder::new().mode(0o700).create(&plugins).with_context(|| format!("{} can't be made", plugins.display()))?;
+        DirBuilder::new()
+            .mode(0o700)
+            .create(&plugins)
+            .with_context(|| format!("{} can't be made", plugins.display()))?;
         Ok(Self(scratch))
     }
 

@@ -65,7 +65,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
     /// Go on, and try again whenever a file of the plugin is saved
-    #[arg(long, conflicts_with_all = ["json", "artifact"])]
+    #[arg(long, conflicts_with = "json")]
     watch: bool,
 }
 

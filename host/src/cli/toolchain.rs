@@ -22,27 +22,55 @@ use std::{
 
 const TARGET: &str = "wasm32-wasip2";
 
-/// Plugins are small and run hot: optimised as a whole, with the names that make a trap's backtrace readable.
+/// Plugins are small and run hot, and the names make a trap's backtrace readable. Cargo optimises no library across crates that is an rlib
+/// too; where it is asked to, that only makes larger what the library depends on.
 ///
-/// The describer is made under this profile too, so that all that a plugin depends on is compiled once and not twice.
+/// The describer is made under this profile too, and what is built while it is developed, so that all that a plugin depends on is compiled
+/// once.
 const PROFILE: [&str; 10] = [
     "--profile",
     "plugin",
     "--config",
     "profile.plugin.inherits=\"release\"",
     "--config",
-    "profile.plugin.lto=true",
+    "profile.plugin.lto=false",
     "--config",
     "profile.plugin.codegen-units=1",
     "--config",
     "profile.plugin.strip=\"debuginfo\"",
 ];
 
+/// What the plugin's own code is compiled for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Speed {
+    /// It runs hot. In parts, as many as a small machine has cores for: it is compiled in two thirds of the time, and 5 % larger.
+    Run,
+    /// It is compiled again in a second, in parts of which only those are compiled that have changed.
+    Compile,
+    /// It runs once.
+    Once,
+}
+
+impl Speed {
+    /// Settings for the package with this name; its own code alone, but for `incremental`, which all have whose code lies here.
+    fn settings(self, name: &str) -> Vec<String> {
+        let of = |setting: &str| format!("profile.plugin.package.\"{name}\".{setting}");
+        match self {
+            Self::Run => vec![of("codegen-units=4")],
+            Self::Compile => {
+                vec!["profile.plugin.incremental=true".to_owned(), of("opt-level=1"), of("codegen-units=16")]
+            }
+            Self::Once => vec![of("opt-level=0"), of("codegen-units=16")],
+        }
+    }
+}
+
 /// How a plugin is compiled.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Making<'a> {
     /// The plugin's.
     pub(super) folder: &'a Path,
+    pub(super) speed: Speed,
     pub(super) voice: Voice<'a>,
 }
 
@@ -58,7 +86,7 @@ pub(super) enum Voice<'a> {
 
 impl<'a> Making<'a> {
     pub(super) fn new(folder: &'a Path, is_quiet: bool) -> Self {
-        Self { folder, voice: if is_quiet { Voice::Quiet } else { Voice::Loud } }
+        Self { folder, speed: Speed::Run, voice: if is_quiet { Voice::Quiet } else { Voice::Loud } }
     }
 
     pub(super) fn is_quiet(&self) -> bool {
@@ -79,7 +107,7 @@ pub(super) fn describe(making: &Making<'_>) -> anyhow::Result<Description> {
     if let Some(description) = shelf.as_ref().and_then(Shelf::find) {
         return Ok(description);
     }
-    let describer = compile(making, &as_describer(making.folder))?;
+    let describer = compile(&Making { speed: Speed::Once, ..*making }, &["--features", "weft-sdk/describe"])?;
     let described = runtime()?
         .block_on(sandbox::describe(&describer))
         .map_err(|error| anyhow!("the plugin can't describe itself: {error}"))?;
@@ -97,20 +125,13 @@ pub(super) fn turn(manifest: &Path) -> Option<fs::File> {
     Some(file)
 }
 
-/// What makes a describer of it. It runs once, so the plugin's own code is not optimised; all else is, and is compiled already or will be
-/// used again.
-fn as_describer(folder: &Path) -> Vec<String> {
-    let mut more = vec!["--features".to_owned(), "weft-sdk/describe".to_owned()];
-    let file = folder.join("Cargo.toml");
-    // What is wrong with it is cargo's to say.
-    let mistakes = Mistakes::new();
+/// The name of the package in this folder. What is wrong with its manifest is cargo's to say.
+fn package(folder: &Path) -> Option<String> {
+    let (file, mistakes) = (folder.join("Cargo.toml"), Mistakes::new());
     let text = fs::read_to_string(&file).unwrap_or_default();
     let name: String =
         Document::parse(&file, &text, &mistakes).table(&mistakes).table("package").or("name", String::new());
-    if !name.is_empty() {
-        more.extend(["--config".to_owned(), format!("profile.plugin.package.\"{name}\".opt-level=0")]);
-    }
-    more
+    (!name.is_empty()).then_some(name)
 }
 
 /// In the plugin's folder, where a `rust-toolchain.toml` may choose another compiler than elsewhere.
@@ -141,8 +162,9 @@ fn cargo(folder: &Path) -> Command {
 }
 
 /// Compiles the plugin's library for wasm and returns the component's path.
-pub(super) fn compile(making: &Making<'_>, more: &[String]) -> anyhow::Result<PathBuf> {
+pub(super) fn compile(making: &Making<'_>, more: &[&str]) -> anyhow::Result<PathBuf> {
     let mut command = cargo(making.folder);
+    let settings = package(making.folder).map(|name| making.speed.settings(&name)).unwrap_or_default();
     let format = match making.voice {
         Voice::Kept(kept) => kept.format(),
         Voice::Loud | Voice::Quiet => "json-render-diagnostics",
@@ -150,6 +172,7 @@ pub(super) fn compile(making: &Making<'_>, more: &[String]) -> anyhow::Result<Pa
     command
         .args(["build", "--lib", "--target", TARGET, "--message-format", format])
         .args(PROFILE)
+        .args(settings.iter().flat_map(|setting| ["--config", setting]))
         .args(more)
         // Gives the file in cargo's cache a name of its own for each set of features: else describer and component take each other's
         // place there, and both are linked again each time. Without it (it is cargo's own affair) only time is lost.

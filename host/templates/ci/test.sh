@@ -1,1 +1,2 @@
 cargo test
+weft test

@@ -32,7 +32,7 @@ function entry(folder) {
 
 /** As the sandbox runs it: `async` is written as generators over the SDK's own promises. */
 export async function bundle(folder) {
-  return run(folder, {
+  return ownAsync(await run(folder, {
     stdin: {
       contents: `import "weft-sdk/globals";\nimport app from ${JSON.stringify(entry(folder))};\nimport { handler } from "weft-sdk/guest";\nexport const handle = handler(app);\n`,
       resolveDir: folder,
@@ -41,7 +41,13 @@ export async function bundle(folder) {
     define: { WEFT_GUEST: "true" },
     external: ["weft:*", "wasi:*"],
     supported: { "async-await": false, "async-generator": false, "for-await": false, "top-level-await": false },
-  });
+  }));
+}
+
+/** esbuild's own way to run these generators makes closures and promises for each `await`, which is a fifth of a page's time. */
+function ownAsync(source) {
+  const theirs = "__async=(__this,__arguments,generator)=>";
+  return source.replace(theirs, `__async=(self,given,generator)=>__weftAsync(generator.apply(self,given)),__plainAsync${theirs.slice(7)}`);
 }
 
 /** What the plugin says of itself, run by Node. */
@@ -58,7 +64,8 @@ export async function describe(folder) {
   try {
     ({ default: app } = await import(pathToFileURL(file).href));
   } catch (error) {
-    throw fault(`${main} can't be loaded: ${error.stack ?? error}`);
+    const trace = String(error.stack ?? error).split("\n").filter((line) => !/node:internal|file:.*\/build\//.test(line));
+    throw fault(`${main} can't be loaded: ${trace.join("\n")}`);
   }
   if (typeof app?.describe !== "function") throw fault(`${main}: its default export is no App: end it with \`export default app\``);
   const { version } = JSON.parse(readFileSync(join(SDK, "package.json"), "utf8"));

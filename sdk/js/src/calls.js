@@ -1,7 +1,7 @@
 // Calls of backend methods. One that is made gathers with all others until nothing in the plugin can go on; then they leave together.
 
 import { CallError } from "./call-error.js";
-import { current } from "./jobs.js";
+import { current, INNER } from "./jobs.js";
 import { Problem } from "./problem.js";
 import { Reader, Writer } from "./wire.js";
 
@@ -113,15 +113,21 @@ export class Call {
     this.method = method;
     this.head = undefined;
     this.meta = undefined;
-    this.promise = new Promise((resolve, reject) => {
-      this.finish = (isGood, value, depth) => {
-        // Natively, promises are the engine's own and know no depth.
-        if (this.promise.deliver) this.promise.deliver(isGood, value, depth);
-        else if (isGood) resolve(value);
-        else reject(value);
-      };
-    });
+    this.outside = undefined;
+    if (Promise.pending) {
+      this.promise = Promise.pending();
+    } else {
+      // Natively promises are the engine's own, and know no depth.
+      this.promise = new Promise((resolve, reject) => { this.outside = { resolve, reject }; });
+    }
+    this[INNER] = this.promise;
     gathered.gather(this, method.encode, request);
+  }
+
+  finish(isGood, value, depth) {
+    if (this.outside === undefined) this.promise.deliver(isGood, value, depth);
+    else if (isGood) this.outside.resolve(value);
+    else this.outside.reject(value);
   }
 
   /** @internal */

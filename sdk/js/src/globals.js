@@ -56,6 +56,8 @@ globalThis.performance = { now, timeOrigin: 0 };
 jobs.setClock(now);
 
 globalThis.Promise = jobs.Promise;
+/** What `build/bundle.js` has `async` functions call. */
+globalThis.__weftAsync = jobs.runAsync;
 globalThis.queueMicrotask = jobs.queueMicrotask;
 globalThis.setTimeout = jobs.setTimeout;
 globalThis.setInterval = jobs.setInterval;

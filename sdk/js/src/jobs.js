@@ -10,6 +10,9 @@ const PENDING = 0;
 const FULFILLED = 1;
 const REJECTED = 2;
 
+/** Under which a thenable of the SDK has its promise. */
+export const INNER = Symbol("promise");
+
 /** The depth of the job that runs now. */
 export const current = { depth: 0 };
 
@@ -90,7 +93,7 @@ class Reaction {
     this.derived = derived;
     this.fulfilled = fulfilled;
     this.rejected = rejected;
-    this.depth = current.depth;
+    this.depth = 0;
     this.source = undefined;
   }
 
@@ -112,6 +115,39 @@ class Reaction {
     }
     derived?.resolve(value);
   }
+}
+
+/** An `async` function under way: esbuild has written it as a generator, which gives out what it awaits. */
+class Task {
+  constructor(generator) {
+    this.generator = generator;
+    this.promise = new Promise(NOTHING);
+    this.depth = current.depth;
+    this.source = undefined;
+  }
+
+  run() {
+    this.step(this.source.state === REJECTED, this.source.value);
+  }
+
+  step(isError, value) {
+    let next;
+    try {
+      next = isError ? this.generator.throw(value) : this.generator.next(value);
+    } catch (error) {
+      this.promise.settle(REJECTED, error);
+      return;
+    }
+    if (next.done) this.promise.resolve(next.value);
+    else Promise.resolve(next.value).wait(this);
+  }
+}
+
+/** Runs an `async` function up to where it first waits. */
+export function runAsync(generator) {
+  const task = new Task(generator);
+  task.step(false, undefined);
+  return task.promise;
 }
 
 /** A promise as the standard has it, but for subclasses: `then` always gives a plain one. */
@@ -161,7 +197,12 @@ export class Promise {
 
   /** @internal */
   react(derived, fulfilled, rejected) {
-    const reaction = new Reaction(derived, fulfilled, rejected);
+    this.wait(new Reaction(derived, fulfilled, rejected));
+  }
+
+  /** @internal Something that runs when this is settled. */
+  wait(reaction) {
+    reaction.depth = current.depth;
     if (this.state === PENDING) {
       if (this.reactions === undefined) this.reactions = [reaction];
       else this.reactions.push(reaction);
@@ -200,9 +241,10 @@ export class Promise {
       this.settle(REJECTED, new TypeError("a promise can't wait for itself"));
       return;
     }
-    if (value instanceof Promise) {
+    const inner = value instanceof Promise ? value : value[INNER];
+    if (inner instanceof Promise) {
       this.isLocked = true;
-      value.react(this, undefined, undefined);
+      inner.react(this, undefined, undefined);
       return;
     }
     let then;
@@ -249,9 +291,16 @@ export class Promise {
 
   static resolve(value) {
     if (value instanceof Promise) return value;
+    const inner = value?.[INNER];
+    if (inner instanceof Promise) return inner;
     const promise = new Promise(NOTHING);
     promise.resolve(value);
     return promise;
+  }
+
+  /** @internal One that is settled by `deliver`. */
+  static pending() {
+    return new Promise(NOTHING);
   }
 
   static reject(error) {

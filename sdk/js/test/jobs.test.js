@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { current, Promise as Own, runJobs } from "../src/jobs.js";
+import { current, Promise as Own, runAsync, runJobs } from "../src/jobs.js";
 
 /** What a program that uses promises says, in order. */
 function program(P, say) {
@@ -41,4 +41,23 @@ test("what was waited for tells how deep a job is", () => {
   at(5).then(() => first).then(() => { depths.stays = current.depth; });
   runJobs();
   assert.deepEqual(depths, { first: 1, all: 3, chain: 2, stays: 5 });
+});
+
+test("async functions that are written as generators wait, give and throw", () => {
+  const said = [];
+  const inner = (value) => runAsync((function* () { said.push(`in ${value}`); yield; return value * 2; })());
+  const whole = runAsync((function* () {
+    said.push(yield inner(1));
+    said.push(yield { then: (resolve) => resolve("thenable") });
+    try {
+      yield Own.reject(new Error("no"));
+    } catch (error) {
+      said.push(error.message);
+    }
+    throw new Error("end");
+  })());
+  whole.catch((error) => said.push(error.message));
+  said.push("sync");
+  runJobs();
+  assert.deepEqual(said, ["in 1", "sync", 2, "thenable", "no", "end"]);
 });

@@ -190,8 +190,8 @@ async fn what_a_guest_does_wrong_is_told_and_ends_with_its_request() {
         ("/grow", 502, "the plugin used up its memory (memory = \"16MiB\" in [limits] of plugin.toml)"),
         ("/stuck", 500, "the plugin failed"),
         ("/throw", 500, "the plugin failed"),
-        // The engine's own error, and no trap.
-        ("/deep", 500, "the plugin failed"),
+        // The stack of WebAssembly ends before that of the engine does.
+        ("/deep", 502, "the plugin failed"),
     ];
     for (path, status, detail) in harm {
         let problem = host.get(path).send().await.problem(status);

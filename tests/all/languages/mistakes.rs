@@ -64,6 +64,7 @@ async fn declared_here_and_not_there(author: &Author) {
 async fn other_tools(author: &Author) {
     let package = author.read("greeter/package.json");
     author.write("greeter/package.json", &package.replace("\"esbuild\": \"0.28.2\"", "\"esbuild\": \"0.28.1\""));
+    assert_eq!(author.shell("greeter", "npm install --silent").await.code, 0);
     let built = author.weft("greeter", &["build"]).await;
     let told = "this weft builds with esbuild 0.28.2, which is 0.28.1 after `npm install`: run `npm install --save-dev --save-exact esbuild@0.28.2`";
     assert!(built.code == 1 && built.err.contains(told), "{built:?}");

@@ -1,8 +1,14 @@
 //! Cases: what they say, what is compared, and what is told of those that can't be read.
 
 use super::{Desk, assert_ended, grown, verdict};
-use std::fs;
-use weft_tests::artifacts;
+use crate::support::weft;
+use rustix::process::{Pid, Signal, kill_process};
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    process::Stdio,
+};
+use weft_tests::{artifacts, repository};
 
 const FINE: &str = r#"
 [[case]]
@@ -180,4 +186,36 @@ fn what_an_instance_remembers_of_its_last_caller_is_told() {
     let (verdict, said) = of("reuse");
     assert!(verdict == "failed" && said.contains("after another caller's request on the same instance"), "{said}");
     assert_eq!(of("request").0, "passed");
+}
+
+#[test]
+fn the_demos_plugins_pass_behind_the_demos_configuration() {
+    let config = repository().join("examples/weft.toml");
+    let desk = Desk::new();
+    for plugin in ["home-web", "home-ios", "home-tv"] {
+        let folder = format!("plugins/{plugin}");
+        desk.write_bytes("plugin.wasm", &artifacts::built(weft(), &folder));
+        let folder = repository().join(folder);
+        let (config, folder) = (config.to_str().unwrap(), folder.to_str().unwrap());
+        let ended = desk.weft(&["test", folder, "--artifact", "plugin.wasm", "--config", config]);
+        assert_ended(&ended, 0, &["endpoints with a case: 5 of 5", " 0 failed"]);
+    }
+}
+
+#[test]
+fn it_goes_on_when_a_file_is_saved_and_leaves_nothing_when_it_is_ended() {
+    let desk = Desk::new();
+    let temporary = tempfile::tempdir().unwrap();
+    let case =
+        |status: u16| format!("[[case]]\nname = \"a\"\nrequest = \"GET /still\"\nexpect = {{ status = {status} }}\n");
+    desk.write("tests/a.toml", &case(201));
+    let mut child = desk.command(&["test", "--artifact", "plugin.wasm", "--only", "GET /still", "--watch"]);
+    let mut child = child.env("TMPDIR", temporary.path()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.contains("1 failed")) && lines.any(|line| line.starts_with("waiting for a file")));
+    desk.write("tests/a.toml", &case(200));
+    assert!(lines.any(|line| line.contains("0 failed")), "it is tried again");
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0, "nothing is left");
 }

@@ -1,6 +1,6 @@
 //! What documents say, as far as a program can know: links, paths, tests, metrics and problems that they name are there.
 
-use super::source::sources;
+use super::source::{is_made, sources};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -20,7 +20,7 @@ fn documents() -> BTreeMap<PathBuf, String> {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            if path.is_dir() && name != "target" && !name.starts_with('.') {
+            if path.is_dir() && !is_made(&name) {
                 folders.push(path);
             } else if name.ends_with(".md") {
                 let text = fs::read_to_string(&path).unwrap();

@@ -58,12 +58,17 @@ pub(super) fn sources(root: &Path) -> Vec<Source> {
     found
 }
 
+/// Whether a folder of this name holds what tools have put there.
+pub(super) fn is_made(name: &str) -> bool {
+    ["target", "node_modules"].contains(&name) || name.starts_with('.')
+}
+
 fn collect(root: &Path, folder: &Path, found: &mut Vec<Source>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         if path.is_dir() {
-            if name != "target" && !name.starts_with('.') {
+            if !is_made(&name) {
                 collect(root, &path, found);
             }
         } else if name.ends_with(".rs") {

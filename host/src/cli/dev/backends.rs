@@ -100,7 +100,8 @@ impl Backends {
                 Stands::At(endpoints) => endpoints,
                 Stands::Mock { .. } | Stands::Configured => NOWHERE,
             };
-            text += &format!("[backend.{name:?}]\nservices = {services:?}\nendpoints = {endpoints:?}\n");
+            let list: Vec<&String> = services.iter().collect();
+            text += &format!("[backend.{name:?}]\nservices = {list:?}\nendpoints = {endpoints:?}\n");
             let of_it =
                 |method: &&String| method.split_once('/').is_some_and(|(service, _)| services.contains(service));
             for method in self.scoped.iter().filter(of_it) {

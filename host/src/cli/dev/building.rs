@@ -4,7 +4,7 @@ use crate::cli::{
     Failure, Result,
     build::{self, Built},
     stamps::Stamps,
-    toolchain::{Kept, Making, Voice, inputs},
+    toolchain::{Kept, Making, Speed, Voice, inputs},
 };
 use std::{
     fs,
@@ -77,7 +77,7 @@ impl Building {
         let of_build = kept.clone();
         let build = tokio::task::spawn_blocking(move || {
             let since = Instant::now();
-            let making = Making { folder: &folder, voice: Voice::Kept(&of_build) };
+            let making = Making { folder: &folder, speed: Speed::Compile, voice: Voice::Kept(&of_build) };
             let built = build::built_by(&making);
             Outcome { said: of_build.said(built.is_err()), built, took: since.elapsed() }
         });

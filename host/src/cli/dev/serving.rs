@@ -129,11 +129,6 @@ impl Serving {
         Ok((Some(config), Some(digest)))
     }
 
-    /// Files beside the plugin's own that matter.
-    pub(super) fn file(&self) -> Option<&PathBuf> {
-        self.wanted.file.as_ref()
-    }
-
     /// The address of a page; none before something is served.
     pub(super) fn show(&self, page: String) -> Option<String> {
         Some(self.host.as_ref()?.running.show(page))

@@ -1,6 +1,10 @@
 //! A new plugin in JavaScript.
 
-use super::{Arguments, filled, origin, write};
+use super::{
+    Arguments, filled, origin,
+    workspace::{self, Standing},
+    write,
+};
 use crate::cli::{Failure, Result, print, sdk};
 use std::{fs, path::Path};
 
@@ -44,5 +48,12 @@ pub(super) fn make(arguments: &Arguments, folder: &Path, parent: &Path) -> Resul
         "{shown} is ready:\n  cd {shown}\n  npm install     # the SDK, and the tools that build it\n  npm test        # runs the handlers in Node, without a \
          host\n  weft build      # makes target/weft/{name}-0.1.0.wasm"
     ));
+    if let Standing::Member(manifest) = workspace::standing(parent, name) {
+        let (root, manifest) = (manifest.parent().unwrap_or(parent), manifest.display());
+        let inside = parent.strip_prefix(root).unwrap_or(parent).join(name);
+        print(&format!(
+            "{manifest} takes it for a crate: add {inside:?} to `exclude` of its [workspace], or cargo builds nothing there."
+        ));
+    }
     Ok(())
 }

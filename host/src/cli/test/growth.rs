@@ -43,13 +43,8 @@ impl Calls {
 }
 
 /// Tries the endpoint that this request is for.
-pub(super) fn check(
-    stage: &Stage,
-    replies: &Replies,
-    asked: &Asked,
-    streams: bool,
-) -> anyhow::Result<(Verdict, String)> {
-    let run = |sizes: Sizes| calls(stage, replies, asked, streams, sizes);
+pub(super) fn check(stage: &Stage, replies: &Replies, asked: &Asked) -> anyhow::Result<(Verdict, String)> {
+    let run = |sizes: Sizes| calls(stage, replies, asked, sizes);
     let base = run(Sizes::all(FEW))?;
     if base.status >= 400 {
         let answers = format!("{} {} answers {}", asked.method, asked.target, base.told);
@@ -134,20 +129,23 @@ fn told(may_grow: &BTreeSet<String>, before: &Calls, after: &Calls) -> Option<St
             before.depth()
         )
     });
-    let mend =
-        if deeper.is_none() && !more.is_empty() { ": give it a batch rule, or ask for all items at once" } else { "" };
+    let mend = if deeper.is_none() && !more.is_empty() {
+        ": give it a batch rule, or ask for all items at once (`[test] may-grow` of plugin.toml where it may)"
+    } else {
+        ""
+    };
     let parts: Vec<String> = deeper.into_iter().chain(more).collect();
     (!parts.is_empty()).then(|| format!("{}{mend}", parts.join("; ")))
 }
 
-fn calls(stage: &Stage, replies: &Replies, asked: &Asked, streams: bool, sizes: Sizes) -> anyhow::Result<Calls> {
+fn calls(stage: &Stage, replies: &Replies, asked: &Asked, sizes: Sizes) -> anyhow::Result<Calls> {
     let mut trial = Trial::new(asked.clone(), replies.clone().sized(sizes));
-    (trial.explains, trial.unbounded) = (!streams, true);
+    (trial.explains, trial.unbounded) = (true, true);
     let outcome = stage.run(trial)?;
-    let waterfall = outcome.json().filter(|_| !streams);
+    let waterfall = outcome.json();
     Ok(match waterfall.as_ref().and_then(|waterfall| explained(waterfall, &outcome)) {
         Some(calls) => calls,
-        // Of a stream nobody knows more than what was sent.
+        // Refused before its calls were recorded.
         None => Calls {
             depth: BTreeMap::from([(String::new(), u64::from(outcome.depth))]),
             sent: outcome.upstream.keys().cloned().collect(),

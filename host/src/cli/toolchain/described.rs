@@ -27,7 +27,7 @@ pub(in crate::cli) struct Description {
     pub(in crate::cli) methods: Vec<String>,
     /// Base64 of a FileDescriptorSet.
     #[serde(default)]
-    descriptors: String,
+    pub(in crate::cli) descriptors: String,
     /// What the SDK found to disagree within the code.
     #[serde(default)]
     pub(in crate::cli) faults: Vec<String>,
@@ -96,9 +96,20 @@ impl Shelf {
             text += &format!("{name}={:?}\n", std::env::var_os(name));
         }
         let own = ["plugin.toml", "Cargo.toml"].map(|name| self.folder.join(name));
-        for path in inputs.iter().map(|path| self.folder.join(path)).chain(own).chain([self.lock.clone()]) {
+        let mut open: Vec<PathBuf> = inputs.iter().map(|path| self.folder.join(path)).chain(own).collect();
+        open.push(self.lock.clone());
+        while let Some(path) = open.pop() {
+            if path.is_dir() {
+                let inside = fs::read_dir(&path).ok()?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>();
+                let mut inside = inside.ok()?;
+                inside.sort();
+                open.extend(inside);
+                continue;
+            }
             let bytes = fs::read(&path).ok()?;
-            let digest = match path.extension().is_some_and(|extension| extension == "rs") {
+            // Of what others have written, how it is made of its environment is theirs to see to.
+            let is_own = path.starts_with(&self.folder) && path.extension().is_some_and(|extension| extension == "rs");
+            let digest = match is_own {
                 true => Digest::of(telling(&String::from_utf8(bytes).ok()?)?.as_bytes()),
                 false => Digest::of(&bytes),
             };

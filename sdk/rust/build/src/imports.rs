@@ -15,8 +15,7 @@ pub(crate) fn check(roots: &Roots, files: &[&str]) -> Result<(), Error> {
     let (mut missing, mut faults) = (Vec::new(), Vec::new());
     while let Some(name) = left.pop() {
         let Ok(file) = roots.open_file(&name) else {
-            // What else is wrong with it, the compiler says.
-            faults.extend(roots.edition(&name).map(|fault| fault.to_string()));
+            faults.extend(roots.unreadable(&name).map(|fault| fault.to_string()));
             continue;
         };
         for (place, import) in file.file_descriptor_proto().dependency.iter().enumerate() {

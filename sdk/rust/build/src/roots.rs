@@ -107,10 +107,11 @@ impl Roots {
         Ok(files)
     }
 
-    /// What is wrong with a file that is written in an edition.
-    pub(crate) fn edition(&self, name: &str) -> Option<Fault> {
+    /// Why a file that is there can't be read.
+    pub(crate) fn unreadable(&self, name: &str) -> Option<Fault> {
         let (_, path) = self.locate(name)?;
-        edition(&path, &read(&path).ok()?)
+        let source = read(&path).ok()?;
+        Proto { name: name.to_owned(), path, source }.parse().err()
     }
 
     /// The file that an import means, under the name that it has in the innermost root.

@@ -75,6 +75,19 @@ fn files_in_an_edition_that_something_granted_imports_are_told_by_name_and_all_a
 }
 
 #[test]
+fn what_can_not_be_parsed_of_what_is_imported_is_told_with_its_place_and_all_at_once() {
+    let wants = b"syntax = \"proto3\"; package w;\r\nimport \"deep/one.proto\";\r\nimport \"two.proto\";\r\n\
+        service W { rpc Get(one.O) returns (two.T); }";
+    let one = b"syntax = \"proto3\";\r\npackage one;\r\nmessage O { string name 1; }\r\n";
+    let two = "syntax = \"proto3\";\npackage two;\n\nmessage Größe { string name = 1; }\n".as_bytes();
+    let files: [(&str, &[u8]); 3] = [("p/w.proto", wants), ("p/deep/one.proto", one), ("q/two.proto", two)];
+    let told = Crate::new("\"w.W\" = [\"Get\"]", &files).build(&["p", "q"]).unwrap_err();
+    for part in ["p/deep/one.proto:3:25: expected '='", "q/two.proto:4:11: "] {
+        assert!(told.lines().any(|line| line.starts_with(part)), "{part}\n{told}");
+    }
+}
+
+#[test]
 fn a_byte_order_mark_and_latin_1_are_read() {
     let marked = [b"\xef\xbb\xbf".as_slice(), CUPS].concat();
     let latin = [b"// caf\xe9\n".as_slice(), CUPS].concat();
