@@ -11,7 +11,7 @@ use super::{
 use crate::{
     app::{self, Listening},
     artifact::{Artifact, Isolation},
-    cli::{Failure, Result, scratch::Scratch},
+    cli::{Failure, Result, private::granted, scratch::Scratch},
     config::Config,
     fanout::{Engine, PlanError},
     identity,
@@ -231,14 +231,13 @@ pub(in crate::cli) fn check_rules(config: &Config, artifact: &Artifact) -> Resul
 
 fn configuration(artifact: &Artifact, rules: &Rules) -> String {
     let manifest = &artifact.manifest;
-    let granted: Vec<&str> =
-        manifest.endpoints.iter().flat_map(|policy| &policy.response_headers).map(|name| name.as_str()).collect();
+    let granted = granted(manifest.endpoints.iter());
     let mut text = format!(
         "[http]\nlisten = \"127.0.0.1:0\"\ntimeout = \"5m\"\nexplain-scope = \"*\"\n\
          [admin]\nlisten = \"127.0.0.1:0\"\n\
          [limits]\nrequests = 64\nstreams = 8\nidle = 8\n\
          [telemetry]\nlog-level = \"off\"\n\
-         [plugins]\nfolder = \"plugins\"\nresponse-headers = {granted:?}\n\
+         [plugins]\nfolder = \"plugins\"\n{granted}\
          [[client]]\nname = {:?}\n",
         manifest.client
     );
