@@ -10,6 +10,7 @@ mod guard;
 mod guesses;
 mod readiness;
 mod refusal;
+mod releases;
 mod role;
 mod sessions;
 mod shown;
@@ -22,6 +23,7 @@ pub use answers::{
 pub use attempt::Attempts;
 pub use config::{Config, Token};
 pub use readiness::{Readiness, Stage};
+pub use releases::{EventsAnswer, PluginReleases, ReleasesAnswer, Uploads};
 pub use role::Role;
 pub use shown::Shown;
 
@@ -70,6 +72,7 @@ pub struct Admin {
     pub attempts: Arc<Attempts>,
     pub recent: Arc<Recent>,
     pub shown: Arc<Shown>,
+    pub uploads: Arc<Uploads>,
     /// Where clients ask, as a URL.
     pub public: String,
 }
@@ -110,6 +113,11 @@ pub fn router(admin: Admin) -> Router {
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .route("/v1/plugins", get(plugins))
+        .route("/v1/plugins/{plugin}/rollback", post(releases::roll_back))
+        .route("/v1/plugins/{plugin}/retire", post(releases::retire))
+        .route("/v1/releases", get(releases::list).post(releases::upload))
+        .route("/v1/releases/events", get(releases::events))
+        .route("/v1/releases/{digest}/apply", post(releases::apply))
         .route("/v1/backends", get(backends))
         .route("/v1/identity", get(identity))
         .route("/v1/openapi", get(openapi))
@@ -339,7 +347,7 @@ impl Admin {
 async fn unknown() -> (StatusCode, &'static str) {
     (
         StatusCode::NOT_FOUND,
-        "here are: /livez /readyz /metrics /sign-in /v1/session /v1/plugins /v1/backends /v1/identity /v1/clients /v1/openapi?client=NAME /v1/functions?client=NAME /v1/requests /v1/config \
+        "here are: /livez /readyz /metrics /sign-in /v1/session /v1/plugins /v1/releases /v1/releases/events /v1/backends /v1/identity /v1/clients /v1/openapi?client=NAME /v1/functions?client=NAME /v1/requests /v1/config \
          /v1/try /v1/invalidate /v1/config/reload\n",
     )
 }

@@ -17,7 +17,7 @@ use crate::{
     observe::Followed,
     plugin::{Runtime, Sandbox},
     register::Registration,
-    release::Report,
+    release::{Report, history::History},
     settings::Change,
     telemetry::Metrics,
     traces::{self, Exporter},
@@ -107,7 +107,10 @@ pub async fn start(config: Config, sandbox: Arc<dyn Sandbox>, passed: Listening)
     let (admin_phase, of_admin) = watch::channel(Phase::Serving);
 
     let (tracer, exporter) = traces::start(&config.traces, &metrics).map_err(StartError::Traces)?;
-    let setup = Setup::prepare(&config, &runtime, (&metrics, &tracer), None)?;
+    let folder = config.plugins.history.clone();
+    let history = tokio::task::spawn_blocking(move || History::open(folder.as_deref())).await;
+    let history = Arc::new(history.map_err(|error| StartError::Load(error.to_string()))?);
+    let setup = Setup::prepare(&config, &runtime, (&metrics, &tracer), history, None)?;
     let edge = Edge::new(setup.gateway.clone(), &config.http, config.telemetry.names, &metrics);
     let setup = Arc::new(ArcSwap::from_pointee(setup));
     let reloader = Arc::new(Reloader::new(&config, runtime, metrics.clone(), edge.clone(), setup.clone()));
@@ -120,6 +123,7 @@ pub async fn start(config: Config, sandbox: Arc<dyn Sandbox>, passed: Listening)
         Operators::listen(&config, (admin, admin_passed), seen, of_admin);
     let first = setup.load_full();
     first.load().await?;
+    first.enter_service(None).await;
     readiness.reach(Stage::Keys);
     first.settle_keys().await;
     reloader.spawn_tasks(&config);

@@ -104,6 +104,7 @@ impl Config {
             admin.mistake("listen", format!("{address} is `http.listen` as well: give one of the two another port"));
         }
         config.plugins.folder = folder.join(&config.plugins.folder);
+        config.plugins.history = config.plugins.history.map(|history| folder.join(history));
         config.plugins.compiling.folder = folder.join(&config.plugins.compiling.folder);
         if let Some(settings) = &mut config.identity {
             settings.resolve(folder, &identity);

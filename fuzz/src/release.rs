@@ -65,7 +65,7 @@ fn contenders(input: &mut Input<'_>, count: usize) -> Vec<Contender<File>> {
         let version = Version::new(u64::from(version % 4), 0, 0);
         let claim = File { plugin, client, version, digest: Digest::of(content.as_bytes()), endpoints };
         let behind = (behind % 4 == 3 && at > 0).then(|| usize::from(behind / 4) % at);
-        contenders.push(Contender { claim, behind });
+        contenders.push(Contender { claim, rank: 0, behind });
     }
     contenders
 }

@@ -15,6 +15,7 @@ mod new;
 mod openapi;
 mod private;
 mod record;
+mod release;
 mod scratch;
 mod sdk;
 mod serve;
@@ -60,6 +61,9 @@ To write a frontend:
 To run a host:
   weft check --config weft.toml     find every mistake, and see what could be batched
   weft serve --config weft.toml     serve the plugins of a folder until SIGTERM or Ctrl-C
+  weft release apply FILE           put an artifact into service, and see what becomes of it
+  weft release rollback PLUGIN      go back to what served before, at once
+  weft release list                 show which releases there are, and where each stands
   weft top                          see live what each plugin of a running host does and costs
   weft health                       ask a running host whether it takes requests (--live: whether it is alive)";
 
@@ -78,6 +82,7 @@ enum Command {
     Diff(diff::Arguments),
     Types(types::Arguments),
     Mock(mock::Arguments),
+    Release(release::Arguments),
     Top(top::Arguments),
     Health(health::Arguments),
     CompileArtifact(compile::Arguments),
@@ -121,6 +126,7 @@ pub fn main() -> ExitCode {
         Command::Diff(arguments) => diff::run(&arguments),
         Command::Types(arguments) => types::run(&arguments),
         Command::Mock(arguments) => mock::run(&arguments),
+        Command::Release(arguments) => release::run(&arguments),
         Command::Top(arguments) => top::run(&arguments),
         Command::Health(arguments) => health::run(&arguments),
         Command::CompileArtifact(arguments) => compile::run(arguments),

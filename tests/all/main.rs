@@ -71,6 +71,7 @@ mod readiness;
 mod recovery;
 mod refusals;
 mod registering;
+mod releasing;
 mod reloading;
 mod repeats;
 mod repeats_elsewhere;

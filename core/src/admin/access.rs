@@ -39,6 +39,7 @@ struct Known {
     digest: Digest,
     name: String,
     role: Role,
+    clients: Option<Vec<String>>,
 }
 
 /// Who was let in.
@@ -47,6 +48,8 @@ pub(super) struct Caller {
     /// Of the token.
     pub(super) name: String,
     pub(super) role: Role,
+    /// Whose releases it may change, if not all.
+    pub(super) clients: Option<Vec<String>>,
     /// Where it is a browser.
     pub(super) session: Option<(String, Session)>,
 }
@@ -56,7 +59,12 @@ impl Access {
     pub fn new(config: &Config, metrics: &Metrics) -> Self {
         let known = |token: &super::config::Token| {
             let secret = token.secret.read().ok()?;
-            Some(Known { digest: Digest::of(secret.as_bytes()), name: token.name.clone(), role: token.role })
+            Some(Known {
+                digest: Digest::of(secret.as_bytes()),
+                name: token.name.clone(),
+                role: token.role,
+                clients: token.clients.clone(),
+            })
         };
         let ip = config.listen.ip();
         // Cookies don't know of ports, and there may be several hosts on a machine. One of this name is for this host name alone.
@@ -106,7 +114,7 @@ impl Access {
             return Err(Refusal::Nobody);
         }
         let known = self.prove(address(request), token)?;
-        Ok(self.sessions.begin(&known.name, known.role))
+        Ok(self.sessions.begin(&known.name, known.role, known.clients.clone()))
     }
 
     pub(super) fn sign_out(&self, caller: &Caller) {
@@ -143,13 +151,15 @@ impl Access {
             let token = first.to_str().ok().and_then(|line| line.strip_prefix("Bearer "));
             let token = token.filter(|_| given.next().is_none()).unwrap_or_default();
             let known = self.prove(address(request), token)?;
-            return Ok(Caller { name: known.name.clone(), role: known.role, session: None });
+            let clients = known.clients.clone();
+            return Ok(Caller { name: known.name.clone(), role: known.role, clients, session: None });
         }
         let mut ids = self.cookies(&request.headers).take(COOKIES).peekable();
         let had_one = ids.peek().is_some();
         let found = ids.find_map(|id| Some((id.to_owned(), self.sessions.find(id)?)));
         let Some((id, session)) = found else { return Err(if had_one { Refusal::Wrong } else { Refusal::Unknown }) };
-        Ok(Caller { name: session.name.clone(), role: session.role, session: Some((id, session)) })
+        let clients = session.clients.clone();
+        Ok(Caller { name: session.name.clone(), role: session.role, clients, session: Some((id, session)) })
     }
 
     fn cookies<'a>(&'a self, headers: &'a HeaderMap) -> impl Iterator<Item = &'a str> {

@@ -32,6 +32,8 @@ pub struct Token {
     /// For the log.
     pub name: String,
     pub role: Role,
+    /// Whose releases it may change, if not all.
+    pub clients: Option<Vec<String>>,
     pub secret: Secret,
 }
 
@@ -89,12 +91,16 @@ impl Config {
 fn tokens(table: &Table<'_>) -> Vec<Token> {
     let mut tokens: Vec<Token> = Vec::new();
     if let Some(secret) = table.optional("token").map(|secret| table.at_hand("token", secret)) {
-        tokens.push(Token { name: "token".to_owned(), role: Role::Admin, secret });
+        tokens.push(Token { name: "token".to_owned(), role: Role::Admin, clients: None, secret });
     }
     for table in table.tables("tokens") {
         let (name, role, secret) = (table.required::<String>("name"), table.required("role"), table.required("token"));
         let Some(((name, role), secret)) = name.zip(role).zip(secret) else { continue };
         let secret = table.at_hand("token", secret);
+        let clients: Option<Vec<String>> = table.optional("clients");
+        if clients.is_some() && role == Role::Admin {
+            table.mistake("clients", "an admin may do everything: give the role operator, or leave this out");
+        }
         if let Some(other) = tokens.iter().find(|other| other.name == name) {
             table.mistake(
                 "name",
@@ -104,7 +110,7 @@ fn tokens(table: &Table<'_>) -> Vec<Token> {
         if let Some(other) = tokens.iter().find(|other| are_same(&other.secret, &secret)) {
             table.mistake("token", format!("it is that of `{}`: give each its own", other.name));
         }
-        tokens.push(Token { name, role, secret });
+        tokens.push(Token { name, role, clients, secret });
     }
     tokens
 }

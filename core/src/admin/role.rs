@@ -10,7 +10,7 @@ crate::choice! {
     pub enum Role {
         /// Looks.
         Viewer = "viewer",
-        /// Changes what is kept and what is asked for, and nothing that stays.
+        /// Changes what is kept and what is asked for, and which releases serve.
         Operator = "operator",
         /// Everything.
         Admin = "admin",
@@ -39,10 +39,18 @@ pub(super) fn need(method: &Method, path: &str) -> Need {
         "/v1/session" if *method == Method::DELETE => Need::Role(Role::Viewer),
         // Of one that may change something, an operator; that is known once it is read.
         "/v1/try" if *method == Method::POST => Need::Role(Role::Viewer),
-        "/v1/invalidate" if *method == Method::POST => Need::Role(Role::Operator),
+        "/v1/invalidate" | "/v1/releases" if *method == Method::POST => Need::Role(Role::Operator),
+        _ if *method == Method::POST && is_order(path) => Need::Role(Role::Operator),
         _ if reads => Need::Role(Role::Viewer),
         _ => Need::Role(Role::Admin),
     }
+}
+
+/// Whether it changes which release of a plugin serves.
+fn is_order(path: &str) -> bool {
+    let within = |prefix: &str| path.strip_prefix(prefix).and_then(|rest| rest.split_once('/'));
+    let of_release = within("/v1/releases/").is_some_and(|(_, rest)| rest == "apply");
+    of_release || within("/v1/plugins/").is_some_and(|(_, rest)| rest == "rollback" || rest == "retire")
 }
 
 #[cfg(test)]
@@ -68,6 +76,11 @@ mod tests {
             assert_eq!(of(method, path), Need::Role(Role::Admin), "{method} {path}");
         }
         assert_eq!(of("POST", "/v1/invalidate"), Need::Role(Role::Operator));
+        for path in ["/v1/releases", "/v1/releases/sha256:0/apply", "/v1/plugins/p/rollback", "/v1/plugins/p/retire"] {
+            assert_eq!(of("POST", path), Need::Role(Role::Operator), "{path}");
+            assert_eq!(of("DELETE", path), Need::Role(Role::Admin), "{path}");
+        }
+        assert_eq!(of("POST", "/v1/plugins/p/retire/x"), Need::Role(Role::Admin));
         assert_eq!((of("GET", "/shown/a"), of("PUT", "/shown/a")), (Need::Host, Need::Role(Role::Admin)));
         assert!(Role::Viewer < Role::Operator && Role::Operator < Role::Admin);
     }

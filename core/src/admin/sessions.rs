@@ -21,6 +21,8 @@ pub(super) struct Session {
     /// Of the token that it was begun with.
     pub(super) name: String,
     pub(super) role: Role,
+    /// Whose releases it may change, if not all.
+    pub(super) clients: Option<Vec<String>>,
     /// What its pages say with every change.
     pub(super) csrf: String,
     until: Instant,
@@ -38,9 +40,9 @@ impl Sessions {
     }
 
     /// A new one, and the id that its browser is given.
-    pub(super) fn begin(&self, name: &str, role: Role) -> (String, Session) {
+    pub(super) fn begin(&self, name: &str, role: Role, clients: Option<Vec<String>>) -> (String, Session) {
         let (id, csrf) = (random(), random());
-        let session = Session { name: name.to_owned(), role, csrf, until: Instant::now() + self.life };
+        let session = Session { name: name.to_owned(), role, clients, csrf, until: Instant::now() + self.life };
         let mut open = lock(&self.open);
         open.retain(|_, session| !session.left().is_zero());
         if open.len() >= MOST
@@ -74,18 +76,18 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn sessions_end_and_are_bounded() {
         let sessions = Sessions::new(Duration::from_mins(1));
-        let (first, session) = sessions.begin("t", Role::Viewer);
+        let (first, session) = sessions.begin("t", Role::Viewer, None);
         assert_eq!(sessions.find(&first).map(|found| found.csrf), Some(session.csrf));
         assert!(sessions.find("").is_none() && sessions.find(&first.to_uppercase()).is_none());
         tokio::time::advance(Duration::from_secs(1)).await;
-        let ids: Vec<_> = (0..MOST).map(|_| sessions.begin("t", Role::Viewer).0).collect();
+        let ids: Vec<_> = (0..MOST).map(|_| sessions.begin("t", Role::Viewer, None).0).collect();
         assert!(sessions.find(&first).is_none(), "it ended first, so it makes room");
         assert!(ids.iter().all(|id| sessions.find(id).is_some()));
         sessions.end(&ids[0]);
         assert!(sessions.find(&ids[0]).is_none());
         tokio::time::advance(Duration::from_mins(1)).await;
         assert!(ids.iter().all(|id| sessions.find(id).is_none()));
-        sessions.begin("t", Role::Viewer);
+        sessions.begin("t", Role::Viewer, None);
         assert_eq!(lock(&sessions.open).len(), 1);
     }
 }

@@ -53,6 +53,7 @@ impl Operators {
             attempts: Arc::new(Attempts::new(own_door)),
             recent: edge.recent(),
             shown: shown.clone(),
+            uploads: Arc::default(),
             public: public_url(public, config.http.tls.is_some()),
         };
         let (tls, tls_task) = tls(config.admin.tls.clone()).unzip();

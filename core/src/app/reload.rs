@@ -31,7 +31,7 @@ use std::{
 use tokio::sync::mpsc;
 
 /// Keys that belong to what is made once: listeners, the sandbox, the logs, where the host is registered.
-const FIXED: [&str; 5] = ["admin.", "limits.", "telemetry.", "plugins.compiled", "register."];
+const FIXED: [&str; 6] = ["admin.", "limits.", "telemetry.", "plugins.compiled", "plugins.history", "register."];
 /// Keys of `[http]` that are not.
 const FREE: [&str; 4] = ["http.timeout", "http.max-body", "http.explain-scope", "http.trusted-peers"];
 
@@ -154,8 +154,8 @@ impl Reloader {
         changes.extend(new.parts.changed_files(&in_force.parts).into_iter().map(in_time));
         let before = self.setup.load_full();
         let kept = Kept::of(&in_force.parts, &new.parts);
-        let setup =
-            Setup::prepare(&config, &self.runtime, (&self.metrics, &before.gateway.tracer), Some((&before, &kept)))?;
+        let (seen, history) = ((&self.metrics, &before.gateway.tracer), before.loader.history().clone());
+        let setup = Setup::prepare(&config, &self.runtime, seen, history, Some((&before, &kept)))?;
         setup.load().await?;
         setup.settle_keys().await;
         let keyless = keyless(&before, &setup);
@@ -170,6 +170,7 @@ impl Reloader {
         before.engine.hand_over(&setup.engine);
         self.edge.replace(setup.gateway.clone(), &config.http);
         before.gateway.end_streams(Ending::Reload);
+        setup.enter_service(Some(&before)).await;
         self.setup.store(Arc::new(setup));
         self.spawn_tasks(&config);
         Ok((changes, new))

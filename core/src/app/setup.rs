@@ -8,7 +8,7 @@ use crate::{
     identity::{Exchanger, Verifier},
     observe::Tracer,
     plugin::Runtime,
-    release::{self, Loader, Releases},
+    release::{self, Loader, Releases, history::History},
     settings::Parts,
     telemetry::Metrics,
     upstream::Backend,
@@ -67,6 +67,7 @@ impl Setup {
         config: &Config,
         runtime: &Runtime,
         (metrics, tracer): (&Metrics, &Arc<Tracer>),
+        history: Arc<History>,
         before: Option<(&Self, &Kept)>,
     ) -> Result<Self, StartError> {
         let verifier = verifier(config, metrics, before)?;
@@ -81,8 +82,8 @@ impl Setup {
         watch_backends(&backends, before.map(|(before, _)| before));
         let releases = Arc::<Releases>::default();
         let (plugins, clients) = (config.plugins.clone(), config.clients.names());
-        let loader =
-            Arc::new(Loader::new(plugins, clients, runtime.clone(), engine.clone(), metrics, releases.clone()));
+        let loader = Loader::new(plugins, clients, runtime.clone(), engine.clone(), metrics, releases.clone(), history);
+        let loader = Arc::new(loader);
         let before = before.map(|(before, kept)| (&*before.gateway, kept));
         let gateway = Arc::new(gateway(config, (metrics, tracer), verifier, engine.clone(), &releases, before));
         Ok(Self { gateway, loader, releases, engine, backends })
@@ -94,6 +95,17 @@ impl Setup {
         let instances = join_all(self.backends.iter().map(|backend| backend.has_instances()));
         let (loaded, _) = tokio::join!(self.loader.refresh(), instances);
         loaded.map_err(|error| StartError::Load(error.to_string()))
+    }
+
+    /// Requests see its releases from now on; no longer those of the setup before.
+    pub(super) async fn enter_service(&self, before: Option<&Self>) {
+        if let Some(before) = before {
+            before.loader.leave_service();
+        }
+        let loader = self.loader.clone();
+        if let Err(error) = tokio::task::spawn_blocking(move || loader.enter_service()).await {
+            tracing::error!(%error, "what is in service was not written to the history of releases");
+        }
     }
 
     /// Waits a while for the first keys.

@@ -63,13 +63,15 @@ impl Claim for Claimant<'_> {
 #[derive(Debug, Clone)]
 pub struct Contender<C> {
     pub claim: C,
+    /// Of one plugin the highest rank serves, and of that the highest version.
+    pub rank: u8,
     /// It stands back, unless this one (by its place in the list) is refused.
     pub behind: Option<usize>,
 }
 
 impl<C> From<C> for Contender<C> {
     fn from(claim: C) -> Self {
-        Self { claim, behind: None }
+        Self { claim, rank: 0, behind: None }
     }
 }
 
@@ -90,7 +92,7 @@ pub struct Arrangement {
     pub refused: BTreeMap<usize, Vec<Refusal>>,
 }
 
-/// Of each plugin the highest version serves that can. `contenders` come in the order of their claims: one version of a plugin belongs to
+/// Of each plugin the highest rank serves that can, and of that the highest version. `contenders` come in the order of their claims: one version of a plugin belongs to
 /// the first digest that has it. What is `held` stays with the plugin that holds it, as long as that declares it; beyond this an endpoint
 /// belongs to the first plugin that declares it, and a release that wants what another one has is refused whole.
 pub fn arrange<C: Claim>(contenders: &[Contender<C>], held: &Held) -> Arrangement {
@@ -105,14 +107,15 @@ pub fn arrange<C: Claim>(contenders: &[Contender<C>], held: &Held) -> Arrangemen
             // Without it all is arranged anew: an older version of it may serve, and keeps what it has.
             Some((at, reasons)) => drop(refused.insert(at, reasons)),
             None => {
-                let serving = highest(&standing).into_iter().map(|(at, _)| at).collect();
+                let serving = highest(&standing).into_iter().map(|(at, ..)| at).collect();
                 return Arrangement { serving, refused };
             }
         }
     }
 }
 
-type Standing<'a, C> = Vec<(usize, &'a C)>;
+/// With the places in the list.
+type Standing<'a, C> = Vec<(usize, u8, &'a C)>;
 
 /// Those that may serve, the same bytes once.
 fn standing<'a, C: Claim>(contenders: &'a [Contender<C>], refused: &BTreeMap<usize, Vec<Refusal>>) -> Standing<'a, C> {
@@ -120,14 +123,15 @@ fn standing<'a, C: Claim>(contenders: &'a [Contender<C>], refused: &BTreeMap<usi
     let is_standing = |(at, contender): &(usize, &Contender<C>)| {
         !refused.contains_key(at) && contender.behind.is_none_or(|front| refused.contains_key(&front))
     };
-    let standing = contenders.iter().enumerate().filter(is_standing).map(|(at, contender)| (at, &contender.claim));
-    standing.filter(|(_, claim)| known.insert(claim.digest())).collect()
+    let standing =
+        contenders.iter().enumerate().filter(is_standing).map(|(at, contender)| (at, contender.rank, &contender.claim));
+    standing.filter(|(_, _, claim)| known.insert(claim.digest())).collect()
 }
 
 /// The first one whose version another digest has.
 fn same_version<C: Claim>(standing: &Standing<'_, C>) -> Option<(usize, Refusal)> {
     let mut first: BTreeMap<(&str, &Version), &C> = BTreeMap::new();
-    standing.iter().find_map(|(at, claim)| {
+    standing.iter().find_map(|(at, _, claim)| {
         let owner = first.insert((claim.plugin(), claim.version()), claim)?;
         let (plugin, version) = (claim.plugin().to_owned(), claim.version().to_string());
         Some((*at, Refusal::SameVersion { plugin, version, file: owner.file().display().to_string() }))
@@ -135,12 +139,12 @@ fn same_version<C: Claim>(standing: &Standing<'_, C>) -> Option<(usize, Refusal)
 }
 
 fn highest<'a, C: Claim>(standing: &Standing<'a, C>) -> Standing<'a, C> {
-    let mut newest: BTreeMap<&str, &Version> = BTreeMap::new();
-    for (_, claim) in standing {
-        let version = newest.entry(claim.plugin()).or_insert(claim.version());
-        *version = (*version).max(claim.version());
+    let mut newest: BTreeMap<&str, (u8, &Version)> = BTreeMap::new();
+    for (_, rank, claim) in standing {
+        let first = newest.entry(claim.plugin()).or_insert((*rank, claim.version()));
+        *first = (*first).max((*rank, claim.version()));
     }
-    let is_newest = |(_, claim): &&(usize, &C)| newest.get(claim.plugin()) == Some(&claim.version());
+    let is_newest = |(_, rank, claim): &&(usize, u8, &C)| newest.get(claim.plugin()) == Some(&(*rank, claim.version()));
     standing.iter().filter(is_newest).copied().collect()
 }
 
@@ -151,7 +155,7 @@ fn endpoints_taken<C: Claim>(serving: &Standing<'_, C>, held: &Held) -> Option<(
         held.contains(&(claim.client().to_owned(), claim.plugin().to_owned(), name.place()))
     };
     [true, false].into_iter().find_map(|first| {
-        serving.iter().find_map(|(at, claim)| {
+        serving.iter().find_map(|(at, _, claim)| {
             let mine = claim.endpoints().filter(|name| is_held(claim, name) == first);
             let routes = routes.entry(claim.client()).or_default();
             let add = |name| Some(Refusal::taken(claim.client(), name, routes.add(name, claim.plugin(), ()).err()?));

@@ -126,6 +126,14 @@ impl<R> Candidate<R> {
         }
     }
 
+    /// Of the content that was looked at last.
+    pub(super) fn stamp(&self) -> Option<Stamp> {
+        match self {
+            Self::Pending { stamp, .. } | Self::Loaded { stamp, .. } | Self::Refused { stamp, .. } => Some(*stamp),
+            Self::Leaving { .. } => None,
+        }
+    }
+
     /// Whether this content of it is being loaded.
     pub(super) fn is_pending(&self, content: Stamp) -> bool {
         matches!(self, Self::Pending { stamp, .. } if *stamp == content)

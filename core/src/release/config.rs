@@ -14,6 +14,9 @@ pub struct Config {
     pub folder: PathBuf,
     /// Where compiled code is kept, and within which bounds it is made.
     pub compiling: Compiling,
+    /// Where the history of releases is kept, with the bytes of those that have served: a private folder; without one the host knows
+    /// nothing of what was before its start.
+    pub history: Option<PathBuf>,
     /// Largest artifact that is read.
     pub max_artifact: ByteSize,
     /// Response headers beyond the usual ones that plugins may set if their manifests ask for them.
@@ -37,6 +40,8 @@ impl Config {
             overrides: overrides.collect(),
             folder: table.required("folder").unwrap_or_default(),
             compiling: Compiling::read(table),
+            history: Some(table.or("history", PathBuf::from(".weft/history")))
+                .filter(|path| !path.as_os_str().is_empty()),
             max_artifact: table.within("max-artifact", ByteSize(32 << 20), ByteSize(1 << 10), ByteSize(256 << 20)),
             response_headers: names.iter().filter_map(parse).collect(),
         }

@@ -113,6 +113,19 @@ fn scan(folder: &Path) -> io::Result<BTreeMap<PathBuf, Stamp>> {
     Ok(files)
 }
 
+/// The file as it is now; nothing if it is not there.
+pub(super) fn stamped(path: PathBuf) -> Option<(PathBuf, Stamp)> {
+    let meta = fs::metadata(&path).ok()?;
+    Some((path, Stamp::of(&meta)))
+}
+
+/// The bytes of a file that nobody writes to any more.
+pub(super) fn read_any(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// The file's bytes, or `None` if it is not, or no longer, what the stamp says.
 pub(super) fn read(path: &Path, stamp: Stamp, most: u64) -> Result<Option<Bytes>, Refusal> {
     if stamp.size > most {

@@ -4,9 +4,11 @@
 //! [`Queue`], is read and then compiled by processes beside, a few at once, and each release goes into service when it is done. So neither
 //! a file that can't be compiled in time nor a whole folder of new ones keeps a removal or a roll-back waiting.
 
+mod orders;
 mod reports;
 mod work;
 
+pub use orders::NotTaken;
 pub use reports::Report;
 
 use super::{
@@ -14,6 +16,7 @@ use super::{
     arrange::{Contender, arrange},
     candidate::{Candidate, Effect, Event, step},
     folder::{self, Folder, Stamp},
+    history::{History, Standing},
     queue::{Job, Kind, Queue},
     table::{Release, Table},
     verify::{Verification, Verified},
@@ -38,6 +41,7 @@ pub struct Loader {
     runtime: Runtime,
     metrics: Metrics,
     releases: Arc<Releases>,
+    history: Arc<History>,
     /// Held while the folder is looked at: one looks at a time.
     looking: Mutex<()>,
     /// Shared by those that load an artifact; of one alone that a host has died of before.
@@ -56,6 +60,8 @@ struct State {
     queue: Queue<Work>,
     /// Whether the first table was built: until then all wait for all, so that no request sees half of them.
     has_begun: bool,
+    /// Whether its table is the one that requests see, and its changes are the host's history.
+    is_in_force: bool,
 }
 
 #[derive(Debug)]
@@ -73,12 +79,14 @@ impl Loader {
         engine: Arc<Engine>,
         metrics: &Metrics,
         releases: Arc<Releases>,
+        history: Arc<History>,
     ) -> Self {
         let (verification, metrics) = (Verification::new(clients, engine), metrics.clone());
         let (folder, queue) = (Folder::new(config.folder.clone()), Queue::new(runtime.compilers()));
-        let state = Mutex::new(State { folder, files: BTreeMap::new(), seen: 0, queue, has_begun: false });
+        let state =
+            Mutex::new(State { folder, files: BTreeMap::new(), seen: 0, queue, has_begun: false, is_in_force: false });
         let (looking, loading, open) = Default::default();
-        Self { config, verification, runtime, metrics, releases, looking, loading, state, open }
+        Self { config, verification, runtime, metrics, releases, history, looking, loading, state, open }
     }
 
     /// The folder that it loads from.
@@ -127,7 +135,12 @@ impl Loader {
             let state = &mut *self.state();
             state.folder.look(!state.files.is_empty())
         };
-        let Some(found) = found else { return true };
+        let found = match found {
+            Some(found) => found,
+            // What is kept beside the folder is loaded nevertheless.
+            None => self.of_folder(),
+        };
+        let found = self.history.wanted().into_iter().filter_map(folder::stamped).chain(found).collect();
         for path in self.missing(&found) {
             self.happened(&path, Event::Removed);
         }
@@ -141,6 +154,15 @@ impl Loader {
         }
         self.begin_jobs();
         is_settled
+    }
+
+    /// What was found in the folder before.
+    fn of_folder(&self) -> BTreeMap<PathBuf, Stamp> {
+        let state = self.state();
+        let is_of_folder =
+            |(path, file): &(&PathBuf, &File)| !self.history.is_kept(path) && !file.candidate.is_leaving();
+        let files = state.files.iter().filter(is_of_folder);
+        files.filter_map(|(path, file)| Some((path.clone(), file.candidate.stamp()?))).collect()
     }
 
     fn missing(&self, found: &BTreeMap<PathBuf, Stamp>) -> Vec<PathBuf> {
@@ -160,7 +182,8 @@ impl Loader {
 
     /// Loads the file, if that can be done at once, or queues it. Says no if it is being written to.
     fn examine(&self, path: &Path, stamp: Stamp) -> bool {
-        if !stamp.is_settled() {
+        // What the host keeps was written whole before it had its name.
+        if !stamp.is_settled() && !self.history.is_kept(path) {
             return false;
         }
         let bytes = match folder::read(path, stamp, self.config.max_artifact.0) {
@@ -203,10 +226,61 @@ impl Loader {
     /// Takes in what happened to a file, and does what follows from it.
     fn happened(&self, path: &Path, event: Event<Arc<Release>>) {
         let state = &mut *self.state();
+        if state.is_in_force {
+            self.record(path, &event);
+        }
         let effects = state.step(path, event);
         let is_stirred = effects.iter().any(|effect| matches!(effect, Effect::Rearrange));
         self.tell(state, path, effects);
         if is_stirred && state.has_begun {
+            self.rearrange(state);
+        }
+    }
+
+    fn record(&self, path: &Path, event: &Event<Arc<Release>>) {
+        match event {
+            Event::Ready(_, release) => {
+                self.history.verified([(release.digest, release.named(), path.to_owned())]);
+            }
+            Event::Failed(_, reason) => drop(self.rejected(path, reason)),
+            _ => {}
+        }
+    }
+
+    /// One that was uploaded can't serve. Says whether something else is wanted now.
+    fn rejected(&self, path: &Path, reason: &Refusal) -> bool {
+        let digest = self.history.is_kept(path).then(|| path.file_stem()?.to_str()?.parse().ok()).flatten();
+        digest.is_some_and(|digest| self.history.rejected(digest, &reason.to_string()))
+    }
+
+    /// From now on requests see its table. Blocks, and needs a runtime.
+    pub fn enter_service(&self) {
+        let state = &mut *self.state();
+        state.is_in_force = true;
+        let loaded = |(path, file): (&PathBuf, &File)| {
+            let release = &file.candidate.loaded()?.release;
+            Some((release.digest, release.named(), path.clone()))
+        };
+        self.history.verified(state.files.iter().filter_map(loaded));
+        if state.has_begun {
+            self.rearrange(state);
+        }
+    }
+
+    /// Requests see the table of another one.
+    pub fn leave_service(&self) {
+        self.state().is_in_force = false;
+    }
+
+    pub fn history(&self) -> &Arc<History> {
+        &self.history
+    }
+
+    /// What is wanted has changed. Blocks while it reads files, and needs a runtime.
+    pub fn order_changed(self: &Arc<Self>) {
+        self.look();
+        let state = &mut *self.state();
+        if state.has_begun {
             self.rearrange(state);
         }
     }
@@ -230,24 +304,62 @@ impl Loader {
     /// Makes a table of all that can serve, and swaps it in.
     fn rearrange(&self, state: &mut State) {
         state.dismiss();
-        let (paths, contenders) = state.contenders();
         let live = self.releases.current();
+        // What was asked for and can't serve is asked for no more; that can't go on for longer than there are plugins.
+        let arranged = (0..=state.files.len()).find_map(|_| self.arranged(state, &live));
+        let Some(releases) = arranged else { return };
+        let table = Table::of(releases, &self.history, &self.metrics);
+        let new = self.announce(&live, &table);
+        let serving: Vec<_> = table.releases().iter().map(|release| (release.digest, release.named())).collect();
+        self.releases.swap(table);
+        if state.is_in_force {
+            self.history.in_service(&serving);
+            self.keep(new);
+        }
+    }
+
+    /// What is to serve; nothing if that has changed what is wanted.
+    fn arranged(&self, state: &mut State, live: &Table) -> Option<Vec<Arc<Release>>> {
+        let (paths, contenders, others) = state.contenders(&self.history);
+        for (path, reason) in others {
+            let effects = state.step(&path, Event::Arranged(reason));
+            self.tell(state, &path, effects);
+        }
         let mut arranged = arrange(&contenders, &live.held());
         for (at, (path, contender)) in paths.iter().zip(&contenders).enumerate() {
             if contender.behind.is_none() {
                 let clash = arranged.refused.remove(&at).and_then(reports::joined);
+                if clash.as_ref().is_some_and(|clash| state.is_in_force && self.rejected(path, clash)) {
+                    return None;
+                }
                 let effects = state.step(path, Event::Arranged(clash));
                 self.tell(state, path, effects);
             }
         }
         let serving: BTreeSet<_> = arranged.serving.into_iter().collect();
         let releases = contenders.into_iter().enumerate().filter(|(at, _)| serving.contains(at));
-        let table = Table::of(releases.map(|(_, contender)| contender.claim).collect(), &self.metrics);
-        self.announce(&live, &table);
-        self.releases.swap(table);
+        Some(releases.map(|(_, contender)| contender.claim).collect())
     }
 
-    fn announce(&self, before: &Table, after: &Table) {
+    /// Keeps the bytes of what serves, on a thread that serves nobody.
+    fn keep(&self, mut releases: Vec<Arc<Release>>) {
+        releases.retain(|release| !self.history.is_kept(&release.file));
+        if releases.is_empty() {
+            return;
+        }
+        let (history, most) = (self.history.clone(), self.config.max_artifact.0);
+        tokio::task::spawn_blocking(move || {
+            // A file that has gone, or was replaced, is not what serves.
+            let bytes = |release: &Release| folder::read_any(&release.file, most).ok();
+            let same = |release: &Arc<Release>| {
+                Some((release.digest, bytes(release)?)).filter(|(digest, bytes)| Digest::of(bytes) == *digest)
+            };
+            history.keep(releases.iter().filter_map(same));
+        });
+    }
+
+    /// What is new in `after`.
+    fn announce(&self, before: &Table, after: &Table) -> Vec<Arc<Release>> {
         let has =
             |table: &Table, release: &Release| table.releases().iter().any(|other| other.digest == release.digest);
         for release in before.releases().iter().filter(|release| !has(after, release)) {
@@ -261,6 +373,7 @@ impl Loader {
             tracing::info!(plugin = %release.name, version = %release.version, client = %release.client,
                 endpoints = release.endpoints.len(), digest = %release.digest.short(), "release live");
         }
+        after.releases().iter().filter(|release| !has(before, release)).cloned().collect()
     }
 }
 
@@ -290,18 +403,32 @@ impl State {
     }
 
     /// The releases of all files with the files' paths, in the order of their claims: who leaves claims nothing against who stays. What
-    /// served before follows what is to serve now.
-    fn contenders(&self) -> (Vec<PathBuf>, Vec<Contender<Arc<Release>>>) {
+    /// served before follows what is to serve now. And the files whose releases are out of it, with the reason where there is one.
+    fn contenders(
+        &self,
+        history: &History,
+    ) -> (Vec<PathBuf>, Vec<Contender<Arc<Release>>>, Vec<(PathBuf, Option<Refusal>)>) {
         let mut files: Vec<_> = self.files.iter().collect();
         files.sort_by_key(|(_, file)| (file.candidate.is_leaving(), file.order));
-        let mut contenders = Vec::new();
+        let (mut paths, mut contenders, mut others) = (Vec::new(), Vec::new(), Vec::new());
         for (path, file) in files {
             let Some(loaded) = file.candidate.loaded() else { continue };
-            let front = contenders.len();
-            contenders.push((path.clone(), Contender::from(loaded.release.clone())));
-            let before = loaded.before.clone().map(|claim| Contender { claim, behind: Some(front) });
-            contenders.extend(before.map(|before| (path.clone(), before)));
+            let mut behind = None;
+            match history.standing(&loaded.release.digest, &loaded.release.name, path) {
+                Standing::Wants(rank) => {
+                    behind = Some(contenders.len());
+                    paths.push(path.clone());
+                    contenders.push(Contender { claim: loaded.release.clone(), rank, behind: None });
+                }
+                Standing::Waits => others.push((path.clone(), None)),
+                Standing::Barred(reason) => others.push((path.clone(), Some(reason))),
+            }
+            let Some(before) = loaded.before.clone() else { continue };
+            if let Standing::Wants(rank) = history.standing(&before.digest, &before.name, path) {
+                paths.push(path.clone());
+                contenders.push(Contender { claim: before, rank, behind });
+            }
         }
-        contenders.into_iter().unzip()
+        (paths, contenders, others)
     }
 }

@@ -1,5 +1,6 @@
 //! Why an artifact is not in service.
 
+use super::history::{Record, State};
 use crate::{
     artifact::{ArtifactError, EndpointName},
     fanout::PlanError,
@@ -31,6 +32,10 @@ pub enum Refusal {
         "{endpoint} of client `{client}` belongs to plugin `{owner}` already; let one of the two give it up, or take another path"
     )]
     EndpointTaken { endpoint: String, client: String, owner: String },
+    #[error(
+        "it {state}, by {by}{}: no folder and no restart puts it into service again, an explicit apply does: `weft release apply {digest}`", because(.reason)
+    )]
+    Barred { state: &'static str, by: String, reason: String, digest: String },
     #[error("{}", lines(.0))]
     Several(Vec<Self>),
     #[error("the host failed while loading it: {0}")]
@@ -43,10 +48,25 @@ impl Refusal {
         matches!(self, Self::Compile(error) if error.is_hosts())
     }
 
+    /// Somebody has taken it out of service.
+    pub(super) fn barred(record: &Record) -> Self {
+        let state = match record.state {
+            State::RolledBack => "was rolled back",
+            State::Rejected => "was rejected",
+            _ => "was retired",
+        };
+        let (by, reason, digest) = (record.by.clone(), record.reason.clone(), record.digest.to_string());
+        Self::Barred { state, by, reason, digest }
+    }
+
     /// Another plugin has an endpoint of this one.
     pub(super) fn taken(client: &str, endpoint: &EndpointName, taken: Taken) -> Self {
         Self::EndpointTaken { endpoint: endpoint.to_string(), client: client.to_owned(), owner: taken.owner }
     }
+}
+
+fn because(reason: &str) -> String {
+    if reason.is_empty() { String::new() } else { format!(" ({reason})") }
 }
 
 fn lines<T: Display>(errors: &[T]) -> String {

@@ -3,6 +3,7 @@
 use super::{
     arrange::{Claim, Held, holdings},
     choice::Choice,
+    history::{History, Name},
     tally::{Observed, Sums, Tally},
 };
 use crate::{
@@ -22,9 +23,10 @@ use http::StatusCode;
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, OnceLock, atomic::Ordering::Relaxed},
+    sync::{Arc, Mutex, OnceLock, Weak, atomic::Ordering::Relaxed},
     time::{Instant, SystemTime},
 };
+use tokio::runtime::Handle;
 
 /// One artifact, ready to serve.
 #[derive(Debug)]
@@ -45,6 +47,26 @@ pub struct Release {
     statuses: Statuses,
     metrics: ReleaseMetrics,
     tally: Tally,
+    /// As long as it is in service, or requests are under way that began when it was.
+    stint: Mutex<Weak<Stint>>,
+}
+
+/// A time in service. Its end is when the last request has let go of its endpoint.
+#[derive(Debug)]
+struct Stint {
+    digest: Digest,
+    history: Arc<History>,
+}
+
+impl Drop for Stint {
+    fn drop(&mut self) {
+        let (digest, history) = (self.digest, self.history.clone());
+        // Who lets go last is a request, and does not wait for a disk.
+        match Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(move || history.drained(digest))),
+            Err(_) => history.drained(digest),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -68,6 +90,7 @@ pub struct Endpoint {
     /// Those that its code may answer with.
     problems: Problems,
     metrics: Metrics,
+    _stint: Arc<Stint>,
     /// Made with the first request: an endpoint that nobody calls has no series.
     series: OnceLock<Series>,
     by_status: Mutex<HashMap<u16, Counter>>,
@@ -85,6 +108,7 @@ struct Series {
 pub struct Table {
     clients: HashMap<String, Routes<Choice<Arc<Endpoint>>>>,
     releases: Vec<Arc<Release>>,
+    _stints: Vec<Arc<Stint>>,
 }
 
 impl Release {
@@ -114,7 +138,22 @@ impl Release {
                 resting: metrics.plugins_resting.get_or_create_owned(&labels),
             },
             tally: Tally::default(),
+            stint: Mutex::default(),
         }
+    }
+
+    /// By what the history knows it.
+    pub(super) fn named(&self) -> Name {
+        Name { plugin: self.name.clone(), version: self.version.clone(), client: self.client.clone() }
+    }
+
+    fn stint(&self, history: &Arc<History>) -> Arc<Stint> {
+        let mut stint = lock(&self.stint);
+        stint.upgrade().unwrap_or_else(|| {
+            let begun = Arc::new(Stint { digest: self.digest, history: history.clone() });
+            *stint = Arc::downgrade(&begun);
+            begun
+        })
     }
 
     fn observe(&self, observed: &Observed) {
@@ -172,7 +211,7 @@ impl Listener for Release {
 }
 
 impl Endpoint {
-    fn new(release: &Arc<Release>, policy: &EndpointPolicy, metrics: &Metrics) -> Self {
+    fn new(release: &Arc<Release>, policy: &EndpointPolicy, stint: &Arc<Stint>, metrics: &Metrics) -> Self {
         let name = policy.name.to_string();
         Self {
             release: release.clone(),
@@ -180,6 +219,7 @@ impl Endpoint {
             name,
             problems: release.told.problems(&policy.name),
             metrics: metrics.clone(),
+            _stint: stint.clone(),
             series: OnceLock::new(),
             by_status: Mutex::default(),
         }
@@ -264,18 +304,21 @@ impl Claim for Arc<Release> {
 
 impl Table {
     /// All endpoints of all these releases, of which no two want the same one: [`super::arrange()`] sees to that.
-    pub(super) fn of(releases: Vec<Arc<Release>>, metrics: &Metrics) -> Self {
+    pub(super) fn of(releases: Vec<Arc<Release>>, history: &Arc<History>, metrics: &Metrics) -> Self {
         let mut clients: HashMap<_, Routes<_>> = HashMap::new();
+        let mut stints = Vec::new();
         for release in &releases {
             let routes = clients.entry(release.client.clone()).or_default();
+            let stint = release.stint(history);
             for policy in &release.endpoints {
-                let endpoint = Choice::only(Arc::new(Endpoint::new(release, policy, metrics)));
+                let endpoint = Choice::only(Arc::new(Endpoint::new(release, policy, &stint, metrics)));
                 if let Err(taken) = routes.add(&policy.name, &release.name, endpoint) {
                     tracing::error!(plugin = %release.name, endpoint = %policy.name, "not served: {taken}");
                 }
             }
+            stints.push(stint);
         }
-        Self { clients, releases }
+        Self { clients, releases, _stints: stints }
     }
 
     /// Which plugin serves what now.

@@ -5,11 +5,15 @@ use crate::{
     settings::Secret,
 };
 use anyhow::{Context, anyhow};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use std::{path::PathBuf, time::Duration};
 
 /// Bytes of an answer that are read: a thousand plugins fit.
 const LARGEST: usize = 64 << 20;
+
+/// How long a change may take until it is written.
+const LONGEST: Duration = Duration::from_mins(3);
 
 /// Where a token is, if no option says so.
 pub(super) const TOKEN: &str = "WEFT_ADMIN_TOKEN";
@@ -56,21 +60,46 @@ impl AdminClient {
         answer.with_context(|| format!("{url}: is a host running, and is --admin its admin address?"))
     }
 
+    /// A change: what it answers with a status of success, or what it says against it.
+    pub(super) async fn post(&self, path: &str, revision: Option<u64>, body: Bytes) -> anyhow::Result<Vec<u8>> {
+        let (url, mut headers) = (format!("{}{path}", self.base), self.headers.clone());
+        if let Some(revision) = revision {
+            headers.insert(header::IF_MATCH, HeaderValue::from_str(&format!("\"{revision}\""))?);
+        }
+        let answer = self.client.send(Method::POST, url.clone(), headers, Some(body), LARGEST);
+        let answer = tokio::time::timeout(LONGEST, answer).await;
+        let answer = answer.with_context(|| format!("{url} gave no answer within {LONGEST:?}"))?;
+        let answer = answer.with_context(|| format!("{url}: is a host running, and is --admin its admin address?"))?;
+        if answer.status.is_success() { Ok(answer.body.to_vec()) } else { Err(self.refusal(path, &answer)) }
+    }
+
     /// What it answers with a status of success.
     pub(super) async fn ask(&self, path: &str) -> anyhow::Result<Vec<u8>> {
-        let answer = self.get(path, Duration::from_secs(5)).await?;
-        if answer.status.is_success() {
-            return Ok(answer.body.to_vec());
-        }
+        self.ask_for(path, Duration::from_secs(5)).await
+    }
+
+    /// The same, for an answer that may take a while.
+    pub(super) async fn ask_for(&self, path: &str, time: Duration) -> anyhow::Result<Vec<u8>> {
+        let answer = self.get(path, time).await?;
+        if answer.status.is_success() { Ok(answer.body.to_vec()) } else { Err(self.refusal(path, &answer)) }
+    }
+
+    /// Why it was not answered as was hoped, with what to do.
+    fn refusal(&self, path: &str, answer: &Response) -> anyhow::Error {
         let (base, status) = (&self.base, answer.status);
+        let path = path.split('?').next().unwrap_or_default();
+        let problem: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let detail = problem.get("detail").and_then(serde_json::Value::as_str);
         if [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::MISDIRECTED_REQUEST].contains(&status) {
-            let problem: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-            let detail = problem.get("detail").and_then(serde_json::Value::as_str).unwrap_or_default();
-            return Err(anyhow!(
+            let detail = detail.unwrap_or_default();
+            return anyhow!(
                 "{base}{path} answered {status}: {detail}; tokens are given by --token-file, or by {TOKEN} in the environment"
-            ));
+            );
         }
-        Err(anyhow!("{base}{path} answered {status}: is --admin the admin address, and not the public one?"))
+        match detail {
+            Some(detail) => anyhow!("{detail}"),
+            None => anyhow!("{base}{path} answered {status}: is --admin the admin address, and not the public one?"),
+        }
     }
 }
 

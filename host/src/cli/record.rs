@@ -172,6 +172,7 @@ async fn record(arguments: &Arguments, artifact: &Artifact, mut config: Config) 
         // Asked as the plugin asks, one by one: so the case does not depend on how a host batches.
         backend.methods.values_mut().for_each(|method| (method.batch, method.cache) = (None, None));
     }
+    config.plugins.history = None;
     let mut compiling = config.plugins.compiling.clone();
     compiling.folder = sdk::beside("compiled")?;
     compiling.worker = std::env::current_exe().ok();

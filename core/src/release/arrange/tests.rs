@@ -114,11 +114,23 @@ fn one_version_belongs_to_the_first_content_and_the_same_content_twice_is_one() 
 
 #[test]
 fn what_stands_behind_serves_only_where_what_it_stands_behind_can_not() {
-    let back = Contender { claim: plugin("p", 2, "x", &["/a"]), behind: Some(0) };
+    let back = Contender { claim: plugin("p", 2, "x", &["/a"]), rank: 0, behind: Some(0) };
     let front = plugin("p", 1, "x", &["/a", "/b"]);
     let alone = [front.clone().into(), back.clone()];
     assert_eq!(arrange(&alone, &Held::new()).serving, [0], "a way back to a lower version");
     let other = plugin("q", 1, "x", &["/b"]);
     let beside = [front.into(), back, other.clone().into()];
     assert_eq!(arrange(&beside, &held(&[other])).serving, [1, 2]);
+}
+
+#[test]
+fn what_was_asked_for_serves_before_higher_versions_where_it_can() {
+    let asked = Contender { claim: plugin("p", 1, "x", &["/a"]), rank: 2, behind: None };
+    let before = Contender { claim: plugin("p", 2, "y", &["/a"]), rank: 1, behind: None };
+    let highest: Contender<_> = plugin("p", 3, "z", &["/a"]).into();
+    let other = plugin("q", 1, "x", &["/b"]);
+    let all = [highest.clone(), before.clone(), asked, other.clone().into()];
+    assert_eq!(arrange(&all, &Held::new()).serving, [2, 3]);
+    let greedy = Contender { claim: plugin("p", 1, "x", &["/a", "/b"]), rank: 2, behind: None };
+    assert_eq!(arrange(&[highest, before, greedy, other.clone().into()], &held(&[other])).serving, [1, 3]);
 }

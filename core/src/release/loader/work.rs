@@ -103,7 +103,7 @@ impl Loader {
     }
 
     /// Does what might end the host, so that it is known afterwards at what it died; alone, if that has happened before.
-    fn marked<T>(
+    pub(super) fn marked<T>(
         &self,
         digest: Digest,
         is_suspect: bool,

@@ -58,7 +58,7 @@ fn text(artifact: &Artifact, backends: &Backends, http: SocketAddr) -> String {
     format!(
         "[http]\nlisten = \"{http}\"\nexplain-scope = \"*\"\ndrain = \"2s\"\n\
          [admin]\nlisten = \"127.0.0.1:0\"\n\
-         [plugins]\nfolder = \"plugins\"\n{}{}{}",
+         [plugins]\nfolder = \"plugins\"\nhistory = \"\"\n{}{}{}",
         granted(policies()),
         client_table(&manifest.client, None, &own, policies(), &[]),
         backends.tables(),

@@ -51,7 +51,7 @@ impl Desk {
             "[http]\nlisten = \"{}\"\ntimeout = \"5m\"\nexplain-scope = \"*\"\n\
              [admin]\nlisten = \"127.0.0.1:0\"\n\
              [telemetry]\nlog-level = \"warn,access=info\"\nlog-caller = \"named\"\n\
-             [plugins]\nfolder = \"plugins\"\n{}",
+             [plugins]\nfolder = \"plugins\"\nhistory = \"\"\n{}",
             self.listen,
             granted(policies())
         );

@@ -237,7 +237,7 @@ fn configuration(artifact: &Artifact, rules: &Rules) -> String {
          [admin]\nlisten = \"127.0.0.1:0\"\n\
          [limits]\nrequests = 64\nstreams = 8\nidle = 8\n\
          [telemetry]\nlog-level = \"off\"\n\
-         [plugins]\nfolder = \"plugins\"\n{granted}\
+         [plugins]\nfolder = \"plugins\"\nhistory = \"\"\n{granted}\
          [[client]]\nname = {:?}\n",
         manifest.client
     );
