@@ -87,6 +87,8 @@ impl Drop for Orderly {
 pub struct Listening {
     pub http: Option<Passed>,
     pub admin: Option<Passed>,
+    /// Nobody is taken in before [`Running::accept`]: somebody else serves there, and may go on.
+    pub is_taken: bool,
 }
 
 /// Starts everything: listeners first, so that a taken port is found at once; then plugins, which run in this sandbox; then it is ready.
@@ -103,7 +105,7 @@ pub async fn start(config: Config, sandbox: Arc<dyn Sandbox>, passed: Listening)
     // Also where the start itself is given up.
     let orderly = Orderly(runtime.clone());
     let readiness = Arc::<Readiness>::default();
-    let (http_phase, of_http) = watch::channel(Phase::Serving);
+    let (http_phase, mut of_http) = watch::channel(if passed.is_taken { Phase::Waiting } else { Phase::Serving });
     let (admin_phase, of_admin) = watch::channel(Phase::Serving);
 
     let (tracer, exporter) = traces::start(&config.traces, &metrics).map_err(StartError::Traces)?;
@@ -133,7 +135,13 @@ pub async fn start(config: Config, sandbox: Arc<dyn Sandbox>, passed: Listening)
     let (peers, proxy_protocol) = (config.http.peers.clone(), config.http.proxy_protocol);
     let door = Door { listener: http, is_shared: http_passed, tls, peers, proxy_protocol, own: Some(own) };
     let public = edge::public(edge, &config.http);
-    let http_task = tokio::spawn(edge::serve(door, public, bounds, metrics.clone(), of_http));
+    let of_edge = metrics.clone();
+    let http_task = tokio::spawn(async move {
+        let begun = of_http.wait_for(|phase| *phase > Phase::Waiting).await.map(|phase| *phase);
+        if begun.is_ok_and(|phase| phase == Phase::Serving) {
+            edge::serve(door, public, bounds, of_edge, of_http).await;
+        }
+    });
     readiness.reach(Stage::Serving);
     let [http, admin] = addresses;
     tracing::info!(%http, %admin, releases = setup.load().releases.current().releases().len(), "ready");
@@ -179,6 +187,12 @@ impl Running {
     /// Looks into the plugin folder now; what became of its files, once all that is new there serves or is refused.
     pub async fn load(&self) -> Result<Vec<Report>, StartError> {
         self.reloader.load().await
+    }
+
+    /// Takes in who connects, where that was left to somebody else so far.
+    pub fn accept(&self) {
+        self.http_phase
+            .send_if_modified(|phase| std::mem::replace(phase, Phase::Serving.max(*phase)) == Phase::Waiting);
     }
 
     /// Requests as they end, from now on. One listens at a time.

@@ -17,6 +17,7 @@ mod streaming;
 
 /// By which an artifact is known.
 use crate::model::Digest;
+pub use bounds::SCHEMA as MOST_SCHEMA;
 pub use declared::DeclaredProblem;
 pub use deprecated::Deprecated;
 pub use descriptors::{Gathered, LARGEST as LARGEST_DESCRIPTORS, read_descriptors, read_what_is_understood};

@@ -1,5 +1,7 @@
 //! The command as plugin authors use it, on a desk of their own: new, test, build, inspect, and what is refused on the way.
 
+mod cache;
+
 use crate::support::{GET_FILM, GET_PERSON, probe, weft};
 use demo_services::proto::catalog::v1::Film;
 use serde_json::{Value, json};

@@ -1,5 +1,6 @@
 //! `weft dev` as authors use it, on a desk of their own: saved is served, what fails leaves what served, backends by choice, keys.
 
+mod changing;
 mod keys;
 mod page;
 
@@ -222,7 +223,7 @@ async fn what_can_not_be_is_said_before_anything_is_built() {
         (vec!["--backend", "catalog"], 2, "expected NAME=mock or NAME=http://HOST:PORT"),
         (vec!["--backend", "catalog=mock", "--backend", "catalog=mock"], 2, "it is said twice"),
         (vec!["--config", "nowhere.toml"], 2, "nowhere.toml"),
-        (vec!["--listen", &taken], 1, "is another program there already? (--listen)"),
+        (vec!["--listen", &taken], 1, "is another program there already? --listen names another place"),
     ] {
         let ended = in_greeter(&arguments).await;
         assert!(ended.code == code && ended.err.contains(says), "{arguments:?}: {ended:?}");

@@ -2,7 +2,7 @@
 
 use crate::{
     fan::{film as shown, setup},
-    support::{GET_FILM, RATE_FILM, film, rule, weft},
+    support::{GET_FILM, RATE_FILM, film, probe, rule, weft},
 };
 use demo_services::proto::{catalog::v1::Film, reviews::v1::Rating};
 use std::path::Path;
@@ -15,7 +15,7 @@ use weft_tests::{
     tls::Authority,
     tokens::token,
     upstream::{Answer, FakeUpstream, Gate},
-    wait::until,
+    wait::{soon, until},
 };
 
 /// A backend whose ratings are held.
@@ -186,4 +186,22 @@ async fn redis_over_tls_is_used_where_its_authority_is_known_and_nowhere_else() 
     let shown = stranger.web().get("/film/1").send().await.ok().json();
     assert_eq!(shown["origin"], "Upstream", "it is not asked: {shown}");
     assert_eq!(redis.entries().await, 1, "nor told");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_beside_one_that_serves_takes_nobody_in_before_it_is_told_to() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let setup = Setup::new().one_backend(FakeUpstream::nowhere().await, "").plugin("probe.wasm", &probe());
+    let host = setup.start_beside(&listener).await;
+    let address = listener.local_addr().unwrap();
+    let own = tokio::net::TcpListener::from_std(listener).unwrap();
+    // Whoever comes is taken in by the one that serves, each of them.
+    for _ in 0..30 {
+        let (came, accepted) = tokio::join!(TcpStream::connect(address), soon("who has come", own.accept()));
+        assert_eq!(came.unwrap().local_addr().unwrap(), accepted.unwrap().1);
+    }
+    drop(own);
+    host.accept();
+    host.get("/version").send().await.ok();
+    host.stop().await;
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use weft_tests::{author::Author, program};
 
 /// Whether there is what plugins in JavaScript are built with; said loudly where not.
-fn has_node() -> bool {
+pub(crate) fn has_node() -> bool {
     ["node", "npm"].map(program::find).iter().all(Option::is_some)
 }
 

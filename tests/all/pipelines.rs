@@ -162,6 +162,61 @@ async fn a_pipeline_runs_and_stops_at_the_first_step_that_fails() {
 }
 
 #[tokio::test]
+async fn a_plugin_in_javascript_gets_the_same_steps_by_its_own_tools() {
+    if !crate::languages::has_node() {
+        return;
+    }
+    let author = Author::new(weft());
+    let made = author.weft("", &["new", "greeter", "--client", "web", "--lang", "js", "--ci", "github"]).await;
+    assert!(made.code == 0 && made.out.contains("greeter.yml runs check, test, diff and build."), "{made:?}");
+    let github = steps("github", &author.read("greeter/.github/workflows/greeter.yml"));
+    for (system, file) in FILES {
+        if system != "github" {
+            let made = author.weft("greeter", &["new", "--ci", system]).await;
+            assert_eq!(made.code, 0, "{made:?}");
+        }
+        let text = author.read(&format!("greeter/{file}"));
+        for foreign in ["cargo test", "cargo fmt", "Cargo", "rust", "@NAME@", "@MORE@", "@SETUP@", "@ALSO@"] {
+            assert!(!text.contains(foreign), "{foreign} in\n{text}");
+        }
+        let steps = steps(system, &text);
+        assert_eq!(steps.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), STEPS);
+        for ((_, script), (_, same)) in steps.iter().zip(&github) {
+            assert_eq!(plain(script), plain(same), "{system}");
+        }
+    }
+
+    // As after a clone: what is not committed is not there.
+    assert_eq!(author.shell("greeter", "npm install --no-audit --no-fund --silent").await.code, 0);
+    for folder in [".weft", "node_modules"] {
+        fs::remove_dir_all(author.folder.join("greeter").join(folder)).unwrap();
+    }
+    let mut agent = Agent::new(author);
+    let digest = Digest::of(&fs::read(weft()).unwrap()).to_string();
+    let digest = digest.rsplit(':').next().unwrap().to_owned();
+    agent.variables = vec![("WEFT_URL", format!("file://{}", weft().display())), ("WEFT_SHA256", digest)];
+    let (last, ended) = agent.run(&github).await;
+    assert_eq!((last.as_str(), ended.code), ("build", 0), "{}\n{}", ended.out, ended.err);
+    assert_eq!(agent.dist(), ["greeter-0.1.0.wasm"]);
+
+    let begun = agent.shell("weft openapi --artifact target/diff/*.wasm > openapi.json && rm -r dist").await;
+    assert_eq!(begun.code, 0, "{begun:?}");
+    agent.edit("greeter/src/main.js", "t.object({ text:", "t.object({ words:");
+    agent.edit("greeter/src/main.js", "return { text:", "return { words:");
+    agent.edit("greeter/test/greet.test.js", "{ text:", "{ words:");
+    agent.edit("greeter/tests/greet.toml", "{ text", "{ words");
+    let (last, ended) = agent.run(&github).await;
+    assert_eq!((last.as_str(), ended.code), ("diff", 1), "{}\n{}", ended.out, ended.err);
+    agent.edit("greeter/test/greet.test.js", "{ words:", "{ wrong:");
+    let (last, ended) = agent.run(&github).await;
+    assert!(last == "test" && ended.code != 0, "{last} {ended:?}");
+    agent.edit("greeter/package.json", "\"scripts\": {", "\"scripts\": {\n    \"lint\": \"exit 3\",");
+    let (last, ended) = agent.run(&github).await;
+    assert!(last == "check" && ended.code != 0, "{last} {ended:?}");
+    assert_eq!(agent.dist(), Vec::<String>::new(), "nothing was built of what failed");
+}
+
+#[tokio::test]
 async fn all_systems_run_the_same_steps() {
     let author = Author::new(weft());
     author.begin("greeter", &["--client", "web", "--ci", "github"]).await;

@@ -1,7 +1,30 @@
 //! The SDK's crates are fit to be published: each holds all that it needs, under its own folder.
 
+use serde_json::{Value, json};
 use tokio::process::Command;
 use weft_tests::{process::ended, repository, target};
+
+const CRATES: [&str; 4] = ["weft-sdk", "weft-sdk-macros", "weft-build", "weft-selection"];
+
+#[tokio::test]
+async fn each_of_the_sdks_crates_says_what_registries_show_of_it() {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(repository()).args(["metadata", "--offline", "--no-deps", "--format-version", "1"]);
+    let told: Value = serde_json::from_str(&ended(&mut command).await.out).unwrap();
+    for name in CRATES {
+        let found = told["packages"].as_array().unwrap().iter().find(|package| package["name"] == name).unwrap();
+        for key in ["description", "license", "readme", "rust_version"] {
+            assert!(found[key].is_string(), "{name} says no {key}");
+        }
+        assert!(!found["keywords"].as_array().unwrap().is_empty(), "{name}");
+        let rs = &found["metadata"]["docs"]["rs"];
+        assert_eq!(rs["targets"], json!(["x86_64-unknown-linux-gnu"]), "{name}: what docs.rs builds");
+        // What is only there with a feature is shown as well, but for what is `weft build`'s own.
+        let features = found["features"].as_object().unwrap().keys();
+        let shown: Vec<_> = features.filter(|name| !["default", "heap", "describe"].contains(&name.as_str())).collect();
+        assert_eq!(rs["features"].as_array().map_or(0, Vec::len), shown.len(), "{name}: {shown:?}");
+    }
+}
 
 #[tokio::test]
 async fn the_sdks_crates_make_packages() {

@@ -8,7 +8,12 @@ use crate::{
 };
 use serde_json::Value;
 use std::{net::SocketAddr, path::PathBuf};
-use weft::{app::Running, config::Config, start::start};
+use weft::{
+    app::{Listening, Running},
+    config::Config,
+    sandbox::Environment,
+    start::start_at,
+};
 
 /// A real host on free ports. Dropped with its runtime it is gone; [`TestHost::stop`] stops it as SIGTERM does.
 #[derive(Debug)]
@@ -26,21 +31,27 @@ impl Setup {
         self.start_in(self.write()).await
     }
 
+    /// Where somebody else listens and serves already.
+    pub async fn start_beside(&self, listener: &std::net::TcpListener) -> TestHost {
+        let passed = Listening { http: Some(listener.try_clone().unwrap()), admin: None, is_taken: true };
+        TestHost::start(self.write(), self.environment, passed).await
+    }
+
     /// As [`Setup::start`], in a folder that was written before.
     pub async fn start_in(&self, folder: Folder) -> TestHost {
-        TestHost::start(folder, self.environment).await
+        TestHost::start(folder, self.environment, Listening::default()).await
     }
 }
 
 impl TestHost {
-    async fn start(folder: Folder, environment: weft::sandbox::Environment) -> Self {
+    async fn start(folder: Folder, environment: Environment, passed: Listening) -> Self {
         let mut config = Config::parse(&folder.config(), &folder.text).unwrap_or_else(|mistakes| {
             let lines: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
             panic!("{}\n{}", lines.join("\n"), folder.text)
         });
         // This process is no `weft`; the command under test lies beside it.
         config.plugins.compiling.worker = Some(worker());
-        let running = start(config, environment).await.unwrap();
+        let running = start_at(config, environment, passed).await.unwrap();
         let (web, admin) = (Web::new(running.http), Web::admin(running.admin));
         Self { running, web, admin, folder }
     }
@@ -98,6 +109,11 @@ impl TestHost {
     /// Reads the configuration again, as SIGHUP does; why nothing has changed.
     pub async fn reload(&self) -> Result<(), String> {
         self.running.reload().await.map(drop).map_err(|error| error.to_string())
+    }
+
+    /// Takes in who connects, after [`Setup::start_beside`].
+    pub fn accept(&self) {
+        self.running.accept();
     }
 
     pub async fn stop(self) {

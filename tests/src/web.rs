@@ -78,6 +78,12 @@ impl Web {
         Self { client: builder.build().unwrap(), base: format!("http://{address}") }
     }
 
+    /// Of the same listener, without a connection that is there already; without TLS and headers of its own.
+    pub fn anew(&self) -> Self {
+        let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        Self { client, base: self.base.clone() }
+    }
+
     pub fn request(&self, method: &str, path: &str) -> Request {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         Request(self.client.request(method, format!("{}{path}", self.base)))

@@ -12,7 +12,7 @@ pub(super) const MOST_METHODS: usize = 5_000;
 /// Bytes of the protos.
 pub(super) const DESCRIPTORS: usize = 16 << 20;
 /// Bytes of what the code says of its endpoints, and of the mocks.
-const SCHEMA: usize = 8 << 20;
+pub const SCHEMA: usize = 8 << 20;
 const MOCKS: usize = 8 << 20;
 /// Of a manifest, of the schema, and of fallbacks.
 pub(super) const MOST_ENDPOINTS: usize = 1_000;

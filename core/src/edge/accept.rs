@@ -48,9 +48,11 @@ pub(super) struct Peer {
     pub(super) end: Arc<Notify>,
 }
 
-/// How far the host has come with its end.
+/// How far the host has come with its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
+    /// It takes nobody in yet.
+    Waiting,
     Serving,
     /// Balancers are to notice: all are served as before, and answers of HTTP/1 tell their clients to connect anew, to another host.
     Leaving,

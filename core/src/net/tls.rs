@@ -112,6 +112,15 @@ fn pem_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String>
     if list.is_empty() { Err(at(&"no certificate in it (PEM)")) } else { Ok(list) }
 }
 
+impl Certificates {
+    /// For whoever speaks HTTP/1.1 only.
+    #[must_use]
+    pub fn for_http1(mut self) -> Self {
+        Arc::make_mut(&mut self.0).alpn_protocols = vec![b"http/1.1".to_vec()];
+        self
+    }
+}
+
 impl ServerTls {
     pub fn new(files: TlsFiles, first: Certificates) -> Self {
         Self { files, current: ArcSwap::new(first.0) }

@@ -8,7 +8,8 @@ use super::{
 };
 use crate::{
     artifact::{
-        Artifact, CONTRACT, EndpointPolicy, EndpointSchema, STREAMING, Sections, read_descriptors, read_manifest,
+        Artifact, CONTRACT, EndpointPolicy, EndpointSchema, MOST_SCHEMA, STREAMING, Sections, read_descriptors,
+        read_manifest,
     },
     mocks::{self, CONTRACT_FOLDER, Source},
     model::Scope,
@@ -78,13 +79,22 @@ pub(super) fn built_by(making: &Making<'_>) -> Result<Built> {
     let manifest_file = folder.join("plugin.toml");
     if !manifest_file.is_file() {
         let (manifest, folder) = (manifest_file.display(), folder.display());
-        return Err(anyhow!("{manifest} can't be read; is {folder} a plugin's folder?").into());
+        return Err(anyhow!("{manifest} can't be read; is {folder} a plugin's folder? `weft new` makes one").into());
     }
     let text = settings::text(&manifest_file).map_err(|mistake| Failure::Mistakes(vec![mistake]))?;
     let manifest = read_manifest(&manifest_file, &text, None, None).map_err(Failure::Mistakes)?;
     if Source::has_contract(folder) && !Source::has_code(folder) {
         return Err(anyhow!(
             "{} has a contract and no code yet, so there is nothing to build: `weft mock` serves it",
+            folder.display()
+        )
+        .into());
+    }
+    let has = |file: &str| folder.join(file).exists();
+    if !has("Cargo.toml") && !has("package.json") {
+        return Err(anyhow!(
+            "{} has a plugin.toml, and no code beside it: neither Cargo.toml (a plugin in Rust) nor package.json (one in JavaScript); `weft new` \
+             makes both",
             folder.display()
         )
         .into());
@@ -136,12 +146,33 @@ fn check(file: &Path, text: &str, description: &Description, descriptors: &[u8])
     if !description.faults.is_empty() {
         return Err(anyhow!("the code disagrees with itself:\n  {}", description.faults.join("\n  ")).into());
     }
+    small(&description.endpoints)?;
     let pool = read_descriptors(descriptors)
         .map_err(|error| anyhow!("the plugin's protos are nothing that a host would read: {error}"))?;
     let manifest = read_manifest(file, text, Some(&description.endpoints), Some(&pool)).map_err(Failure::Mistakes)?;
     let mut mistakes = never_told(&manifest.endpoints, &description.endpoints);
     mistakes.extend(contradictory(&manifest.endpoints, &description.endpoints));
     if mistakes.is_empty() { Ok(()) } else { Err(Failure::Mistakes(mistakes)) }
+}
+
+/// Whether a host would read all that the code says of its endpoints.
+fn small(endpoints: &[EndpointSchema]) -> anyhow::Result<()> {
+    let all = serde_json::to_vec(endpoints)?.len();
+    if all <= MOST_SCHEMA {
+        return Ok(());
+    }
+    let size = |endpoint: &EndpointSchema| serde_json::to_vec(endpoint).map_or(0, |bytes| bytes.len());
+    let largest = endpoints.iter().map(|endpoint| (size(endpoint), endpoint)).max_by_key(|(size, _)| *size);
+    let largest = largest.map(|(size, endpoint)| {
+        format!("the largest is {} {} with {} KiB", endpoint.method, endpoint.path, size / 1024)
+    });
+    Err(anyhow!(
+        "the schemas of the endpoints have {} KiB, and a plugin has {} KiB at most; {}: what it takes and gives is in it, with all types that are \
+         inside of these and their doc comments",
+        all / 1024,
+        MOST_SCHEMA / 1024,
+        largest.unwrap_or_default()
+    ))
 }
 
 /// A contract that stood there before the code is held against it, and has then done its duty: two that say the same would differ one day.
@@ -241,6 +272,21 @@ mod tests {
         let fault = "GET /films/{id}: `Path` has `film`, which the path template does not have";
         assert_eq!(told(CONTRACT, &[fault]), format!("the code disagrees with itself:\n  {fault}"));
         assert_eq!(told(STREAMING, &[]), "Ok(())");
+    }
+
+    #[test]
+    fn a_schema_that_no_host_would_read_is_told_by_its_endpoint() {
+        let of = |path: &str, bytes: usize| {
+            serde_json::from_value(serde_json::json!({"method": "GET", "path": path, "summary": "x".repeat(bytes)}))
+                .unwrap()
+        };
+        small(&[of("/films", MOST_SCHEMA / 2), of("/home", 0)]).unwrap();
+        let told = small(&[of("/films", MOST_SCHEMA / 2), of("/home", 9 << 20)]).unwrap_err().to_string();
+        assert!(
+            told.starts_with("the schemas of the endpoints have 13312 KiB, and a plugin has 8192 KiB at most"),
+            "{told}"
+        );
+        assert!(told.contains("the largest is GET /home with 9216 KiB"), "{told}");
     }
 
     #[test]

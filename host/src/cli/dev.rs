@@ -11,7 +11,7 @@ mod serving;
 mod show;
 mod wishes;
 
-use super::{Failure, Result, in_words, print, runtime};
+use super::{Failure, Result, in_words, language::Language, print, runtime};
 use crate::{artifact::read_manifest, config::Config, observe::Followed, telemetry};
 use anyhow::Context;
 use backends::Choice;
@@ -22,7 +22,7 @@ use show::{Mood, Show};
 use std::{
     fs,
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant, SystemTime},
 };
 use tokio::{
@@ -81,7 +81,11 @@ pub(super) fn run(arguments: &Arguments) -> Result {
 fn check(arguments: &Arguments) -> Result<String> {
     let file = arguments.folder.join("plugin.toml");
     let text = fs::read_to_string(&file).with_context(|| {
-        format!("{} can't be read; is {} a plugin's folder?", file.display(), arguments.folder.display())
+        format!(
+            "{} can't be read; is {} a plugin's folder? `weft new` makes one",
+            file.display(),
+            arguments.folder.display()
+        )
     })?;
     let real = arguments.config.as_deref().map(Config::load).transpose().map_err(Failure::Mistakes)?;
     let manifest = read_manifest(&file, &text, None, None).map_err(Failure::Mistakes)?;
@@ -104,7 +108,7 @@ async fn develop(arguments: &Arguments, plugin: String) -> Result {
     let mut dev = Developing { plugin, show, building, serving, builds: 0, serves: None, saved: None, last: None };
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    dev.begin("building; the first time that takes a minute, since the SDK is compiled as well".to_owned(), None);
+    dev.begin(first(&arguments.folder), None);
     loop {
         dev.show.draw();
         let wish = tokio::select! {
@@ -138,6 +142,15 @@ async fn develop(arguments: &Arguments, plugin: String) -> Result {
     }
     dev.stop(&mut wishes).await;
     Ok(())
+}
+
+/// What is said while nothing was built yet.
+fn first(folder: &Path) -> String {
+    let why = match Language::of(folder) {
+        Language::Rust => "that takes a minute, since the SDK is compiled as well",
+        Language::JavaScript => "what package.json names is installed as well",
+    };
+    format!("building; the first time {why}")
 }
 
 /// All that goes on.
@@ -257,5 +270,6 @@ impl Developing {
             () = ending => {}
             () = wishes.quit() => {}
         }
+        serving.cut().await;
     }
 }

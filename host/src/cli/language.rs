@@ -4,7 +4,7 @@ mod javascript;
 mod node;
 mod protos;
 
-use super::toolchain::{self, Description, Making};
+use super::toolchain::{self, Description, Making, Speed};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -57,7 +57,7 @@ impl Language {
     pub(super) fn compile(self, making: &Making<'_>) -> anyhow::Result<PathBuf> {
         match self {
             Self::Rust => toolchain::compile(making, &[]),
-            Self::JavaScript => javascript::compile(making.folder),
+            Self::JavaScript => javascript::compile(making.folder, making.speed == Speed::Run),
         }
     }
 

@@ -5,7 +5,7 @@ mod origin;
 mod pipeline;
 mod workspace;
 
-use super::{Failure, Result, print, sdk};
+use super::{Failure, Result, language::Language, print, sdk};
 use anyhow::{Context, anyhow};
 use origin::Origin;
 use pipeline::{Pipeline, System};
@@ -91,7 +91,8 @@ pub(super) fn run(arguments: &Arguments) -> Result {
     let standing = workspace::standing(&parent, name);
     let link = if origin == Origin::Carried { Some(Link::plan(&standing, &parent.join(name))?) } else { None };
     let files = files(arguments, &parent.join(name), &standing, &origin)?;
-    let pipeline = arguments.ci.map(|system| Pipeline::plan(system, name, &parent.join(name))).transpose()?;
+    let pipeline =
+        arguments.ci.map(|system| Pipeline::plan(system, Language::Rust, name, &parent.join(name))).transpose()?;
     if arguments.protos.is_none() {
         write(&folder.join("protos/README.md"), include_str!("../../templates/plugin/protos-README.md.template"))?;
     }

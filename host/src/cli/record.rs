@@ -1,6 +1,8 @@
 //! `weft record`: a test case made of a real exchange.
 
+mod authority;
 mod proxy;
+mod reading;
 mod recorder;
 mod written;
 
@@ -20,15 +22,23 @@ use crate::{
     sandbox::{Environment, Wasm},
 };
 use anyhow::{Context, anyhow};
+use authority::Authority;
 use recorder::Recorder;
-use std::{collections::BTreeMap, fs, path::PathBuf, process::Stdio, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::Arc,
+};
 use tokio::{net::TcpListener, process::Command, sync::mpsc};
 use written::Written;
 
 /// Write a test case from a real exchange: `weft record --case home --config weft.toml -- curl http://localhost:8080/home`
 ///
-/// Serves the plugin in a host of its own, in front of the backends of the configuration, and runs the command with `http_proxy` set to
-/// it: whichever host the command asks, that one answers. What was asked, what each backend answered and what came of it becomes
+/// Serves the plugin in a host of its own, in front of the backends of the configuration, and runs the command with `http_proxy` and
+/// `https_proxy` set to it: whichever host the command asks, that one answers, by https with a certificate that the command is told to
+/// trust (as curl, Node and Python are told). What was asked, what each backend answered and what came of it becomes
 /// `tests/NAME.toml`, which `weft test` runs.
 ///
 /// Never written: `authorization`, cookies, and what `[redact]` of plugin.toml names (`fields`, `claims`). What looks like a token or a
@@ -82,7 +92,7 @@ pub(super) fn run(arguments: &Arguments) -> Result {
     let scratch = Scratch::new("record")?;
     let config = configuration(arguments, &artifact, &scratch)?;
     let runtime = runtime()?;
-    let recorded = runtime.block_on(record(arguments, &artifact, config.clone()));
+    let recorded = runtime.block_on(record(arguments, &artifact, config.clone(), &scratch));
     runtime.shutdown_background();
     let Recorded { asked, calls, more } = recorded?;
     let (policy, target) = endpoint(&config, &artifact, &asked)?;
@@ -163,7 +173,8 @@ fn own(arguments: &Arguments, artifact: &Artifact) -> Result<String> {
     Ok(text)
 }
 
-async fn record(arguments: &Arguments, artifact: &Artifact, mut config: Config) -> Result<Recorded> {
+async fn record(arguments: &Arguments, artifact: &Artifact, mut config: Config, scratch: &Scratch) -> Result<Recorded> {
+    let authority = Arc::new(Authority::new(scratch.folder().join("authority"))?);
     let recorder = Arc::new(Recorder::new(&config, artifact).map_err(anyhow::Error::msg)?);
     recorder.settle().await;
     let upstream = config.fanout.backends.iter_mut();
@@ -181,8 +192,9 @@ async fn record(arguments: &Arguments, artifact: &Artifact, mut config: Config) 
     let (told, heard) = mpsc::channel(64);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let proxy = format!("http://{}", listener.local_addr()?);
-    let serving = tokio::spawn(proxy::serve(listener, running.http, told));
-    let outcome = command(arguments, &proxy, heard, &recorder).await;
+    let trusted = authority.file();
+    let serving = tokio::spawn(proxy::serve(listener, running.http, authority, told));
+    let outcome = command(arguments, (&proxy, &trusted), heard, &recorder).await;
     serving.abort();
     Running::stop(running).await;
     outcome
@@ -191,7 +203,7 @@ async fn record(arguments: &Arguments, artifact: &Artifact, mut config: Config) 
 /// Runs the command, and takes what the first of its requests was.
 async fn command(
     arguments: &Arguments,
-    proxy: &str,
+    (proxy, trusted): (&str, &Path),
     mut heard: mpsc::Receiver<proxy::Exchange>,
     recorder: &Recorder,
 ) -> Result<Recorded> {
@@ -200,12 +212,13 @@ async fn command(
     };
     let mut command = Command::new(program);
     command.args(rest).stdin(Stdio::inherit()).kill_on_drop(true);
-    for name in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
+    for name in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
         command.env(name, proxy);
     }
     for name in ["no_proxy", "NO_PROXY"] {
         command.env(name, "");
     }
+    command.envs(authority::variables(trusted));
     let mut child = command.spawn().with_context(|| format!("`{program}` can't be run"))?;
     let (mut first, mut more) = (None, 0);
     let status = loop {
@@ -230,8 +243,8 @@ async fn command(
     }
     let (asked, calls) = first.ok_or_else(|| {
         anyhow!(
-            "`{program}` made no request that came here, so there is nothing to record: it has to heed `http_proxy`, as curl does, and to ask \
-             for an http:// URL"
+            "`{program}` made no request that came here, so there is nothing to record: it has to heed `http_proxy` and `https_proxy`, as \
+             curl does"
         )
     })?;
     Ok(Recorded { asked, calls, more })

@@ -8,7 +8,5 @@ if ! command -v weft; then
   chmod +x "$HOME/.local/bin/weft.part"
   mv "$HOME/.local/bin/weft.part" "$HOME/.local/bin/weft"
 fi
-cargo fmt --version || rustup component add rustfmt
-cargo clippy --version || rustup component add clippy
 weft --version
 weft sdk

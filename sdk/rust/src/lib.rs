@@ -103,7 +103,8 @@ mod lock;
 pub mod log;
 #[doc(hidden)]
 pub mod message;
-mod plugin;
+#[doc(hidden)]
+pub mod plugin;
 pub mod prelude;
 mod problem;
 mod request;

@@ -73,6 +73,34 @@ pub(crate) fn param(segment: &'static str) -> Option<&'static str> {
     Some(name.strip_prefix('*').unwrap_or(name))
 }
 
+/// What `#[get]` and its siblings make of a function.
+#[doc(hidden)]
+pub trait IsEndpoint {
+    const ENDPOINT: Endpoint;
+}
+
+/// That `E` was made of a function.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "this function is no endpoint",
+    label = "no endpoint",
+    note = "put method and path above the function, as in `#[get(\"/films/{{id}}\")]` (or `post`, `put`, `patch`, `delete`)"
+)]
+pub trait Function<E> {
+    const ENDPOINT: Endpoint;
+}
+
+#[diagnostic::do_not_recommend]
+impl<E: IsEndpoint, F> Function<E> for F {
+    const ENDPOINT: Endpoint = E::ENDPOINT;
+}
+
+/// For `plugin!`. Of a function that is not there the compiler says that, and nothing of endpoints.
+#[doc(hidden)]
+pub const fn listed<E, F: Function<E>>(_: &F) -> Endpoint {
+    F::ENDPOINT
+}
+
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Endpoint").field(&self.name).finish()

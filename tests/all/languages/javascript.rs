@@ -70,6 +70,26 @@ async fn types_are_those_that_run() {
     node.arg(typescript.join("bin/tsc")).args(flags).arg("src/main.ts").current_dir(author.folder.join("greeter"));
     let checked = ended(&mut node).await;
     assert_eq!(checked.code, 0, "{}", checked.out);
+
+    // A project that says so has them looked at by `weft build`.
+    let code = author.read("greeter/src/main.js");
+    std::fs::remove_file(author.folder.join("greeter/src/main.js")).unwrap();
+    author.write("greeter/src/main.ts", &format!("{code}\nexport const wrong: number = \"text\";\n"));
+    let options = json!({ "strict": true, "target": "es2023", "module": "nodenext", "moduleResolution": "nodenext" });
+    author.write("greeter/tsconfig.json", &json!({ "compilerOptions": options, "include": ["src"] }).to_string());
+    let built = author.weft("greeter", &["build", "--out", "."]).await;
+    let warned = "warning: there is a tsconfig.json, and no TypeScript that could check the types: `npm install --save-dev typescript`";
+    assert!(built.code == 0 && built.err.contains(warned), "{built:?}");
+    std::os::unix::fs::symlink(&typescript, author.folder.join("greeter/node_modules/typescript")).unwrap();
+    let built = author.weft("greeter", &["build", "--out", "other"]).await;
+    let told = [
+        "the types do not fit (`npx tsc --noEmit`):\nsrc/main.ts(",
+        "error TS2322: Type 'string' is not assignable to type 'number'.",
+    ];
+    assert!(built.code == 1 && told.iter().all(|told| built.err.contains(told)), "{}", built.err);
+    assert!(!author.folder.join("greeter/other").exists());
+    author.write("greeter/src/main.ts", &code);
+    assert_eq!(author.weft("greeter", &["build", "--out", "other"]).await.code, 0);
 }
 
 #[tokio::test]
@@ -77,6 +97,40 @@ async fn the_sdks_own_tests_pass() {
     let Some(mut node) = node::node() else { return };
     let tested = ended(node.arg("--test").current_dir(repository().join("sdk/js"))).await;
     assert_eq!(tested.code, 0, "{}", tested.out);
+}
+
+/// What assistants go by is a plugin that passes its test.
+#[tokio::test]
+async fn the_rules_for_agents_are_code_that_runs() {
+    if !has_node() {
+        return;
+    }
+    let author = author();
+    let protos = repository().join("examples/protos");
+    let new = ["new", "greeter", "--client", "web", "--lang", "js", "--protos", protos.to_str().unwrap()];
+    assert_eq!(author.weft("", &new).await.code, 0);
+    let rules = author.read("greeter/AGENTS.md");
+    let blocks: Vec<_> = rules.split("```").skip(1).step_by(2).filter_map(|block| block.split_once('\n')).collect();
+    let [("", commands), ("toml", policy), ("js", code), ("js", test)] = blocks.as_slice() else {
+        panic!("{blocks:#?}")
+    };
+    let manifest = author.read("greeter/plugin.toml");
+    let (plugin, rest) = manifest.split_once("[endpoint").unwrap();
+    let (_, limits) = rest.split_once("[limits]").unwrap();
+    author.write("greeter/plugin.toml", &format!("{plugin}{policy}[limits]{limits}"));
+    author.write("greeter/src/main.js", code);
+    author.write("greeter/test/greet.test.js", test);
+    author.write(
+        "greeter/tests/greet.toml",
+        "[[case]]\nname = \"a film\"\nrequest = \"GET /films/1\"\n[case.expect]\nstatus = 200\n",
+    );
+    let ended = author.shell("greeter", &format!("npm install --silent\n{commands}")).await;
+    assert_eq!(ended.code, 0, "{}\n{}", ended.out, ended.err);
+    assert!(ended.out.contains("pass 1") && ended.out.contains("0 failed"), "{}", ended.out);
+    let pages = author.read("greeter/llms.txt");
+    for link in pages.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+        assert!(author.folder.join("greeter").join(link).exists(), "{link}");
+    }
 }
 
 /// What the page says to write is written, and what it says to run is run.

@@ -56,7 +56,7 @@ fn text(artifact: &Artifact, backends: &Backends, http: SocketAddr) -> String {
     let policies = || manifest.endpoints.iter();
     let own: Vec<_> = policies().collect();
     format!(
-        "[http]\nlisten = \"{http}\"\nexplain-scope = \"*\"\ndrain = \"2s\"\n\
+        "[http]\nlisten = \"{http}\"\nexplain-scope = \"*\"\ntimeout = \"300s\"\ndrain = \"300s\"\n\
          [admin]\nlisten = \"127.0.0.1:0\"\n\
          [plugins]\nfolder = \"plugins\"\nhistory = \"\"\n{}{}{}",
         granted(policies()),

@@ -24,9 +24,12 @@ use std::{
     net::{SocketAddr, TcpListener},
     path::PathBuf,
     sync::Arc,
+    time::Duration,
 };
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 
+/// So long requests may still take at the end. Where a host only gives way to another one, they have their own time.
+const LAST: Duration = Duration::from_secs(2);
 /// Requests that may wait to be shown.
 const MOST: usize = 1_000;
 
@@ -45,8 +48,8 @@ pub(super) struct Serving {
     listener: TcpListener,
     pub(super) http: SocketAddr,
     host: Option<Host>,
-    /// Hosts that finish what they have begun, and their folders.
-    leaving: (JoinSet<()>, Vec<Desk>),
+    /// Hosts that finish what they have begun.
+    leaving: JoinSet<()>,
     followed: mpsc::Sender<Followed>,
 }
 
@@ -61,11 +64,10 @@ impl Serving {
     /// Nothing yet: whoever connects waits until something is served.
     pub(super) fn new(wanted: Wanted, listen: SocketAddr) -> Result<(Self, mpsc::Receiver<Followed>)> {
         let listener = TcpListener::bind(listen)
-            .with_context(|| format!("can't listen on {listen}: is another program there already? (--listen)"))?;
+            .with_context(|| format!("can't listen on {listen}: is another program there already? --listen names another place, such as 127.0.0.1:0 for a free port"))?;
         let http = listener.local_addr()?;
         let (followed, requests) = mpsc::channel(MOST);
-        let leaving = Default::default();
-        Ok((Self { wanted, listener, http, host: None, leaving, followed }, requests))
+        Ok((Self { wanted, listener, http, host: None, leaving: JoinSet::new(), followed }, requests))
     }
 
     /// Swaps the artifact in. With what is to be said of its backends, where they are others than before. Where it fails, what has served
@@ -89,14 +91,14 @@ impl Serving {
                 }
             }
         });
-        if let Some(Host { running, desk, .. }) = self.host.replace(host) {
-            self.leaving.0.spawn(running.stop());
-            self.leaving.1.push(desk);
+        if let Some(before) = self.host.replace(host) {
+            self.leave(before);
         }
         Ok(backends.told(self.wanted.file.as_deref()))
     }
 
-    /// Beside the one that serves: the listener is the same, and who waits there is taken in by either.
+    /// Beside the one that serves. The listener is the same, and whoever waits there is taken in by either, but by this one only once it
+    /// serves what was built.
     async fn start(
         &self,
         artifact: &Artifact,
@@ -109,11 +111,14 @@ impl Serving {
         let mut config = desk.configure(artifact, backends, self.http)?;
         let mock: Arc<dyn StandIn> = Arc::new(Mocked::new(artifact));
         backends.put_into(&mut config, real, &mock);
-        let passed = Listening { http: Some(self.listener.try_clone()?), admin: None };
+        let passed = Listening { http: Some(self.listener.try_clone()?), admin: None, is_taken: true };
         let running = start_at(config, Environment::Real, passed).await.context("the host can't start")?;
         let host = Host { running, shape, desk };
         match host.refusal().await {
-            Ok(()) => Ok(host),
+            Ok(()) => {
+                host.running.accept();
+                Ok(host)
+            }
             Err(refusal) => {
                 host.running.stop().await;
                 Err(refusal)
@@ -134,13 +139,27 @@ impl Serving {
         Some(self.host.as_ref()?.running.show(page))
     }
 
+    fn leave(&mut self, Host { running, desk, .. }: Host) {
+        while self.leaving.try_join_next().is_some() {}
+        self.leaving.spawn(async move {
+            running.stop().await;
+            drop(desk);
+        });
+    }
+
     /// Ends when all that was begun is finished, or has had its time.
     pub(super) async fn stop(&mut self) {
-        if let Some(Host { running, desk, .. }) = self.host.take() {
-            self.leaving.1.push(desk);
-            self.leaving.0.spawn(running.stop());
+        if let Some(host) = self.host.take() {
+            self.leave(host);
         }
-        while self.leaving.0.join_next().await.is_some() {}
+        let ended = async { while self.leaving.join_next().await.is_some() {} };
+        // What takes longer is cut off.
+        let _ = timeout(LAST, ended).await;
+    }
+
+    /// Ends all at once, and leaves nothing behind.
+    pub(super) async fn cut(mut self) {
+        self.leaving.shutdown().await;
     }
 }
 

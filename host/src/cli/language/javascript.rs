@@ -39,8 +39,12 @@ pub(super) fn describe(folder: &Path, is_quiet: bool) -> anyhow::Result<Describe
     Ok(Described { description, descriptors: granted.descriptors })
 }
 
-pub(super) fn compile(folder: &Path) -> anyhow::Result<PathBuf> {
+/// `checks`: the types as well, which takes longer than all the rest.
+pub(super) fn compile(folder: &Path, checks: bool) -> anyhow::Result<PathBuf> {
     let folder = &whole(folder)?;
+    if checks {
+        node::check_types(folder)?;
+    }
     node::sdk(folder, "component")?;
     Ok(folder.join(FOLDER).join("component.wasm"))
 }

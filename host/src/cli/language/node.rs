@@ -84,6 +84,28 @@ pub(super) fn install(folder: &Path, is_quiet: bool) -> anyhow::Result<()> {
     }
 }
 
+/// Has the project's own TypeScript look at the types, where there is a `tsconfig.json`.
+pub(super) fn check_types(folder: &Path) -> anyhow::Result<()> {
+    if !folder.join("tsconfig.json").exists() {
+        return Ok(());
+    }
+    let compiler = folder.join("node_modules/typescript/bin/tsc");
+    if !compiler.exists() {
+        tell(
+            "warning: there is a tsconfig.json, and no TypeScript that could check the types: `npm install --save-dev typescript`",
+        );
+        return Ok(());
+    }
+    let mut command = Command::new("node");
+    command.arg(compiler).args(["--noEmit", "--pretty", "false"]).current_dir(folder).stdin(Stdio::null());
+    let output = command.output().map_err(|error| missing("node", &error))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = [output.stdout, output.stderr].concat();
+    bail!("the types do not fit (`npx tsc --noEmit`):\n{}", String::from_utf8_lossy(&said).trim())
+}
+
 /// The version of a package that is installed.
 fn installed(folder: &Path, name: &str) -> Option<String> {
     let package = json(&folder.join("node_modules").join(name).join("package.json")).ok()?;

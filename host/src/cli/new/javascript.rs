@@ -2,18 +2,22 @@
 
 use super::{
     Arguments, filled, origin,
+    pipeline::Pipeline,
     workspace::{self, Standing},
     write,
 };
-use crate::cli::{Failure, Result, print, sdk};
+use crate::cli::{Failure, Result, language::Language, print, sdk};
 use std::{fs, path::Path};
 
 /// By the names that they get.
-const TEMPLATES: [(&str, &str); 5] = [
+const TEMPLATES: [(&str, &str); 8] = [
     ("package.json", include_str!("../../../templates/javascript/package.json")),
     ("plugin.toml", include_str!("../../../templates/javascript/plugin.toml")),
     ("src/main.js", include_str!("../../../templates/javascript/src/main.js")),
     ("test/greet.test.js", include_str!("../../../templates/javascript/test/greet.test.js")),
+    ("tests/greet.toml", include_str!("../../../templates/plugin/tests/greet.toml")),
+    ("AGENTS.md", include_str!("../../../templates/javascript/AGENTS.md.template")),
+    ("llms.txt", include_str!("../../../templates/javascript/llms.txt.template")),
     (".gitignore", include_str!("../../../templates/javascript/gitignore")),
 ];
 
@@ -35,6 +39,8 @@ pub(super) fn make(arguments: &Arguments, folder: &Path, parent: &Path) -> Resul
         ("@PROTOS@", serde_json::Value::from(protos.to_string_lossy().into_owned()).to_string()),
     ];
     let sdk = sdk::unpacked()?;
+    let plan = |system| Pipeline::plan(system, Language::JavaScript, name, &parent.join(name));
+    let pipeline = arguments.ci.map(plan).transpose()?;
     for (file, template) in TEMPLATES {
         write(&folder.join(file), &filled(template, &words))?;
     }
@@ -46,7 +52,7 @@ pub(super) fn make(arguments: &Arguments, folder: &Path, parent: &Path) -> Resul
     let shown = folder.display();
     print(&format!(
         "{shown} is ready:\n  cd {shown}\n  npm install     # the SDK, and the tools that build it\n  npm test        # runs the handlers in Node, without a \
-         host\n  weft build      # makes target/weft/{name}-0.1.0.wasm"
+         host\n  weft test       # runs them as a host does: cases of tests/*.toml, calls that grow\n  weft build      # makes target/weft/{name}-0.1.0.wasm"
     ));
     if let Standing::Member(manifest) = workspace::standing(parent, name) {
         let (root, manifest) = (manifest.parent().unwrap_or(parent), manifest.display());
@@ -55,5 +61,5 @@ pub(super) fn make(arguments: &Arguments, folder: &Path, parent: &Path) -> Resul
             "{manifest} takes it for a crate: add {inside:?} to `exclude` of its [workspace], or cargo builds nothing there."
         ));
     }
-    Ok(())
+    Ok(pipeline.map_or(Ok(()), Pipeline::write)?)
 }

@@ -3,7 +3,7 @@
 use super::{Result, filled, workspace, workspace::Standing, write};
 use crate::{
     artifact::read_manifest,
-    cli::{Failure, print},
+    cli::{Failure, language::Language, print},
     settings,
 };
 use anyhow::{Context, anyhow};
@@ -20,13 +20,31 @@ pub(super) enum System {
     Jenkins,
 }
 
-/// What the steps run, in their order: the same for all systems.
-const STEPS: [(&str, &str); 5] = [
+/// What the steps run, the same for all systems, and what systems have to know of a language.
+type Lines = [(&'static str, &'static str); 10];
+const OF_RUST: Lines = [
     ("@TOOLS@", include_str!("../../../templates/ci/tools.sh")),
-    ("@CHECK@", include_str!("../../../templates/ci/check.sh")),
-    ("@TEST@", include_str!("../../../templates/ci/test.sh")),
+    ("@MORE@", include_str!("../../../templates/ci/rust/tools.sh")),
+    ("@CHECK@", include_str!("../../../templates/ci/rust/check.sh")),
+    ("@TEST@", include_str!("../../../templates/ci/rust/test.sh")),
     ("@DIFF@", include_str!("../../../templates/ci/diff.sh")),
     ("@BUILD@", include_str!("../../../templates/ci/build.sh")),
+    ("@SETUP@", ""),
+    ("@KEPT@", include_str!("../../../templates/ci/rust/kept")),
+    ("@VARIABLES@", include_str!("../../../templates/ci/rust/variables")),
+    ("@ALSO@", "- @TARGET@"),
+];
+const OF_JAVASCRIPT: Lines = [
+    ("@TOOLS@", include_str!("../../../templates/ci/tools.sh")),
+    ("@MORE@", include_str!("../../../templates/ci/js/tools.sh")),
+    ("@CHECK@", include_str!("../../../templates/ci/js/check.sh")),
+    ("@TEST@", include_str!("../../../templates/ci/js/test.sh")),
+    ("@DIFF@", include_str!("../../../templates/ci/diff.sh")),
+    ("@BUILD@", include_str!("../../../templates/ci/build.sh")),
+    ("@SETUP@", include_str!("../../../templates/ci/js/setup")),
+    ("@KEPT@", include_str!("../../../templates/ci/js/kept")),
+    ("@VARIABLES@", include_str!("../../../templates/ci/js/variables")),
+    ("@ALSO@", ""),
 ];
 const ABOUT: &str = include_str!("../../../templates/ci/about");
 
@@ -68,7 +86,7 @@ impl System {
 
 impl Pipeline {
     /// For the plugin in this folder, a whole path, which need not be there yet. Nothing that is there is overwritten.
-    pub(super) fn plan(system: System, name: &str, plugin: &Path) -> anyhow::Result<Self> {
+    pub(super) fn plan(system: System, language: Language, name: &str, plugin: &Path) -> anyhow::Result<Self> {
         let root = plugin.ancestors().find(|folder| folder.join(".git").exists()).unwrap_or(plugin);
         let folder = below(root, plugin)?;
         let (file, note) = match (system, folder.as_str()) {
@@ -100,15 +118,28 @@ impl Pipeline {
                 .lines()
                 .map(|line| format!("{} {line}", system.comment()).trim_end().to_owned())
                 .collect();
+        let (lines, words) = match language {
+            Language::Rust => {
+                let image = format!("rust:{}", env!("CARGO_PKG_RUST_VERSION"));
+                (OF_RUST, [image, "Cargo.lock".to_owned(), "Rust by rustup, a C linker and curl".to_owned()])
+            }
+            Language::JavaScript => {
+                let needs = "Node 20 or newer, its npm, and curl".to_owned();
+                (OF_JAVASCRIPT, ["node:22".to_owned(), "package-lock.json".to_owned(), needs])
+            }
+        };
+        let [image, lock, needs] = words;
         let words = [
+            ("@IMAGE@", image),
+            ("@LOCK@", lock),
+            ("@NEEDS@", needs),
             ("@ABOUT@", about.join("\n")),
             ("@NAME@", name.to_owned()),
-            ("@RUST@", env!("CARGO_PKG_RUST_VERSION").to_owned()),
             ("@DIST@", beside(&folder, "dist")),
             ("@TARGET@", beside(&target, "target")),
             ("@FOLDER@", folder),
         ];
-        Ok(Self { file, text: filled(&with_steps(system.template()), &words), note })
+        Ok(Self { file, text: filled(&with_lines(system.template(), &lines), &words), note })
     }
 
     pub(super) fn write(self) -> anyhow::Result<()> {
@@ -130,16 +161,16 @@ pub(super) fn of_existing(system: System, folder: &Path) -> Result {
             "`weft new --ci` without a NAME is for a plugin that is there, and {at} has no plugin.toml"
         )));
     }
-    if !folder.join("Cargo.toml").is_file() {
+    if !["Cargo.toml", "package.json"].iter().any(|file| folder.join(file).is_file()) {
         return Err(Failure::Usage(format!(
-            "{} has no Cargo.toml: pipelines are made for plugins in Rust",
+            "{} has no code: neither Cargo.toml nor package.json is there, so there is nothing to build",
             folder.display()
         )));
     }
     let text = settings::text(&manifest).map_err(|mistake| Failure::Mistakes(vec![mistake]))?;
     let name = read_manifest(&manifest, &text, None, None).map_err(Failure::Mistakes)?.name;
     let folder = fs::canonicalize(folder).with_context(|| format!("{} can't be found", folder.display()))?;
-    Ok(Pipeline::plan(system, &name, &folder)?.write()?)
+    Ok(Pipeline::plan(system, Language::of(&folder), &name, &folder)?.write()?)
 }
 
 /// The folder as paths in a pipeline have it: seen from the root of the repository.
@@ -159,11 +190,11 @@ fn beside(folder: &str, name: &str) -> String {
 }
 
 /// The template with the lines of the steps in it, as far in as their words stand.
-fn with_steps(template: &str) -> String {
+fn with_lines(template: &str, lines: &Lines) -> String {
     let line = |line: &str| {
         let word = line.trim_start();
         let indent = line.len() - word.len();
-        let Some((_, steps)) = STEPS.iter().find(|(step, _)| *step == word) else { return format!("{line}\n") };
+        let Some((_, steps)) = lines.iter().find(|(step, _)| *step == word) else { return format!("{line}\n") };
         steps.lines().map(|step| format!("{:indent$}{step}\n", "")).collect()
     };
     template.lines().map(line).collect()

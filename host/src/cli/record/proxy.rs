@@ -1,22 +1,24 @@
-//! What stands between a command and the host that records: an HTTP proxy for `http://`, as `http_proxy` names one to curl and others.
+//! What stands between a command and the host that records: an HTTP proxy, as `http_proxy` and `https_proxy` name one to curl and others.
 //! Whichever host the command asks, it is answered by the one here.
 
+use super::{
+    super::tell,
+    authority::Authority,
+    reading::{Reading, SILENT},
+};
 use crate::net::HttpClient;
 use anyhow::{Context, anyhow, bail};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
-use std::{net::SocketAddr, time::Duration};
+use http::{HeaderMap, HeaderName, Method, Uri, header};
+use std::{net::SocketAddr, sync::Arc};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::mpsc,
+    time::timeout,
 };
 
-/// Bytes of a request's head, of its body, and of an answer.
-const MOST_HEAD: usize = 64 << 10;
-const MOST_BODY: usize = 16 << 20;
+/// Bytes of an answer.
 const MOST_ANSWER: usize = 64 << 20;
-/// A command that is silent for so long has gone away.
-const SILENT: Duration = Duration::from_secs(30);
 /// Headers that are between two neighbours only.
 const HOPS: [HeaderName; 5] =
     [header::CONNECTION, header::TRANSFER_ENCODING, header::TE, header::UPGRADE, header::PROXY_AUTHORIZATION];
@@ -34,52 +36,85 @@ pub(super) struct Exchange {
 }
 
 /// Serves one connection after the other, and tells of each exchange. Never ends.
-pub(super) async fn serve(listener: TcpListener, host: SocketAddr, told: mpsc::Sender<Exchange>) {
+pub(super) async fn serve(
+    listener: TcpListener,
+    host: SocketAddr,
+    authority: Arc<Authority>,
+    told: mpsc::Sender<Exchange>,
+) {
     loop {
-        let Ok((mut stream, _)) = listener.accept().await else { continue };
-        match exchange(&mut stream, host).await {
-            Ok((exchange, answer)) => {
-                // Before the command has its answer, and may end. Who no longer listens has heard enough.
-                let _ = told.send(exchange).await;
-                // A command that has gone away is recorded all the same.
-                let _ = stream.write_all(&answer).await;
-                let _ = stream.shutdown().await;
-            }
-            Err(error) => {
-                let text = format!("weft record: {error:#}\n");
-                let head =
-                    format!("HTTP/1.1 502 Bad Gateway\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", text.len());
-                // There may be nobody left to tell.
-                let _ = stream.write_all(format!("{head}{text}").as_bytes()).await;
-            }
+        let Ok((stream, _)) = listener.accept().await else { continue };
+        if let Err(error) = connection(stream, host, &authority, &told).await {
+            tell(&format!("weft record: {error:#}"));
         }
     }
 }
 
-async fn exchange(stream: &mut TcpStream, host: SocketAddr) -> anyhow::Result<(Exchange, Vec<u8>)> {
-    let (head, mut body) = tokio::time::timeout(SILENT, head(stream)).await??;
-    let (method, uri, headers) = parsed(&head)?;
-    if method == Method::CONNECT {
-        bail!("an https:// URL can't be recorded: ask for http://");
+/// One request, inside of a tunnel where the command asks for one.
+async fn connection(
+    stream: TcpStream,
+    host: SocketAddr,
+    authority: &Authority,
+    told: &mpsc::Sender<Exchange>,
+) -> anyhow::Result<()> {
+    let mut reading = Reading::new(stream);
+    let (method, uri, headers) = reading.head().await?;
+    if method != Method::CONNECT {
+        return answer(reading, (method, uri, headers), host, told).await;
     }
-    if headers.contains_key(header::TRANSFER_ENCODING) {
-        bail!("a body without a length can't be recorded");
-    }
-    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(0);
-    if length > MOST_BODY {
-        bail!("a body of {length} bytes is larger than is recorded");
-    }
-    if headers.get(header::EXPECT).is_some() {
-        stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
-    }
-    while body.len() < length {
-        let mut more = vec![0; (length - body.len()).min(64 << 10)];
-        let read = tokio::time::timeout(SILENT, stream.read(&mut more)).await??;
-        if read == 0 {
-            bail!("the body ended too soon");
+    let mut stream = reading.stream;
+    let asked = uri.host().ok_or_else(|| anyhow!("`{uri}` is no host"))?;
+    let asked = asked.trim_matches(['[', ']']);
+    let tls = authority.answer_as(asked)?;
+    stream.write_all(b"HTTP/1.1 200 Connected\r\n\r\n").await?;
+    let shaken = timeout(SILENT, tls.accept(stream)).await?;
+    let stream = shaken.with_context(|| {
+        format!(
+            "the command does not take {asked} for what it is told to be; curl, Node and Python take it where nothing like --cacert is said; \
+             others can ask for http://"
+        )
+    })?;
+    let mut reading = Reading::new(stream);
+    let head = reading.head().await?;
+    answer(reading, head, host, told).await
+}
+
+async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
+    mut reading: Reading<S>,
+    head: (Method, Uri, HeaderMap),
+    host: SocketAddr,
+    told: &mpsc::Sender<Exchange>,
+) -> anyhow::Result<()> {
+    let answered = exchange(&mut reading, head, host).await;
+    let mut stream = reading.stream;
+    match answered {
+        Ok((exchange, answer)) => {
+            // Before the command has its answer, and may end. Who no longer listens has heard enough.
+            let _ = told.send(exchange).await;
+            // A command that has gone away is recorded all the same.
+            let _ = stream.write_all(&answer).await;
         }
-        body.extend_from_slice(more.get(..read).unwrap_or_default());
+        Err(error) => {
+            let text = format!("weft record: {error:#}\n");
+            let head =
+                format!("HTTP/1.1 502 Bad Gateway\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", text.len());
+            // There may be nobody left to tell.
+            let _ = stream.write_all(format!("{head}{text}").as_bytes()).await;
+        }
     }
+    let _ = stream.shutdown().await;
+    Ok(())
+}
+
+async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
+    reading: &mut Reading<S>,
+    (method, uri, headers): (Method, Uri, HeaderMap),
+    host: SocketAddr,
+) -> anyhow::Result<(Exchange, Vec<u8>)> {
+    if method == Method::CONNECT {
+        bail!("a tunnel inside of a tunnel can't be recorded");
+    }
+    let body = reading.body(&headers).await?;
     let mut sent = headers.clone();
     for name in HOPS.iter().chain([&header::CONTENT_LENGTH, &header::EXPECT, &header::ACCEPT_ENCODING]) {
         sent.remove(name);
@@ -91,35 +126,6 @@ async fn exchange(stream: &mut TcpStream, host: SocketAddr) -> anyhow::Result<(E
     let written = written(answer.status.as_u16(), &answer.headers, &answer.body);
     let (status, answer_headers, answer) = (answer.status.as_u16(), answer.headers, answer.body.into());
     Ok((Exchange { method, uri, headers, body, status, answer_headers, answer }, written))
-}
-
-/// The head, and what came of the body with it.
-async fn head(stream: &mut TcpStream) -> anyhow::Result<(String, Vec<u8>)> {
-    let mut read = Vec::new();
-    loop {
-        if let Some(end) = read.windows(4).position(|four| four == b"\r\n\r\n") {
-            let body = read.split_off(end + 4);
-            return Ok((String::from_utf8(read).context("the request's head is no text")?, body));
-        }
-        let mut more = [0; 4096];
-        let count = stream.read(&mut more).await?;
-        if count == 0 || read.len() > MOST_HEAD {
-            bail!("no request came");
-        }
-        read.extend_from_slice(more.get(..count).unwrap_or_default());
-    }
-}
-
-fn parsed(head: &str) -> anyhow::Result<(Method, Uri, HeaderMap)> {
-    let mut lines = head.split("\r\n");
-    let mut first = lines.next().unwrap_or_default().split(' ');
-    let (Some(method), Some(uri)) = (first.next(), first.next()) else { bail!("this is no HTTP/1.1") };
-    let mut headers = HeaderMap::new();
-    for line in lines.filter(|line| !line.is_empty()) {
-        let (name, value) = line.split_once(':').ok_or_else(|| anyhow!("`{line}` is no header"))?;
-        headers.append(HeaderName::try_from(name)?, HeaderValue::try_from(value.trim())?);
-    }
-    Ok((method.parse()?, uri.parse()?, headers))
 }
 
 fn written(status: u16, headers: &HeaderMap, body: &[u8]) -> Vec<u8> {

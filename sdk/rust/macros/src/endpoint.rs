@@ -60,10 +60,8 @@ fn placeholder(function: ItemFn) -> TokenStream {
         #[allow(non_camel_case_types, reason = "named after the function")]
         #vis struct #name;
 
-        #[allow(unreachable_pub, reason = "as the endpoint's own")]
-        impl #name {
-            #[doc(hidden)]
-            pub const ENDPOINT: ::weft_sdk::Endpoint =
+        impl ::weft_sdk::plugin::IsEndpoint for #name {
+            const ENDPOINT: ::weft_sdk::Endpoint =
                 ::weft_sdk::Endpoint::new(["", "", ::std::stringify!(#name), "", ""], |_| ::std::unreachable!(), |_| {});
         }
     }
@@ -173,11 +171,13 @@ fn generate(method: &str, Arguments { path, problems }: &Arguments, function: &I
         let problems = problems.iter();
         quote!(description.problems(); #(description.problem::<#problems>();)*)
     });
-    let bodies = body_checks(method, &types);
+    let (takes, misplaced): (Vec<_>, Vec<_>) = bodies(method, &types).unzip();
+    let count = types.len();
     // Errors about the returned type belong where it stands; that a future is not `Send` belongs to the function's name.
     let returned = quote_spanned!(output.span()=> <#output as ::weft_sdk::IntoResponse>::respond(output).await);
     let described = quote_spanned!(output.span()=> <#output as ::weft_sdk::IntoResponse>::describe(description););
     let boxed = quote_spanned!(name.span()=> ::std::boxed::Box::pin(future));
+    // All that asks something of a type stands in one body: of one body the compiler says each thing once.
     quote! {
         #[doc(hidden)]
         #[allow(non_camel_case_types, reason = "named after the function")]
@@ -185,54 +185,59 @@ fn generate(method: &str, Arguments { path, problems }: &Arguments, function: &I
         #vis struct #endpoint;
 
         const _: () = {
-            #(#bodies)*
+            #[allow(unused_mut, unused_variables, reason = "there may be no arguments")]
+            const MADE: (::weft_sdk::Endpoint, [bool; #count]) = (
+                ::weft_sdk::Endpoint::new(
+                    [#method, #path, #full_name, #summary, #description],
+                    |mut request| {
+                        let future = async move {
+                            #(#extracts)*
+                            let output = #name(#(#values),*).await;
+                            #returned
+                        };
+                        #boxed
+                    },
+                    |description| {
+                        #(#describes)*
+                        #(#declares)*
+                        #described
+                    },
+                ),
+                [#(#takes),*],
+            );
+            #(#misplaced)*
 
             #[allow(unreachable_pub, reason = "whether `plugin!` may name it, the type says")]
             impl #endpoint {
                 #[doc(hidden)]
-                pub const ENDPOINT: ::weft_sdk::Endpoint = ::weft_sdk::Endpoint::new(
-                    [#method, #path, #full_name, #summary, #description],
-                    run,
-                    describe,
-                );
+                pub const ENDPOINT: ::weft_sdk::Endpoint = MADE.0;
             }
 
-            #[allow(unused_mut, unused_variables, reason = "there may be no arguments")]
-            fn run(mut request: ::weft_sdk::Request) -> ::weft_sdk::Running {
-                let future = async move {
-                    #(#extracts)*
-                    let output = #name(#(#values),*).await;
-                    #returned
-                };
-                #boxed
-            }
-
-            fn describe(description: &mut ::weft_sdk::Description) {
-                #(#describes)*
-                #(#declares)*
-                #described
+            impl ::weft_sdk::plugin::IsEndpoint for #endpoint {
+                const ENDPOINT: ::weft_sdk::Endpoint = MADE.0;
             }
         };
     }
 }
 
-/// Checks that the compiler does once types are known: who takes the body.
-fn body_checks(method: &str, types: &[&Type]) -> Vec<TokenStream> {
-    let last = types.len().saturating_sub(1);
-    let check = |(index, ty): (usize, &&Type)| {
-        let message = if index != last {
-            "what takes the body (`Json`, `Request`) has to be the last argument"
-        } else if method == "GET" {
+/// For each argument whether it takes the body where it may not, which the compiler knows, and what it says of that.
+fn bodies(method: &str, types: &[&Type]) -> impl Iterator<Item = (TokenStream, TokenStream)> {
+    let (count, is_get) = (types.len(), method == "GET");
+    types.iter().enumerate().map(move |(index, ty)| {
+        let is_last = index + 1 == count;
+        // `Request` is fine with a GET: it is there for the rest of the request.
+        let takes = match (is_last, is_get) {
+            (false, _) => quote_spanned!(ty.span()=> <#ty as ::weft_sdk::Extract>::TAKES_BODY),
+            (true, true) => quote_spanned!(ty.span()=> <#ty as ::weft_sdk::Extract>::TAKES_BODY && !<#ty as ::weft_sdk::Extract>::WHOLE),
+            (true, false) => quote!(false),
+        };
+        let message = if is_last {
             "a GET has no body: take `Query<T>` or `Path<T>` instead of `Json<T>`"
         } else {
-            return None;
+            "what takes the body (`Json`, `Request`) has to be the last argument"
         };
-        let takes = quote_spanned!(ty.span()=> <#ty as ::weft_sdk::Extract>::TAKES_BODY);
-        // `Request` is fine with a GET: it is there for the rest of the request.
-        let takes = if index == last { quote!(#takes && !<#ty as ::weft_sdk::Extract>::WHOLE) } else { takes };
-        Some(quote_spanned!(ty.span()=> const _: () = ::std::assert!(!(#takes), #message);))
-    };
-    types.iter().enumerate().filter_map(check).collect()
+        (takes, quote_spanned!(ty.span()=> const _: () = ::std::assert!(!MADE.1[#index], #message);))
+    })
 }
 
 /// The first paragraph of a doc comment, and the rest.

@@ -27,12 +27,7 @@ pub(crate) fn expand(endpoints: TokenStream) -> TokenStream {
             return Error::new(error.span(), message).into_compile_error();
         }
     };
-    let endpoints = paths.into_iter().map(|mut path| {
-        if let Some(last) = path.segments.last_mut() {
-            last.ident = endpoint_name(&last.ident);
-        }
-        quote!(<#path>::ENDPOINT)
-    });
+    let endpoints = paths.iter().map(listed);
     // A plugin that calls nothing needs no build.rs.
     let (methods, descriptors) = if generated(METHODS) {
         (
@@ -51,6 +46,26 @@ pub(crate) fn expand(endpoints: TokenStream) -> TokenStream {
 
         ::weft_sdk::__export!(plugin);
     }
+}
+
+/// The endpoint of a function. Where none was made of it, the inner block finds none, but for the one of the outer block, of which the
+/// SDK says what is missing. If there is no such function either, the compiler says that, and nothing more.
+fn listed(path: &Path) -> TokenStream {
+    let Some(function) = path.segments.last().map(|last| &last.ident) else { return TokenStream::new() };
+    let endpoint = endpoint_name(function);
+    let parents: Vec<_> = path.segments.iter().take(path.segments.len().saturating_sub(1)).collect();
+    let leading = path.leading_colon;
+    let module = if parents.is_empty() { quote!(self) } else { quote!(#leading #(#parents)::*) };
+    let listed = quote_spanned!(function.span()=> ::weft_sdk::plugin::listed::<#endpoint, _>(&#function));
+    quote! {{
+        #[allow(dead_code, non_camel_case_types, reason = "only there for what is no endpoint")]
+        struct #endpoint;
+        {
+            #[allow(unused_imports, reason = "there may be nothing to find")]
+            use #module::*;
+            #listed
+        }
+    }}
 }
 
 pub(crate) fn clients(nothing: TokenStream) -> TokenStream {

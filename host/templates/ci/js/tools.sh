@@ -1,0 +1,2 @@
+# What package-lock.json says: commit it.
+npm ci --no-audit --no-fund --ignore-scripts

@@ -1,0 +1,2 @@
+cargo fmt --version || rustup component add rustfmt
+cargo clippy --version || rustup component add clippy
