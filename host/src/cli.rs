@@ -3,6 +3,7 @@
 mod admin;
 mod build;
 mod check;
+mod clients;
 mod compile;
 mod dev;
 mod diff;
@@ -87,6 +88,7 @@ enum Command {
     Health(health::Arguments),
     CompileArtifact(compile::Arguments),
     ReadArtifact(compile::Reading),
+    MakeClients(clients::Arguments),
 }
 
 /// How a command ended without doing its work.
@@ -131,6 +133,7 @@ pub fn main() -> ExitCode {
         Command::Health(arguments) => health::run(&arguments),
         Command::CompileArtifact(arguments) => compile::run(arguments),
         Command::ReadArtifact(arguments) => compile::read(&arguments),
+        Command::MakeClients(arguments) => clients::run(arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -8,7 +8,7 @@ use wit_bindgen_rust::Opts;
 #[test]
 fn they_are_what_the_contract_says() {
     // The world of all plugins: a component imports of it what it calls.
-    for (world, name) in [("streaming", "plugin"), ("describer", "describer")] {
+    for (world, module, name) in [("streaming", "bindings", "plugin"), ("describer", "describer", "describer")] {
         let mut resolve = Resolve::default();
         let (package, _) = resolve.push_dir(repository().join("wit")).unwrap();
         let id = resolve.select_world(&[package], Some(world)).unwrap();
@@ -16,7 +16,7 @@ fn they_are_what_the_contract_says() {
             format: true,
             pub_export_macro: true,
             export_macro_name: Some("__export_component".to_owned()),
-            default_bindings_module: Some("weft_sdk::export::bindings".to_owned()),
+            default_bindings_module: Some(format!("weft_sdk::export::{module}")),
             ..Opts::default()
         };
         let mut files = Files::default();

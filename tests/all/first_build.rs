@@ -1,9 +1,12 @@
 //! A newcomer's two commands: what `cargo demo` compiles and what `cargo test` compiles is the same but for programs and tests.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::path::Path;
 use tokio::process::Command;
 use weft_tests::{process::ended, repository};
+
+/// What build scripts need with other features than the host, and is not ours to choose.
+const TWICE: [&str; 3] = ["cranelift-bitset", "pulley-interpreter", "wasmtime-internal-core"];
 
 /// Built for these tests was what `cargo demo` would compile: all of it is there, but for the programs themselves.
 ///
@@ -28,9 +31,19 @@ async fn what_the_demo_needs_was_compiled_for_the_tests() {
     assert!(artifacts.len() > 100, "{}", built.out);
     let anew: Vec<&str> = artifacts
         .iter()
-        .filter(|artifact| artifact["fresh"] == false && artifact["target"]["kind"] != serde_json::json!(["bin"]))
+        .filter(|artifact| artifact["fresh"] == false && artifact["target"]["kind"] != json!(["bin"]))
         .map(|artifact| artifact["package_id"].as_str().unwrap())
         .collect();
     assert_eq!(anew, Vec::<&str>::new(), "compiled again; was the whole workspace chosen for these tests?");
+    assert_eq!(twice(&artifacts), TWICE, "compiled twice for the demo: see tests/Cargo.toml");
     assert!(Path::new(profile).join("weft").exists());
+}
+
+/// The libraries that are compiled more than once.
+fn twice(artifacts: &[Value]) -> Vec<&str> {
+    let libraries = artifacts.iter().filter(|artifact| artifact["target"]["kind"] == json!(["lib"]));
+    let mut all: Vec<&str> = libraries.filter_map(|artifact| artifact["package_id"].as_str()).collect();
+    all.sort_unstable();
+    let same = all.windows(2).filter_map(|pair| if pair[0] == pair[1] { pair[0].rsplit('#').next() } else { None });
+    same.filter_map(|package| package.split('@').next()).collect()
 }

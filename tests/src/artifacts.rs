@@ -69,7 +69,7 @@ fn compile(folder: &Path) -> PathBuf {
             "--config",
             "profile.plugin.inherits=\"release\"",
             "--config",
-            "profile.plugin.lto=true",
+            "profile.plugin.lto=false",
         ])
         .args(["--config", "profile.plugin.codegen-units=1", "--config", "profile.plugin.strip=\"debuginfo\""])
         .env("__CARGO_DEFAULT_LIB_METADATA", "weft")

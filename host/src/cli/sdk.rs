@@ -50,7 +50,9 @@ pub(super) fn run(arguments: &Arguments) -> Result {
 
 /// Where the SDK of this program lies, unpacked.
 pub(super) fn unpacked() -> anyhow::Result<PathBuf> {
-    unpack::unpack(&unpack::cache()?, &carried::sdk())
+    let folder = unpack::unpack(&unpack::cache()?, &carried::sdk())?;
+    unpack::name_command(&folder)?;
+    Ok(folder)
 }
 
 /// Another folder of this program under the user's cache.
@@ -63,9 +65,23 @@ pub(super) fn version() -> &'static str {
     carried::VERSION
 }
 
+/// The same with the digest of the SDK, as its crates have it where they are unpacked.
+pub(super) fn whole_version() -> String {
+    let (version, sdk) = (carried::VERSION, carried::sdk());
+    let digest = sdk.name.trim_start_matches(version).trim_start_matches('-');
+    format!("{version}+{digest}")
+}
+
+/// Whether a part of the SDK with this version belongs to this program. The repository's own has no digest: it is built together with it.
+pub(super) fn is_of_this_program(version: &str) -> bool {
+    version == carried::VERSION || version == whole_version()
+}
+
 /// How a plugin's Cargo.toml names a part of it, seen from so many folders below the root.
 pub(super) fn dependency(depth: usize, part: &str) -> String {
-    format!("{{ path = \"{}{FOLDER}/{LINK}/rust{part}\" }}", "../".repeat(depth))
+    // Clients are made by the command: compiled into the build script, that would be half of a plugin's first build.
+    let more = if part == "/build" { ", default-features = false" } else { "" };
+    format!("{{ path = \"{}{FOLDER}/{LINK}/rust{part}\"{more} }}", "../".repeat(depth))
 }
 
 /// The folder with `.weft`, where the plugin in this folder takes its SDK from it.

@@ -107,7 +107,8 @@ pub(super) fn describe(making: &Making<'_>) -> anyhow::Result<Description> {
     if let Some(description) = shelf.as_ref().and_then(Shelf::find) {
         return Ok(description);
     }
-    let describer = compile(&Making { speed: Speed::Once, ..*making }, &["--features", "weft-sdk/describe"])?;
+    // The plugin's own crate alone is another one: nothing of what it depends on is compiled for it.
+    let describer = compile(&Making { speed: Speed::Once, ..*making }, &["--cfg", "weft_describe"])?;
     let described = runtime()?
         .block_on(sandbox::describe(&describer))
         .map_err(|error| anyhow!("the plugin can't describe itself: {error}"))?;
@@ -158,11 +159,16 @@ pub(super) fn add_target(folder: &Path) -> anyhow::Result<()> {
 fn cargo(folder: &Path) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(folder);
+    // Build scripts have their clients made by this program.
+    if let Ok(program) = std::env::current_exe() {
+        command.env("WEFT_COMMAND", program);
+    }
     command
 }
 
-/// Compiles the plugin's library for wasm and returns the component's path.
-pub(super) fn compile(making: &Making<'_>, more: &[&str]) -> anyhow::Result<PathBuf> {
+/// Compiles the plugin's library for wasm and returns the component's path. The compiler is told so much more for the
+/// plugin's own crate.
+pub(super) fn compile(making: &Making<'_>, compiler: &[&str]) -> anyhow::Result<PathBuf> {
     let mut command = cargo(making.folder);
     let settings = package(making.folder).map(|name| making.speed.settings(&name)).unwrap_or_default();
     let format = match making.voice {
@@ -170,19 +176,18 @@ pub(super) fn compile(making: &Making<'_>, more: &[&str]) -> anyhow::Result<Path
         Voice::Loud | Voice::Quiet => "json-render-diagnostics",
     };
     command
-        .args(["build", "--lib", "--target", TARGET, "--message-format", format])
+        .args(["rustc", "--lib", "--target", TARGET, "--message-format", format])
         .args(PROFILE)
         .args(settings.iter().flat_map(|setting| ["--config", setting]))
-        .args(more)
-        // Gives the file in cargo's cache a name of its own for each set of features: else describer and component take each other's
+        .args(matches!(making.voice, Voice::Quiet).then_some("--quiet"))
+        .arg("--")
+        .args(compiler)
+        // Gives the file in cargo's cache a name of its own for each set of settings: else describer and component take each other's
         // place there, and both are linked again each time. Without it (it is cargo's own affair) only time is lost.
         .env("__CARGO_DEFAULT_LIB_METADATA", "weft");
     let (status, out) = match making.voice {
         Voice::Kept(kept) => kept.run(&mut command)?,
-        voice => {
-            if matches!(voice, Voice::Quiet) {
-                command.arg("--quiet");
-            }
+        Voice::Loud | Voice::Quiet => {
             let child = command.stdout(Stdio::piped()).spawn().context("cargo can't be run; is Rust installed?")?;
             let output = child.wait_with_output()?;
             (output.status, output.stdout)

@@ -1,6 +1,6 @@
 //! What `weft build` asks a plugin about itself: its endpoints with JSON Schemas, its method table, its descriptors.
 //!
-//! See `wit/world.wit` for the world `describer`. Nothing of this is linked into the component that serves requests.
+//! See `wit/world.wit` for the world `describer`. Nothing of this is linked into the component that serves requests: nothing in it leads here.
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
@@ -125,36 +125,6 @@ fn bare(mut schema: Value) -> Value {
     schema
 }
 
-in_component! {
-    /// Nothing, so that the schemas are not linked.
-    #[derive(Debug, Clone, Copy)]
-    pub(crate) struct Describe;
-
-    impl Describe {
-        pub(crate) const fn new(_: fn(&mut Description)) -> Self {
-            Self
-        }
-
-        fn run(self, _: &mut Description) {}
-    }
-}
-
-elsewhere! {
-    /// How an endpoint describes itself.
-    #[derive(Debug, Clone, Copy)]
-    pub(crate) struct Describe(fn(&mut Description));
-
-    impl Describe {
-        pub(crate) const fn new(describe: fn(&mut Description)) -> Self {
-            Self(describe)
-        }
-
-        fn run(self, description: &mut Description) {
-            (self.0)(description);
-        }
-    }
-}
-
 impl Plugin {
     /// Endpoints, schemas, method table and descriptors as JSON. The same code gives the same text.
     pub fn describe(&self) -> String {
@@ -181,7 +151,9 @@ fn describe(plugin: &Plugin) -> (Vec<Value>, Vec<String>) {
     let mut faults = Vec::new();
     let endpoints = plugin.endpoints().iter().map(|endpoint| {
         let mut description = Description { status: Some(Status::OK), ..Description::default() };
-        endpoint.describe.run(&mut description);
+        if let Some(describe) = endpoint.describe {
+            describe(&mut description);
+        }
         let names: Vec<&str> = endpoint.params().collect();
         let (params, wrong) = description.params(&names);
         faults.extend(wrong.into_iter().map(|fault| format!("{}: {fault}", endpoint.name)));

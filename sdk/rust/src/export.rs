@@ -4,7 +4,7 @@
 //! build; a test compares. All of the SDK's `unsafe` is in them; exports exist on wasm32 only, so that many plugins link into one native
 //! test.
 
-#[cfg(all(target_family = "wasm", not(feature = "describe")))]
+#[cfg(target_family = "wasm")]
 mod handle;
 
 in_component! {
@@ -13,12 +13,38 @@ in_component! {
         include!("../bindings/plugin.rs");
     }
 
-    pub use handle::handle;
+    #[allow(warnings, unsafe_code, reason = "generated from wit/")]
+    pub mod describer {
+        include!("../bindings/describer.rs");
+    }
 
-    #[doc(hidden)]
-    #[macro_export]
-    macro_rules! __export {
-        ($plugin:path) => {
+    pub use handle::handle;
+}
+
+/// What this plugin is compiled for. In macros of this crate `cfg` asks the plugin's crate.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __purpose {
+    () => {{
+        #[allow(unexpected_cfgs, reason = "`weft build` sets it")]
+        const PURPOSE: $crate::Purpose = if ::std::cfg!(not(target_family = "wasm")) {
+            $crate::Purpose::Both
+        } else if ::std::cfg!(weft_describe) {
+            $crate::Purpose::Describe
+        } else {
+            $crate::Purpose::Serve
+        };
+        PURPOSE
+    }};
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __export {
+    ($plugin:path) => {
+        #[allow(unexpected_cfgs, reason = "`weft build` sets it")]
+        const _: () = {
+            #[cfg(all(target_family = "wasm", not(weft_describe)))]
             const _: () = {
                 struct Component;
                 impl $crate::export::bindings::Guest for Component {
@@ -29,56 +55,38 @@ in_component! {
                         $crate::export::handle(&$plugin(), request)
                     }
                 }
-                $crate::export::bindings::__export_component!(Component with_types_in $crate::export::bindings);
+        $crate::export::bindings::__export_component!(Component with_types_in $crate::export::bindings);
             };
-        };
-    }
-}
-
-#[cfg(all(target_family = "wasm", feature = "describe"))]
-#[allow(warnings, unsafe_code, reason = "generated from wit/")]
-pub mod bindings {
-    include!("../bindings/describer.rs");
-}
-
-#[cfg(all(target_family = "wasm", feature = "describe"))]
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __export {
-    ($plugin:path) => {
-        const _: () = {
-            struct Component;
-            impl $crate::export::bindings::Guest for Component {
-                fn describe() -> ::std::string::String {
-                    $plugin().describe()
+            #[cfg(all(target_family = "wasm", weft_describe))]
+            const _: () = {
+                struct Component;
+                impl $crate::export::describer::Guest for Component {
+                    fn describe() -> ::std::string::String {
+                        $plugin().describe()
+                    }
                 }
-            }
-    $crate::export::bindings::__export_component!(Component with_types_in $crate::export::bindings);
+        $crate::export::describer::__export_component!(Component with_types_in $crate::export::describer);
+            };
         };
     };
 }
 
-#[cfg(not(target_family = "wasm"))]
+/// The descriptors are for `describe` only.
 #[doc(hidden)]
 #[macro_export]
-macro_rules! __export {
-    ($plugin:path) => {};
-}
-
-in_component! {
-    /// The descriptors are for `describe` only.
-    #[doc(hidden)]
-    #[macro_export]
-    macro_rules! __descriptors {
-        ($($file:tt)+) => { &[] };
-    }
-}
-
-elsewhere! {
-    /// The descriptors are for `describe` only.
-    #[doc(hidden)]
-    #[macro_export]
-    macro_rules! __descriptors {
-        ($($file:tt)+) => { ::std::include_bytes!($($file)+) };
-    }
+macro_rules! __descriptors {
+    ($($file:tt)+) => {{
+        #[allow(unexpected_cfgs, reason = "`weft build` sets it")]
+        const DESCRIPTORS: &[u8] = {
+            #[cfg(all(target_family = "wasm", not(weft_describe)))]
+            {
+                &[]
+            }
+            #[cfg(not(all(target_family = "wasm", not(weft_describe))))]
+            {
+                ::std::include_bytes!($($file)+)
+            }
+        };
+        DESCRIPTORS
+    }};
 }

@@ -1,8 +1,8 @@
 //! The host's services besides calls: log, configuration, cache. A component imports them; natively the driver brings a [`Host`].
 
-#[cfg(all(target_family = "wasm", not(feature = "describe")))]
+#[cfg(target_family = "wasm")]
 mod imported;
-#[cfg(not(all(target_family = "wasm", not(feature = "describe"))))]
+#[cfg(not(target_family = "wasm"))]
 mod native;
 
 in_component! {

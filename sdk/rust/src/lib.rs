@@ -68,14 +68,14 @@
 
 #![warn(missing_docs)]
 
-/// For a component that serves requests: there the host's services are imports.
+/// For a component: there the host's services are imports.
 macro_rules! in_component {
-    ($($item:item)+) => { $(#[cfg(all(target_family = "wasm", not(feature = "describe")))] $item)+ };
+    ($($item:item)+) => { $(#[cfg(target_family = "wasm")] $item)+ };
 }
 
-/// For native builds, and for the component that describes the plugin.
+/// For native builds.
 macro_rules! elsewhere {
-    ($($item:item)+) => { $(#[cfg(not(all(target_family = "wasm", not(feature = "describe"))))] $item)+ };
+    ($($item:item)+) => { $(#[cfg(not(target_family = "wasm"))] $item)+ };
 }
 
 pub mod cache;
@@ -129,6 +129,8 @@ pub use extract::{Extract, Input, Path, Query};
 pub use forms::{Money, Time};
 pub use identity::Identity;
 pub use list::List;
+#[doc(hidden)]
+pub use plugin::Purpose;
 pub use plugin::{Endpoint, Outcome, Plugin, Running};
 pub use problem::{DeclaredProblem, Problem, Result};
 pub use request::{Fields, Headers, Request};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
-use crate::describe::{Describe, Description};
+use crate::describe::Description;
 use crate::executor::Executor;
 use crate::host::Access;
 use crate::{Problem, Request, Response, Result};
@@ -24,16 +24,39 @@ pub struct Endpoint {
     pub(crate) name: &'static str,
     pub(crate) summary: &'static str,
     pub(crate) description: &'static str,
-    pub(crate) run: fn(Request) -> Running,
-    pub(crate) describe: Describe,
+    /// None in a component that only describes.
+    pub(crate) run: Option<fn(Request) -> Running>,
+    /// None in a component that only serves.
+    pub(crate) describe: Option<fn(&mut Description)>,
+}
+
+/// What a plugin is compiled for. Its own crate knows, this one is the same for all of them: what an endpoint does not hold is linked
+/// nowhere.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    Serve,
+    Describe,
+    /// Tests and native servers.
+    Both,
 }
 
 impl Endpoint {
     /// For the attribute macros. `texts` are method, path, both, summary, description.
     #[doc(hidden)]
-    pub const fn new(texts: [&'static str; 5], run: fn(Request) -> Running, describe: fn(&mut Description)) -> Self {
+    pub const fn new(
+        purpose: Purpose,
+        texts: [&'static str; 5],
+        run: fn(Request) -> Running,
+        describe: fn(&mut Description),
+    ) -> Self {
         let [method, path, name, summary, description] = texts;
-        Self { method, path, name, summary, description, run, describe: Describe::new(describe) }
+        let (run, describe) = match purpose {
+            Purpose::Serve => (Some(run), None),
+            Purpose::Describe => (None, Some(describe)),
+            Purpose::Both => (Some(run), Some(describe)),
+        };
+        Self { method, path, name, summary, description, run, describe }
     }
 
     /// The HTTP method: `GET`.
@@ -152,8 +175,9 @@ impl Plugin {
     ///
     /// `request` names the endpoint; `host` is what the request gets besides its calls.
     pub fn start(&self, request: Request, host: Access) -> Executor<Outcome> {
-        match self.endpoints.iter().find(|endpoint| endpoint.name == request.endpoint) {
-            Some(endpoint) => Executor::boxed((endpoint.run)(request), host),
+        let endpoint = self.endpoints.iter().find(|endpoint| endpoint.name == request.endpoint);
+        match endpoint.and_then(|endpoint| endpoint.run) {
+            Some(run) => Executor::boxed(run(request), host),
             None => {
                 let problem = Problem::not_found("endpoint", &request.endpoint);
                 Executor::new(std::future::ready(Err(problem)), host)

@@ -6,8 +6,12 @@ use anyhow::{Context, anyhow};
 use std::{
     ffi::OsString,
     fs, io,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
 };
+
+/// Beside the SDK's files, and none of them.
+const COMMAND: &str = "weft";
 
 /// `$XDG_CACHE_HOME/weft/sdk`, or that in `~/.cache`.
 pub(super) fn cache() -> anyhow::Result<PathBuf> {
@@ -39,6 +43,18 @@ pub(super) fn unpack(cache: &Path, sdk: &Sdk) -> anyhow::Result<PathBuf> {
         )
     })?;
     Ok(folder)
+}
+
+/// Leads `weft` in an SDK's folder to this program, which makes clients for the build scripts of plugins.
+pub(super) fn name_command(folder: &Path) -> anyhow::Result<()> {
+    let program = std::env::current_exe().context("the place of this program is not known")?;
+    let link = folder.join(COMMAND);
+    if fs::read_link(&link).is_ok_and(|target| target == program) {
+        return Ok(());
+    }
+    let temporary = folder.with_file_name(format!(".{COMMAND}-{}", std::process::id()));
+    let linked = symlink(&program, &temporary).and_then(|()| fs::rename(&temporary, &link));
+    linked.with_context(|| format!("{} can't be written", link.display()))
 }
 
 fn make(cache: &Path, folder: &Path, sdk: &Sdk) -> io::Result<()> {
@@ -87,7 +103,12 @@ fn is_whole(folder: &Path, sdk: &Sdk) -> bool {
 fn count(folder: &Path) -> io::Result<usize> {
     fs::read_dir(folder)?.try_fold(0, |sum, entry| {
         let entry = entry?;
-        let more = if entry.file_type()?.is_dir() { count(&entry.path())? } else { 1 };
+        let kind = entry.file_type()?;
+        let more = match kind {
+            kind if kind.is_dir() => count(&entry.path())?,
+            kind if kind.is_symlink() && entry.file_name() == COMMAND => 0,
+            _ => 1,
+        };
         Ok(sum + more)
     })
 }

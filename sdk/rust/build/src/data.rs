@@ -9,6 +9,7 @@ use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto};
 
 use crate::Error;
 use crate::distinct::original;
+use crate::task::Long;
 
 const HERE: &str = "::weft_sdk::message";
 const DERIVE: &str =
@@ -16,13 +17,6 @@ const DERIVE: &str =
 const CRATES: &str = "#[schemars(crate = \"::weft_sdk::schemars\")]\n#[serde(crate = \"::weft_sdk::serde\"";
 /// A oneof's members stand among the message's. Paths of attributes hold for all below them, so [`tidy`] takes this off its variants.
 const FLATTEN: &str = "#[serde(flatten)]";
-
-/// How 64-bit numbers are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Long {
-    Text,
-    Number,
-}
 
 /// A message, and the modules in which it is written.
 struct Place<'a> {

@@ -1,6 +1,7 @@
 //! What can be wrong, said so that it can be put right.
 
 use std::fmt;
+#[cfg(feature = "generator")]
 use std::path::Path;
 
 /// Why there are no clients. It prints as plain text, one line for each fault, also where `main` returns it.
@@ -11,10 +12,12 @@ impl Error {
         Self(vec![fault])
     }
 
+    #[cfg(feature = "generator")]
     pub(crate) fn all(faults: Vec<String>) -> Self {
         Self(faults)
     }
 
+    #[cfg(feature = "generator")]
     pub(crate) fn file(path: &Path, error: impl fmt::Display) -> Self {
         Self::new(format!("{}: {error}", path.display()))
     }

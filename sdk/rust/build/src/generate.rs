@@ -14,27 +14,16 @@ use crate::data;
 use crate::distinct::{self, original};
 use crate::protos;
 use crate::prune;
-
-/// What the author has chosen.
-pub(crate) struct Choices<'a> {
-    pub(crate) bytes: &'a [String],
-    pub(crate) attributes: &'a [(String, String)],
-    pub(crate) messages: &'a [String],
-    pub(crate) data: Option<data::Long>,
-}
+use crate::task::Task;
 
 /// A tree of modules, named after the packages, with messages and clients.
-pub(crate) fn clients(
-    descriptors: &FileDescriptorSet,
-    granted: &Granted,
-    choices: &Choices<'_>,
-) -> Result<String, Error> {
+pub(crate) fn clients(descriptors: &FileDescriptorSet, granted: &Granted, choices: &Task) -> Result<String, Error> {
     let mut files = descriptors.file.clone();
     let renamed = distinct::rename(&mut files);
     let mut config = Config::new();
     config.prost_path("::weft_sdk::prost").prost_types_path("::weft_sdk::prost_types");
     config.bytes(choices.bytes.iter().flat_map(|path| renamed.paths(path)));
-    for (path, attribute) in choices.attributes {
+    for (path, attribute) in &choices.attributes {
         renamed.paths(path).iter().for_each(|path| _ = config.type_attribute(path, attribute));
     }
     let services = granted.services().map(str::to_owned).collect();

@@ -37,24 +37,44 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+#[cfg(feature = "generator")]
 mod calls;
+#[cfg(feature = "generator")]
 mod coarse;
+#[cfg(not(feature = "generator"))]
+mod command;
+#[cfg(feature = "generator")]
 mod data;
+#[cfg(feature = "generator")]
 mod distinct;
 mod error;
+#[cfg(feature = "generator")]
 mod generate;
+#[cfg(feature = "generator")]
 mod granted;
+#[cfg(feature = "generator")]
+mod here;
+#[cfg(feature = "generator")]
 mod imports;
+#[cfg(feature = "generator")]
 mod protos;
+#[cfg(feature = "generator")]
 mod prune;
+#[cfg(feature = "generator")]
 mod roots;
+mod task;
 
 use std::env;
-use std::fs;
 use std::path::{Path, PathBuf};
 
+#[cfg(not(feature = "generator"))]
+use command::make;
 pub use error::Error;
+#[cfg(feature = "generator")]
 pub use granted::{Granted, granted};
+#[cfg(feature = "generator")]
+use here::make;
+use task::{Long, Task};
 
 /// Generates clients from the `.proto` files in these folders. Imports are relative to them.
 ///
@@ -72,7 +92,7 @@ pub struct Builder {
     bytes: Vec<String>,
     attributes: Vec<(String, String)>,
     messages: Vec<String>,
-    data: Option<data::Long>,
+    data: Option<Long>,
     stack: Option<u32>,
 }
 
@@ -130,13 +150,13 @@ impl Builder {
     /// bytes are strings, enums are the names of their values, well-known types are what they are everywhere. What is in an `Any` stays
     /// as its bytes.
     pub fn data(mut self) -> Self {
-        self.data = Some(data::Long::Text);
+        self.data = Some(Long::Text);
         self
     }
 
     /// As [`Builder::data`], with 64-bit numbers as numbers of JSON. JavaScript has no whole numbers above 2^53.
     pub fn data_with_numbers(mut self) -> Self {
-        self.data = Some(data::Long::Number);
+        self.data = Some(Long::Number);
         self
     }
 
@@ -149,52 +169,49 @@ impl Builder {
 
     /// Generates.
     pub fn build(self) -> Result<(), Error> {
+        let stack = self.stack.unwrap_or(STACK);
+        let task = self.task()?;
+        for path in task.folders.iter().chain([&task.manifest]) {
+            tell_cargo(&format!("rerun-if-changed={}", path.display()));
+        }
+        #[cfg(not(feature = "generator"))]
+        command::source().iter().for_each(|folder| tell_cargo(&format!("rerun-if-changed={}", folder.display())));
+        if env::var("CARGO_CFG_TARGET_FAMILY").is_ok_and(|family| family == "wasm") {
+            // The stack lies first in memory, so that overrunning it traps; its pointer is aligned to 16 bytes.
+            let stack = stack.clamp(16 << 10, 1 << 20).next_multiple_of(16);
+            tell_cargo(&format!("rustc-link-arg-cdylib=-zstack-size={stack}"));
+            tell_cargo(&format!("rustc-link-arg-cdylib=--initial-heap={HEAP}"));
+        }
+        make(&task)?.iter().for_each(|warning| tell_cargo(&format!("warning={warning}")));
+        Ok(())
+    }
+
+    /// Generates outside of a build script, and returns what is odd about the protos. For the `weft` command.
+    #[doc(hidden)]
+    #[cfg(feature = "generator")]
+    pub fn make(self) -> Result<Vec<String>, Error> {
+        make(&self.task()?)
+    }
+
+    fn task(self) -> Result<Task, Error> {
         let root = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).unwrap_or_default();
-        let manifest = root.join(self.manifest.as_deref().unwrap_or(Path::new("plugin.toml")));
         let out = match self.out {
             Some(out) => out,
             None => env::var_os("OUT_DIR").map(PathBuf::from).ok_or_else(Error::no_out_dir)?,
         };
-        let folders: Vec<PathBuf> = self.folders.iter().map(|folder| root.join(folder)).collect();
-        for path in folders.iter().chain([&manifest]) {
-            tell_cargo(&format!("rerun-if-changed={}", path.display()));
-        }
-        if env::var("CARGO_CFG_TARGET_FAMILY").is_ok_and(|family| family == "wasm") {
-            // The stack lies first in memory, so that overrunning it traps; its pointer is aligned to 16 bytes.
-            let stack = self.stack.unwrap_or(STACK).clamp(16 << 10, 1 << 20).next_multiple_of(16);
-            tell_cargo(&format!("rustc-link-arg-cdylib=-zstack-size={stack}"));
-            tell_cargo(&format!("rustc-link-arg-cdylib=--initial-heap={HEAP}"));
-        }
-
-        let wanted = calls::read(&manifest)?;
-        let names: Vec<&str> = wanted.iter().map(calls::Wanted::service).collect();
-        let sources = protos::Sources::find(&folders, &names)?;
-        let granted = calls::resolve(&manifest, wanted, &sources)?;
-        let descriptors = sources.compile(granted.services())?;
-        let choices = generate::Choices {
-            bytes: &self.bytes,
-            attributes: &self.attributes,
-            messages: &self.messages,
+        Ok(Task {
+            folders: self.folders.iter().map(|folder| root.join(folder)).collect(),
+            manifest: root.join(self.manifest.as_deref().unwrap_or(Path::new("plugin.toml"))),
+            out,
+            bytes: self.bytes,
+            attributes: self.attributes,
+            messages: self.messages,
             data: self.data,
-        };
-        let clients = generate::clients(&descriptors, &granted, &choices)?;
-        sources.warnings().iter().for_each(|warning| tell_cargo(&format!("warning={warning}")));
-
-        write(&out.join("weft.rs"), clients.as_bytes())?;
-        write(&out.join("weft.methods"), granted.table().as_bytes())?;
-        write(&out.join("weft.binpb"), &protos::encode(descriptors))
+        })
     }
 }
 
 #[expect(clippy::print_stdout, reason = "this is how a build script talks to Cargo")]
 fn tell_cargo(what: &str) {
     println!("cargo::{what}");
-}
-
-/// Leaves a file alone that has this content already, so that nothing is compiled again because of it.
-fn write(path: &Path, content: &[u8]) -> Result<(), Error> {
-    if fs::read(path).is_ok_and(|old| old == content) {
-        return Ok(());
-    }
-    fs::write(path, content).map_err(|error| Error::file(path, error))
 }

@@ -62,7 +62,7 @@ fn placeholder(function: ItemFn) -> TokenStream {
 
         impl ::weft_sdk::plugin::IsEndpoint for #name {
             const ENDPOINT: ::weft_sdk::Endpoint =
-                ::weft_sdk::Endpoint::new(["", "", ::std::stringify!(#name), "", ""], |_| ::std::unreachable!(), |_| {});
+                ::weft_sdk::Endpoint::new(::weft_sdk::__purpose!(), ["", "", ::std::stringify!(#name), "", ""], |_| ::std::unreachable!(), |_| {});
         }
     }
 }
@@ -188,6 +188,7 @@ fn generate(method: &str, Arguments { path, problems }: &Arguments, function: &I
             #[allow(unused_mut, unused_variables, reason = "there may be no arguments")]
             const MADE: (::weft_sdk::Endpoint, [bool; #count]) = (
                 ::weft_sdk::Endpoint::new(
+                    ::weft_sdk::__purpose!(),
                     [#method, #path, #full_name, #summary, #description],
                     |mut request| {
                         let future = async move {

@@ -19,10 +19,7 @@ pub(crate) struct Core {
     pub(crate) depth: Depth,
     /// Spawned in this turn, not yet adopted by the executor.
     pub(crate) spawned: Vec<Spawned>,
-    #[cfg_attr(
-        all(target_family = "wasm", not(feature = "describe")),
-        expect(dead_code, reason = "imports need no handle")
-    )]
+    #[cfg_attr(target_family = "wasm", expect(dead_code, reason = "imports need no handle"))]
     pub(crate) host: Access,
     /// The host's log level, asked for once in a request.
     pub(crate) log_level: Option<Level>,
