@@ -196,9 +196,12 @@ async fn each_token_changes_what_it_is_for_and_nobody_changes_what_has_changed_m
     let site = Site::start(setup).await;
     let second = site.file("second.wasm", &release(2));
     let own = site.file("own.wasm", &renamed(&release(1), "own", "ios"));
+    // Its name is that of another client's plugin.
+    let thief = site.file("thief.wasm", &renamed(&release(3), "raw", "ios"));
     for (token, words, said) in [
         (&viewer, vec!["apply", &second], "this needs the role `operator`"),
-        (&ios, vec!["apply", &second], "this token is for client `ios`, and the artifact is for `test`"),
+        (&ios, vec!["apply", &second], "this token is for client `ios`, and plugin `raw` is for `test`"),
+        (&ios, vec!["apply", &thief], "this token is for client `ios`, and plugin `raw` is for `test`"),
         (&ios, vec!["rollback", "raw"], "this token is not for the client `test`"),
         (&ios, vec!["retire", "raw"], "this token is not for the client `test`"),
         (&ios, vec!["apply", "raw@1.1.0"], "this token is not for the client `test`"),

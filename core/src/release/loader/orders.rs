@@ -19,8 +19,8 @@ pub enum NotTaken {
     Refused(#[from] Refusal),
     #[error(transparent)]
     History(#[from] HistoryError),
-    #[error("this token is for {}, and the artifact is for `{client}`", of(.clients))]
-    Client { client: String, clients: Vec<String> },
+    #[error("this token is for {}, and plugin `{plugin}` is for `{client}`", of(.clients))]
+    Client { plugin: String, client: String, clients: Vec<String> },
 }
 
 fn of(clients: &[String]) -> String {
@@ -47,12 +47,25 @@ impl Loader {
         }
         let digest = Digest::of(&bytes);
         let name = guarded(|| self.name_of(digest, bytes.clone()))?;
-        if let Some(clients) = clients.filter(|clients| !clients.contains(&name.client)) {
-            return Err(NotTaken::Client { client: name.client, clients: clients.to_vec() });
+        if let Some(clients) = clients {
+            self.check_clients(&name, clients)?;
         }
         let record = self.history.stage(digest, &name, &bytes, order)?;
         self.order_changed();
         Ok(record)
+    }
+
+    /// A plugin is one for all clients: who takes its name takes its place.
+    fn check_clients(&self, name: &Name, clients: &[String]) -> Result<(), NotTaken> {
+        let of_others = |client: &String| !clients.contains(client);
+        let taken = self.history.look(|ledger| {
+            let mut known = ledger.of_plugin(&name.plugin).map(|record| record.name.client.clone());
+            known.find(of_others)
+        });
+        match Some(name.client.clone()).filter(of_others).or(taken) {
+            Some(client) => Err(NotTaken::Client { plugin: name.plugin.clone(), client, clients: clients.to_vec() }),
+            None => Ok(()),
+        }
     }
 
     /// By a process of its own first, as whatever comes from elsewhere.
