@@ -12,7 +12,7 @@ use std::{
 };
 
 /// What is carried: by its path in the repository, and by its path in the SDK's folder.
-const PARTS: [(&str, &str); 20] = [
+const PARTS: [(&str, &str); 25] = [
     ("LICENSE", "LICENSE"),
     ("sdk/rust/Cargo.toml", "rust/Cargo.toml"),
     ("sdk/rust/README.md", "rust/README.md"),
@@ -33,6 +33,11 @@ const PARTS: [(&str, &str); 20] = [
     ("sdk/js/build", "js/build"),
     ("sdk/js/wit", "js/wit"),
     ("wit", "js/wit/deps/weft"),
+    ("sdk/python/pyproject.toml", "python/pyproject.toml"),
+    ("sdk/python/README.md", "python/README.md"),
+    ("sdk/python/weft_sdk", "python/weft_sdk"),
+    ("sdk/python/wit", "python/wit"),
+    ("wit", "python/wit/deps/weft"),
 ];
 
 /// More than twice what the SDK takes: nothing else is to come along unseen.
@@ -88,8 +93,8 @@ fn collect(from: &Path, to: &str, files: &mut Vec<(String, PathBuf)>) -> Result<
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let name = entry.file_name().into_string().map_err(|name| format!("{}: no UTF-8", name.display()))?;
-        // What editors leave behind.
-        if !name.starts_with('.') && !name.ends_with('~') {
+        // What editors and Python leave behind.
+        if !name.starts_with('.') && !name.ends_with('~') && name != "__pycache__" {
             collect(&entry.path(), &format!("{to}/{name}"), files)?;
         }
     }

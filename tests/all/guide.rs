@@ -7,7 +7,7 @@ use toml::{Table, Value};
 use weft_tests::{author::Author, process::Ended, repository};
 
 /// Pages whose code other tests run.
-const ELSEWHERE: [&str; 6] = ["dev", "first-plugin", "javascript", "lists", "streams", "testing"];
+const ELSEWHERE: [&str; 7] = ["dev", "first-plugin", "javascript", "lists", "python", "streams", "testing"];
 /// Pages whose commands are for the plugin's folder.
 const TYPED: [&str; 2] = ["AGENTS", "going-live"];
 

@@ -25,11 +25,11 @@ use std::{
 /// Compile the plugin in this folder into one artifact
 ///
 /// Compiles it by the tools of its language (Rust for wasm32-wasip2, whose target is added when it is missing; JavaScript by what npm
-/// installs into the folder), checks the manifest against the code and the protos, embeds
+/// and Python by what pip installs into the folder), checks the manifest against the code and the protos, embeds
 /// manifest, method table, descriptors, schemas and mocks, and writes `target/weft/NAME-VERSION.wasm`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// The plugin's folder: the one with `plugin.toml`, and `Cargo.toml` or `package.json`
+    /// The plugin's folder: the one with `plugin.toml`, and `Cargo.toml`, `package.json` or `pyproject.toml`
     #[arg(default_value = ".")]
     folder: PathBuf,
     /// Where to put the artifact, instead of `target/weft`

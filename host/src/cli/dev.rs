@@ -149,6 +149,7 @@ fn first(folder: &Path) -> String {
     let why = match Language::of(folder) {
         Language::Rust => "that takes a minute, since the SDK is compiled as well",
         Language::JavaScript => "what package.json names is installed as well",
+        Language::Python => "what builds it is installed as well, and each build takes half a minute",
     };
     format!("building; the first time {why}")
 }

@@ -3,12 +3,22 @@
 mod javascript;
 mod node;
 mod protos;
+mod python;
+mod venv;
 
-use super::toolchain::{self, Description, Making, Speed};
+use super::{
+    tell,
+    toolchain::{self, Description, Making, Speed},
+};
+use anyhow::{Context, anyhow};
 use std::{
     fs,
     path::{Path, PathBuf},
 };
+use weft_build::Granted;
+
+/// Where `weft` puts what it makes, beside the SDK.
+const FOLDER: &str = ".weft";
 
 /// By what lies beside `plugin.toml`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +27,8 @@ pub(super) enum Language {
     Rust,
     /// `package.json`.
     JavaScript,
+    /// `pyproject.toml`.
+    Python,
 }
 
 /// What `weft build` knows of a plugin before it is compiled.
@@ -30,7 +42,12 @@ impl Language {
     /// Of the plugin in this folder. One of which nothing can be said is taken for one in Rust, and cargo says what is missing.
     pub(super) fn of(folder: &Path) -> Self {
         let has = |file: &str| folder.join(file).exists();
-        if !has("Cargo.toml") && has("package.json") { Self::JavaScript } else { Self::Rust }
+        match () {
+            () if has("Cargo.toml") => Self::Rust,
+            () if has("package.json") => Self::JavaScript,
+            () if has(python::PROJECT) => Self::Python,
+            () => Self::Rust,
+        }
     }
 
     /// Writes what the plugin needs beside the SDK to be tested by the tools of its language.
@@ -38,6 +55,7 @@ impl Language {
         match self {
             Self::Rust => Ok(()),
             Self::JavaScript => javascript::clients(folder).map(drop),
+            Self::Python => python::clients(folder).map(drop),
         }
     }
 
@@ -50,6 +68,7 @@ impl Language {
                 Ok(Described { description, descriptors })
             }
             Self::JavaScript => javascript::describe(making.folder, making.is_quiet()),
+            Self::Python => python::describe(making.folder, making.is_quiet()),
         }
     }
 
@@ -58,6 +77,7 @@ impl Language {
         match self {
             Self::Rust => toolchain::compile(making, &[]),
             Self::JavaScript => javascript::compile(making.folder, making.speed == Speed::Run),
+            Self::Python => python::compile(making.folder),
         }
     }
 
@@ -66,10 +86,35 @@ impl Language {
         let target = match self {
             // component: TARGET_DIR/wasm32-wasip2/plugin/NAME.wasm
             Self::Rust => component.ancestors().nth(3).map(Path::to_owned),
-            Self::JavaScript => None,
+            Self::JavaScript | Self::Python => None,
         };
         target
             .unwrap_or_else(|| fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned()).join("target"))
             .join("weft")
     }
+}
+
+/// What plugin.toml grants of these protos, described in `.weft/protos.json` for the SDK of the language.
+fn granted(folder: &Path, protos: &[PathBuf]) -> anyhow::Result<Granted> {
+    let manifest = folder.join("plugin.toml");
+    let granted = weft_build::granted(&manifest, protos).map_err(|error| anyhow!("{error}"))?;
+    granted.warnings.iter().for_each(|warning| tell(&format!("warning: {warning}")));
+    let described = protos::described(&granted)?;
+    let file = folder.join(FOLDER).join("protos.json");
+    fs::create_dir_all(folder.join(FOLDER))
+        .and_then(|()| fs::write(&file, described.to_string()))
+        .with_context(|| format!("{} can't be written", file.display()))?;
+    Ok(granted)
+}
+
+/// What the SDK of the language has printed of the code.
+fn described_by(said: &[u8], granted: Granted) -> anyhow::Result<Described> {
+    let mut description: Description =
+        serde_json::from_slice(said).context("the plugin's description can't be read; is its SDK too old?")?;
+    description.methods = granted.methods;
+    Ok(Described { description, descriptors: granted.descriptors })
+}
+
+fn whole(folder: &Path) -> anyhow::Result<PathBuf> {
+    fs::canonicalize(folder).with_context(|| format!("{} can't be found", folder.display()))
 }

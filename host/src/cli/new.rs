@@ -3,6 +3,7 @@
 mod javascript;
 mod origin;
 mod pipeline;
+mod python;
 mod workspace;
 
 use super::{Failure, Result, language::Language, print, sdk};
@@ -31,7 +32,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FOLDER")]
     protos: Option<PathBuf>,
     /// The language that it is written in
-    #[arg(long, value_name = "rust|js", default_value = "rust")]
+    #[arg(long, value_name = "rust|js|python", default_value = "rust")]
     lang: String,
     /// Take the SDK from elsewhere than from this program: `crates` (crates.io, this program's version), a folder, or the URL of a git
     /// repository
@@ -85,6 +86,9 @@ pub(super) fn run(arguments: &Arguments) -> Result {
     }
     if arguments.lang == "js" {
         return javascript::make(arguments, &folder, &parent);
+    }
+    if arguments.lang == "python" {
+        return python::make(arguments, &folder, &parent);
     }
     // All that can be wrong is found before anything is written.
     let origin = Origin::read(arguments.sdk.as_deref(), &parent.join(name)).map_err(Failure::Usage)?;
@@ -142,12 +146,9 @@ fn check(arguments: &Arguments) -> Result {
         )));
     }
     match arguments.lang.as_str() {
-        "rust" | "js" => Ok(()),
-        "python" => Err(Failure::Usage(
-            "`--lang python`: there is no SDK for it yet; plugins are written in `rust` or `js`".to_owned(),
-        )),
+        "rust" | "js" | "python" => Ok(()),
         other => Err(Failure::Usage(format!(
-            "`--lang {other}`: there is no such language; plugins are written in `rust` or `js`"
+            "`--lang {other}`: there is no such language; plugins are written in `rust`, `js` or `python`"
         ))),
     }
 }

@@ -23,11 +23,11 @@ const LINK: &str = "sdk";
 
 /// Put the SDK of this program where a plugin looks for it, and print where it lies
 ///
-/// `weft new` and `weft build` do it as well: needed once after a fresh clone, before cargo or npm is called by hand. For a plugin in
-/// JavaScript it also writes the typed clients for what plugin.toml grants.
+/// `weft new` and `weft build` do it as well: needed once after a fresh clone, before cargo, npm or Python is called by hand. For a plugin in
+/// JavaScript or Python it also writes the typed clients for what plugin.toml grants, and for one in Python it makes `.venv`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// The plugin's folder: the one with `plugin.toml`, and `Cargo.toml` or `package.json`
+    /// The plugin's folder: the one with `plugin.toml`, and `Cargo.toml`, `package.json` or `pyproject.toml`
     #[arg(default_value = ".")]
     folder: PathBuf,
 }
@@ -35,9 +35,14 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result {
     let sdk = unpacked()?;
     let folder = &arguments.folder;
-    let Some(file) = ["Cargo.toml", "package.json"].into_iter().find(|file| folder.join(file).exists()) else {
+    let Some(file) =
+        ["Cargo.toml", "package.json", "pyproject.toml"].into_iter().find(|file| folder.join(file).exists())
+    else {
         let shown = folder.display();
-        return Err(anyhow::anyhow!("{shown} is no plugin's folder: it has neither Cargo.toml nor package.json").into());
+        return Err(anyhow::anyhow!(
+            "{shown} is no plugin's folder: it has no Cargo.toml, package.json or pyproject.toml"
+        )
+        .into());
     };
     match of(folder) {
         Some(root) => link(&root, &sdk)?,
@@ -96,9 +101,13 @@ pub(super) fn of(folder: &Path) -> Option<PathBuf> {
     Some(folder.join(root))
 }
 
-/// The same of one in JavaScript.
+/// The same of one in JavaScript or Python.
 fn of_package(folder: &Path) -> Option<PathBuf> {
-    let package: Value = serde_json::from_slice(&fs::read(folder.join("package.json")).ok()?).ok()?;
+    let Ok(package) = fs::read(folder.join("package.json")) else {
+        // One in Python has it there, always.
+        return folder.join("pyproject.toml").exists().then(|| folder.to_owned());
+    };
+    let package: Value = serde_json::from_slice(&package).ok()?;
     let of = |kind: &str| package.get(kind)?.get("weft-sdk")?.as_str().map(str::to_owned);
     let path = of("dependencies").or_else(|| of("devDependencies"))?;
     let root = path.strip_prefix("file:")?.strip_suffix(&format!("{FOLDER}/{LINK}/js"))?;

@@ -53,7 +53,7 @@ impl Stamps {
 fn is_an_editors(path: &Path) -> bool {
     path.file_name().is_some_and(|name| {
         let name = name.to_string_lossy();
-        name.starts_with('.') || name.ends_with('~')
+        name.starts_with('.') || name.ends_with('~') || name == "__pycache__"
     })
 }
 

@@ -1,12 +1,11 @@
 //! Plugins in JavaScript, from the first command to a host.
 
-use super::{author, has_node, plain, plugin};
-use crate::support::{GET_FILM, weft};
+use super::{author, has_node, plugin};
+use crate::support::GET_FILM;
+use bytes::Bytes;
 use demo_services::proto::catalog::v1::Film;
 use serde_json::{Value, json};
 use weft_tests::{
-    artifacts::{built, with_manifest},
-    demo::Demo,
     host::TestHost,
     node,
     process::ended,
@@ -177,37 +176,7 @@ async fn the_demos_pages_are_those_that_the_plugin_in_rust_makes() {
     if !has_node() {
         return;
     }
-    let demo = Demo::start().await;
-    let artifact = with_manifest(&built(weft(), "plugins/home-web-js"), |manifest| {
-        for (_, endpoint) in manifest["endpoint"].as_table_mut().unwrap() {
-            endpoint["timeout"] = "30s".into();
-        }
-    });
-    let host = demo.shown().plugin("home-web-js.wasm", &artifact).start().await;
-    let mut compared = 0;
-    for case in demo::cases() {
-        if !["web-home", "web-home-signed-in", "web-film", "unknown-film"].contains(&case.name) {
-            continue;
-        }
-        let request = host.web().request(case.method, case.path);
-        let request = case.headers.iter().fold(request, |request, (name, value)| request.header(name, value));
-        let reply = request.send().await;
-        assert_eq!(reply.status, case.status, "{}: {}", case.name, String::from_utf8_lossy(&reply.body));
-        if case.status == 200 {
-            assert_eq!(plain(&reply.json()), plain(case.expected.as_ref().unwrap()), "{}", case.name);
-            assert_eq!(reply.header("x-weft-degraded"), None);
-            compared += 1;
-        }
-    }
-    assert_eq!(compared, 3);
-
-    // As many rounds as in Rust, and no call for what nobody asked for.
-    let timing = host.web().request("GET", "/web/films/52").send().await.header("server-timing").unwrap().to_owned();
-    assert!(timing.contains("depth 3"), "{timing}");
-    demo.reset();
-    let part = host.web().request("GET", "/web/films/53?fields=title").send().await;
-    assert_eq!(part.json().as_object().unwrap().keys().collect::<Vec<_>>(), ["title"]);
-    assert_eq!((demo.count("reviews.v1.Reviews/ListReviews"), demo.total()), (0, 1));
+    super::compare_with_the_demo("plugins/home-web-js").await;
 }
 
 const PROBE: &str = r#"
@@ -226,10 +195,13 @@ app.get("/cached", () => { const before = cache.get("n") ?? 0; cache.set("n", be
 app.post("/echo", async ({ rawBody }) => { for await (const one of (async function* () { yield 1; })()) log.info("one", { one }); return new Answer(rawBody); });
 "#;
 
-async fn probe(isolation: &str) -> TestHost {
+async fn artifact(isolation: &str) -> Bytes {
     let limits = format!("[limits]\ncpu = \"100ms\"\nmemory = \"16MiB\"\nisolation = \"{isolation}\"\n");
-    let artifact = plugin(&author(), "probe", PROBE, &limits).await;
-    Setup::new().plugin("probe.wasm", &artifact).start().await
+    plugin(&author(), "probe", PROBE, &limits).await
+}
+
+async fn probe(isolation: &str) -> TestHost {
+    Setup::new().plugin("probe.wasm", &artifact(isolation).await).start().await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -289,5 +261,12 @@ async fn a_variable_of_the_module_leaks_where_instances_are_reused_and_nowhere_e
         assert_eq!(body.status, 200);
         assert_eq!(&body.body[..], "Grüße".as_bytes());
         assert_eq!(host.get("/cached").send().await.ok().json(), json!({ "before": 1 }));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn weft_test_finds_what_a_variable_keeps() {
+    if has_node() {
+        super::weft_test_finds_what_is_kept(&artifact("reuse").await).await;
     }
 }

@@ -15,7 +15,8 @@ use std::{
 use tokio::task::JoinHandle;
 
 /// What of a plugin's folder matters whatever cargo says.
-const OWN: [&str; 7] = ["plugin.toml", "Cargo.toml", "build.rs", "src", "mocks", "contract", "protos"];
+const OWN: [&str; 9] =
+    ["plugin.toml", "Cargo.toml", "package.json", "pyproject.toml", "build.rs", "src", "mocks", "contract", "protos"];
 
 /// How a build ended.
 #[derive(Debug)]

@@ -1,29 +1,15 @@
 //! Plugins in JavaScript and TypeScript: clients and component are made by the SDK's own scripts, in Node.
 
-use super::{Described, node, protos};
-use crate::cli::{tell, toolchain::Description};
-use anyhow::{Context, anyhow};
+use super::{Described, FOLDER, described_by, granted, node, whole};
+use anyhow::anyhow;
 use serde_json::Value;
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 use weft_build::Granted;
-
-/// Where `weft` puts what it makes, beside the SDK.
-const FOLDER: &str = ".weft";
 
 /// Writes typed clients for what plugin.toml grants.
 pub(super) fn clients(folder: &Path) -> anyhow::Result<Granted> {
     let folder = &whole(folder)?;
-    let manifest = folder.join("plugin.toml");
-    let granted = weft_build::granted(&manifest, &proto_folders(folder)?).map_err(|error| anyhow!("{error}"))?;
-    granted.warnings.iter().for_each(|warning| tell(&format!("warning: {warning}")));
-    let described = protos::described(&granted)?;
-    let file = folder.join(FOLDER).join("protos.json");
-    fs::create_dir_all(folder.join(FOLDER))
-        .and_then(|()| fs::write(&file, described.to_string()))
-        .with_context(|| format!("{} can't be written", file.display()))?;
+    let granted = granted(folder, &proto_folders(folder)?)?;
     node::sdk(folder, "clients")?;
     Ok(granted)
 }
@@ -32,11 +18,7 @@ pub(super) fn describe(folder: &Path, is_quiet: bool) -> anyhow::Result<Describe
     let folder = &whole(folder)?;
     node::install(folder, is_quiet)?;
     let granted = clients(folder)?;
-    let described = node::sdk(folder, "describe")?;
-    let mut description: Description =
-        serde_json::from_slice(&described).context("the plugin's description can't be read; is its SDK too old?")?;
-    description.methods = granted.methods;
-    Ok(Described { description, descriptors: granted.descriptors })
+    described_by(&node::sdk(folder, "describe")?, granted)
 }
 
 /// `checks`: the types as well, which takes longer than all the rest.
@@ -47,10 +29,6 @@ pub(super) fn compile(folder: &Path, checks: bool) -> anyhow::Result<PathBuf> {
     }
     node::sdk(folder, "component")?;
     Ok(folder.join(FOLDER).join("component.wasm"))
-}
-
-fn whole(folder: &Path) -> anyhow::Result<PathBuf> {
-    fs::canonicalize(folder).with_context(|| format!("{} can't be found", folder.display()))
 }
 
 /// `"weft": { "protos": ["../protos"] }` of package.json; `protos` beside it where nothing is said.

@@ -54,6 +54,12 @@ pub(super) fn make(arguments: &Arguments, folder: &Path, parent: &Path) -> Resul
         "{shown} is ready:\n  cd {shown}\n  npm install     # the SDK, and the tools that build it\n  npm test        # runs the handlers in Node, without a \
          host\n  weft test       # runs them as a host does: cases of tests/*.toml, calls that grow\n  weft build      # makes target/weft/{name}-0.1.0.wasm"
     ));
+    tell_workspace(parent, name);
+    Ok(pipeline.map_or(Ok(()), Pipeline::write)?)
+}
+
+/// Where cargo would take the folder for a crate.
+pub(super) fn tell_workspace(parent: &Path, name: &str) {
     if let Standing::Member(manifest) = workspace::standing(parent, name) {
         let (root, manifest) = (manifest.parent().unwrap_or(parent), manifest.display());
         let inside = parent.strip_prefix(root).unwrap_or(parent).join(name);
@@ -61,5 +67,4 @@ pub(super) fn make(arguments: &Arguments, folder: &Path, parent: &Path) -> Resul
             "{manifest} takes it for a crate: add {inside:?} to `exclude` of its [workspace], or cargo builds nothing there."
         ));
     }
-    Ok(pipeline.map_or(Ok(()), Pipeline::write)?)
 }

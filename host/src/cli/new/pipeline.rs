@@ -127,6 +127,7 @@ impl Pipeline {
                 let needs = "Node 20 or newer, its npm, and curl".to_owned();
                 (OF_JAVASCRIPT, ["node:22".to_owned(), "package-lock.json".to_owned(), needs])
             }
+            Language::Python => return Err(anyhow!("pipelines are made for plugins in Rust and in JavaScript")),
         };
         let [image, lock, needs] = words;
         let words = [
@@ -161,9 +162,9 @@ pub(super) fn of_existing(system: System, folder: &Path) -> Result {
             "`weft new --ci` without a NAME is for a plugin that is there, and {at} has no plugin.toml"
         )));
     }
-    if !["Cargo.toml", "package.json"].iter().any(|file| folder.join(file).is_file()) {
+    if !["Cargo.toml", "package.json", "pyproject.toml"].iter().any(|file| folder.join(file).is_file()) {
         return Err(Failure::Usage(format!(
-            "{} has no code: neither Cargo.toml nor package.json is there, so there is nothing to build",
+            "{} has no code: none of Cargo.toml, package.json and pyproject.toml is there, so there is nothing to build",
             folder.display()
         )));
     }
