@@ -109,10 +109,7 @@ pub async fn start(config: Config, sandbox: Arc<dyn Sandbox>, passed: Listening)
     let (admin_phase, of_admin) = watch::channel(Phase::Serving);
 
     let (tracer, exporter) = traces::start(&config.traces, &metrics).map_err(StartError::Traces)?;
-    let folder = config.plugins.history.clone();
-    let history = tokio::task::spawn_blocking(move || History::open(folder.as_deref())).await;
-    let history = Arc::new(history.map_err(|error| StartError::Load(error.to_string()))?);
-    let setup = Setup::prepare(&config, &runtime, (&metrics, &tracer), history, None)?;
+    let setup = Setup::prepare(&config, &runtime, (&metrics, &tracer), history(&config).await?, None)?;
     let edge = Edge::new(setup.gateway.clone(), &config.http, config.telemetry.names, &metrics);
     let setup = Arc::new(ArcSwap::from_pointee(setup));
     let reloader = Arc::new(Reloader::new(&config, runtime, metrics.clone(), edge.clone(), setup.clone()));
@@ -168,6 +165,12 @@ pub async fn start(config: Config, sandbox: Arc<dyn Sandbox>, passed: Listening)
         registration,
         shown,
     })
+}
+
+async fn history(config: &Config) -> Result<Arc<History>, StartError> {
+    let folder = config.plugins.history.clone();
+    let opened = tokio::task::spawn_blocking(move || History::open(folder.as_deref())).await;
+    opened.map(Arc::new).map_err(|error| StartError::Load(error.to_string()))
 }
 
 async fn listen(passed: Option<Passed>, address: SocketAddr, key: &'static str) -> Result<TcpListener, StartError> {

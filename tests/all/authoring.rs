@@ -22,6 +22,24 @@ fn assert_says(ended: &Ended, code: i32, texts: &[&str]) {
     }
 }
 
+async fn another_command_is_told_of(author: &Author) {
+    // The clients were made by the command that has unpacked the SDK; another one says what it is.
+    author.write("greeter/build.rs", &author.read("greeter/build.rs").replace("fn main", "/// Again.\nfn main"));
+    let lost = ended(author.command("cargo", "greeter").arg("check").env("WEFT_COMMAND", "/nowhere/weft")).await;
+    assert_says(
+        &lost,
+        101,
+        &["clients are made by the command `weft`, and /nowhere/weft can't be run", "Run `weft sdk`"],
+    );
+    let protos = ["make-clients", "--sdk", "0.1.0+0123", "--manifest", "plugin.toml", "--out", "."];
+    let other = author.weft("greeter", &protos).await;
+    assert_says(
+        &other,
+        1,
+        &["the plugin's SDK is 0.1.0+0123, and this `weft` makes clients for 0.1.0+", "run `weft sdk`"],
+    );
+}
+
 #[tokio::test]
 async fn a_new_plugin_tests_builds_and_serves_as_it_is() {
     let author = Author::new(weft());
@@ -41,21 +59,7 @@ async fn a_new_plugin_tests_builds_and_serves_as_it_is() {
     assert!(tested.out.contains("test greets_by_name ... ok"), "{}", tested.out);
     assert!(!tested.err.contains("warning"), "{}", tested.err);
 
-    // The clients were made by the command that has unpacked the SDK; another one says what it is.
-    author.write("greeter/build.rs", &author.read("greeter/build.rs").replace("fn main", "/// Again.\nfn main"));
-    let lost = ended(author.command("cargo", "greeter").arg("check").env("WEFT_COMMAND", "/nowhere/weft")).await;
-    assert_says(
-        &lost,
-        101,
-        &["clients are made by the command `weft`, and /nowhere/weft can't be run", "Run `weft sdk`"],
-    );
-    let protos = ["make-clients", "--sdk", "0.1.0+0123", "--manifest", "plugin.toml", "--out", "."];
-    let other = author.weft("greeter", &protos).await;
-    assert_says(
-        &other,
-        1,
-        &["the plugin's SDK is 0.1.0+0123, and this `weft` makes clients for 0.1.0+", "run `weft sdk`"],
-    );
+    another_command_is_told_of(&author).await;
 
     let tried = author.weft("greeter", &["test"]).await;
     assert_says(&tried, 0, &["describing greeter 0.1.0", "compiling greeter 0.1.0"]);

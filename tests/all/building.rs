@@ -29,7 +29,8 @@ async fn a_missing_toolchain_is_told_with_the_command_that_mends_it() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("plugin.toml"), MANIFEST).unwrap();
     let bare = built_with(folder.path(), &[]).await;
-    let told = "and no code beside it: neither Cargo.toml (a plugin in Rust) nor package.json (one in JavaScript); `weft new` makes both";
+    let told = "and no code beside it: neither Cargo.toml (a plugin in Rust), package.json (JavaScript) nor pyproject.toml \
+                (Python); `weft new` makes both";
     assert!(bare.code == 1 && bare.err.contains(told), "{}", bare.err);
     fs::write(folder.path().join("Cargo.toml"), "").unwrap();
     let without = ("rustc", "echo /nowhere/lib");

@@ -14,18 +14,28 @@ const PAGE: &str = "docs/reference/cli.md";
 /// What each command says of itself, by its name; the whole program's by "".
 async fn help() -> Vec<(String, String)> {
     let whole = run(weft(), &["--help"]).await.out;
-    let commands = whole.split("\nCommands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
-    let names =
-        commands.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next().filter(|name| !name.is_empty()));
-    let names: Vec<String> = names.filter(|name| *name != "help").map(str::to_owned).collect();
+    let names = commands(&whole);
     assert!(names.len() > 10, "{whole}");
     let mut help = vec![(String::new(), whole)];
     for name in names {
         let told = run(weft(), &[&name, "--help"]).await;
         assert!(told.code == 0 && told.out.contains("Usage: "), "{name}: {told:?}");
-        help.push((name, told.out));
+        let parts = commands(&told.out);
+        help.push((name.clone(), told.out));
+        for part in parts {
+            let told = run(weft(), &[&name, &part, "--help"]).await;
+            assert!(told.code == 0 && told.out.contains("Usage: "), "{name} {part}: {told:?}");
+            help.push((format!("{name} {part}"), told.out));
+        }
     }
     help
+}
+
+/// Those that a help lists.
+fn commands(help: &str) -> Vec<String> {
+    let listed = help.split("\nCommands:\n").nth(1).unwrap_or_default().lines().take_while(|line| !line.is_empty());
+    let names = listed.filter_map(|line| line.strip_prefix("  ")?.split(' ').next().filter(|name| !name.is_empty()));
+    names.filter(|name| *name != "help").map(str::to_owned).collect()
 }
 
 /// With `WEFT_BLESS=1` the page is written anew.
@@ -96,7 +106,8 @@ async fn what_documents_say_to_type_is_there_to_be_typed() {
                 continue;
             };
             let name = if name.starts_with('-') { "" } else { name };
-            let Some(told) = help.get(name) else {
+            let part = words.get(1).map(|part| format!("{name} {part}")).unwrap_or_default();
+            let Some(told) = help.get(&part).or_else(|| help.get(name)) else {
                 // What lists of commands don't have is there all the same; a sentence may begin with the name of the program.
                 if words.len() <= 3 && run(weft(), &[name, "--help"]).await.code != 0 {
                     wrong.push(format!("{file}: {line}: there is no such command"));

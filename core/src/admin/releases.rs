@@ -5,7 +5,7 @@ use crate::{
     model::Digest,
     release::{
         Loader, NotTaken, Refusal,
-        history::{Event, HistoryError, Illegal, Order, Record},
+        history::{Event, HistoryError, Illegal, Order, Record, State as HistoryState},
     },
     routing,
 };
@@ -139,8 +139,8 @@ pub(super) async fn upload(
     let Ok(_place) = admin.uploads.0.acquire().await else {
         return problem(StatusCode::SERVICE_UNAVAILABLE, "the host ends");
     };
-    let loader = admin.host.view().loader;
-    let most = usize::try_from(loader.max_artifact()).unwrap_or(usize::MAX);
+    let most = admin.host.view().loader.max_artifact();
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
     let bytes = match timeout(LONGEST_UPLOAD, to_bytes(body, most)).await {
         Ok(Ok(bytes)) => bytes,
         Ok(Err(_)) => {
@@ -153,14 +153,19 @@ pub(super) async fn upload(
     };
     let expected = match expected(&parts.headers) {
         Ok(expected) => expected,
-        Err(refused) => return refused,
+        Err(reason) => return problem(StatusCode::BAD_REQUEST, reason),
     };
+    let loader = admin.host.view().loader;
+    let before = loader.clone();
     let taken = tokio::task::spawn_blocking(move || {
         let order = Order { by: &caller.name, reason: &reason, expected, goes_live };
         loader.take_in(bytes, order, caller.clients.as_deref())
     });
     match taken.await {
-        Ok(Ok(record)) => accepted(&record),
+        Ok(Ok(record)) => {
+            settle(&admin, &before).await;
+            accepted(&record)
+        }
         Ok(Err(NotTaken::History(error))) => refused(&error),
         Ok(Err(error @ NotTaken::Client { .. })) => problem(StatusCode::FORBIDDEN, &error.to_string()),
         Ok(Err(NotTaken::Refused(reason @ Refusal::TooLarge { .. }))) => {
@@ -209,10 +214,7 @@ pub(super) async fn retire(
     body: Bytes,
 ) -> Response {
     let named = move |_: &Loader| Some(plugin);
-    let retire = |loader: &Arc<Loader>, plugin: &str, _, order: Order<'_>| {
-        let newest = loader.retire(plugin, order)?.into_iter().max_by_key(|record| record.revision);
-        newest.ok_or_else(|| HistoryError::NotServed(plugin.to_owned()))
-    };
+    let retire = |loader: &Arc<Loader>, plugin: &str, _, order: Order<'_>| loader.retire(plugin, order);
     change(&admin, caller, (&headers, &body), named, retire).await
 }
 
@@ -236,7 +238,7 @@ async fn change(
     };
     let expected = match expected(headers) {
         Ok(expected) => expected,
-        Err(refused) => return refused,
+        Err(reason) => return problem(StatusCode::BAD_REQUEST, reason),
     };
     let loader = admin.host.view().loader;
     let Some(plugin) = plugin(&loader) else {
@@ -244,7 +246,9 @@ async fn change(
     };
     let of_others = |clients: &Vec<String>| {
         loader.history().look(|ledger| {
-            let mut of_plugin = ledger.of_plugin(&plugin);
+            // What was rejected, and has never served, is nobody's.
+            let counts = |record: &&Record| record.live_at.is_some() || record.state != HistoryState::Rejected;
+            let mut of_plugin = ledger.of_plugin(&plugin).filter(counts);
             of_plugin.find(|record| !clients.contains(&record.name.client)).map(|record| record.name.client.clone())
         })
     };
@@ -254,15 +258,27 @@ async fn change(
             &format!("this token is not for the client `{client}`, whose plugin this is"),
         );
     }
-    let reason = cut(&asked.reason);
+    let (reason, before) = (cut(&asked.reason), loader.clone());
     let done = tokio::task::spawn_blocking(move || {
         let order = Order { by: &caller.name, reason: &reason, expected, goes_live: true };
         change(&loader, &plugin, asked.to, order)
     });
     match done.await {
-        Ok(Ok(record)) => accepted(&record),
+        Ok(Ok(record)) => {
+            settle(admin, &before).await;
+            accepted(&record)
+        }
         Ok(Err(error)) => refused(&error),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+/// A reload may have put another loader in force while something was ordered: that one looks again.
+async fn settle(admin: &Admin, before: &Arc<Loader>) {
+    let now = admin.host.view().loader;
+    if !Arc::ptr_eq(&now, before) {
+        // What it does not do now it does when it looks into its folder next.
+        let _ = tokio::task::spawn_blocking(move || now.order_changed()).await;
     }
 }
 
@@ -272,12 +288,10 @@ fn cut(reason: &str) -> String {
 }
 
 /// The revision of `if-match`: a number in quotes.
-fn expected(headers: &HeaderMap) -> Result<Option<u64>, Response> {
+fn expected(headers: &HeaderMap) -> Result<Option<u64>, &'static str> {
     let Some(line) = headers.get(header::IF_MATCH) else { return Ok(None) };
     let number = line.to_str().ok().and_then(|text| text.trim().strip_prefix('"')?.strip_suffix('"')?.parse().ok());
-    let wrong =
-        || problem(StatusCode::BAD_REQUEST, "`if-match`: expected the plugin's revision in quotes, such as \"17\"");
-    number.map(Some).ok_or_else(wrong)
+    number.map(Some).ok_or("`if-match`: expected the plugin's revision in quotes, such as \"17\"")
 }
 
 /// What was asked for is written; it is done beside the traffic.

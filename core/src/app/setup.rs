@@ -103,7 +103,12 @@ impl Setup {
             before.loader.leave_service();
         }
         let loader = self.loader.clone();
-        if let Err(error) = tokio::task::spawn_blocking(move || loader.enter_service()).await {
+        let entered = tokio::task::spawn_blocking(move || {
+            loader.enter_service();
+            // What was asked for while it was made.
+            loader.look();
+        });
+        if let Err(error) = entered.await {
             tracing::error!(%error, "what is in service was not written to the history of releases");
         }
     }

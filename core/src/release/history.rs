@@ -34,6 +34,8 @@ pub const HOST: &str = "host";
 #[derive(Debug)]
 pub struct History {
     store: Option<Store>,
+    /// Why there is none, though there should be.
+    broken: Option<String>,
     inner: Mutex<Inner>,
     revision: watch::Sender<u64>,
 }
@@ -71,7 +73,7 @@ fn now() -> u64 {
 impl Default for History {
     /// Of a host that keeps none.
     fn default() -> Self {
-        Self { store: None, inner: Mutex::default(), revision: watch::Sender::new(0) }
+        Self { store: None, broken: None, inner: Mutex::default(), revision: watch::Sender::new(0) }
     }
 }
 
@@ -84,18 +86,26 @@ impl History {
             Ok(opened) => opened,
             Err(error) => {
                 tracing::error!(%error, "releases have no history: the host serves what the plugin folder says, and knows nothing of releases that were rolled back or retired");
-                return Self::default();
+                return Self { broken: Some(error.to_string()), ..Self::default() };
             }
         };
+        let is_lost = lost.is_some();
         if let Some(reason) = lost {
             tracing::error!(
                 "the history of releases is lost, and begun anew; the host serves what the plugin folder says, also what was rolled back or retired: {reason}"
             );
         }
         end_drains(&mut ledger);
-        store.sweep(&ledger);
+        if !is_lost {
+            store.sweep(&ledger);
+        }
         let revision = watch::Sender::new(ledger.revision());
-        let history = Self { store: Some(store), inner: Mutex::new(Inner { ledger, ..Inner::default() }), revision };
+        let history = Self {
+            store: Some(store),
+            broken: None,
+            inner: Mutex::new(Inner { ledger, ..Inner::default() }),
+            revision,
+        };
         history.write(&mut history.inner());
         history
     }
@@ -116,7 +126,12 @@ impl History {
 
     /// Why what happens is not written.
     pub fn trouble(&self) -> Option<String> {
-        self.inner().trouble.clone()
+        self.broken.clone().or_else(|| self.inner().trouble.clone())
+    }
+
+    fn usable(&self) -> Result<&Store, StoreError> {
+        let none = || self.broken.clone().map_or(StoreError::None, StoreError::Unusable);
+        self.store.as_ref().ok_or_else(none)
     }
 
     /// Whether the file is one of those that the host keeps.

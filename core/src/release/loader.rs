@@ -6,6 +6,7 @@
 
 mod orders;
 mod reports;
+mod table;
 mod work;
 
 pub use orders::NotTaken;
@@ -16,14 +17,14 @@ use super::{
     arrange::{Contender, arrange},
     candidate::{Candidate, Effect, Event, step},
     folder::{self, Folder, Stamp},
-    history::{History, Standing},
+    history::History,
     queue::{Job, Kind, Queue},
     table::{Release, Table},
     verify::{Verification, Verified},
 };
 use crate::{fanout::Engine, model::Digest, plugin::Runtime, sync::lock, telemetry::Metrics};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, RwLock},
 };
@@ -226,31 +227,35 @@ impl Loader {
     /// Takes in what happened to a file, and does what follows from it.
     fn happened(&self, path: &Path, event: Event<Arc<Release>>) {
         let state = &mut *self.state();
-        if state.is_in_force {
-            self.record(path, &event);
-        }
+        let is_rejected = state.is_in_force && self.record(path, &event);
         let effects = state.step(path, event);
         let is_stirred = effects.iter().any(|effect| matches!(effect, Effect::Rearrange));
         self.tell(state, path, effects);
+        if is_rejected {
+            // The same bytes may be asked for again, and are tried anew then.
+            state.step(path, Event::Removed);
+        }
         if is_stirred && state.has_begun {
             self.rearrange(state);
         }
     }
 
-    fn record(&self, path: &Path, event: &Event<Arc<Release>>) {
+    /// Writes it to the history; says whether that has rejected a release.
+    fn record(&self, path: &Path, event: &Event<Arc<Release>>) -> bool {
         match event {
             Event::Ready(_, release) => {
                 self.history.verified([(release.digest, release.named(), path.to_owned())]);
+                false
             }
-            Event::Failed(_, reason) => drop(self.rejected(path, reason)),
-            _ => {}
+            Event::Failed(_, reason) => self.rejected(path, reason),
+            _ => false,
         }
     }
 
-    /// One that was uploaded can't serve. Says whether something else is wanted now.
+    /// One that was uploaded can't serve, and the host's own trouble is not why. Says whether it was rejected.
     fn rejected(&self, path: &Path, reason: &Refusal) -> bool {
         let digest = self.history.is_kept(path).then(|| path.file_stem()?.to_str()?.parse().ok()).flatten();
-        digest.is_some_and(|digest| self.history.rejected(digest, &reason.to_string()))
+        !reason.is_hosts() && digest.is_some_and(|digest| self.history.rejected(digest, &reason.to_string()))
     }
 
     /// From now on requests see its table. Blocks, and needs a runtime.
@@ -262,6 +267,12 @@ impl Loader {
             Some((release.digest, release.named(), path.clone()))
         };
         self.history.verified(state.files.iter().filter_map(loaded));
+        let refused = |(path, file): (&PathBuf, &File)| Some((path.clone(), file.candidate.refused()?.clone()));
+        for (path, reason) in state.files.iter().filter_map(refused).collect::<Vec<_>>() {
+            if self.rejected(&path, &reason) {
+                state.step(&path, Event::Removed);
+            }
+        }
         if state.has_begun {
             self.rearrange(state);
         }
@@ -300,81 +311,6 @@ impl Loader {
             tracing::error!(file = %path.display(), "artifact refused, {consequence}: {reason}");
         }
     }
-
-    /// Makes a table of all that can serve, and swaps it in.
-    fn rearrange(&self, state: &mut State) {
-        state.dismiss();
-        let live = self.releases.current();
-        // What was asked for and can't serve is asked for no more; that can't go on for longer than there are plugins.
-        let arranged = (0..=state.files.len()).find_map(|_| self.arranged(state, &live));
-        let Some(releases) = arranged else { return };
-        let table = Table::of(releases, &self.history, &self.metrics);
-        let new = self.announce(&live, &table);
-        let serving: Vec<_> = table.releases().iter().map(|release| (release.digest, release.named())).collect();
-        self.releases.swap(table);
-        if state.is_in_force {
-            self.history.in_service(&serving);
-            self.keep(new);
-        }
-    }
-
-    /// What is to serve; nothing if that has changed what is wanted.
-    fn arranged(&self, state: &mut State, live: &Table) -> Option<Vec<Arc<Release>>> {
-        let (paths, contenders, others) = state.contenders(&self.history);
-        for (path, reason) in others {
-            let effects = state.step(&path, Event::Arranged(reason));
-            self.tell(state, &path, effects);
-        }
-        let mut arranged = arrange(&contenders, &live.held());
-        for (at, (path, contender)) in paths.iter().zip(&contenders).enumerate() {
-            if contender.behind.is_none() {
-                let clash = arranged.refused.remove(&at).and_then(reports::joined);
-                if clash.as_ref().is_some_and(|clash| state.is_in_force && self.rejected(path, clash)) {
-                    return None;
-                }
-                let effects = state.step(path, Event::Arranged(clash));
-                self.tell(state, path, effects);
-            }
-        }
-        let serving: BTreeSet<_> = arranged.serving.into_iter().collect();
-        let releases = contenders.into_iter().enumerate().filter(|(at, _)| serving.contains(at));
-        Some(releases.map(|(_, contender)| contender.claim).collect())
-    }
-
-    /// Keeps the bytes of what serves, on a thread that serves nobody.
-    fn keep(&self, mut releases: Vec<Arc<Release>>) {
-        releases.retain(|release| !self.history.is_kept(&release.file));
-        if releases.is_empty() {
-            return;
-        }
-        let (history, most) = (self.history.clone(), self.config.max_artifact.0);
-        tokio::task::spawn_blocking(move || {
-            // A file that has gone, or was replaced, is not what serves.
-            let bytes = |release: &Release| folder::read_any(&release.file, most).ok();
-            let same = |release: &Arc<Release>| {
-                Some((release.digest, bytes(release)?)).filter(|(digest, bytes)| Digest::of(bytes) == *digest)
-            };
-            history.keep(releases.iter().filter_map(same));
-        });
-    }
-
-    /// What is new in `after`.
-    fn announce(&self, before: &Table, after: &Table) -> Vec<Arc<Release>> {
-        let has =
-            |table: &Table, release: &Release| table.releases().iter().any(|other| other.digest == release.digest);
-        for release in before.releases().iter().filter(|release| !has(after, release)) {
-            self.metrics.releases.remove(&release.labels());
-            let is_live = |labels: &_| after.releases().iter().any(|other| other.labels() == *labels);
-            self.metrics.retire(release.past(), is_live);
-            tracing::info!(plugin = %release.name, version = %release.version, digest = %release.digest.short(), "release retired");
-        }
-        for release in after.releases().iter().filter(|release| !has(before, release)) {
-            self.metrics.releases.get_or_create(&release.labels()).set(1);
-            tracing::info!(plugin = %release.name, version = %release.version, client = %release.client,
-                endpoints = release.endpoints.len(), digest = %release.digest.short(), "release live");
-        }
-        after.releases().iter().filter(|release| !has(before, release)).cloned().collect()
-    }
 }
 
 impl State {
@@ -400,35 +336,5 @@ impl State {
         };
         let over: Vec<_> = self.files.iter().filter(|(_, file)| is_over(file)).map(|(path, _)| path.clone()).collect();
         over.iter().for_each(|path| drop(self.step(path, Event::Unawaited)));
-    }
-
-    /// The releases of all files with the files' paths, in the order of their claims: who leaves claims nothing against who stays. What
-    /// served before follows what is to serve now. And the files whose releases are out of it, with the reason where there is one.
-    fn contenders(
-        &self,
-        history: &History,
-    ) -> (Vec<PathBuf>, Vec<Contender<Arc<Release>>>, Vec<(PathBuf, Option<Refusal>)>) {
-        let mut files: Vec<_> = self.files.iter().collect();
-        files.sort_by_key(|(_, file)| (file.candidate.is_leaving(), file.order));
-        let (mut paths, mut contenders, mut others) = (Vec::new(), Vec::new(), Vec::new());
-        for (path, file) in files {
-            let Some(loaded) = file.candidate.loaded() else { continue };
-            let mut behind = None;
-            match history.standing(&loaded.release.digest, &loaded.release.name, path) {
-                Standing::Wants(rank) => {
-                    behind = Some(contenders.len());
-                    paths.push(path.clone());
-                    contenders.push(Contender { claim: loaded.release.clone(), rank, behind: None });
-                }
-                Standing::Waits => others.push((path.clone(), None)),
-                Standing::Barred(reason) => others.push((path.clone(), Some(reason))),
-            }
-            let Some(before) = loaded.before.clone() else { continue };
-            if let Standing::Wants(rank) = history.standing(&before.digest, &before.name, path) {
-                paths.push(path.clone());
-                contenders.push(Contender { claim: before, rank, behind });
-            }
-        }
-        (paths, contenders, others)
     }
 }

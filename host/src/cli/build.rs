@@ -91,10 +91,10 @@ pub(super) fn built_by(making: &Making<'_>) -> Result<Built> {
         .into());
     }
     let has = |file: &str| folder.join(file).exists();
-    if !has("Cargo.toml") && !has("package.json") {
+    if !["Cargo.toml", "package.json", "pyproject.toml"].into_iter().any(has) {
         return Err(anyhow!(
-            "{} has a plugin.toml, and no code beside it: neither Cargo.toml (a plugin in Rust) nor package.json (one in JavaScript); `weft new` \
-             makes both",
+            "{} has a plugin.toml, and no code beside it: neither Cargo.toml (a plugin in Rust), package.json (JavaScript) nor pyproject.toml \
+             (Python); `weft new` makes both",
             folder.display()
         )
         .into());

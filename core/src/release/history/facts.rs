@@ -1,6 +1,6 @@
 //! What has happened to releases, as the loader tells it.
 
-use super::{Cause, FOLDER, Goal, HOST, History, Illegal, Inner, Ledger, Name, State, Store, now};
+use super::{Cause, FOLDER, Goal, HOST, History, Illegal, Inner, Ledger, Name, State, Store, now, orders::aim};
 use crate::model::Digest;
 use std::{
     collections::BTreeSet,
@@ -20,9 +20,9 @@ impl History {
         });
     }
 
-    /// An uploaded release can't serve; what was asked for before it is asked for again. Says whether that changes what is wanted.
+    /// An uploaded release can't serve; what was asked for before it is asked for again. Says whether it was rejected.
     pub(in super::super) fn rejected(&self, digest: Digest, reason: &str) -> bool {
-        let mut is_other = false;
+        let mut is_rejected = false;
         self.note(|ledger| {
             let Some(record) = ledger.record(&digest).cloned() else { return Ok(()) };
             let plugin = &record.name.plugin;
@@ -31,13 +31,24 @@ impl History {
             if !is_new && record.state != State::Staged {
                 return Ok(());
             }
-            ledger.step(digest, &record.name, State::Rejected, Cause { by: HOST, reason, at: now() })?;
+            let cause = Cause { by: HOST, reason, at: now() };
+            ledger.step(digest, &record.name, State::Rejected, cause)?;
+            is_rejected = true;
             if let Some(goal) = goal {
-                let before = goal.before.filter(|before| ledger.record(before).is_some_and(|record| !record.barred));
-                ledger.set_goal(plugin, before.map(|digest| Goal { digest, before: None, served: true }));
-                is_other = true;
+                give_back(ledger, plugin, goal, cause)?;
             }
             Ok(())
+        });
+        is_rejected
+    }
+
+    /// A release of the folder can't serve beside others. Says whether that changes what is wanted.
+    pub(in super::super) fn not_wanted(&self, digest: Digest, plugin: &str) -> bool {
+        let mut is_other = false;
+        self.note(|ledger| {
+            let goal = ledger.goal(plugin).filter(|goal| goal.digest == digest && !goal.served && goal.by_folder);
+            is_other = goal.is_some();
+            goal.map_or(Ok(()), |goal| give_back(ledger, plugin, goal, Cause { by: HOST, reason: "", at: now() }))
         });
         is_other
     }
@@ -132,7 +143,7 @@ fn go_live(ledger: &mut Ledger, digest: Digest, name: &Name, intent: Option<&(St
         ledger.step(digest, name, *state, cause)?;
     }
     if let Some(goal) = ledger.goal(&name.plugin).filter(|goal| goal.digest == digest && !goal.served) {
-        ledger.set_goal(&name.plugin, Some(Goal { served: true, ..goal }));
+        ledger.set_goal(&name.plugin, Some(Goal { served: true, ..goal }).filter(|goal| !goal.by_folder));
     }
     Ok(())
 }
@@ -150,7 +161,19 @@ fn verify(ledger: &mut Ledger, digest: Digest, name: &Name, is_kept: bool, file:
     }
     let Some(goal) = ledger.goal(&name.plugin).filter(|_| known.is_none() && !is_kept) else { return Ok(()) };
     if ledger.record(&goal.digest).is_none_or(|record| record.name.version < name.version) {
-        ledger.set_goal(&name.plugin, None);
+        aim(ledger, name, digest, true);
     }
+    Ok(())
+}
+
+/// What served before, or was to, is wanted again, also where it was taken back for this.
+fn give_back(ledger: &mut Ledger, plugin: &str, goal: Goal, cause: Cause<'_>) -> Result<(), Illegal> {
+    ledger.set_goal(plugin, goal.back());
+    let taken_back = goal.before.and_then(|before| ledger.record(&before)).filter(|record| record.barred).cloned();
+    let Some(record) = taken_back else { return Ok(()) };
+    let reason = format!("what was to take its place can't serve: {}", cause.reason);
+    ledger.step(record.digest, &record.name, State::Staged, Cause { reason: &reason, ..cause })?;
+    let served = Goal { digest: record.digest, before: None, before_asked: false, served: false, by_folder: false };
+    ledger.set_goal(plugin, Some(served));
     Ok(())
 }

@@ -36,11 +36,21 @@ pub struct Goal {
     pub digest: Digest,
     /// What was asked for before, or served: it stands by, and takes its place where it can't serve.
     pub before: Option<Digest>,
+    /// Whether `before` was asked for itself.
+    pub before_asked: bool,
     /// Whether it has served since it was asked for.
     pub served: bool,
+    /// It was asked for by lying in the folder: once it serves, the folder says what goes on.
+    pub by_folder: bool,
 }
 
 impl Goal {
+    /// As it was before this was asked for.
+    pub fn back(&self) -> Option<Self> {
+        let digest = self.before.filter(|_| self.before_asked)?;
+        Some(Self { digest, before: None, before_asked: false, served: true, by_folder: false })
+    }
+
     pub fn names(&self, digest: &Digest) -> bool {
         self.digest == *digest || self.before == Some(*digest)
     }
@@ -175,14 +185,18 @@ impl Ledger {
 
     /// What serves or is on its way, and what was asked for.
     fn is_needed(&self, record: &Record) -> bool {
-        !matches!(record.state, State::Retired | State::Rejected | State::RolledBack)
-            || self.goals.get(&record.name.plugin).is_some_and(|goal| goal.names(&record.digest))
+        !matches!(record.state, State::Retired | State::Rejected | State::RolledBack) || self.is_asked_for(record)
     }
 
-    /// Of the kept releases of this plugin, those that are too many: the ones that served longest ago.
+    fn is_asked_for(&self, record: &Record) -> bool {
+        self.goals.get(&record.name.plugin).is_some_and(|goal| goal.names(&record.digest))
+    }
+
+    /// Of the kept releases of this plugin, those that are too many: the ones of which nothing was heard for longest.
     pub fn too_many_kept(&self, plugin: &str) -> Vec<Digest> {
-        let kept = self.of_plugin(plugin).filter(|record| record.kept && !self.is_needed(record));
-        let mut kept: Vec<_> = kept.map(|record| (record.live_at.unwrap_or(record.revision), record.digest)).collect();
+        let serves = |record: &Record| matches!(record.state, State::Live | State::Draining);
+        let kept = self.of_plugin(plugin).filter(|record| record.kept && !serves(record) && !self.is_asked_for(record));
+        let mut kept: Vec<_> = kept.map(|record| (record.revision, record.digest)).collect();
         kept.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
         kept.into_iter().skip(MOST_KEPT).map(|(_, digest)| digest).collect()
     }

@@ -40,7 +40,7 @@ pub struct Order<'a> {
 impl History {
     /// Takes in an artifact; `goes_live`: as soon as it is verified.
     pub fn stage(&self, digest: Digest, name: &Name, bytes: &[u8], order: Order<'_>) -> Result<Record, HistoryError> {
-        let store = self.store.as_ref().ok_or(StoreError::None)?;
+        let store = self.usable()?;
         store.keep(&digest, bytes)?;
         let staged = self.order(&name.plugin, order, |ledger, cause| {
             let state = ledger.record(&digest).map(|record| record.state);
@@ -49,12 +49,15 @@ impl History {
             }
             ledger.set_kept(&digest, true);
             if order.goes_live {
-                aim(ledger, name, digest);
+                aim(ledger, name, digest, false);
             }
             ledger.record(&digest).cloned().ok_or_else(|| Illegal::Unknown(digest.to_string()).into())
-        })?;
+        });
+        if staged.is_err() && !self.look(|ledger| ledger.record(&digest).is_some_and(|record| record.kept)) {
+            store.drop_artifact(&digest);
+        }
         self.prune(store, &[digest]);
-        Ok(staged)
+        staged
     }
 
     /// Puts a release that is known into service, whatever was said of it before. `loaded`: what is there without that its bytes are kept.
@@ -64,12 +67,12 @@ impl History {
         is_there(&known, loaded)?;
         let name = known.name;
         self.order(&name.plugin, order, |ledger, cause| {
-            let state = ledger.record(&digest).map(|record| (record.state, record.barred));
-            if let Some((State::Rejected | State::RolledBack | State::Retired, true)) = state {
+            let state = ledger.record(&digest).map(|record| record.state);
+            if let Some(State::Rejected | State::RolledBack | State::Retired) = state {
                 ledger.step(digest, &name, State::Staged, cause)?;
             }
             ledger.set_barred(&digest, false);
-            aim(ledger, &name, digest);
+            aim(ledger, &name, digest, false);
             ledger.record(&digest).cloned().ok_or_else(|| Illegal::Unknown(digest.to_string()).into())
         })
     }
@@ -96,23 +99,32 @@ impl History {
                 let (plugin, version) = (target.name.plugin, target.name.version.to_string());
                 return Err(Illegal::Step { plugin, version, from: Some(target.state), to: State::Live }.into());
             }
-            if matches!((target.state, target.barred), (State::Rejected | State::RolledBack | State::Retired, true)) {
+            if matches!(target.state, State::Rejected | State::RolledBack | State::Retired) {
                 ledger.step(target.digest, &target.name, State::Staged, cause)?;
             }
             ledger.set_barred(&target.digest, false);
             ledger.step(live.digest, &live.name, State::RolledBack, cause)?;
-            ledger.set_goal(plugin, Some(Goal { digest: target.digest, before: Some(live.digest), served: false }));
+            ledger.set_goal(
+                plugin,
+                Some(Goal {
+                    digest: target.digest,
+                    before: Some(live.digest),
+                    before_asked: false,
+                    served: false,
+                    by_folder: false,
+                }),
+            );
             ledger.record(&target.digest).cloned().ok_or_else(|| Illegal::Unknown(target.digest.to_string()).into())
         })
     }
 
     /// Takes a plugin out of service; no file of the folder puts any known release of it back.
-    pub fn retire(&self, plugin: &str, order: Order<'_>) -> Result<Vec<Record>, HistoryError> {
+    /// With the one that served, or the last of which was heard.
+    pub fn retire(&self, plugin: &str, order: Order<'_>) -> Result<Record, HistoryError> {
         self.order(plugin, order, |ledger, cause| {
             let all: Vec<_> = ledger.of_plugin(plugin).cloned().collect();
-            if all.is_empty() {
-                return Err(HistoryError::NotServed(plugin.to_owned()));
-            }
+            let newest = all.iter().max_by_key(|record| (record.state == State::Live, record.revision)).cloned();
+            let newest = newest.ok_or_else(|| HistoryError::NotServed(plugin.to_owned()))?;
             for record in &all {
                 ledger.set_barred(&record.digest, true);
                 if matches!(record.state, State::Staged | State::Verified) {
@@ -120,7 +132,7 @@ impl History {
                 }
             }
             ledger.set_goal(plugin, None);
-            Ok(ledger.of_plugin(plugin).cloned().collect())
+            Ok(ledger.record(&newest.digest).cloned().unwrap_or(newest))
         })
     }
 
@@ -131,7 +143,7 @@ impl History {
         order: Order<'_>,
         change: impl FnOnce(&mut Ledger, Cause<'_>) -> Result<T, HistoryError>,
     ) -> Result<T, HistoryError> {
-        let store = self.store.as_ref().ok_or(StoreError::None)?;
+        let store = self.usable()?;
         let mut inner = self.inner();
         let newest = inner.ledger.of_plugin(plugin).map(|record| record.revision).max();
         if let (Some(expected), now) = (order.expected, newest.unwrap_or_default())
@@ -157,12 +169,17 @@ fn is_there(record: &Record, loaded: &BTreeSet<Digest>) -> Result<(), HistoryErr
     Err(HistoryError::Gone { plugin: record.name.plugin.clone(), version: record.name.version.to_string() })
 }
 
-/// From now on this one is wanted; what serves stands by for it.
-fn aim(ledger: &mut Ledger, name: &Name, digest: Digest) {
-    if ledger.goal(&name.plugin).is_some_and(|goal| goal.digest == digest) {
+/// From now on this one is wanted; what serves stands by for it, also what serves only until another one can.
+pub(super) fn aim(ledger: &mut Ledger, name: &Name, digest: Digest, by_folder: bool) {
+    let old = ledger.goal(&name.plugin);
+    if old.is_some_and(|goal| goal.digest == digest) {
         return;
     }
     let live = ledger.of_plugin(&name.plugin).find(|record| record.state == State::Live).map(|record| record.digest);
-    let before = live.filter(|live| *live != digest);
-    ledger.set_goal(&name.plugin, Some(Goal { digest, before, served: live == Some(digest) }));
+    let (before, before_asked) = match old.filter(|goal| !goal.served) {
+        Some(pending) => (pending.before, pending.before_asked),
+        None => (live, old.is_some()),
+    };
+    let (before, served) = (before.filter(|before| *before != digest), live == Some(digest) && !by_folder);
+    ledger.set_goal(&name.plugin, Some(Goal { digest, before, before_asked, served, by_folder }));
 }

@@ -17,6 +17,7 @@ use std::{
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
     thread,
     time::{Duration, Instant, SystemTime},
 };
@@ -24,6 +25,9 @@ use std::{
 const EVENTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("events");
 const RECORDS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("records");
 const GOALS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("goals");
+/// Raised by each host that takes the history over: who has another number writes no more.
+const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+const GENERATION: &str = "generation";
 /// How long another host may hold the database: it writes for milliseconds.
 const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(5);
@@ -37,22 +41,25 @@ pub enum StoreError {
     Io { path: PathBuf, source: io::Error },
     #[error("{}: {reason}", path.display())]
     Database { path: PathBuf, reason: String },
-    #[error("{}: another host has written since this one has read it: each needs a folder of its own (`history` in [plugins])", .0.display())]
+    #[error("{}: another host has taken it over since: each needs a folder of its own (`history` in [plugins])", .0.display())]
     Overtaken(PathBuf),
     #[error("this host keeps no history (`history = \"\"` in [plugins]), and could not know of it after a restart")]
     None,
+    #[error("the history of releases can't be used since the start of this host: {0}")]
+    Unusable(String),
 }
 
 /// The folder of a history.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Store {
     folder: PathBuf,
+    generation: AtomicU64,
 }
 
 impl Store {
     /// The folder is made, for this user alone.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
-        let store = Self { folder: folder.to_owned() };
+        let store = Self { folder: folder.to_owned(), generation: AtomicU64::new(0) };
         let path = store.artifacts();
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&path);
         made.map_err(|source| StoreError::Io { path, source })?;
@@ -77,31 +84,40 @@ impl Store {
         file.parent() == Some(&*self.artifacts())
     }
 
-    /// Everything that was written. One that can't be read is put aside, and the history is lost: said by the text that comes with it.
+    /// Takes the history over, with everything that was written. One that can't be read is put aside, and the history is lost: said by the text
+    /// that comes with it.
     pub fn read(&self) -> Result<(Ledger, Option<String>), StoreError> {
-        if !self.database().exists() {
-            return Ok((Ledger::default(), None));
-        }
+        let is_there = self.database().exists();
+        let has_artifacts = || fs::read_dir(self.artifacts()).is_ok_and(|mut entries| entries.next().is_some());
+        let lost = (!is_there && has_artifacts()).then(|| format!("{} is gone", self.database().display()));
         // Whatever lies in the file, the host starts.
-        let read = catch_unwind(AssertUnwindSafe(|| self.with(read_ledger)));
-        match read {
-            Ok(Err(error @ (StoreError::Io { .. } | StoreError::Overtaken(_)))) => Err(error),
-            Ok(Ok(ledger)) => Ok((ledger, None)),
-            Ok(Err(error)) => self.put_aside(&error.to_string()),
-            Err(_) => self.put_aside("it can't be read"),
-        }
+        let reason = match catch_unwind(AssertUnwindSafe(|| self.take_over())) {
+            Ok(Ok(ledger)) => return Ok((ledger, lost)),
+            Ok(Err(StoreError::Database { reason, .. })) if is_there => reason,
+            Ok(Err(error)) => return Err(error),
+            Err(_) => "it can't be read".to_owned(),
+        };
+        let lost = self.put_aside(&reason)?;
+        Ok((self.take_over()?, Some(lost)))
     }
 
-    fn put_aside(&self, reason: &str) -> Result<(Ledger, Option<String>), StoreError> {
+    fn take_over(&self) -> Result<Ledger, StoreError> {
+        let (ledger, generation) = self.with(take_over)?;
+        self.generation.store(generation, Relaxed);
+        Ok(ledger)
+    }
+
+    fn put_aside(&self, reason: &str) -> Result<String, StoreError> {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
         let (path, aside) = (self.database(), self.folder.join(format!("history.redb.unreadable-{now}")));
         fs::rename(&path, &aside).map_err(|source| StoreError::Io { path, source })?;
-        Ok((Ledger::default(), Some(format!("{reason}; it was moved to {}", aside.display()))))
+        Ok(format!("{reason}; it was moved to {}", aside.display()))
     }
 
     /// All of it, or nothing; on the disk when this returns.
     pub fn write(&self, ledger: &Ledger, batch: &Batch) -> Result<(), StoreError> {
-        self.with(|transaction| write_batch(transaction, ledger, batch))
+        let generation = self.generation.load(Relaxed);
+        self.with(|transaction| write_batch(transaction, generation, ledger, batch))
     }
 
     /// In one transaction, committed if all went well.
@@ -200,6 +216,15 @@ impl<E: Into<redb::Error>> From<E> for Fault {
     }
 }
 
+/// With the generation that this host is.
+fn take_over(transaction: &WriteTransaction) -> Result<(Ledger, u64), Fault> {
+    let ledger = read_ledger(transaction)?;
+    let mut meta = transaction.open_table(META)?;
+    let generation = meta.get(GENERATION)?.map_or(0, |generation| generation.value()) + 1;
+    meta.insert(GENERATION, generation)?;
+    Ok((ledger, generation))
+}
+
 fn read_ledger(transaction: &WriteTransaction) -> Result<Ledger, Fault> {
     let mut events = Vec::new();
     for row in transaction.open_table(EVENTS)?.iter()? {
@@ -217,13 +242,11 @@ fn read_ledger(transaction: &WriteTransaction) -> Result<Ledger, Fault> {
     Ok(Ledger::of(records, goals, events))
 }
 
-fn write_batch(transaction: &WriteTransaction, ledger: &Ledger, batch: &Batch) -> Result<(), Fault> {
-    let mut events = transaction.open_table(EVENTS)?;
-    let last = events.last()?.map(|(number, _)| number.value());
-    let next = batch.events.first().map_or(ledger.revision(), |event| event.number);
-    if last.is_some_and(|last| last >= next) {
+fn write_batch(transaction: &WriteTransaction, generation: u64, ledger: &Ledger, batch: &Batch) -> Result<(), Fault> {
+    if transaction.open_table(META)?.get(GENERATION)?.is_none_or(|newest| newest.value() != generation) {
         return Err(Fault::Overtaken);
     }
+    let mut events = transaction.open_table(EVENTS)?;
     for event in &batch.events {
         events.insert(event.number, json(event).as_slice())?;
     }

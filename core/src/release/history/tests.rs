@@ -120,7 +120,7 @@ fn who_was_overtaken_writes_no_more_and_says_so() {
     let new = History::open(Some(folder.path()));
     serves(&new, 1);
     serves(&old, 1);
-    assert!(old.trouble().unwrap().contains("another host has written"), "{:?}", old.trouble());
+    assert!(old.trouble().unwrap().contains("another host has taken it over"), "{:?}", old.trouble());
     assert!(matches!(old.retire("p", by("alice")), Err(HistoryError::Store(StoreError::Overtaken(_)))));
     new.retire("p", by("alice")).unwrap();
 }

@@ -6,7 +6,7 @@ use crate::{
     model::Digest,
     release::{
         Refusal,
-        history::{HistoryError, Name, Order, Record},
+        history::{HistoryError, Name, Order, Record, State},
     },
 };
 use bytes::Bytes;
@@ -59,8 +59,9 @@ impl Loader {
     fn check_clients(&self, name: &Name, clients: &[String]) -> Result<(), NotTaken> {
         let of_others = |client: &String| !clients.contains(client);
         let taken = self.history.look(|ledger| {
-            let mut known = ledger.of_plugin(&name.plugin).map(|record| record.name.client.clone());
-            known.find(of_others)
+            let ended = |state| matches!(state, State::Rejected | State::Retired | State::RolledBack);
+            let known = ledger.of_plugin(&name.plugin).filter(|record| !ended(record.state));
+            known.map(|record| record.name.client.clone()).find(of_others)
         });
         match Some(name.client.clone()).filter(of_others).or(taken) {
             Some(client) => Err(NotTaken::Client { plugin: name.plugin.clone(), client, clients: clients.to_vec() }),
@@ -98,9 +99,9 @@ impl Loader {
         Ok(record)
     }
 
-    pub fn retire(self: &Arc<Self>, plugin: &str, order: Order<'_>) -> Result<Vec<Record>, HistoryError> {
-        let records = self.history.retire(plugin, order)?;
+    pub fn retire(self: &Arc<Self>, plugin: &str, order: Order<'_>) -> Result<Record, HistoryError> {
+        let record = self.history.retire(plugin, order)?;
         self.order_changed();
-        Ok(records)
+        Ok(record)
     }
 }

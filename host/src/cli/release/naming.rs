@@ -34,7 +34,12 @@ pub(super) fn find<'a>(answer: &'a ReleasesAnswer, text: &str) -> anyhow::Result
     let all = || answer.plugins.iter().flat_map(|plugin| &plugin.releases);
     if let Some((plugin, version)) = text.split_once('@') {
         let is_it = |record: &&Record| record.name.plugin == plugin && record.name.version.to_string() == version;
-        return all().find(is_it).ok_or_else(|| unknown(answer, text, plugin));
+        let mut found = all().filter(is_it);
+        return match (found.next(), found.next()) {
+            (Some(record), None) => Ok(record),
+            (Some(_), Some(_)) => Err(anyhow!("there are several artifacts of `{text}`: name one by its digest")),
+            (None, _) => Err(unknown(answer, text, plugin)),
+        };
     }
     let digits = text.strip_prefix("sha256:").unwrap_or(text).to_ascii_lowercase();
     let is_digest = digits.len() >= LEAST && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
