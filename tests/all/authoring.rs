@@ -176,8 +176,8 @@ async fn new_takes_no_bad_name_and_overwrites_nothing() {
     assert_says(&spaced, 2, &["`my tv` is no client: lower-case letters"]);
     assert_says(&new("greeter", &["--protos", "/nowhere/protos"]).await, 1, &["/nowhere/protos can't be found"]);
     assert_says(&new("greeter", &["--sdk", "."]).await, 2, &["`--sdk .`: there is no SDK"]);
-    let python = new("greeter", &["--lang", "python"]).await;
-    assert_says(&python, 2, &["there is no SDK for it yet", "`rust` or `js`"]);
+    let cobol = new("greeter", &["--lang", "cobol"]).await;
+    assert_says(&cobol, 2, &["there is no such language", "`rust`, `js` or `python`"]);
     assert_says(&new("greeter", &["--lang", "js", "--sdk", "crates"]).await, 2, &["`--sdk` is for plugins in Rust"]);
     let file = author.folder.join("file");
     std::fs::write(&file, "").unwrap();

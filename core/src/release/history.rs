@@ -124,6 +124,11 @@ impl History {
         look(&self.inner().ledger)
     }
 
+    /// What is asked for of each plugin of which something is.
+    pub(super) fn goals(&self) -> BTreeMap<String, Goal> {
+        self.look(|ledger| ledger.goals().map(|(plugin, goal)| (plugin.clone(), *goal)).collect())
+    }
+
     /// Why what happens is not written.
     pub fn trouble(&self) -> Option<String> {
         self.broken.clone().or_else(|| self.inner().trouble.clone())

@@ -262,6 +262,7 @@ impl Loader {
     pub fn enter_service(&self) {
         let state = &mut *self.state();
         state.is_in_force = true;
+        let before = self.history.goals();
         let loaded = |(path, file): (&PathBuf, &File)| {
             let release = &file.candidate.loaded()?.release;
             Some((release.digest, release.named(), path.clone()))
@@ -273,8 +274,15 @@ impl Loader {
                 state.step(&path, Event::Removed);
             }
         }
-        if state.has_begun {
-            self.rearrange(state);
+        let goals = self.history.goals();
+        let is_open = goals != before || goals.values().any(|goal| !goal.served);
+        match state.has_begun {
+            true if is_open => self.rearrange(state),
+            true => {
+                let table = self.releases.current();
+                self.record_table(&table, table.releases().to_vec());
+            }
+            false => {}
         }
     }
 

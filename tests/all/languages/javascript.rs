@@ -196,7 +196,7 @@ app.post("/echo", async ({ rawBody }) => { for await (const one of (async functi
 "#;
 
 async fn artifact(isolation: &str) -> Bytes {
-    let limits = format!("[limits]\ncpu = \"100ms\"\nmemory = \"16MiB\"\nisolation = \"{isolation}\"\n");
+    let limits = format!("[limits]\ncpu = \"300ms\"\nmemory = \"16MiB\"\nisolation = \"{isolation}\"\n");
     plugin(&author(), "probe", PROBE, &limits).await
 }
 
@@ -211,8 +211,8 @@ async fn what_a_guest_does_wrong_is_told_and_ends_with_its_request() {
     }
     let host = probe("request").await;
     let harm = [
-        ("/loop", 504, "the plugin used up its CPU time (cpu = \"100ms\" in [limits] of plugin.toml)"),
-        ("/loop-of-jobs", 504, "the plugin used up its CPU time (cpu = \"100ms\" in [limits] of plugin.toml)"),
+        ("/loop", 504, "the plugin used up its CPU time (cpu = \"300ms\" in [limits] of plugin.toml)"),
+        ("/loop-of-jobs", 504, "the plugin used up its CPU time (cpu = \"300ms\" in [limits] of plugin.toml)"),
         ("/grow", 502, "the plugin used up its memory (memory = \"16MiB\" in [limits] of plugin.toml)"),
         ("/stuck", 500, "the plugin failed"),
         ("/throw", 500, "the plugin failed"),

@@ -20,12 +20,17 @@ impl Loader {
         let Some(releases) = arranged else { return };
         let table = Table::of(releases, &self.history, &self.metrics);
         let new = self.announce(&live, &table);
-        let serving: Vec<_> = table.releases().iter().map(|release| (release.digest, release.named())).collect();
         self.releases.swap(table);
         if state.is_in_force {
-            self.history.in_service(&serving);
-            self.keep(new);
+            self.record_table(&self.releases.current(), new);
         }
+    }
+
+    /// Writes what serves to the history, and keeps the bytes of these.
+    pub(super) fn record_table(&self, table: &Table, new: Vec<Arc<Release>>) {
+        let serving: Vec<_> = table.releases().iter().map(|release| (release.digest, release.named())).collect();
+        self.history.in_service(&serving);
+        self.keep(new);
     }
 
     /// What is to serve; nothing if that has changed what is wanted.
@@ -61,7 +66,9 @@ impl Loader {
 
     /// Keeps the bytes of what serves, on a thread that serves nobody.
     fn keep(&self, mut releases: Vec<Arc<Release>>) {
-        releases.retain(|release| !self.history.is_kept(&release.file));
+        let is_kept =
+            |digest: &Digest| self.history.look(|ledger| ledger.record(digest).is_some_and(|record| record.kept));
+        releases.retain(|release| !self.history.is_kept(&release.file) && !is_kept(&release.digest));
         if releases.is_empty() {
             return;
         }
