@@ -79,9 +79,11 @@ impl Site {
         Web::new(self.host.http).get(VERSION).send().await.ok().text()
     }
 
+    /// Of one that is not known: "".
     async fn state(&self, release: &str) -> String {
-        let shown: Value = serde_json::from_str(&self.good(&["show", release, "--json"]).await).unwrap();
-        shown["release"]["state"].as_str().unwrap().to_owned()
+        let ended = self.command(&["show", release, "--json"]).await;
+        let shown: Value = serde_json::from_str(&ended.out).unwrap_or_default();
+        shown["release"]["state"].as_str().unwrap_or_default().to_owned()
     }
 
     async fn until_state(&self, release: &str, state: &str) {
@@ -155,7 +157,7 @@ async fn an_artifact_that_can_not_serve_changes_nothing_and_is_told_with_its_rea
     for (name, artifact, reason) in [
         ("garbage.wasm", Bytes::from_static(b"garbage"), "not a WebAssembly component"),
         ("clash.wasm", with_endpoint(&other, "GET /raw/version"), "belongs to plugin `raw` already"),
-        ("client.wasm", renamed(&release(2), "raw", "watch"), "it is for client `watch`"),
+        ("client.wasm", renamed(&release(9), "raw", "watch"), "it is for client `watch`"),
     ] {
         let file = site.file(name, &artifact);
         let said = site.refused(&["apply", &file, "--wait"]).await;
@@ -190,7 +192,7 @@ async fn each_token_changes_what_it_is_for_and_nobody_changes_what_has_changed_m
     };
     let all =
         [table("admin", "admin", ""), table("viewer", "viewer", ""), table("ios", "operator", ", clients = [\"ios\"]")];
-    let clients = "[[client]]\nname = \"test\"\n[[client]]\nname = \"ios\"\nprefix = \"/ios\"\n";
+    let clients = "[[client]]\nname = \"test\"\nprefix = \"/test\"\n[[client]]\nname = \"ios\"\nprefix = \"/ios\"\n";
     let setup =
         Setup::new().one_backend("127.0.0.1:1", "").clients(clients).admin(&format!("tokens = [{}]", all.join(", ")));
     let site = Site::start(setup).await;

@@ -16,7 +16,6 @@ pub use orders::{HistoryError, Order};
 pub use record::{Event, Name, Record, State};
 pub use store::{Store, StoreError};
 
-use super::Refusal;
 use crate::{model::Digest, sync::lock};
 use std::{
     collections::BTreeMap,
@@ -57,7 +56,7 @@ pub(super) enum Standing {
     /// Nobody has asked for it.
     Waits,
     /// Somebody has spoken against it.
-    Barred(Refusal),
+    Barred(Box<Record>),
 }
 
 /// Whether it serves until what was asked for in its place can, taken back or not.
@@ -163,7 +162,7 @@ impl History {
         self.look(|ledger| {
             let goal = ledger.goal(plugin);
             match ledger.record(digest).filter(|record| record.barred) {
-                Some(record) if !stands_in(goal, digest) => return Standing::Barred(Refusal::barred(record)),
+                Some(record) if !stands_in(goal, digest) => return Standing::Barred(Box::new(record.clone())),
                 _ => {}
             }
             match goal {

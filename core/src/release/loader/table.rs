@@ -119,7 +119,7 @@ impl State {
                     all.contenders.push(Contender { claim: loaded.release.clone(), rank, behind: None });
                 }
                 Standing::Waits => all.others.push((path.clone(), None)),
-                Standing::Barred(reason) => all.others.push((path.clone(), Some(reason))),
+                Standing::Barred(record) => all.others.push((path.clone(), Some(Refusal::barred(&record)))),
             }
             let Some(before) = loaded.before.clone() else { continue };
             if let Standing::Wants(rank) = history.standing(&before.digest, &before.name, path) {
