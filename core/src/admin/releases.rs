@@ -28,7 +28,7 @@ const LONGEST_UPLOAD: Duration = Duration::from_mins(2);
 const LONGEST_WAIT: u64 = 30;
 /// Events in one answer.
 const MOST_EVENTS: usize = 500;
-/// Of a reason, in bytes.
+/// Of a reason, in characters.
 const MOST_REASON: usize = 1_000;
 
 /// One artifact is held in memory at a time.
@@ -135,6 +135,10 @@ pub(super) async fn upload(
             return problem(StatusCode::BAD_REQUEST, &format!("`goal`: expected live or staged, found {other:?}"));
         }
     };
+    let expected = match expected(&parts.headers) {
+        Ok(expected) => expected,
+        Err(reason) => return problem(StatusCode::BAD_REQUEST, reason),
+    };
     let reason = cut(given("reason").unwrap_or_default());
     let Ok(_place) = admin.uploads.0.acquire().await else {
         return problem(StatusCode::SERVICE_UNAVAILABLE, "the host ends");
@@ -150,10 +154,6 @@ pub(super) async fn upload(
             return problem(StatusCode::PAYLOAD_TOO_LARGE, &text);
         }
         Err(_) => return problem(StatusCode::REQUEST_TIMEOUT, "the artifact did not come in time"),
-    };
-    let expected = match expected(&parts.headers) {
-        Ok(expected) => expected,
-        Err(reason) => return problem(StatusCode::BAD_REQUEST, reason),
     };
     let loader = admin.host.view().loader;
     let before = loader.clone();

@@ -236,5 +236,8 @@ impl Ledger {
         self.batch.forgotten.extend(later.forgotten);
         self.batch.goals.extend(later.goals);
         self.batch.first = self.batch.first.max(later.first);
+        // However long nothing can be written, no more waits than would be kept.
+        let first = self.batch.first;
+        self.batch.events.retain(|event| event.number >= first);
     }
 }
